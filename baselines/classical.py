@@ -1,0 +1,108 @@
+"""Classical fills: no training, no network. The floor that every learned method must beat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.method import Batch, Card, Method, Noise
+
+MEAN = Card(
+    slug="mean",
+    name="Mean colour",
+    title="The mean colour of the known pixels of the image",
+    authors="-",
+    year=None,
+    venue="-",
+    url="",
+    notes="the simplest fill there is",
+)
+TELEA = Card(
+    slug="telea",
+    name="Telea",
+    title="An Image Inpainting Technique Based on the Fast Marching Method",
+    authors="Telea",
+    year=2004,
+    venue="Journal of Graphics Tools 9(1)",
+    url="https://doi.org/10.1080/10867651.2004.10487596",
+    notes="OpenCV's INPAINT_TELEA, radius 3",
+)
+NAVIER_STOKES = Card(
+    slug="navier-stokes",
+    name="Navier-Stokes",
+    title="Navier-Stokes, Fluid Dynamics, and Image and Video Inpainting",
+    authors="Bertalmio, Bertozzi, Sapiro",
+    year=2001,
+    venue="CVPR",
+    url="https://doi.org/10.1109/CVPR.2001.990497",
+    notes="OpenCV's INPAINT_NS, radius 3",
+)
+BIHARMONIC = Card(
+    slug="biharmonic",
+    name="Biharmonic",
+    title="On Surface Completion and Image Inpainting by Biharmonic Functions: Numerical Aspects",
+    authors="Damelin, Hoang",
+    year=2018,
+    venue="International Journal of Mathematics and Mathematical Sciences",
+    url="https://doi.org/10.1155/2018/3950312",
+    notes="scikit-image's inpaint_biharmonic",
+)
+
+
+class MeanColour(Method):
+    """Fills the hole with the mean colour of the known pixels; mid grey where nothing is known."""
+
+    card = MEAN
+
+    def complete(self, batch: Batch, noise: Noise) -> Tensor:
+        known = 1 - batch.mask
+        mean = (batch.image * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp_min(1)
+        return mean.expand_as(batch.image)
+
+
+class Telea(Method):
+    """Fast marching from the border of the hole inwards."""
+
+    card = TELEA
+
+    def complete(self, batch: Batch, noise: Noise) -> Tensor:
+        import cv2
+
+        return _each(batch, lambda image, mask: cv2.inpaint(image, mask, 3, cv2.INPAINT_TELEA))
+
+
+class NavierStokes(Method):
+    """Isophotes continued into the hole by an equation of fluid dynamics."""
+
+    card = NAVIER_STOKES
+
+    def complete(self, batch: Batch, noise: Noise) -> Tensor:
+        import cv2
+
+        return _each(batch, lambda image, mask: cv2.inpaint(image, mask, 3, cv2.INPAINT_NS))
+
+
+class Biharmonic(Method):
+    """The smoothest surface that meets the border of the hole."""
+
+    card = BIHARMONIC
+
+    def complete(self, batch: Batch, noise: Noise) -> Tensor:
+        from skimage.restoration import inpaint_biharmonic
+
+        def fill(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+            filled = inpaint_biharmonic(image, mask.astype(bool), split_into_regions=True, channel_axis=-1)
+            return np.clip(filled * 255, 0, 255).round()
+
+        return _each(batch, fill)
+
+
+def _each(batch: Batch, fill: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Tensor:
+    """Run a fill that takes one uint8 image (H, W, 3) and one mask (H, W); an image without known pixels is grey."""
+    images = ((batch.masked + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+    masks = batch.mask[:, 0].byte().cpu().numpy()
+    filled = [image if mask.all() else fill(image, mask) for image, mask in zip(images, masks, strict=True)]
+    return torch.from_numpy(np.stack(filled)).to(batch.image).permute(0, 3, 1, 2) / 127.5 - 1

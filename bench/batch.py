@@ -1,0 +1,87 @@
+"""What a method is given: images, masks, guidance, and random numbers that depend on the image alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images and masks of one batch, and what guides the completion (None where there is none).
+
+    Images are float32 in [-1, 1], RGB; masks are 0 or 1, 1 = hole.
+    """
+
+    image: Tensor  # (N, 3, H, W)
+    mask: Tensor  # (N, 1, H, W)
+    exemplar: Tensor | None = None  # (N, 3, H, W) another picture that guides the completion
+    sketch: Tensor | None = None  # (N, 1, H, W) in [0, 1]
+    colour: Tensor | None = None  # (N, 3, H, W)
+    semantics: Tensor | None = None  # (N, H, W) uint8, CelebAMask-HQ's labels
+    landmarks: Tensor | None = None  # (N, 68, 2) pixels, (x, y)
+    identity: Tensor | None = None  # (N,) labels
+    text: tuple[str, ...] | None = None
+    ids: tuple[str, ...] | None = None  # names of the images in their data set
+    condition: str = ""  # name of the test condition
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    @property
+    def masked(self) -> Tensor:
+        """The known pixels; holes are 0, the middle of the range."""
+        return self.image * (1 - self.mask)
+
+    def blind(self) -> Batch:
+        """The same batch without the pixels under the hole: what an evaluated method may see."""
+        return replace(self, image=self.masked)
+
+    def composite(self, output: Tensor) -> Tensor:
+        """`mask * output + (1 - mask) * image`: known pixels stay as they are."""
+        return self.mask * output + (1 - self.mask) * self.image
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The batch on another device (asynchronous where memory is pinned)."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved: dict[str, Any] = {k: v.to(device, non_blocking=True) for k, v in values.items() if isinstance(v, Tensor)}
+        return replace(self, **moved)
+
+
+class Noise:
+    """Random numbers for one batch, one stream an image.
+
+    Evaluation gives one seed an image, so a completion does not depend on the images beside it, on the batch
+    size or on the device. Training gives one seed for the whole batch, drawn on the training device.
+    """
+
+    def __init__(self, seeds: Sequence[int], device: torch.device | str = "cpu"):
+        self.device = torch.device(device)
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.size = len(self.generators)
+
+    @classmethod
+    def shared(cls, seed: int, size: int, device: torch.device | str = "cpu") -> Noise:
+        """One stream for a batch of `size` images, on `device`: for training, where speed counts."""
+        noise = cls([], device)
+        noise.generators = [torch.Generator(noise.device).manual_seed(seed)]
+        noise.size = size
+        return noise
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal values (N, *shape)."""
+        return self._draw(torch.randn, shape)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform values in [0, 1), (N, *shape)."""
+        return self._draw(torch.rand, shape)
+
+    def _draw(self, function: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
+        if len(self.generators) == 1:
+            generator = self.generators[0]
+            return function(self.size, *shape, generator=generator, device=generator.device).to(self.device)
+        return torch.stack([function(*shape, generator=g) for g in self.generators]).to(self.device)

@@ -1,0 +1,370 @@
+"""The `facebench` command: few verbs, each a thin layer over the library."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bench import __version__
+from bench.errors import BenchError
+
+app = typer.Typer(
+    name="facebench",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Which face-inpainting method is better, by how much, on which masks, at what cost?
+
+Start here:
+
+* `facebench run quickstart` trains and compares methods on embedded faces in minutes.
+* `facebench run folder --data DIR` does the same on your own images.
+* `facebench list` shows the methods; `facebench info METHOD` all that is known of one.
+""",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Data sets: check a folder, draw the synthetic faces.")
+masks_app = typer.Typer(no_args_is_help=True, help="Masks: freeze a test set, look at it, check it.")
+verify_app = typer.Typer(no_args_is_help=True, help="Checks that networks and results are what they should be.")
+app.add_typer(data_app, name="data")
+app.add_typer(masks_app, name="masks")
+app.add_typer(verify_app, name="verify")
+out = Console()
+
+Out = Annotated[Path, typer.Option("--out", help="Folder of all runs; finished jobs in it are reused.")]
+
+
+def main() -> None:
+    """Entry point: errors that the user can mend are one message and exit code 2."""
+    try:
+        app()
+    except BenchError as error:
+        _complain(str(error))
+    except ValueError as error:
+        if type(error).__module__.startswith("masks"):
+            _complain(str(error))
+        raise
+    except KeyboardInterrupt:
+        Console(stderr=True).print("\nstopped; run the same command again to go on from here")
+        sys.exit(130)
+
+
+def _complain(message: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(message)}", highlight=False)
+    sys.exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
+    if version:
+        out.print(f"face-inpaint-bench {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.command("list")
+def list_methods(
+    task: Annotated[str | None, typer.Option(help="Only this task: inpainting, exemplar, prior, ...")] = None,
+    metrics: Annotated[bool, typer.Option("--metrics", help="List the metrics instead.")] = False,
+    masks: Annotated[bool, typer.Option("--masks", help="List the mask generators instead.")] = False,
+) -> None:
+    """List the methods (or metrics, or mask generators) that suites can name."""
+    if metrics:
+        _list_metrics()
+    elif masks:
+        _list_masks()
+    else:
+        _list_methods(task)
+
+
+def _list_methods(task: str | None) -> None:
+    from bench import registry
+
+    table = Table("method", "name", "task", "year", "parameters", "requires", box=None, pad_edge=False)
+    for slug, entry in registry.entries().items():
+        card = entry.card
+        if task in (None, card.task):
+            params = f"{next(iter(card.params.values())) / 1e6:.2f} M" if card.params else "-"
+            year = str(card.year) if card.year else "-"
+            table.add_row(slug, card.name, card.task, year, params, ", ".join([*card.requires, *card.needs]) or "-")
+    if not table.rows:
+        raise BenchError(f"no method has the task {task!r}")
+    out.print(table)
+
+
+def _list_metrics() -> None:
+    from bench import metrics
+
+    table = Table("metric", "name", "better", "extractor", "smallest n", "equals", box=None, pad_edge=False)
+    for name in metrics.names():
+        metric = metrics.get(name)
+        better = "higher" if metric.higher_is_better else "lower"
+        table.add_row(name, metric.title, better, metric.extractor or "-", str(metric.smallest_n), metric.equals)
+    out.print(table)
+
+
+def _list_masks() -> None:
+    import masks
+
+    table = Table("generator", "description", "source", box=None, pad_edge=False)
+    for name, generator in masks.GENERATORS.items():
+        table.add_row(name, generator.description, generator.source)
+    out.print(table)
+
+
+@app.command()
+def info(method: Annotated[str, typer.Argument(help="Name of a method, as in `facebench list`.")]) -> None:
+    """Show the card of a method, its presets and their options."""
+    from dataclasses import asdict
+
+    from bench import registry
+
+    entry = registry.get(method)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for key, value in asdict(entry.card).items():
+        if value not in (None, "", {}, ()):
+            table.add_row(f"[bold]{key}", escape(_plain(value)))
+    out.print(table)
+    loaded = entry.load()
+    for name, preset in loaded.presets.items():
+        options = ", ".join(f"{key}={value}" for key, value in preset.model_dump().items()) or "no options"
+        out.print(f"\n[bold]preset {name}[/]: {escape(options)}", highlight=False)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{key}: {_plain(v)}" for key, v in value.items())
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value))
+    return (
+        f"{value:,}"
+        if isinstance(value, int) and value > 9999
+        else f"{value:.4g}"
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+@app.command()
+def run(
+    suite: Annotated[str, typer.Argument(help="A suite that ships (quickstart, folder) or a YAML file.")],
+    data: Annotated[Path | None, typer.Option(help="Folder of images, in the place of the suite's data.")] = None,
+    masks: Annotated[Path | None, typer.Option(help="Folder of mask files (white = hole): one more condition.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
+    shots: Annotated[str | None, typer.Option(help="Training images: a number, or several such as 5,10,all.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training iterations of every method.")] = None,
+    methods: Annotated[str | None, typer.Option(help="Only these rows of the suite, for example mean,grig.")] = None,
+    out_folder: Out = Path("runs"),
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[int, typer.Option(min=1, help="Jobs that run side by side, each in a process.")] = 1,
+    plan_only: Annotated[bool, typer.Option("--plan", help="Show the jobs and their state; run nothing.")] = False,
+) -> None:
+    """Train, complete and measure everything that a suite names, then write its report.
+
+    What is finished is never done again: the same command goes on where it was stopped.
+    """
+    from bench import suite as suites
+
+    changes: dict[str, Any] = {}
+    loaded = suites.content(suite)
+    if data is not None:
+        changes["data"] = [{"name": data.resolve().name, "folder": str(data)}]
+    if masks is not None:
+        changes["conditions"] = [*loaded.get("conditions", []), f"folder:{masks}"]
+    if size is not None:
+        changes["size"] = size
+    if shots is not None:
+        changes["shots"] = [s if s == "all" else _number("--shots", s) for s in shots.split(",")]
+    if steps is not None:
+        changes["train"] = loaded.get("train", {}) | {"steps": steps}
+        changes["methods"] = [_without_steps(entry) for entry in loaded.get("methods", [])]
+    if methods is not None:
+        changes["methods"] = suites.select(changes.get("methods", loaded.get("methods", [])), methods.split(","))
+    checked = suites.parse(loaded | changes, suite)
+    _run(checked, out_folder, device, workers, plan_only)
+
+
+def _number(option: str, text: str) -> int:
+    if not text.isdigit():
+        raise BenchError(f"{option}: {text!r} is not a number of images (or `all`)")
+    return int(text)
+
+
+def _without_steps(entry: Any) -> Any:
+    return {key: value for key, value in entry.items() if key != "steps"} if isinstance(entry, dict) else entry
+
+
+def _run(suite: Any, root: Path, device: str, workers: int, plan_only: bool) -> None:
+    import time
+
+    from bench import jobs, progress, results, runner
+    from bench.store import check_folder
+
+    start = time.monotonic()
+    check_folder(root)
+    with progress.many() as report:
+        made = jobs.plan(suite, root, report)
+    if plan_only:
+        for job in made.jobs:
+            out.print(f"{'done' if made.done(job) else 'to do':6} {job.label}", highlight=False, markup=False)
+        return
+    outcome = runner.run(made, runner.Options(device, workers))
+    results.collect(made)
+    page = results.report(made)
+    out.print(results.main_table(made))
+    for line in results.notes(made):
+        out.print(line, highlight=False, markup=False)
+    out.print(
+        f"report: {page}   ({progress.duration(time.monotonic() - start)})",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    if outcome.failed or outcome.skipped:
+        console = Console(stderr=True)
+        for job_id, message in outcome.failed.items():
+            console.print(f"failed: {made.job(job_id).label}: {message}", style="red", highlight=False, markup=False)
+        console.print(f"{len(outcome.skipped)} job(s) could not start because of these", highlight=False)
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(run_folder: Annotated[Path, typer.Argument(help="A suite's folder, for example runs/quickstart.")]) -> None:
+    """Write the report of a finished run again, from its result files alone."""
+    from importlib.metadata import entry_points
+
+    build = next(point for point in entry_points(group="facebench.reports") if point.name == "build").load()
+    out.print(f"report: {build(run_folder)}", highlight=False, markup=False, soft_wrap=True)
+
+
+@data_app.command("check")
+def data_check(
+    name: Annotated[str, typer.Argument(help="A known data set; `facebench data list` shows them.")],
+    folder: Annotated[Path, typer.Argument(help="Your copy of it.")],
+) -> None:
+    """Say whether a folder can serve as a data set of the papers: counts, sizes, broken and double files."""
+    from bench import progress
+    from bench.data import catalogue
+
+    with progress.many() as report:
+        checked = catalogue.check(name, folder, report)
+    out.print(str(checked), highlight=False, markup=False)
+    if not checked.ok:
+        raise typer.Exit(1)
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """List the data sets of the documented papers, with their split sizes."""
+    from bench.data import catalogue
+
+    table = Table("name", "title", "train", "test", "source", box=None, pad_edge=False)
+    for name, known in catalogue.DATASETS.items():
+        table.add_row(name, known.title, f"{known.train:,}", f"{known.test:,}", known.source)
+    out.print(table)
+
+
+@data_app.command("faces")
+def data_faces(
+    path: Annotated[Path, typer.Argument(help="PNG file to write.")] = Path("synthfaces.png"),
+    size: Annotated[int, typer.Option(min=16, help="Side of one face in pixels.")] = 128,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other people.")] = 0,
+) -> None:
+    """Draw a sheet of 32 synthetic faces to look at."""
+    from bench.data import synthfaces
+    from bench.store import atomic_write
+
+    with atomic_write(path) as handle:
+        synthfaces.sheet(size=size, seed=seed).save(handle, format="PNG")
+    out.print(f"wrote {path}", highlight=False, markup=False)
+
+
+@masks_app.command("make")
+def masks_make(
+    condition: Annotated[str, typer.Argument(help="For example irregular/40-50; `facebench list --masks`.")],
+    path: Annotated[Path, typer.Argument(help="File to write (.npz).")],
+    size: Annotated[int, typer.Option(help="Side in pixels.")] = 256,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Masks.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other masks.")] = 0,
+) -> None:
+    """Freeze a test set of masks in one file with a manifest."""
+    import masks
+
+    made = masks.MaskSet.make(condition, size, count, seed)
+    made.save(path)
+    out.print(f"wrote {path}: {len(made)} masks, fingerprint {made.fingerprint[:16]}", highlight=False, markup=False)
+
+
+@masks_app.command("show")
+def masks_show(
+    source: Annotated[str, typer.Argument(help="A frozen set (.npz) or a condition such as freeform/60-80.")],
+    path: Annotated[Path, typer.Argument(help="PNG file to write.")] = Path("masks.png"),
+    size: Annotated[int, typer.Option(help="Side in pixels, for a condition.")] = 256,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Masks to show.")] = 32,
+) -> None:
+    """Draw a contact sheet of masks to look at."""
+    import masks
+    from bench.store import atomic_write
+
+    shown = masks.MaskSet.load(source) if source.endswith(".npz") else masks.MaskSet.make(source, size, count, 0)
+    with atomic_write(path) as handle:
+        masks.contact_sheet([shown[i] for i in range(min(count, len(shown)))]).save(handle, format="PNG")
+    out.print(f"wrote {path}", highlight=False, markup=False)
+
+
+@masks_app.command("check")
+def masks_check(path: Annotated[Path, typer.Argument(help="A frozen set (.npz), or a folder of mask files.")]) -> None:
+    """Check a frozen set against its manifest, or sort a folder of mask files into ratio buckets."""
+    import masks
+
+    if path.is_dir():
+        folder = masks.MaskFolder(path)
+        ratios = folder.ratios()
+        table = Table("bucket", "masks", box=None, pad_edge=False)
+        for low in range(0, 100, 10):
+            table.add_row(f"{low}-{low + 10} %", str(sum(low < 100 * ratio <= low + 10 for ratio in ratios)))
+        out.print(table)
+        out.print(f"{len(ratios)} masks, fingerprint {folder.fingerprint[:16]}", highlight=False)
+        return
+    loaded = masks.MaskSet.load(path)
+    ratios = loaded.ratios
+    span = f"ratios {min(ratios):.3f} to {max(ratios):.3f}"
+    what = f"{len(loaded)} masks of {loaded.manifest['condition']}, {span}, fingerprint {loaded.fingerprint[:16]}"
+    out.print(f"{path}: {what}: sound", highlight=False, markup=False)
+
+
+@verify_app.command("golden")
+def verify_golden(
+    folder: Annotated[Path, typer.Argument(help="Folder of golden files (*.npz).")],
+    keys: Annotated[Path, typer.Option(help="Folder of the official key lists (*.keys.csv).")],
+    only: Annotated[str | None, typer.Option(help="Only these methods, for example aot,grig.")] = None,
+    implemented: Annotated[bool, typer.Option(help="Leave out networks that this product does not have.")] = False,
+) -> None:
+    """Run our networks on golden files: outputs of the authors' networks under a filling rule, no weights needed.
+
+    One line a file: deviation in standard deviations of the output, parameters and multiply-accumulates against
+    what the file records. Exit code 1 if any fails or is not implemented.
+    """
+    from bench import golden
+
+    known = golden.implemented()
+    paths = list(golden.files(folder, only.split(",") if only else None))
+    if implemented:
+        paths = [path for path in paths if path.stem in known]
+    failed = 0
+    for path in paths:
+        result = golden.check(path, keys, known)
+        failed += not result.passed
+        out.print(golden.line(result), highlight=False, markup=False, soft_wrap=True)
+    out.print(f"{len(paths) - failed} of {len(paths)} golden files pass", highlight=False)
+    if failed:
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    main()

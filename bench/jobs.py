@@ -1,0 +1,236 @@
+"""From a suite to jobs: what there is to do, each with an identity made of everything that decides its result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import bench
+import masks
+from bench import metrics, registry
+from bench.data import dataset, splits
+from bench.data.dataset import ImageData, Progress
+from bench.data.splits import Split
+from bench.errors import BenchError
+from bench.method import Config
+from bench.store import digest, file_slug
+from bench.suite import Data, Entry, Suite
+
+Kind = Literal["train", "evaluate"]
+SHARED = ("batch.py", "method.py", "train.py", "nn", "data/dataset.py")  # source that decides every result
+MEASURED = ("evaluate.py", "metrics")  # source that decides a measurement
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell of a suite. Its folder is named after `id`; it is done when its result file stands."""
+
+    kind: Kind
+    label: str  # for people
+    identity: dict[str, Any]  # JSON-like: equal identities give equal results
+    row: dict[str, Any]  # the columns that tell this cell from others in a table
+    needs: tuple[str, ...] = ()  # ids of jobs that must be done before
+
+    @cached_property
+    def id(self) -> str:
+        return f"{self.kind}-{self.identity['method']}-{digest(self.identity)[:16]}"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set ready for use: decoded images, their split, and the frozen masks of every condition."""
+
+    images: ImageData
+    split: Split
+    masks: dict[str, masks.MaskSet]
+
+    def train(self, shots: int | str) -> list[int]:
+        """Positions of the training images, all or the first of the fixed few-shot order."""
+        return self.images.indices(splits.shots(self.split, "all" if shots == "all" else int(shots)))
+
+    @cached_property
+    def test(self) -> list[int]:
+        """Positions of the test images."""
+        return self.images.indices(self.split.test)
+
+
+@dataclass
+class Plan:
+    """A suite, its prepared data and its jobs in an order in which each can run."""
+
+    suite: Suite
+    root: Path  # folder of all runs; jobs are shared between suites
+    data: dict[str, Prepared] = field(default_factory=dict)
+    jobs: list[Job] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        """The suite's own folder: tables, report."""
+        return self.root / self.suite.suite
+
+    def job_folder(self, job_id: str) -> Path:
+        return self.root / "jobs" / job_id
+
+    def done(self, job: Job) -> bool:
+        return (self.job_folder(job.id) / "result.json").exists()
+
+    def job(self, job_id: str) -> Job:
+        return next(job for job in self.jobs if job.id == job_id)
+
+
+def plan(suite: Suite, root: Path, progress: Progress | None = None) -> Plan:
+    """Prepare the data of a suite (kept for the next time) and expand it to jobs."""
+    made = Plan(suite, root)
+    for data in suite.data:
+        made.data[data.name] = prepare(data, suite, root, progress)
+    seen: set[str] = set()
+    for job in _expand(made):
+        if job.id not in seen:
+            seen.add(job.id)
+            made.jobs.append(job)
+    return made
+
+
+def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = None) -> Prepared:
+    """Decode, split and mask one data set."""
+    if data.folder is None:
+        count = int(data.train or 0) + int(data.test or 0)
+        images = dataset.prepare_synthfaces(count, suite.size, suite.seed, root / "cache", progress)
+    else:
+        images = dataset.prepare_folder(data.folder, suite.size, root / "cache", data.name, progress)
+    path = (
+        root / suite.suite / "splits" / f"{data.name}-{suite.seed}-{data.train or 'all'}-{data.test or 'default'}.json"
+    )
+    if path.exists():
+        split = splits.load(path, images.fingerprint)
+    else:
+        split = images.split(suite.seed, data.train, data.test)
+        split.save(path)
+    for shots in suite.shots:
+        splits.shots(split, shots)
+    frozen = {}
+    for condition in suite.conditions:
+        frozen[condition] = mask_set(condition, images, split, suite.seed)
+        frozen[condition].save(root / suite.suite / "masks" / data.name / f"{file_slug(condition)}.npz")
+    return Prepared(images, split, frozen)
+
+
+def mask_set(condition: str, images: ImageData, split: Split, seed: int) -> masks.MaskSet:
+    """The frozen test masks of a condition."""
+    labels = images.semantics(images.indices(split.test))
+    return masks.MaskSet.make(condition, images.size, len(split.test), seed, semantics=labels)
+
+
+def _expand(made: Plan) -> Iterator[Job]:
+    suite = made.suite
+    for entry in suite.methods:
+        registered = registry.get(entry.method)
+        method = registered.load()
+        preset = suite.preset_of(entry)
+        if preset not in method.presets:
+            raise BenchError(f"{entry.method} has no preset {preset!r}: choose from {', '.join(method.presets)}")
+        config = configure(entry, method.presets[preset])
+        common = {
+            "method": entry.method,
+            "config": config.model_dump(mode="json"),
+            "source": registered.fingerprint(),
+            "files": [_file_digest(path) for path in config.files()],
+        }
+        trained = method.trainable() and entry.weights is None
+        for name, prepared in made.data.items():
+            for shots in suite.shots if trained else suite.shots[:1]:
+                for seed in suite.seeds if trained else suite.seeds[:1]:
+                    row: dict[str, Any] = {"title": suite.title_of(entry), "method": entry.method, "preset": preset}
+                    row |= {"dataset": name, "shots": str(shots), "seed": seed}
+                    needs: tuple[str, ...] = ()
+                    weights: Any = _file_digest(entry.weights) if entry.weights else None
+                    if trained:
+                        job = _train_job(common, entry, suite, prepared, row)
+                        yield job
+                        needs, weights = (job.id,), job.id
+                    for condition in suite.conditions:
+                        yield _evaluate_job(common | {"weights": weights}, suite, prepared, row, condition, needs)
+
+
+def configure(entry: Entry, preset: Config) -> Config:
+    """The configuration of a row: its preset with single options changed."""
+    from pydantic import ValidationError
+
+    try:
+        return type(preset).model_validate(preset.model_dump() | entry.options)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        reason = "unknown option" if problem["type"] == "extra_forbidden" else problem["msg"]
+        allowed = ", ".join(type(preset).model_fields) or "none"
+        raise BenchError(f"method {entry.method}: options.{key}: {reason}; its options are: {allowed}") from None
+
+
+def _train_job(common: dict[str, Any], entry: Entry, suite: Suite, prepared: Prepared, row: dict[str, Any]) -> Job:
+    train = suite.train
+    identity = common | {
+        "kind": "train",
+        "version": [bench.__version__, source(SHARED)],
+        "data": prepared.images.fingerprint,
+        "images": digest([prepared.images.ids[i] for i in prepared.train(row["shots"])]),
+        "size": suite.size,
+        "seed": [suite.seed, row["seed"]],
+        "steps": entry.steps or train.steps,
+        "batch": train.batch,
+        "features": train.features,
+        "precision": train.precision,
+    }
+    return Job("train", _label("train", row), identity, row)
+
+
+def _evaluate_job(
+    common: dict[str, Any],
+    suite: Suite,
+    prepared: Prepared,
+    row: dict[str, Any],
+    condition: str,
+    needs: tuple[str, ...],
+) -> Job:
+    identity = common | {
+        "kind": "evaluate",
+        "version": [bench.__version__, source(SHARED + MEASURED)],
+        "data": prepared.images.fingerprint,
+        "images": digest(prepared.split.test),
+        "masks": prepared.masks[condition].fingerprint,
+        "condition": condition,
+        "size": suite.size,
+        "seed": suite.seed,
+        "metrics": [[name, metrics.get(name).version, metrics.fingerprint(name)] for name in suite.metrics],
+        "samples": suite.report.samples,
+    }
+    return Job("evaluate", _label("evaluate", row, condition), identity, row | {"condition": condition}, needs)
+
+
+def _label(kind: str, row: dict[str, Any], condition: str = "") -> str:
+    parts = [f"{kind} {row['method']} ({row['preset']})", f"on {row['dataset']}"]
+    if row["shots"] != "all":
+        parts.append(f"{row['shots']} shots")
+    if row["seed"]:
+        parts.append(f"seed {row['seed']}")
+    return ", ".join([" ".join(parts[:2]), *parts[2:], *([condition] if condition else [])])
+
+
+@cache
+def source(parts: tuple[str, ...]) -> str:
+    """Hash of the harness's own source files that decide a result."""
+    base = Path(__file__).parent
+    paths = [path for part in parts for path in ([base / part] if part.endswith(".py") else (base / part).rglob("*"))]
+    return digest([digest(p.read_bytes()) for p in sorted(set(paths)) if p.suffix in (".py", ".safetensors")])
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        if path.is_dir():
+            files = [file for file in sorted(path.rglob("*")) if file.is_file()]
+            return digest([[file.relative_to(path).as_posix(), digest(file.read_bytes())] for file in files])
+        return digest(path.read_bytes())
+    except OSError as error:
+        raise BenchError(f"cannot read {path}: {error.strerror or error}") from error

@@ -1,0 +1,120 @@
+"""What a method is: networks that complete images, and the stages that train them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from bench.batch import Batch, Noise
+from bench.errors import BenchError
+from bench.golden import Golden
+from bench.registry import Card
+
+__all__ = ["Batch", "Card", "Config", "Golden", "Method", "Noise", "Source", "Stage", "Update"]
+
+
+class Config(BaseModel):
+    """The options of a method: typed, one documented line a field, unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def files(self) -> list[Path]:
+        """Files or folders, named by options, whose content decides the result."""
+        return []
+
+
+Source = Literal["official", "embedded"]  # of the networks behind training losses
+AnyConfig = Config  # Method.Config hides the name inside the class
+
+
+class Update(Protocol):
+    """Given by the training loop: one optimiser step on a loss."""
+
+    def __call__(self, optimiser: str, loss: Tensor, /) -> None:
+        """Back-propagate `loss` into the parameters of that optimiser alone, step it, follow with its EMA."""
+
+
+class Stage(nn.Module):
+    """One training phase of a method. The stage owns the mathematics, the loop everything else.
+
+    Networks that only training needs (discriminators) are sub-modules of the stage; the method itself is
+    held without registration, so each is saved once.
+    """
+
+    name: str = "train"
+    share: float = 1.0  # of the method's training budget
+    iterations: int = 0  # as published
+    batch_size: int = 8  # as published
+    masks: str = "irregular"  # training draw of `masks.training`
+    guides: tuple[str, ...] = ()  # fields of Batch that this stage trains with, beside image and mask
+    ema: Mapping[str, float] = {}  # optimiser -> decay of the moving average of the parameters that it trains
+
+    def __init__(self, method: Method):
+        super().__init__()
+        object.__setattr__(self, "method", method)  # not registered: it is no sub-module
+
+    def optimisers(self) -> dict[str, Optimizer]:
+        """The optimisers by name, over the parameters that this stage trains."""
+        raise NotImplementedError
+
+    def augment(self, images: Tensor, noise: Noise) -> Tensor:
+        """Change the training images as the paper does; the harness flips horizontally before."""
+        return images
+
+    def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
+        """One iteration: forward passes and alternating updates. Returns the losses to log."""
+        raise NotImplementedError
+
+
+class Method(nn.Module):
+    """A method: a card, a configuration with presets, its networks, its stages.
+
+    A subclass sets `card`, `Config` and `presets`, and writes `__init__(config)`, `complete` and, when it can be
+    trained, `stages`.
+    """
+
+    card: ClassVar[Card]
+    Config: ClassVar[type[AnyConfig]] = AnyConfig
+    presets: ClassVar[Mapping[str, AnyConfig]] = {"paper": AnyConfig()}
+    golden: ClassVar[Mapping[str, Golden]] = {}  # golden file -> how to run it
+
+    def __init__(self, config: AnyConfig):
+        super().__init__()
+        self.config = config
+
+    @classmethod
+    def create(cls, preset: str = "paper", **options: Any) -> Method:
+        """A method with the values of a preset, some of them changed."""
+        if preset not in cls.presets:
+            raise BenchError(f"{cls.card.slug} has no preset {preset!r}: choose from {', '.join(cls.presets)}")
+        return cls(cls.Config.model_validate(cls.presets[preset].model_dump() | options))
+
+    @classmethod
+    def trainable(cls) -> bool:
+        """Whether the method has stages to train."""
+        return cls.stages is not Method.stages
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks that a completion runs, by the names on the card."""
+        return dict(self.named_children())
+
+    def stages(self, features: Source = "official") -> list[Stage]:
+        """The training stages in the paper's order; none for a method that is not trained.
+
+        `features`: "official" (VGG, LPIPS and backbone weights of the paper) or "embedded", the project's own
+        training network in their place.
+        """
+        return []
+
+    def complete(self, batch: Batch, noise: Noise) -> Tensor:
+        """Completed images (N, 3, H, W) in [-1, 1], before the harness pastes the known pixels back."""
+        raise NotImplementedError
+
+    def load_official(self, state: Mapping[str, Any]) -> None:
+        """Take the authors' checkpoint (their names and layout)."""
+        raise BenchError(f"{self.card.slug}: the authors released no checkpoint that can be loaded")

@@ -1,0 +1,134 @@
+"""The registry of methods: found through entry points, listed without importing torch.
+
+An entry point of the group `facebench.methods` names a module or a package. Every module there that assigns
+a `Card(...)` at its top level is a method. A card is made of literals only, so that it can be read from the
+source without running it: `facebench list` stays fast however many methods there are.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bench.errors import BenchError
+from bench.store import digest
+
+if TYPE_CHECKING:
+    from bench.method import Method
+
+GROUP = "facebench.methods"
+Task = Literal["inpainting", "exemplar", "restoration", "editing", "prior"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """The facts of a method, as published. Written with literals only."""
+
+    slug: str  # name in suites and on the command line
+    name: str  # name printed in tables
+    title: str  # of the paper or algorithm
+    authors: str
+    year: int | None
+    venue: str
+    url: str
+    task: Task = "inpainting"
+    resolution: int | None = None  # pixels that the paper's model was trained at; None: any
+    params: dict[str, int] = field(default_factory=dict)  # network -> parameters of the `paper` preset
+    macs: dict[str, float] = field(default_factory=dict)  # network -> multiply-accumulates, one pass at `resolution`
+    published: dict[str, str] = field(default_factory=dict)  # figures as the paper or a later table prints them
+    training: str = ""  # optimiser, batch, iterations, loss weights, in one line
+    features: str = ""  # pretrained networks that the published training losses stand on
+    convention: str = ""  # the authors' mask polarity, value range and filling, where they differ from ours
+    licence: str = ""  # of the authors' code and weights
+    weights: str = ""  # where the authors' checkpoints are, and their layout
+    requires: tuple[str, ...] = ()  # priors: slugs of methods, or names of pretrained files
+    needs: tuple[str, ...] = ()  # guidance beside image and mask: fields of Batch
+    choices: dict[str, str] = field(default_factory=dict)  # where paper and code differ: option -> what is the default
+    notes: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered method: its card and the module that holds it."""
+
+    card: Card
+    module: str
+    path: Path
+
+    def load(self) -> type[Method]:
+        """Import the module and return its Method class."""
+        from bench.method import Method
+
+        module = importlib.import_module(self.module)
+        for value in vars(module).values():
+            card = getattr(value, "card", None)
+            if isinstance(value, type) and issubclass(value, Method) and card and card.slug == self.card.slug:
+                return value
+        raise BenchError(f"{self.path}: no Method class has the card {self.card.slug!r}; set `card = ...` in the class")
+
+    def fingerprint(self) -> str:
+        """Hash of the method's own source: part of the identity of every job that runs it."""
+        files = sorted(self.path.parent.rglob("*.py")) if self.path.name == "__init__.py" else [self.path]
+        return digest([file.read_text(encoding="utf-8") for file in files])
+
+
+@cache
+def entries() -> dict[str, Entry]:
+    """All registered methods by slug, in the order of task, year and name."""
+    found: dict[str, Entry] = {}
+    for point in entry_points(group=GROUP):
+        for entry in _scan(point.value):
+            other = found.setdefault(entry.card.slug, entry)
+            if other.module != entry.module:
+                raise BenchError(f"the method {entry.card.slug!r} is registered by {other.path} and by {entry.path}")
+    order = sorted(found.values(), key=lambda e: (e.card.task, e.card.year or 0, e.card.slug))
+    return {entry.card.slug: entry for entry in order}
+
+
+def get(slug: str) -> Entry:
+    """The method of that name; an unknown name is an error that shows the closest ones."""
+    known = entries()
+    if slug not in known:
+        close = difflib.get_close_matches(slug, known, n=3)
+        hint = f"did you mean {' or '.join(close)}?" if close else "`facebench list` shows all methods"
+        raise BenchError(f"unknown method {slug!r}: {hint}")
+    return known[slug]
+
+
+def _scan(target: str) -> Iterator[Entry]:
+    try:
+        spec = importlib.util.find_spec(target.partition(":")[0])
+    except ImportError as error:
+        raise BenchError(f"entry point {GROUP}: cannot find {target!r}: {error}") from error
+    if spec is None:
+        raise BenchError(f"entry point {GROUP}: cannot find the module {target!r}")
+    if spec.submodule_search_locations is None:
+        yield from _cards(spec.name, Path(str(spec.origin)))
+        return
+    for folder in spec.submodule_search_locations:
+        for path in sorted(Path(folder).glob("*.py")):
+            yield from _cards(spec.name if path.stem == "__init__" else f"{spec.name}.{path.stem}", path)
+        for path in sorted(Path(folder).glob("*/__init__.py")):
+            yield from _cards(f"{spec.name}.{path.parent.name}", path)
+
+
+def _cards(module: str, path: Path) -> Iterator[Entry]:
+    source = path.read_text(encoding="utf-8")
+    if "Card(" not in source:
+        return
+    for node in ast.parse(source, filename=str(path)).body:
+        call = node.value if isinstance(node, ast.Assign) else None
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Card":
+            try:
+                card = Card(**{str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords})
+            except (ValueError, TypeError) as error:
+                raise BenchError(f"{path}:{call.lineno}: a card is made of literals only: {error}") from error
+            yield Entry(card, module, path)

@@ -1,0 +1,192 @@
+"""Runs the jobs of a plan: those that are not done, in an order in which each can run, here or in worker processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import traceback
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from safetensors.torch import save as to_safetensors
+
+from bench import metrics, registry, weights
+from bench.errors import BenchError
+from bench.evaluate import Task, evaluate
+from bench.jobs import Job, Plan, plan
+from bench.method import Method
+from bench.progress import console, track
+from bench.store import atomic_write, derive_seed, write_json, write_text
+from bench.suite import Suite
+from bench.train import Budget, train
+
+
+@dataclass(frozen=True)
+class Options:
+    """How jobs run; nothing here decides a result."""
+
+    device: str = "auto"
+    workers: int = 1
+
+
+@dataclass
+class Outcome:
+    """What a run did."""
+
+    done: int = 0
+    reused: int = 0
+    failed: dict[str, str] = field(default_factory=dict)  # job id -> message
+    skipped: list[str] = field(default_factory=list)  # jobs whose needs failed
+
+
+def run(made: Plan, options: Options) -> Outcome:
+    """Run what is not done. A job that fails is recorded and the others go on.
+
+    BenchError about the run's own folder (a full disk, say) ends the run: whatever is finished stays.
+    """
+    outcome = Outcome()
+    waiting = []
+    for job in made.jobs:
+        if made.done(job):
+            outcome.reused += 1
+        else:
+            waiting.append(job)
+    if outcome.reused:
+        console.print(f"{outcome.reused} of {len(made.jobs)} jobs are done already", highlight=False)
+    if options.workers > 1:
+        _in_processes(made, waiting, options, outcome)
+    else:
+        for number, job in enumerate(waiting, 1):
+            if any(need in outcome.failed or need in outcome.skipped for need in job.needs):
+                outcome.skipped.append(job.id)
+                continue
+            console.print(f"[{number}/{len(waiting)}] {job.label}", highlight=False, markup=False)
+            _record(made, job, outcome, partial(execute, made, job, options))
+    return outcome
+
+
+def _record(made: Plan, job: Job, outcome: Outcome, action: Callable[[], Any]) -> None:
+    try:
+        action()
+        outcome.done += 1
+        (made.job_folder(job.id) / "error.txt").unlink(missing_ok=True)
+    except BenchError as error:
+        if str(error).startswith(f"cannot write {made.root}"):
+            raise
+        _fail(made, job, outcome, str(error), str(error))
+    except Exception as error:  # a method may raise anything: the rest of the matrix goes on
+        _fail(made, job, outcome, f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _fail(made: Plan, job: Job, outcome: Outcome, message: str, details: str) -> None:
+    outcome.failed[job.id] = message
+    write_text(made.job_folder(job.id) / "error.txt", details)
+    console.print(f"  failed: {message}", style="red", highlight=False, markup=False)
+
+
+def _in_processes(made: Plan, waiting: list[Job], options: Options, outcome: Outcome) -> None:
+    context = multiprocessing.get_context("spawn")
+    threads = max(1, torch.get_num_threads() // options.workers)
+    arguments = (made.suite.model_dump(mode="json"), made.root, threads)
+    with ProcessPoolExecutor(options.workers, context, initializer=_start_worker, initargs=arguments) as pool:
+        running: dict[Future[None], Job] = {}
+        while waiting or running:
+            for job in list(waiting):
+                if any(need in outcome.failed or need in outcome.skipped for need in job.needs):
+                    waiting.remove(job)
+                    outcome.skipped.append(job.id)
+                elif all(made.done(made.job(need)) for need in job.needs) and len(running) < options.workers:
+                    waiting.remove(job)
+                    console.print(f"started: {job.label}", highlight=False, markup=False)
+                    running[pool.submit(_work, job.id, options)] = job
+            finished, _ = wait(running, return_when=FIRST_COMPLETED) if running else ((), ())
+            for future in finished:
+                job = running.pop(future)
+                _record(made, job, outcome, future.result)
+                if job.id not in outcome.failed:
+                    console.print(f"done: {job.label}", highlight=False, markup=False)
+
+
+_plan: Plan | None = None  # of a worker process
+
+
+def _start_worker(suite: dict[str, Any], root: Path, threads: int) -> None:
+    global _plan
+    torch.set_num_threads(threads)
+    console.quiet = True
+    _plan = plan(Suite.model_validate(suite), root)
+
+
+def _work(job_id: str, options: Options) -> None:
+    assert _plan is not None
+    execute(_plan, _plan.job(job_id), options)
+
+
+def execute(made: Plan, job: Job, options: Options) -> None:
+    """Run one job; its result.json is written last."""
+    folder = made.job_folder(job.id)
+    write_json(folder / "job.json", job.identity | {"label": job.label})
+    result = (_train if job.kind == "train" else _evaluate)(made, job, folder, options)
+    write_json(folder / "result.json", result)
+
+
+def _train(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, Any]:
+    identity, row = job.identity, job.row
+    seed = derive_seed(*identity["seed"])
+    torch.manual_seed(derive_seed(seed, "weights"))
+    method = _create(identity)
+    prepared = made.data[row["dataset"]]
+    settings = made.suite.train
+    budget = Budget(
+        steps=identity["steps"],
+        batch=identity["batch"],
+        seed=seed,
+        features=identity["features"],
+        checkpoint=settings.checkpoint,
+        tensorboard=settings.tensorboard,
+        precision=identity["precision"],
+        device=options.device,
+    )
+    train(method, prepared.images, prepared.train(row["shots"]), budget, folder, partial(track, row["method"]))
+    with atomic_write(folder / "weights.safetensors") as handle:
+        handle.write(to_safetensors({k: v.detach().cpu().contiguous() for k, v in method.state_dict().items()}))
+    (folder / "checkpoint.pt").unlink(missing_ok=True)
+    return {"steps": identity["steps"], "images": len(prepared.train(row["shots"]))}
+
+
+def _evaluate(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, Any]:
+    identity, row = job.identity, job.row
+    method = _create(identity)
+    if job.needs:
+        method.load_state_dict(weights.read(made.job_folder(job.needs[0]) / "weights.safetensors"))
+    elif identity["weights"]:
+        entry = next(e for e in made.suite.methods if e.method == row["method"] and e.weights)
+        method.load_official(weights.read(str(entry.weights)))
+    prepared = made.data[row["dataset"]]
+    condition = row["condition"]
+    task = Task(prepared.images, prepared.test, prepared.masks[condition], condition, made.suite.seed)
+    names = [name for name, *_ in identity["metrics"]]
+    device = "cuda" if options.device != "cpu" and torch.cuda.is_available() else "cpu"
+    measured = evaluate(method, task, names, identity["samples"], folder, device, made.root / "cache" / "features")
+    _write_parquet(folder / "per_image.parquet", measured.per_image)
+    rows = []
+    for values in measured.rows:
+        metric = metrics.get(values["metric"])
+        rows.append(values | {"metric_title": metric.title, "higher_is_better": metric.higher_is_better})
+    _write_parquet(folder / "rows.parquet", pd.DataFrame(rows))
+    return {"images": len(task.positions), "masks": prepared.masks[condition].fingerprint}
+
+
+def _create(identity: dict[str, Any]) -> Method:
+    method = registry.get(identity["method"]).load()
+    return method(method.Config.model_validate(identity["config"]))
+
+
+def _write_parquet(path: Path, table: pd.DataFrame) -> None:
+    with atomic_write(path) as handle:
+        table.to_parquet(handle, index=False)

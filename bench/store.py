@@ -1,0 +1,99 @@
+"""Files of a run: written to a temporary name, then renamed, so that a reader never sees half a file."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from bench.errors import BenchError
+
+
+@contextmanager
+def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Open a temporary file beside `path`; on success it is renamed to `path`, on failure removed.
+
+    Raises BenchError that names the path when the folder cannot be written or the disk is full.
+    """
+    path = Path(path)
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        text = None if "b" in mode else "utf-8"
+        with os.fdopen(descriptor, mode, encoding=text, newline=None if text is None else "") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise write_error(path, error) from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def check_folder(folder: Path) -> None:
+    """Fail at once, before any work, when a run's folder cannot be written."""
+    with atomic_write(folder / ".facebench", "w") as handle:
+        handle.write("results of face-inpaint-bench\n")
+
+
+def write_error(path: Path, error: OSError) -> BenchError:
+    """What to tell a user when `path` could not be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        remedy = "the disk is full: free some space, then run the same command again (finished jobs are kept)"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        remedy = "the folder is not writable: choose another one with --out"
+    elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+        remedy = "a part of this path is a file, not a folder: choose another folder with --out"
+    else:
+        remedy = f"{error.strerror or error}"
+    return BenchError(f"cannot write {path}: {remedy}")
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a text file atomically."""
+    with atomic_write(path, "w") as handle:
+        handle.write(text)
+    return Path(path)
+
+
+def write_json(path: str | Path, value: Any) -> Path:
+    """Write JSON atomically, with sorted keys, so that equal values give equal bytes."""
+    return write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file of a run; BenchError names a damaged file."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BenchError(f"cannot read {path}: {error}; delete it and run the same command again") from error
+
+
+def file_slug(name: str) -> str:
+    """A name, such as a condition's, as a file name: `irregular/10-20` -> `irregular_10-20`."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("_")
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON-like value (keys sorted) or of bytes: the identity of what it describes."""
+    data = value if isinstance(value, bytes) else json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    return hashlib.sha256(data).hexdigest()
+
+
+def derive_seed(*parts: Any) -> int:
+    """A 63-bit seed from (suite seed, data set, image id, condition, ...): the same on every machine."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "little") >> 1

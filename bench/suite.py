@@ -1,0 +1,194 @@
+"""Suite files: what is compared, on what, and how it is measured. YAML, typed, every key documented."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from bench import registry
+from bench.errors import BenchError
+
+SUITES = files("bench") / "suites"
+
+
+class Section(BaseModel):
+    """A part of a suite file; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Section):
+    """A data set: the embedded synthetic faces, or a folder of images."""
+
+    name: str  # printed in tables; `synthfaces` is the embedded generator
+    folder: Path | None = None  # a folder of images; for `synthfaces` leave it out
+    train: int | None = Field(default=None, ge=1)  # training images; default: what the test set leaves
+    test: int | None = Field(default=None, ge=1)  # test images; default: the published split, else a fifth
+
+    @model_validator(mode="after")
+    def _check(self) -> Data:
+        if self.name == "synthfaces" and (self.train is None or self.test is None):
+            raise ValueError("synthfaces is made on demand: say how many images with `train` and `test`")
+        if self.name != "synthfaces" and self.folder is None:
+            raise ValueError("give the `folder` that holds the images (or --data on the command line)")
+        return self
+
+
+def _named(value: Any) -> Any:
+    return {"method": value} if isinstance(value, str) else value
+
+
+class Entry(Section):
+    """A row of the tables: a method, its preset and options. A bare name stands for {method: name}."""
+
+    method: str  # name in `facebench list`
+    preset: str | None = None  # default: `tiny` at 64 px and below where the method has it, else `paper`
+    options: dict[str, Any] = {}  # single options of the preset, changed
+    title: str | None = None  # name in tables; default: the method's
+    steps: int | None = Field(default=None, ge=1)  # training iterations of this method; default: train.steps
+    weights: Path | None = None  # an official checkpoint instead of training
+
+
+class Train(Section):
+    """The training budget and what stands in for weights that are not there."""
+
+    steps: int = Field(default=1000, ge=1)  # iterations a method; stages share them
+    batch: int = Field(default=8, ge=1)  # images an iteration
+    features: Literal["official", "embedded"] = "official"  # network of perceptual losses
+    checkpoint: int = Field(default=200, ge=1)  # iterations between checkpoints
+    tensorboard: bool = False  # also write the losses for TensorBoard
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"  # auto: bf16 on a GPU that has it, else fp32
+
+
+class Report(Section):
+    """What the report shows."""
+
+    main: list[str] = ["perceptual@embedded", "l1@hole"]  # metrics of the table that ends a run
+    samples: int = Field(default=4, ge=0)  # test images kept for the picture grid, from each condition
+
+
+class Suite(Section):
+    """A suite: methods x data sets x shots x conditions x seeds."""
+
+    suite: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")  # its name; also the folder of its results
+    title: str = ""  # one line for reports
+    version: int = 1  # of the protocol: raise it when numbers are no longer comparable
+    size: int = Field(default=256, ge=32, le=2048)  # pixels of a side
+    seed: int = Field(default=0, ge=0)  # of splits, masks and draws
+    seeds: list[int] = Field(default=[0], min_length=1)  # one training run each
+    data: list[Data] = Field(min_length=1)
+    methods: list[Annotated[Entry, BeforeValidator(_named)]] = Field(min_length=1)
+    shots: list[Annotated[int, Field(ge=1)] | Literal["all"]] = ["all"]  # training images
+    conditions: list[str] = Field(min_length=1)  # masks: `irregular/10-20`, `center/25`, `folder:DIR`, ...
+    train: Train = Train()
+    metrics: list[str] = Field(min_length=1)  # `facebench list --metrics` shows them
+    report: Report = Report()
+
+    @model_validator(mode="after")
+    def _check(self) -> Suite:
+        import masks
+        from bench import metrics
+
+        for i, entry in enumerate(self.methods):
+            _at(f"methods.{i}.method", lambda entry=entry: registry.get(entry.method))
+        for i, name in enumerate(self.conditions):
+            _at(f"conditions.{i}", lambda name=name: masks.parse(name))
+        for key, names in (("metrics", self.metrics), ("report.main", self.report.main)):
+            for i, name in enumerate(names):
+                _at(f"{key}.{i}", lambda name=name: metrics.get(name))
+        for name in self.report.main:
+            if name not in self.metrics:
+                raise ValueError(f"report.main: {name!r} is not among the metrics of this suite")
+        for key, values in (("conditions", self.conditions), ("shots", self.shots), ("seeds", self.seeds)):
+            if len(set(map(str, values))) < len(values):
+                raise ValueError(f"{key}: a value stands there twice")
+        names = [data.name for data in self.data]
+        if len(set(names)) < len(names):
+            raise ValueError("data: two data sets have the same name")
+        titles = [self.title_of(entry) for entry in self.methods]
+        if len(set(titles)) < len(titles):
+            raise ValueError("methods: two rows would have the same title; set `title` to tell them apart")
+        return self
+
+    def preset_of(self, entry: Entry) -> str:
+        """The preset of a row."""
+        presets = registry.get(entry.method).load().presets
+        if entry.preset is None:
+            return "tiny" if self.size <= 64 and "tiny" in presets else "paper"
+        return entry.preset
+
+    def title_of(self, entry: Entry) -> str:
+        """The printed name of a row."""
+        return entry.title or registry.get(entry.method).card.name
+
+
+def _at(key: str, check: Any) -> None:
+    try:
+        check()
+    except (BenchError, ValueError) as error:
+        raise ValueError(f"{key}: {error}") from None
+
+
+def content(name: str) -> dict[str, Any]:
+    """What a suite that ships, or a YAML file, says. BenchError names the file and the remedy."""
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        shipped = {Path(str(file)).stem: Path(str(file)) for file in SUITES.iterdir() if str(file).endswith(".yaml")}
+        if name not in shipped:
+            close = difflib.get_close_matches(name, shipped, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"shipped are {', '.join(sorted(shipped))}"
+            raise BenchError(f"there is no suite {name!r}: {hint}; or give the path of a .yaml file")
+        path = shipped[name]
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchError(f"cannot read the suite {path}: {error}") from error
+    except yaml.YAMLError as error:
+        raise BenchError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict):
+        raise BenchError(f"{path} is not a suite: it must hold keys such as `suite`, `data`, `methods`, `conditions`")
+    return found
+
+
+def load(name: str) -> Suite:
+    """A suite that ships with the product, or a YAML file."""
+    return parse(content(name), name)
+
+
+def select(entries: list[Any], wanted: Sequence[str]) -> list[Any]:
+    """The rows of a suite with these method names."""
+    names = [entry.get("method") if isinstance(entry, dict) else entry for entry in entries]
+    for name in wanted:
+        if name not in names:
+            raise BenchError(f"--methods: the suite has no row {name!r}: it has {', '.join(map(str, names))}")
+    return [entry for entry, name in zip(entries, names, strict=True) if name in wanted]
+
+
+def parse(content: Mapping[str, Any], source: str) -> Suite:
+    """A suite from its content; `source` names it in errors."""
+    try:
+        return Suite.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{source}: {len(error.errors())} problem(s) in the suite"]
+        for problem in error.errors():
+            key = ".".join(str(part) for part in problem["loc"])
+            message = problem["msg"].removeprefix("Value error, ")
+            if problem["type"] == "extra_forbidden":
+                message = f"unknown key{_close(str(problem['loc'][-1]), problem['loc'][:-1])}"
+            lines.append(f"  {key + ': ' if key else ''}{message}")
+        raise BenchError("\n".join(lines)) from None
+
+
+def _close(key: str, where: tuple[int | str, ...]) -> str:
+    sections: dict[str, type[Section]] = {"data": Data, "methods": Entry, "train": Train, "report": Report}
+    section: type[Section] = Suite
+    for part in where:
+        section = sections.get(str(part), section)
+    close = difflib.get_close_matches(key, section.model_fields, n=1)
+    return f" (did you mean {close[0]}?)" if close else f"; allowed are {', '.join(section.model_fields)}"

@@ -1,0 +1,285 @@
+"""The training loop over the stages of a method: devices, precision, EMA, logging, checkpoints and exact resume.
+
+Everything random in iteration k depends on (seed, stage, k) alone, so a run that was interrupted and goes on
+from a checkpoint gives the same weights as an undisturbed one.
+"""
+
+from __future__ import annotations
+
+import csv
+import pickle
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+import masks
+from bench.batch import Batch, Noise
+from bench.data.dataset import ImageData
+from bench.errors import BenchError
+from bench.method import Method, Source, Stage
+from bench.nn.augment import flip
+from bench.progress import Advance
+from bench.store import atomic_write, derive_seed, write_error
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train and on what."""
+
+    steps: int
+    batch: int
+    seed: int
+    features: Source = "official"
+    checkpoint: int = 200
+    tensorboard: bool = False
+    precision: str = "auto"
+    device: str = "auto"
+
+
+def fabric_for(device: str, precision: str) -> Fabric:
+    """Lightning Fabric on that device; `auto` means bf16 where the GPU has it, else fp32."""
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise BenchError("--device cuda: no GPU is visible to torch; use --device cpu")
+    accelerator = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    if precision == "auto":
+        precision = "bf16-mixed" if accelerator == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
+    return Fabric(accelerator=accelerator, devices=1, precision=precision)  # type: ignore[arg-type]
+
+
+class EMA:
+    """Exponential moving average of parameters: average = decay * average + (1 - decay) * value."""
+
+    def __init__(self, parameters: list[Tensor], decay: float):
+        self.parameters, self.decay = parameters, decay
+        self.average = [p.detach().clone() for p in parameters]
+
+    @torch.no_grad()
+    def update(self) -> None:
+        torch._foreach_lerp_(self.average, self.parameters, 1 - self.decay)
+
+    @torch.no_grad()
+    def store(self) -> None:
+        """Put the average into the network."""
+        for parameter, average in zip(self.parameters, self.average, strict=True):
+            parameter.copy_(average)
+
+
+class Loader:
+    """Training batches by iteration number: images, and masks as the stage's paper draws them."""
+
+    def __init__(self, data: ImageData, indices: Sequence[int], stage: Stage, budget: Budget):
+        self.data, self.indices, self.stage, self.budget = data, indices, stage, budget
+        self.shuffled: OrderedDict[int, np.ndarray] = OrderedDict()
+
+    def epoch(self, number: int) -> np.ndarray:
+        """The order of the images in one pass over the data."""
+        if number not in self.shuffled:
+            rng = np.random.Generator(np.random.PCG64(derive_seed(self.budget.seed, "order", number)))
+            self.shuffled[number] = rng.permutation(self.indices)
+            if len(self.shuffled) > 4:
+                self.shuffled.popitem(last=False)
+        return self.shuffled[number]
+
+    def batch(self, step: int) -> Batch:
+        """The batch of iteration `step`."""
+        count, size = self.budget.batch, self.data.size
+        positions = range(step * count, (step + 1) * count)
+        chosen = np.array([self.epoch(p // len(self.indices))[p % len(self.indices)] for p in positions])
+        seed = derive_seed(self.budget.seed, "masks", self.stage.name)
+        holes = np.stack([masks.training(self.stage.masks, size, seed, p) for p in positions])
+        guides = {name: getattr(self.data, name)(chosen) for name in self.stage.guides}
+        return Batch(image=self.data.floats(chosen), mask=torch.from_numpy(holes).float()[:, None], **guides)
+
+    def batches(self, start: int, stop: int, ahead: int = 2) -> Iterator[Batch]:
+        """Batches in order; the next ones are made while the networks work."""
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            queue: deque[Future[Batch]] = deque()
+            for step in range(start, stop + ahead):
+                if step < stop:
+                    queue.append(pool.submit(self.batch, step))
+                if step >= start + ahead:
+                    yield queue.popleft().result()
+
+
+class Run:
+    """The state of a training run, and its checkpoint."""
+
+    def __init__(self, method: Method, stages: list[Stage], folder: Path, budget: Budget):
+        self.method, self.stages, self.folder, self.budget = method, stages, folder, budget
+        self.fabric = fabric_for(budget.device, budget.precision)
+        self.device = self.fabric.device
+        self.stage = 0
+        self.step = 0  # iterations of this stage that are done
+        method.to(self.device).train()
+        self.enter(0)
+
+    def enter(self, number: int) -> None:
+        self.stage, self.step = number, 0
+        stage = self.stages[number].to(self.device).train()
+        self.optimisers = stage.optimisers()
+        groups = {name: [p for g in o.param_groups for p in g["params"]] for name, o in self.optimisers.items()}
+        self.parameters = groups
+        self.emas = {name: EMA(groups[name], decay) for name, decay in stage.ema.items()}
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "stage": self.stage,
+            "step": self.step,
+            "method": self.method.state_dict(),
+            "networks": self.stages[self.stage].state_dict(),
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
+            "ema": {name: ema.average for name, ema in self.emas.items()},
+        }
+
+    def save(self) -> None:
+        """Write the checkpoint; a crash in between leaves the former one."""
+        with atomic_write(self.folder / "checkpoint.pt") as handle:
+            torch.save(self.state(), handle)
+
+    def resume(self) -> bool:
+        """Go on from the checkpoint, if there is one that can be read."""
+        path = self.folder / "checkpoint.pt"
+        if not path.exists():
+            return False
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            self.enter(state["stage"])
+            self.step = state["step"]
+            self.method.load_state_dict(state["method"])
+            self.stages[self.stage].load_state_dict(state["networks"])
+            for name, optimiser in self.optimisers.items():
+                optimiser.load_state_dict(state["optimisers"][name])
+            for name, ema in self.emas.items():
+                ema.average = [t.to(self.device) for t in state["ema"][name]]
+        except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            raise BenchError(f"cannot resume from {path}: {error}; delete this file to train from the start") from error
+        return True
+
+    def update(self, name: str, loss: Tensor) -> None:
+        """One step of the optimiser `name` on `loss`; no other network receives a gradient."""
+        parameters, optimiser = self.parameters[name], self.optimisers[name]
+        with torch.autocast(self.device.type, enabled=False):
+            gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        if name in self.emas:
+            self.emas[name].update()
+
+    def iterate(self, batch: Batch) -> dict[str, float]:
+        """One iteration: augmentation, the stage's step; the losses."""
+        stage = self.stages[self.stage]
+        seed = derive_seed(self.budget.seed, "step", stage.name, self.step)
+        torch.manual_seed(seed)
+        noise = Noise.shared(seed, len(batch), self.device)
+        batch = batch.to(self.device)
+        with self.fabric.autocast():
+            losses = stage.step(augmented(batch, stage, noise), self.update, noise)
+        self.step += 1
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+
+def augmented(batch: Batch, stage: Stage, noise: Noise) -> Batch:
+    """The batch with the paper's augmentation. Images that guides belong to are not mirrored."""
+    image = batch.image if stage.guides else flip(batch.image, noise)
+    return replace(batch, image=stage.augment(image, noise))
+
+
+class Log:
+    """losses.csv: one row an iteration and loss; rows after the checkpoint that a run resumes from are dropped."""
+
+    HEAD = ("stage", "step", "loss", "value")
+
+    def __init__(self, folder: Path, stages: Sequence[str], stage: str, step: int, tensorboard: bool):
+        self.path, self.stage = folder / "losses.csv", stage
+        earlier = set(stages[: stages.index(stage)])
+        kept = []
+        if self.path.exists():
+            with self.path.open(newline="") as handle:
+                rows = list(csv.reader(handle))[1:]
+            kept = [r for r in rows if len(r) == 4 and (r[0] in earlier or (r[0] == stage and int(r[1]) <= step))]
+        with atomic_write(self.path, "w") as handle:
+            csv.writer(handle, lineterminator="\n").writerows([self.HEAD, *kept])
+        self.pending: list[tuple[str, int, str, str]] = []
+        self.board = _tensorboard(folder) if tensorboard else None
+
+    def add(self, step: int, losses: Mapping[str, float]) -> None:
+        self.pending += [(self.stage, step, name, f"{value:.6g}") for name, value in losses.items()]
+        if self.board:
+            for name, value in losses.items():
+                self.board.add_scalar(f"{self.stage}/{name}", value, step)
+
+    def flush(self) -> None:
+        """Append what has gathered; called before each checkpoint."""
+        try:
+            with self.path.open("a", newline="") as handle:
+                csv.writer(handle, lineterminator="\n").writerows(self.pending)
+        except OSError as error:
+            raise write_error(self.path, error) from error
+        self.pending = []
+        if self.board:
+            self.board.flush()
+
+
+def _tensorboard(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise BenchError("train.tensorboard: install it with `pip install face-inpaint-bench[tensorboard]`") from error
+    return SummaryWriter(str(folder / "tensorboard"))
+
+
+def train(
+    method: Method,
+    data: ImageData,
+    indices: Sequence[int],
+    budget: Budget,
+    folder: Path,
+    progress: Callable[[int, int], AbstractContextManager[Advance]],
+) -> None:
+    """Train a method on the images `indices` of `data`; leaves the final weights in `method`.
+
+    `progress(total, done)` shows how far it is; `folder` receives checkpoint.pt and losses.csv. Raises BenchError
+    when a loss is not finite.
+    """
+    torch.manual_seed(derive_seed(budget.seed, "training networks"))
+    stages = method.stages(budget.features)
+    names = [stage.name for stage in stages]
+    steps = [max(1, round(stage.share * budget.steps)) for stage in stages]
+    run = Run(method, stages, folder, budget)
+    run.resume()
+    with progress(sum(steps), sum(steps[: run.stage]) + run.step) as advance:
+        while True:
+            stage = stages[run.stage]
+            log = Log(folder, names, stage.name, run.step, budget.tensorboard)
+            for batch in Loader(data, indices, stage, budget).batches(run.step, steps[run.stage]):
+                losses = run.iterate(batch)
+                for name, value in losses.items():
+                    if not np.isfinite(value):
+                        raise BenchError(
+                            f"training of {method.card.slug} stopped: the loss {name!r} is {value} at iteration "
+                            f"{run.step} of stage {stage.name!r}; try a lower learning rate in the suite's `options`"
+                        )
+                log.add(run.step, losses)
+                advance(1)
+                if run.step % budget.checkpoint == 0 and run.step < steps[run.stage]:
+                    log.flush()
+                    run.save()
+            log.flush()
+            for ema in run.emas.values():
+                ema.store()
+            if run.stage + 1 == len(stages):
+                break
+            run.enter(run.stage + 1)
+            run.save()
+    method.eval()

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.data import catalogue
+from bench.errors import BenchError
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "test"),
+    [
+        ("CelebA", 162_770, 19_962),
+        ("CelebA-HQ", 28_000, 2_000),
+        ("FFHQ", 60_000, 10_000),
+        ("Paris Street View", 14_900, 100),
+        ("Places365", 1_803_460, 36_500),
+        ("CHASE", 18, 10),
+        ("Shell", 48, 16),
+        ("Skull", 72, 25),
+        ("Anime", 90, 30),
+        ("Fauvism", 94, 30),
+        ("Moongate", 106, 30),
+        ("Cat", 120, 40),
+        ("Dog", 309, 80),
+        ("Pokemon", 633, 200),
+        ("Art", 750, 250),
+        ("CelebA-Test", 0, 3_000),
+        ("LFW-Test", 0, 1_711),
+        ("CelebChild-Test", 0, 180),
+        ("WebPhoto-Test", 0, 407),
+    ],
+)
+def test_published_sizes(name: str, train: int, test: int) -> None:
+    dataset = catalogue.find(name)
+    assert (dataset.train, dataset.test) == (train, test)
+    assert dataset.source.startswith("http") and dataset.licence and dataset.papers
+
+
+@pytest.mark.parametrize("name", ["celeba", "celeba-isfrnet", "celeba-apfi"])
+def test_all_splits_of_celeba_use_all_images(name: str) -> None:
+    assert catalogue.find(name).needed == 202_599
+
+
+def test_names_are_found_in_any_spelling() -> None:
+    assert catalogue.find("celeba_hq") is catalogue.find("CelebA HQ") is catalogue.DATASETS["celeba-hq"]
+    assert catalogue.find("PSV") is catalogue.find("ParisStreetView")
+    assert catalogue.known("holiday") is None
+    with pytest.raises(BenchError, match=r"'celebahqq' is not known: did you mean celeba-hq\?.*one of celeba, "):
+        catalogue.find("celebahqq")
+
+
+def pictures(folder: Path, count: int, size: int = 8) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(len(folder.name))
+    for index in range(count):
+        pixels = random.integers(0, 256, (size, size + index % 2, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+    return folder
+
+
+def test_a_sound_folder_can_serve(tmp_path: Path) -> None:
+    report = catalogue.check("chase", pictures(tmp_path / "retina", 28))
+    assert report.ok and report.count == 28 and (report.train, report.test) == (18, 10)
+    assert report.smallest == (8, 8) and report.largest == (9, 8)
+    assert any("smaller than 256" in note for note in report.notes)
+    assert "kingston" in report.source and report.licence
+
+
+def test_everything_wrong_is_reported_at_once(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "retina", 28)
+    (folder / "0.png").write_text("not an image")
+    (folder / "1.png").write_bytes((folder / "2.png").read_bytes()[:60])
+    shutil.copy(folder / "3.png", folder / "copy.png")
+    report = catalogue.check("chase", folder)
+    assert not report.ok and report.count == 27
+    assert [name for name, _ in report.unreadable] == ["0.png", "1.png"]
+    assert "not a PNG" in report.unreadable[0][1] and "damaged" in report.unreadable[1][1]
+    assert report.duplicates == (("3.png", "copy.png"),)
+    assert "2 of 29 files cannot be used" in report.problems[0]
+    assert "CHASE has 27 images and the split needs 28" in report.problems[1]
+
+
+def test_own_images_get_the_default_split(tmp_path: Path) -> None:
+    report = catalogue.check("folder", pictures(tmp_path / "mine", 44))
+    assert report.ok and (report.name, report.train, report.test) == ("mine", 34, 10)
+    assert not catalogue.check("folder", pictures(tmp_path / "few", 10)).ok
+
+
+def test_extra_images_are_a_note(tmp_path: Path) -> None:
+    report = catalogue.check("chase", pictures(tmp_path / "retina", 30))
+    assert report.ok and "2 of 30 images are not used by the published split" in report.notes[0]
+
+
+def test_folders_must_have_the_published_sizes(tmp_path: Path) -> None:
+    pictures(tmp_path / "train", 20)
+    pictures(tmp_path / "test", 8)
+    report = catalogue.check("chase", tmp_path)
+    assert "hold 20 and 8 images, published are 18 and 10" in report.problems[0]
+
+
+def test_a_test_image_among_the_training_images_is_a_problem(tmp_path: Path) -> None:
+    pictures(tmp_path / "train", 3)
+    pictures(tmp_path / "test", 3)
+    assert catalogue.check("folder", tmp_path).ok
+    shutil.copy(tmp_path / "train" / "0.png", tmp_path / "test" / "x.png")
+    report = catalogue.check("folder", tmp_path)
+    assert report.problems == ("train/0.png and test/x.png are the same picture, in training and in test: remove one",)
+
+
+def test_a_folder_of_nothing_but_bad_files(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("x")
+    report = catalogue.check("folder", tmp_path)
+    assert not report.ok and report.count == 0 and report.smallest is None
+
+
+def test_missing_folders_and_unknown_names_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="does not exist"):
+        catalogue.check("chase", tmp_path / "nowhere")
+    with pytest.raises(BenchError, match="not known"):
+        catalogue.check("nothing", tmp_path)
+
+
+def test_a_published_split_is_drawn(tmp_path: Path) -> None:
+    dataset = catalogue.find("webphoto-test")
+    split = dataset.split("f", [f"{index}.png" for index in range(407)], 0)
+    assert len(split.test) == 407 and not split.train

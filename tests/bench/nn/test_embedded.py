@@ -1,0 +1,219 @@
+"""The embedded networks: their contract, their training script, and that what they measure ranks."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+from torch.nn import functional as F
+
+import masks
+from bench.data import synthfaces
+from bench.errors import BenchError
+from bench.nn import embedded
+
+ROOT = Path(__file__).parents[3]
+BUCKETS = ("10-20", "20-30", "30-40", "40-50", "50-60")
+ROLES = ("training", "metrics")
+SEED = 4321  # of faces that no network has seen
+
+
+@pytest.fixture(scope="module")
+def faces() -> synthfaces.Faces:
+    """200 images of 50 people."""
+    return synthfaces.render(np.arange(200), size=64, seed=SEED)
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("train_embedded", ROOT / "tools" / "train_embedded.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def holes(bucket: str, n: int) -> Tensor:
+    """Frozen irregular masks of a bucket, (n, 1, 64, 64)."""
+    drawn = [np.asarray(masks.draw(f"irregular/{bucket}", 64, SEED, index)) for index in range(n)]
+    return torch.as_tensor(np.stack(drawn)).float().view(n, 1, 64, 64)
+
+
+def mean_fill(images: Tensor, mask: Tensor) -> Tensor:
+    """Holes in the mean colour of what is known."""
+    mean = (images * (1 - mask)).sum(dim=(2, 3), keepdim=True) / (1 - mask).sum(dim=(2, 3), keepdim=True)
+    return images * (1 - mask) + mean * mask
+
+
+def blur(images: Tensor, sigma: float) -> Tensor:
+    offsets = torch.arange(-8, 9)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).repeat(3, 1)[:, None]
+    padded = F.pad(images, [8] * 4, mode="reflect")
+    return F.conv2d(F.conv2d(padded, kernel[:, :, None], groups=3), kernel[..., None], groups=3)
+
+
+def frechet(a: Tensor, b: Tensor) -> float:
+    """The Fréchet distance of two Gaussians, by the trace of the root of S1^(1/2) S2 S1^(1/2)."""
+    a, b = a.double().numpy(), b.double().numpy()
+    s1, s2 = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    values, vectors = np.linalg.eigh(s1)
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    cross = np.sqrt(np.linalg.eigvalsh(root @ s2 @ root).clip(0)).sum()
+    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(s1) + np.trace(s2) - 2 * cross)
+
+
+def distance(net: embedded.EmbeddedNet, a: Tensor, b: Tensor) -> float:
+    """A perceptual distance: the squared difference of the maps with unit channel vectors, summed over scales."""
+    pairs = zip(net.maps(a), net.maps(b), strict=True)
+    return sum(float((F.normalize(x, dim=1) - F.normalize(y, dim=1)).square().sum(dim=1).mean()) for x, y in pairs)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("size", [(32, 32), (64, 64), (96, 80), (33, 47)])
+def test_shapes_at_any_size(role: embedded.Role, size: tuple[int, int]) -> None:
+    net, images = embedded.load(role), torch.rand(2, 3, *size) * 2 - 1
+    out = net(images)
+    assert out["features"].shape == (2, 256)
+    assert out["landmarks"].shape == (2, 68, 2)
+    assert out["parsing"].shape == (2, 19, 32, 32)
+    assert 0 <= out["landmarks"].min() and out["landmarks"].max() <= 1
+    torch.testing.assert_close(out["identity"].norm(dim=1), torch.ones(2))
+    assert len(out["maps"]) == len(net.maps(images)) == 5
+    assert net.maps(images)[0].shape[-2:] == size
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_images_do_not_depend_on_their_batch(role: embedded.Role, faces: synthfaces.Faces) -> None:
+    net, images = embedded.load(role), torch.as_tensor(faces.images[:8])
+    torch.testing.assert_close(net(images)["features"][3:4], net(images[3:4])["features"], rtol=1e-4, atol=1e-4)
+
+
+def test_gradients_reach_images_and_no_parameter() -> None:
+    net, images = embedded.load("training"), torch.zeros(1, 3, 64, 64, requires_grad=True)
+    out = net(images)
+    (out["identity"].sum() + out["parsing"].mean() + out["landmarks"].sum() + out["maps"][0].mean()).backward()
+    assert images.grad.abs().sum() > 0
+    assert not net.training
+    assert not any(parameter.requires_grad for parameter in net.parameters())
+
+
+def test_the_two_networks_differ_and_fit_in_six_megabytes() -> None:
+    assert embedded.WIDTHS["training"] != embedded.WIDTHS["metrics"]
+    assert sum(embedded.path(role).stat().st_size for role in ROLES) < 6e6
+    assert embedded.fingerprint("training") != embedded.fingerprint("metrics")
+
+
+def test_every_load_gives_its_own_network() -> None:
+    first, second = embedded.load("metrics"), embedded.load("metrics")
+    first.stem[0].weight.zero_()
+    assert second.stem[0].weight.abs().sum() > 0
+
+
+def test_fingerprint_is_the_hash_of_the_file() -> None:
+    digest = hashlib.sha256(embedded.path("metrics").read_bytes()).hexdigest()
+    assert embedded.fingerprint("metrics") == f"embedded-metrics-{digest[:8]}"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not safetensors at all"])
+def test_missing_or_damaged_weights_are_named(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "embedded-metrics.safetensors"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setattr(embedded, "path", lambda role: file)
+    embedded._file.cache_clear()
+    with pytest.raises(BenchError, match=r"embedded-metrics\.safetensors.*install the package again"):
+        embedded.load("metrics")
+    embedded._file.cache_clear()
+
+
+def test_unknown_role() -> None:
+    with pytest.raises(BenchError, match="training, metrics"):
+        embedded.load("test")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_identity_separates_people_that_it_never_saw(role: embedded.Role, faces: synthfaces.Faces) -> None:
+    embedding = embedded.load(role)(torch.as_tensor(faces.images))["identity"]
+    identity = np.asarray(faces.identity)
+    pairs = np.triu_indices(len(identity), 1)
+    same = (identity[:, None] == identity)[pairs]
+    assert roc_auc_score(same, (embedding @ embedding.T).numpy()[pairs]) >= 0.95
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_parsing_and_landmarks_find_the_face(role: embedded.Role, faces: synthfaces.Faces) -> None:
+    out = embedded.load(role)(torch.as_tensor(faces.images))
+    logits = F.interpolate(out["parsing"], size=64, mode="bilinear", align_corners=False)
+    assert np.mean(logits.argmax(dim=1).numpy() == faces.semantics) > 0.9
+    assert np.linalg.norm(out["landmarks"].numpy() * 64 - faces.landmarks, axis=2).mean() < 1.5  # pixels
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("start", [0, 100])
+def test_fid_of_a_mean_colour_fill_rises_with_the_hole(
+    role: embedded.Role, start: int, faces: synthfaces.Faces
+) -> None:
+    net, images = embedded.load(role), torch.as_tensor(faces.images[start : start + 100])
+    known = net(images)["features"]
+    values = [frechet(known, net(mean_fill(images, holes(bucket, 100)))["features"]) for bucket in BUCKETS]
+    assert np.all(np.diff(values) > 0), values
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_perceptual_distance_ranks_damage(role: embedded.Role, faces: synthfaces.Faces) -> None:
+    net, images = embedded.load(role), torch.as_tensor(faces.images[::4])
+    blurred = [distance(net, images, blur(images, sigma)) for sigma in (0.5, 1, 2, 4)]
+    filled = [distance(net, images, mean_fill(images, holes(bucket, len(images)))) for bucket in BUCKETS]
+    assert np.all(np.diff(blurred) > 0), blurred
+    assert np.all(np.diff(filled) > 0), filled
+    assert distance(net, images, images) == 0
+
+
+def test_script_writes_weights_that_load_and_repeats_itself(
+    script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("a", "b"):
+        script.main(script.Choice.training, identities=4, people=4, steps=3, threads=1, out=tmp_path / folder)
+    assert "min left" in capsys.readouterr().out
+    first, second = (tmp_path / folder / "embedded-training.safetensors" for folder in ("a", "b"))
+    assert first.read_bytes() == second.read_bytes()
+    weights = {name: tensor.float() for name, tensor in embedded.read_tensors(first.read_bytes()).items()}
+    embedded.EmbeddedNet(embedded.WIDTHS["training"]).load_state_dict(weights)
+
+
+def test_folding_the_normalisation_changes_nothing(script: ModuleType) -> None:
+    torch.manual_seed(0)
+    net = embedded.EmbeddedNet(embedded.WIDTHS["training"], torch.nn.BatchNorm2d)
+    net(torch.rand(8, 3, 64, 64))
+    net.eval()
+    images = torch.rand(2, 3, 64, 64)
+    before = net(images)["features"]
+    folded = script.fold(net)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    torch.testing.assert_close(folded(images)["features"], before, rtol=1e-4, atol=1e-4)
+
+
+def test_holes_cover_what_they_should(script: ModuleType) -> None:
+    ratios = script.holes(64, torch.Generator().manual_seed(0)).mean(dim=(1, 2, 3))
+    assert 0.01 < ratios.min() < 0.15 and 0.55 < ratios.max() < 0.71
+
+
+def test_damage_reports_what_it_did(script: ModuleType) -> None:
+    rng = torch.Generator().manual_seed(0)
+    images = blur(torch.rand(64, 3, 64, 64) * 2 - 1, 1.0)
+    damaged, severity, mask = script.damage(images, rng)
+    change = (damaged - images).abs().mean(dim=(1, 2, 3))
+    assert torch.equal(change > 0, severity.sum(dim=1) > 0)
+    assert torch.all(severity.gt(0).sum(dim=1) <= 1)
+    hole = severity[:, 0] > 0
+    outside = ((damaged - images).abs() * (1 - mask))[hole]
+    assert hole.any() and outside.max() == 0

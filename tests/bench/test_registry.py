@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench import registry
+from bench.errors import BenchError
+from bench.method import Method
+
+PLUGIN = '''
+"""A method of somebody else."""
+from torch import Tensor
+from bench.method import Batch, Card, Method, Noise
+
+CARD = Card(slug="grey", name="Grey", title="Mid grey", authors="A. Stranger", year=2030, venue="-", url="")
+
+
+class Grey(Method):
+    card = CARD
+
+    def complete(self, batch: Batch, noise: Noise) -> Tensor:
+        return batch.image * 0
+'''
+
+
+@pytest.mark.parametrize("slug", registry.entries())
+def test_every_card_belongs_to_a_method(slug: str) -> None:
+    entry = registry.get(slug)
+    loaded = entry.load()
+    assert issubclass(loaded, Method)
+    assert loaded.card == entry.card
+    assert "paper" in loaded.presets
+    assert entry.card.task in ("inpainting", "exemplar", "restoration", "editing", "prior")
+    assert entry.card.title
+    assert entry.card.name
+
+
+def test_unknown_method_shows_close_names() -> None:
+    with pytest.raises(BenchError, match="did you mean telea"):
+        registry.get("tela")
+    with pytest.raises(BenchError, match="facebench list"):
+        registry.get("zzzzzz")
+
+
+def test_fingerprint_changes_with_the_source(tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text(PLUGIN)
+    entry = registry.Entry(registry.get("mean").card, "m", tmp_path / "m.py")
+    before = entry.fingerprint()
+    (tmp_path / "m.py").write_text(PLUGIN + "\n# changed\n")
+    assert entry.fingerprint() != before
+
+
+def plugin(folder: Path) -> dict[str, str]:
+    """An installed package with an entry point of its own, as pip would lay it out; the environment to see it."""
+    (folder / "grey_fill.py").write_text(PLUGIN)
+    info = folder / "grey_fill-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: grey-fill\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[facebench.methods]\ngrey = grey_fill\n")
+    return os.environ | {"PYTHONPATH": str(folder), "COLUMNS": "200"}
+
+
+def test_a_package_of_somebody_else_adds_a_method(tmp_path: Path) -> None:
+    environment = plugin(tmp_path)
+    listed = subprocess.run(
+        [sys.executable, "-m", "bench.cli", "list"], env=environment, capture_output=True, text=True
+    )
+    assert "Grey" in listed.stdout
+    code = "from bench import registry; print(registry.get('grey').load().card.authors)"
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert found.stdout.strip() == "A. Stranger"
+
+
+def test_a_card_that_is_not_literal_is_an_error(tmp_path: Path) -> None:
+    environment = plugin(tmp_path)
+    (tmp_path / "grey_fill.py").write_text(PLUGIN.replace('"Mid grey"', '"Mid" + str(1)'))
+    listed = subprocess.run(
+        [sys.executable, "-m", "bench.cli", "list"], env=environment, capture_output=True, text=True
+    )
+    assert listed.returncode == 2
+    assert "literals only" in listed.stderr
+
+
+def test_listing_takes_under_two_seconds() -> None:
+    start = time.perf_counter()
+    listed = subprocess.run([sys.executable, "-m", "bench.cli", "list"], capture_output=True, text=True)
+    assert listed.returncode == 0
+    assert time.perf_counter() - start < 2
+    assert "GRIG" in listed.stdout
+    assert "31.76 M" in listed.stdout
