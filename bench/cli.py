@@ -173,7 +173,7 @@ def run(
     changes: dict[str, Any] = {}
     loaded = suites.content(suite)
     if data is not None:
-        changes["data"] = [{"name": data.resolve().name, "folder": str(data)}]
+        changes["data"] = [{"name": data.resolve().name, "folder": str(data), "published": False}]
     if masks is not None:
         changes["conditions"] = [*loaded.get("conditions", []), f"folder:{masks}"]
     if size is not None:
@@ -276,11 +276,13 @@ def data_faces(
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other people.")] = 0,
 ) -> None:
     """Draw a sheet of 32 synthetic faces to look at."""
+    from PIL import Image
+
     from bench.data import synthfaces
     from bench.store import atomic_write
 
     with atomic_write(path) as handle:
-        synthfaces.sheet(size=size, seed=seed).save(handle, format="PNG")
+        Image.fromarray(synthfaces.sheet(size=size, seed=seed)).save(handle, format="PNG")
     out.print(f"wrote {path}", highlight=False, markup=False)
 
 
@@ -318,13 +320,16 @@ def masks_show(
 
 
 @masks_app.command("check")
-def masks_check(path: Annotated[Path, typer.Argument(help="A frozen set (.npz), or a folder of mask files.")]) -> None:
+def masks_check(
+    path: Annotated[Path, typer.Argument(help="A frozen set (.npz), or a folder of mask files.")],
+    size: Annotated[int, typer.Option(help="Side in pixels, for a folder.")] = 256,
+) -> None:
     """Check a frozen set against its manifest, or sort a folder of mask files into ratio buckets."""
     import masks
 
     if path.is_dir():
         folder = masks.MaskFolder(path)
-        ratios = folder.ratios()
+        ratios = folder.ratios(size)
         table = Table("bucket", "masks", box=None, pad_edge=False)
         for low in range(0, 100, 10):
             table.add_row(f"{low}-{low + 10} %", str(sum(low < 100 * ratio <= low + 10 for ratio in ratios)))
@@ -364,7 +369,3 @@ def verify_golden(
     out.print(f"{len(paths) - failed} of {len(paths)} golden files pass", highlight=False)
     if failed:
         raise typer.Exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -16,6 +16,7 @@ from bench.batch import Batch, Noise
 from bench.data.dataset import ImageData
 from bench.errors import BenchError
 from bench.method import Method
+from bench.metrics.images import composite, to_uint8
 from bench.store import atomic_write, derive_seed
 from masks import MaskSet
 
@@ -65,7 +66,7 @@ def complete(method: Method, task: Task, device: str = "cpu") -> Iterator[Tensor
             )
         if not torch.isfinite(output).all():
             raise BenchError(f"{method.card.slug} gave values that are not finite on {task.condition}")
-        yield metrics.composite(output, batch.image, batch.mask)
+        yield composite(output, batch.image, batch.mask)
 
 
 def evaluate(
@@ -80,8 +81,8 @@ def evaluate(
             yield images
 
     ids = [task.images.ids[i] for i in task.positions]
-    truth = (metrics.to_uint8(batch.image) for batch in task.batches())
-    holes = (batch.mask.byte() for batch in task.batches())
+    truth = (to_uint8(batch.image) for batch in task.batches())
+    holes = (batch.mask.bool() for batch in task.batches())
     measured = metrics.measure(completed(), truth, holes, metrics=list(names), ids=ids, device=device, cache=cache)
     for name, image in zip(ids, kept, strict=False):
         save_png(folder / "samples" / image_file(name), image)

@@ -25,6 +25,7 @@ from bench.errors import BenchError
 from bench.profile import count_macs, count_parameters
 
 STRIDE = 8  # axes of length 64 or more are stored at every eighth position
+SHOWN = 4  # parameter counts in a line; more are summed up
 TOLERANCE = {"float64": 1e-6, "float32": 1e-2}  # standard deviations of the output
 
 
@@ -80,6 +81,7 @@ class Golden:
     load: Callable[[Any, Mapping[str, Tensor]], None] = _load_strictly  # the filled official checkpoint
     parts: Callable[[Any], Mapping[str, nn.Module]] = lambda network: {}  # names in the file's params -> modules
     costs: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)  # names in the file's macs -> one pass
+    keys: Mapping[str, str] | None = None  # prefix of our names -> key list; None: the list of the file's own name
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,12 @@ def checkpoint(keys: Path, rule: Mapping[str, Any]) -> dict[str, Tensor]:
     return {key: torch.from_numpy(np.asarray(fill(key, shape, rule))) for key, shape, kind in rows if kind != "const"}
 
 
+def filled(folder: Path, lists: Mapping[str, str], rule: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The filled checkpoints of several networks in one, each behind its prefix."""
+    each = {prefix: checkpoint(key_list(folder, name), rule) for prefix, name in lists.items()}
+    return {prefix + key: value for prefix, state in each.items() for key, value in state.items()}
+
+
 @dataclass
 class Result:
     """What checking one golden file gave."""
@@ -201,7 +209,7 @@ def check(path: Path, keys: Path, known: Mapping[str, tuple[str, Golden]]) -> Re
     result.method, golden = known[file.slug]
     network = golden.build().double().eval()
     try:
-        golden.load(network, checkpoint(key_list(keys, file.slug), file.rule))
+        golden.load(network, filled(keys, {"": file.slug} if golden.keys is None else golden.keys, file.rule))
         with torch.no_grad():
             outputs = golden.run(network.double().eval(), Inputs(file.seed))
     except (BenchError, RuntimeError, KeyError, ValueError) as error:
@@ -227,8 +235,14 @@ def line(result: Result) -> str:
     if result.deviations:
         worst = max(result.deviations, key=lambda name: result.deviations[name])
         parts.append(f"deviation {result.deviations[worst]:.1e} (at {worst}, tolerance {result.tolerance:.0e})")
-    for name, (ours, recorded) in result.params.items():
-        parts.append(f"{name} {ours:,} parameters" + ("" if ours == recorded else f" (recorded: {recorded:,})"))
+    for number, (name, (ours, recorded)) in enumerate(result.params.items()):
+        if ours != recorded:
+            parts.append(f"{name} {ours:,} parameters (recorded: {recorded:,})")
+        elif number < SHOWN:
+            parts.append(f"{name} {ours:,} parameters")
+    if len(result.params) > SHOWN:
+        equal = sum(ours == recorded for ours, recorded in result.params.values())
+        parts.append(f"{equal} of {len(result.params)} parameter counts equal")
     for name, (macs, expected) in result.macs.items():
         parts.append(
             f"{name} {macs / 1e9:.3f} G MACs" + ("" if macs == expected else f" (recorded: {expected / 1e9:.3f})")

@@ -16,11 +16,12 @@ from bench.data.dataset import ImageData, Progress
 from bench.data.splits import Split
 from bench.errors import BenchError
 from bench.method import Config
+from bench.metrics import extractors
 from bench.store import digest, file_slug
 from bench.suite import Data, Entry, Suite
 
 Kind = Literal["train", "evaluate"]
-SHARED = ("batch.py", "method.py", "train.py", "nn", "data/dataset.py")  # source that decides every result
+SHARED = ("batch.py", "method.py", "train.py", "nn", "data")  # source that decides every result
 MEASURED = ("evaluate.py", "metrics")  # source that decides a measurement
 
 
@@ -100,7 +101,8 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
         count = int(data.train or 0) + int(data.test or 0)
         images = dataset.prepare_synthfaces(count, suite.size, suite.seed, root / "cache", progress)
     else:
-        images = dataset.prepare_folder(data.folder, suite.size, root / "cache", data.name, progress)
+        name = data.name if data.published else None
+        images = dataset.prepare_folder(data.folder, suite.size, root / "cache", name, progress)
     path = (
         root / suite.suite / "splits" / f"{data.name}-{suite.seed}-{data.train or 'all'}-{data.test or 'default'}.json"
     )
@@ -128,31 +130,91 @@ def _expand(made: Plan) -> Iterator[Job]:
     suite = made.suite
     for entry in suite.methods:
         registered = registry.get(entry.method)
-        method = registered.load()
-        preset = suite.preset_of(entry)
-        if preset not in method.presets:
-            raise BenchError(f"{entry.method} has no preset {preset!r}: choose from {', '.join(method.presets)}")
-        config = configure(entry, method.presets[preset])
-        common = {
-            "method": entry.method,
-            "config": config.model_dump(mode="json"),
-            "source": registered.fingerprint(),
-            "files": [_file_digest(path) for path in config.files()],
-        }
-        trained = method.trainable() and entry.weights is None
+        trained = registered.load().trainable() and entry.weights is None
         for name, prepared in made.data.items():
             for shots in suite.shots if trained else suite.shots[:1]:
                 for seed in suite.seeds if trained else suite.seeds[:1]:
-                    row: dict[str, Any] = {"title": suite.title_of(entry), "method": entry.method, "preset": preset}
-                    row |= {"dataset": name, "shots": str(shots), "seed": seed}
-                    needs: tuple[str, ...] = ()
-                    weights: Any = _file_digest(entry.weights) if entry.weights else None
-                    if trained:
-                        job = _train_job(common, entry, suite, prepared, row)
-                        yield job
-                        needs, weights = (job.id,), job.id
-                    for condition in suite.conditions:
-                        yield _evaluate_job(common | {"weights": weights}, suite, prepared, row, condition, needs)
+                    *before, model = _models(
+                        entry, suite, prepared, {"dataset": name, "shots": str(shots), "seed": seed}
+                    )
+                    yield from (job for job in (*before, model) if isinstance(job, Job))
+                    for condition in suite.conditions if registered.card.task != "prior" else ():
+                        yield _evaluate_job(model, suite, prepared, condition)
+
+
+@dataclass(frozen=True)
+class Untrained:
+    """A method that needs no training job: a classical fill, or official weights."""
+
+    identity: dict[str, Any]
+    row: dict[str, Any]
+
+
+def _models(entry: Entry, suite: Suite, prepared: Prepared, cell: dict[str, Any]) -> Iterator[Job | Untrained]:
+    """The training jobs of a row's priors, then of the row itself; each prior is one job for all that require it."""
+    registered = registry.get(entry.method)
+    method = registered.load()
+    preset = suite.preset_of(entry)
+    if preset not in method.presets:
+        raise BenchError(f"{entry.method} has no preset {preset!r}: choose from {', '.join(method.presets)}")
+    config = configure(entry, method.presets[preset])
+    row = {"title": suite.title_of(entry), "method": entry.method, "preset": preset} | cell
+    priors = {}
+    for slug in registered.card.requires:
+        *before, model = _models(suite.prior(slug, preset), suite, prepared, cell)
+        yield from before
+        yield model
+        priors[slug] = model
+    identity: dict[str, Any] = {
+        "method": entry.method,
+        "config": config.model_dump(mode="json"),
+        "source": registered.fingerprint(),
+        "files": [file_digest(path) for path in config.files()],
+        "priors": {slug: _reference(model) for slug, model in priors.items()},
+        "weights": file_digest(entry.weights) if entry.weights else None,
+    }
+    if not method.trainable() or entry.weights:
+        yield Untrained(identity, row)
+        return
+    train = suite.train
+    identity |= {
+        "kind": "train",
+        "version": [bench.__version__, source(SHARED)],
+        "data": prepared.images.fingerprint,
+        "images": digest([prepared.images.ids[i] for i in prepared.train(row["shots"])]),
+        "size": suite.size,
+        "seed": [suite.seed, row["seed"]],
+        "steps": entry.steps or train.steps,
+        "batch": train.batch,
+        "features": train.features,
+        "precision": train.precision,
+    }
+    needs = tuple(model.id for model in priors.values() if isinstance(model, Job))
+    yield Job("train", _label("train", row), identity, row, needs)
+
+
+def _reference(model: Job | Untrained) -> Any:
+    return model.id if isinstance(model, Job) else model.identity
+
+
+def _evaluate_job(model: Job | Untrained, suite: Suite, prepared: Prepared, condition: str) -> Job:
+    described = {key: model.identity[key] for key in ("method", "config", "source", "files", "priors", "weights")}
+    needs = (model.id,) if isinstance(model, Job) else ()
+    identity = described | {
+        "kind": "evaluate",
+        "model": needs,
+        "version": [bench.__version__, source(SHARED + MEASURED)],
+        "data": prepared.images.fingerprint,
+        "images": digest(prepared.split.test),
+        "masks": prepared.masks[condition].fingerprint,
+        "condition": condition,
+        "size": suite.size,
+        "seed": suite.seed,
+        "metrics": [[name, metrics.get(name).version, extractor(name)] for name in suite.metrics],
+        "samples": suite.report.samples,
+    }
+    row = model.row | {"condition": condition}
+    return Job("evaluate", _label("evaluate", row), identity, row, needs)
 
 
 def configure(entry: Entry, preset: Config) -> Config:
@@ -169,53 +231,25 @@ def configure(entry: Entry, preset: Config) -> Config:
         raise BenchError(f"method {entry.method}: options.{key}: {reason}; its options are: {allowed}") from None
 
 
-def _train_job(common: dict[str, Any], entry: Entry, suite: Suite, prepared: Prepared, row: dict[str, Any]) -> Job:
-    train = suite.train
-    identity = common | {
-        "kind": "train",
-        "version": [bench.__version__, source(SHARED)],
-        "data": prepared.images.fingerprint,
-        "images": digest([prepared.images.ids[i] for i in prepared.train(row["shots"])]),
-        "size": suite.size,
-        "seed": [suite.seed, row["seed"]],
-        "steps": entry.steps or train.steps,
-        "batch": train.batch,
-        "features": train.features,
-        "precision": train.precision,
-    }
-    return Job("train", _label("train", row), identity, row)
-
-
-def _evaluate_job(
-    common: dict[str, Any],
-    suite: Suite,
-    prepared: Prepared,
-    row: dict[str, Any],
-    condition: str,
-    needs: tuple[str, ...],
-) -> Job:
-    identity = common | {
-        "kind": "evaluate",
-        "version": [bench.__version__, source(SHARED + MEASURED)],
-        "data": prepared.images.fingerprint,
-        "images": digest(prepared.split.test),
-        "masks": prepared.masks[condition].fingerprint,
-        "condition": condition,
-        "size": suite.size,
-        "seed": suite.seed,
-        "metrics": [[name, metrics.get(name).version, metrics.fingerprint(name)] for name in suite.metrics],
-        "samples": suite.report.samples,
-    }
-    return Job("evaluate", _label("evaluate", row, condition), identity, row | {"condition": condition}, needs)
-
-
-def _label(kind: str, row: dict[str, Any], condition: str = "") -> str:
-    parts = [f"{kind} {row['method']} ({row['preset']})", f"on {row['dataset']}"]
+def _label(kind: str, row: dict[str, Any]) -> str:
+    parts = [f"{kind} {row['method']} ({row['preset']}) on {row['dataset']}"]
     if row["shots"] != "all":
         parts.append(f"{row['shots']} shots")
     if row["seed"]:
         parts.append(f"seed {row['seed']}")
-    return ", ".join([" ".join(parts[:2]), *parts[2:], *([condition] if condition else [])])
+    return ", ".join([*parts, *([row["condition"]] if "condition" in row else [])])
+
+
+@cache
+def extractor(metric: str) -> str:
+    """Name and hash of the network behind a metric; `absent` without its weights, so that they count once they come."""
+    name = metrics.get(metric).extractor
+    if name is None:
+        return ""
+    try:
+        return extractors.load(name).fingerprint
+    except BenchError:
+        return "absent"
 
 
 @cache
@@ -226,7 +260,8 @@ def source(parts: tuple[str, ...]) -> str:
     return digest([digest(p.read_bytes()) for p in sorted(set(paths)) if p.suffix in (".py", ".safetensors")])
 
 
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, or of all files of a folder with their names."""
     try:
         if path.is_dir():
             files = [file for file in sorted(path.rglob("*")) if file.is_file()]

@@ -103,6 +103,14 @@ class Method(nn.Module):
         """The networks that a completion runs, by the names on the card."""
         return dict(self.named_children())
 
+    def attach(self, priors: Mapping[str, Method]) -> None:
+        """Take the priors that the card requires, by slug; called once, before training, loading or completing.
+
+        A prior that becomes a sub-module is saved with the method.
+        """
+        if priors:
+            raise BenchError(f"{self.card.slug} requires {', '.join(priors)}, but takes no priors")
+
     def stages(self, features: Source = "official") -> list[Stage]:
         """The training stages in the paper's order; none for a method that is not trained.
 

@@ -16,8 +16,8 @@ import torch
 import bench
 from bench import metrics, registry
 from bench.evaluate import BATCH, Task, image_file, save_png
-from bench.jobs import Job, Plan
-from bench.metrics import to_uint8
+from bench.jobs import Job, Plan, extractor
+from bench.metrics.images import to_uint8
 from bench.nn import embedded
 from bench.store import atomic_write, digest, file_slug, read_json, write_json
 
@@ -70,7 +70,14 @@ def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
             }
             for name, p in made.data.items()
         },
-        "metrics": {name: metrics.describe(name) for name in suite.metrics},
+        "metrics": {
+            name: {
+                "definition": metrics.get(name).equals,
+                "version": metrics.get(name).version,
+                "extractor": extractor(name),
+            }
+            for name in suite.metrics
+        },
     }
     stand_ins = []
     if suite.train.features == "embedded":
@@ -104,7 +111,7 @@ def report(made: Plan) -> Path:
 
 def main_table(made: Plan) -> Any:
     """The table that ends a run, as a Rich renderable."""
-    return _reporter("main_table")(made.folder)
+    return _reporter("main_table")(made.folder).to_rich()
 
 
 def notes(made: Plan) -> list[str]:

@@ -18,7 +18,7 @@ from safetensors.torch import save as to_safetensors
 from bench import metrics, registry, weights
 from bench.errors import BenchError
 from bench.evaluate import Task, evaluate
-from bench.jobs import Job, Plan, plan
+from bench.jobs import Job, Plan, file_digest, plan
 from bench.method import Method
 from bench.progress import console, track
 from bench.store import atomic_write, derive_seed, write_json, write_text
@@ -139,7 +139,7 @@ def _train(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, An
     identity, row = job.identity, job.row
     seed = derive_seed(*identity["seed"])
     torch.manual_seed(derive_seed(seed, "weights"))
-    method = _create(identity)
+    method = _create(made, identity)
     prepared = made.data[row["dataset"]]
     settings = made.suite.train
     budget = Budget(
@@ -161,12 +161,9 @@ def _train(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, An
 
 def _evaluate(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, Any]:
     identity, row = job.identity, job.row
-    method = _create(identity)
+    method = _create(made, identity)
     if job.needs:
-        method.load_state_dict(weights.read(made.job_folder(job.needs[0]) / "weights.safetensors"))
-    elif identity["weights"]:
-        entry = next(e for e in made.suite.methods if e.method == row["method"] and e.weights)
-        method.load_official(weights.read(str(entry.weights)))
+        _load_trained(made, method, job.needs[0])
     prepared = made.data[row["dataset"]]
     condition = row["condition"]
     task = Task(prepared.images, prepared.test, prepared.masks[condition], condition, made.suite.seed)
@@ -182,9 +179,37 @@ def _evaluate(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
     return {"images": len(task.positions), "masks": prepared.masks[condition].fingerprint}
 
 
-def _create(identity: dict[str, Any]) -> Method:
-    method = registry.get(identity["method"]).load()
-    return method(method.Config.model_validate(identity["config"]))
+def _create(made: Plan, identity: dict[str, Any]) -> Method:
+    """The method of that identity, with its priors attached and official weights loaded where it has them."""
+    loaded = registry.get(identity["method"]).load()
+    method = loaded(loaded.Config.model_validate(identity["config"]))
+    priors = {}
+    for slug, reference in identity["priors"].items():
+        if isinstance(reference, str):
+            priors[slug] = _create(made, made.job(reference).identity)
+            _load_trained(made, priors[slug], reference)
+        else:
+            priors[slug] = _create(made, reference)
+    if priors:
+        method.attach(priors)
+    if identity["weights"]:
+        _load_official(made, method, identity)
+    return method
+
+
+def _load_trained(made: Plan, method: Method, job_id: str) -> None:
+    method.load_state_dict(weights.read(made.job_folder(job_id) / "weights.safetensors"))
+
+
+def _load_official(made: Plan, method: Method, identity: dict[str, Any]) -> None:
+    entries = [*made.suite.methods, *made.suite.priors]
+    paths = [e.weights for e in entries if e.method == identity["method"] and e.weights]
+    path = next(path for path in paths if file_digest(path) == identity["weights"])
+    try:
+        method.load_official(weights.read(path))
+    except (RuntimeError, KeyError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise BenchError(f"{path} is not an official checkpoint of {identity['method']}: {reason}") from error
 
 
 def _write_parquet(path: Path, table: pd.DataFrame) -> None:

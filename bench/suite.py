@@ -30,6 +30,7 @@ class Data(Section):
     folder: Path | None = None  # a folder of images; for `synthfaces` leave it out
     train: int | None = Field(default=None, ge=1)  # training images; default: what the test set leaves
     test: int | None = Field(default=None, ge=1)  # test images; default: the published split, else a fifth
+    published: bool = True  # a name in `facebench data list` has its published split
 
     @model_validator(mode="after")
     def _check(self) -> Data:
@@ -84,6 +85,7 @@ class Suite(Section):
     seeds: list[int] = Field(default=[0], min_length=1)  # one training run each
     data: list[Data] = Field(min_length=1)
     methods: list[Annotated[Entry, BeforeValidator(_named)]] = Field(min_length=1)
+    priors: list[Annotated[Entry, BeforeValidator(_named)]] = []  # how priors that methods require are made
     shots: list[Annotated[int, Field(ge=1)] | Literal["all"]] = ["all"]  # training images
     conditions: list[str] = Field(min_length=1)  # masks: `irregular/10-20`, `center/25`, `folder:DIR`, ...
     train: Train = Train()
@@ -95,8 +97,9 @@ class Suite(Section):
         import masks
         from bench import metrics
 
-        for i, entry in enumerate(self.methods):
-            _at(f"methods.{i}.method", lambda entry=entry: registry.get(entry.method))
+        for key, entries in (("methods", self.methods), ("priors", self.priors)):
+            for i, entry in enumerate(entries):
+                _at(f"{key}.{i}.method", lambda entry=entry: registry.get(entry.method))
         for i, name in enumerate(self.conditions):
             _at(f"conditions.{i}", lambda name=name: masks.parse(name))
         for key, names in (("metrics", self.metrics), ("report.main", self.report.main)):
@@ -122,6 +125,10 @@ class Suite(Section):
         if entry.preset is None:
             return "tiny" if self.size <= 64 and "tiny" in presets else "paper"
         return entry.preset
+
+    def prior(self, slug: str, preset: str) -> Entry:
+        """How a required prior is made: as `priors` says, else trained in the preset of the method that requires it."""
+        return next((entry for entry in self.priors if entry.method == slug), Entry(method=slug, preset=preset))
 
     def title_of(self, entry: Entry) -> str:
         """The printed name of a row."""
@@ -186,7 +193,13 @@ def parse(content: Mapping[str, Any], source: str) -> Suite:
 
 
 def _close(key: str, where: tuple[int | str, ...]) -> str:
-    sections: dict[str, type[Section]] = {"data": Data, "methods": Entry, "train": Train, "report": Report}
+    sections: dict[str, type[Section]] = {
+        "data": Data,
+        "methods": Entry,
+        "priors": Entry,
+        "train": Train,
+        "report": Report,
+    }
     section: type[Section] = Suite
     for part in where:
         section = sections.get(str(part), section)

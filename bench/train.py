@@ -7,7 +7,6 @@ from a checkpoint gives the same weights as an undisturbed one.
 from __future__ import annotations
 
 import csv
-import pickle
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +21,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 import masks
+from bench import weights
 from bench.batch import Batch, Noise
 from bench.data.dataset import ImageData
 from bench.errors import BenchError
@@ -151,7 +151,7 @@ class Run:
         if not path.exists():
             return False
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            state: Any = weights.read(path)
             self.enter(state["stage"])
             self.step = state["step"]
             self.method.load_state_dict(state["method"])
@@ -160,7 +160,7 @@ class Run:
                 optimiser.load_state_dict(state["optimisers"][name])
             for name, ema in self.emas.items():
                 ema.average = [t.to(self.device) for t in state["ema"][name]]
-        except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        except (BenchError, RuntimeError, KeyError, ValueError, IndexError) as error:
             raise BenchError(f"cannot resume from {path}: {error}; delete this file to train from the start") from error
         return True
 

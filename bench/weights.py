@@ -83,6 +83,7 @@ def read(file: str | Path) -> Mapping[str, Tensor]:
         if Path(file).suffix == ".safetensors":
             return load_file(file)
         return torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
-        reason = str(error).splitlines()[0] if str(error) else repr(error)
-        raise BenchError(f"cannot read the checkpoint {file}: {reason}; it is damaged or not a tensor file") from error
+    except OSError as error:
+        raise BenchError(f"cannot read the checkpoint {file}: {error.strerror or error}") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, SafetensorError) as error:
+        raise BenchError(f"cannot read the checkpoint {file}: it is damaged, or holds more than tensors") from error

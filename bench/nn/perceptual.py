@@ -12,7 +12,11 @@ from torch.nn import functional as F
 from bench import weights
 from bench.method import Source
 
-# torchvision's layer index of each ReLU of VGG-19, by the usual names
+Backbone = Literal["vgg16", "vgg19"]
+Scaling = Literal["imagenet", "centred", "raw"]  # of [0, 1]: (x - mean) / deviation, x - mean, x
+
+# torchvision's layer index of each ReLU or pooling, by the usual names
+VGG16 = {"pool1": 4, "pool2": 9, "pool3": 16}
 VGG19 = {
     "relu1_1": 1, "relu1_2": 3, "relu2_1": 6, "relu2_2": 8, "relu3_1": 11, "relu3_2": 13, "relu3_3": 15, "relu3_4": 17,
     "relu4_1": 20, "relu4_2": 22, "relu4_3": 24, "relu4_4": 26, "relu5_1": 29, "relu5_2": 31, "relu5_3": 33,
@@ -21,22 +25,33 @@ VGG19 = {
 
 
 class VGGFeatures(nn.Module):
-    """Feature maps of VGG-19 (torchvision, ImageNet) after the ReLUs named. Input (N, 3, H, W) in [-1, 1]."""
+    """Feature maps of VGG (torchvision, ImageNet) after the layers named. Input (N, 3, H, W) in [-1, 1].
+
+    `scaling`: what the network is fed; some papers leave out ImageNet's normalisation.
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, layers: Sequence[str], pretrained: bool = True):
+    def __init__(
+        self,
+        layers: Sequence[str],
+        pretrained: bool = True,
+        backbone: Backbone = "vgg19",
+        scaling: Scaling = "imagenet",
+    ):
         super().__init__()
-        from torchvision.models import vgg19
+        from torchvision import models
 
-        self.indices = [VGG19[name] for name in layers]
-        network = vgg19()
+        self.indices = [{"vgg16": VGG16, "vgg19": VGG19}[backbone][name] for name in layers]
+        network = getattr(models, backbone)()
         if pretrained:
-            network.load_state_dict(weights.load("vgg19"))
+            network.load_state_dict(weights.load(backbone))
         self.network = network.features[: max(self.indices) + 1]
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
+        mean = (0.0, 0.0, 0.0) if scaling == "raw" else (0.485, 0.456, 0.406)
+        std = (0.229, 0.224, 0.225) if scaling == "imagenet" else (1.0, 1.0, 1.0)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         x = ((images + 1) / 2 - self.mean) / self.std
@@ -76,14 +91,21 @@ class FeatureLoss(Frozen):
     the same on Gram matrices F Fᵀ / (C H W).
     """
 
-    def __init__(self, content: Sequence[str], style: Sequence[str], source: Source):
+    def __init__(
+        self,
+        content: Sequence[str],
+        style: Sequence[str],
+        source: Source,
+        backbone: Backbone = "vgg19",
+        scaling: Scaling = "imagenet",
+    ):
         super().__init__()
         layers = list(dict.fromkeys([*content, *style]))
         if source == "embedded":
             self.network: nn.Module = EmbeddedFeatures()
             self.content = self.style = None
         else:
-            self.network = VGGFeatures(layers)
+            self.network = VGGFeatures(layers, backbone=backbone, scaling=scaling)
             self.content = [layers.index(name) for name in content]
             self.style = [layers.index(name) for name in style]
         frozen(self)

@@ -12,6 +12,7 @@ from bench import registry
 from bench.errors import BenchError
 from bench.method import Method
 
+FACEBENCH = str(Path(sys.executable).with_name("facebench"))
 PLUGIN = '''
 """A method of somebody else."""
 from torch import Tensor
@@ -67,9 +68,7 @@ def plugin(folder: Path) -> dict[str, str]:
 
 def test_a_package_of_somebody_else_adds_a_method(tmp_path: Path) -> None:
     environment = plugin(tmp_path)
-    listed = subprocess.run(
-        [sys.executable, "-m", "bench.cli", "list"], env=environment, capture_output=True, text=True
-    )
+    listed = subprocess.run([FACEBENCH, "list"], env=environment, capture_output=True, text=True)
     assert "Grey" in listed.stdout
     code = "from bench import registry; print(registry.get('grey').load().card.authors)"
     found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
@@ -79,16 +78,14 @@ def test_a_package_of_somebody_else_adds_a_method(tmp_path: Path) -> None:
 def test_a_card_that_is_not_literal_is_an_error(tmp_path: Path) -> None:
     environment = plugin(tmp_path)
     (tmp_path / "grey_fill.py").write_text(PLUGIN.replace('"Mid grey"', '"Mid" + str(1)'))
-    listed = subprocess.run(
-        [sys.executable, "-m", "bench.cli", "list"], env=environment, capture_output=True, text=True
-    )
+    listed = subprocess.run([FACEBENCH, "list"], env=environment, capture_output=True, text=True)
     assert listed.returncode == 2
     assert "literals only" in listed.stderr
 
 
 def test_listing_takes_under_two_seconds() -> None:
     start = time.perf_counter()
-    listed = subprocess.run([sys.executable, "-m", "bench.cli", "list"], capture_output=True, text=True)
+    listed = subprocess.run([FACEBENCH, "list"], capture_output=True, text=True)
     assert listed.returncode == 0
     assert time.perf_counter() - start < 2
     assert "GRIG" in listed.stdout

@@ -85,6 +85,21 @@ def test_everything_wrong_is_reported_at_once(tmp_path: Path) -> None:
     assert "CHASE has 27 images and the split needs 28" in report.problems[1]
 
 
+def test_the_report_reads_well(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "retina", 28)
+    lines = str(catalogue.check("chase", folder)).splitlines()
+    assert lines[:3] == [
+        f"{folder} can serve as CHASE",
+        "  images: 28, from 8 x 8 to 9 x 8 pixels",
+        "  split: 18 to train, 10 to test",
+    ]
+    for index in range(25):
+        (folder / f"{index}.png").write_text(str(index))
+    text = str(catalogue.check("chase", folder))
+    assert "cannot serve as CHASE" in text and f"  unusable: {folder}/0.png is not a PNG" in text
+    assert text.count("unusable:") == 20 and "  and 5 more" in text
+
+
 def test_own_images_get_the_default_split(tmp_path: Path) -> None:
     report = catalogue.check("folder", pictures(tmp_path / "mine", 44))
     assert report.ok and (report.name, report.train, report.test) == ("mine", 34, 10)

@@ -11,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.data import cache, splits
+from bench.data import cache, splits, synthfaces
+from bench.data import folder as files
 from bench.data.dataset import ImageData, prepare_folder, prepare_synthfaces
 from bench.errors import BenchError
 
@@ -127,6 +128,12 @@ def test_a_bad_file_is_named_and_leaves_no_cache(faces: Path, tmp_path: Path, co
     assert len(prepare_folder(faces, 8, tmp_path / "cache")) == 44
 
 
+def test_a_file_that_changes_meanwhile_is_named(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "hash_files", lambda folder, ids, *rest: dict.fromkeys(ids, "hash of other bytes"))
+    with pytest.raises(BenchError, match=r"a/001\.jpg changed while .*run the same command again"):
+        prepare_folder(faces, 8, tmp_path / "cache")
+
+
 def test_bad_requests_are_named(faces: Path, tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="image size is 0"):
         prepare_folder(faces, 0, tmp_path / "cache")
@@ -175,8 +182,6 @@ def test_synthfaces_are_rendered_once_with_their_guides(tmp_path: Path) -> None:
     data = prepare_synthfaces(44, 16, 7, tmp_path / "cache", told)
     assert told == [("rendering", 32, 44), ("rendering", 44, 44)]
     assert prepare_synthfaces(44, 16, 7, tmp_path / "cache", told) == data and len(told) == 2
-    from bench.data import synthfaces
-
     faces = synthfaces.render([5, 40], 16, 7)
     assert (data.floats([5, 40]) - faces.images).abs().max() <= 0.5 / 127.5 + 1e-6
     for name in ("semantics", "landmarks", "identity", "attributes"):

@@ -10,6 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 import masks
 from bench.data import synthfaces
 from bench.errors import BenchError
+from bench.metrics import frechet, perceptual
 from bench.nn import embedded
 
 ROOT = Path(__file__).parents[3]
@@ -28,7 +30,7 @@ SEED = 4321  # of faces that no network has seen
 @pytest.fixture(scope="module")
 def faces() -> synthfaces.Faces:
     """200 images of 50 people."""
-    return synthfaces.render(np.arange(200), size=64, seed=SEED)
+    return synthfaces.render(range(200), size=64, seed=SEED)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +43,8 @@ def script() -> ModuleType:
 
 def holes(bucket: str, n: int) -> Tensor:
     """Frozen irregular masks of a bucket, (n, 1, 64, 64)."""
-    drawn = [np.asarray(masks.draw(f"irregular/{bucket}", 64, SEED, index)) for index in range(n)]
-    return torch.as_tensor(np.stack(drawn)).float().view(n, 1, 64, 64)
+    drawn = [masks.draw(f"irregular/{bucket}", 64, SEED, index) for index in range(n)]
+    return torch.from_numpy(np.stack(drawn)).float().view(n, 1, 64, 64)
 
 
 def mean_fill(images: Tensor, mask: Tensor) -> Tensor:
@@ -59,20 +61,8 @@ def blur(images: Tensor, sigma: float) -> Tensor:
     return F.conv2d(F.conv2d(padded, kernel[:, :, None], groups=3), kernel[..., None], groups=3)
 
 
-def frechet(a: Tensor, b: Tensor) -> float:
-    """The Fréchet distance of two Gaussians, by the trace of the root of S1^(1/2) S2 S1^(1/2)."""
-    a, b = a.double().numpy(), b.double().numpy()
-    s1, s2 = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    values, vectors = np.linalg.eigh(s1)
-    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    cross = np.sqrt(np.linalg.eigvalsh(root @ s2 @ root).clip(0)).sum()
-    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(s1) + np.trace(s2) - 2 * cross)
-
-
-def distance(net: embedded.EmbeddedNet, a: Tensor, b: Tensor) -> float:
-    """A perceptual distance: the squared difference of the maps with unit channel vectors, summed over scales."""
-    pairs = zip(net.maps(a), net.maps(b), strict=True)
-    return sum(float((F.normalize(x, dim=1) - F.normalize(y, dim=1)).square().sum(dim=1).mean()) for x, y in pairs)
+def maps(net: embedded.EmbeddedNet, images: Tensor) -> dict[str, list[Tensor]]:
+    return {"maps": perceptual.unit(net.maps(images), [1.0] * 5)}
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -83,7 +73,7 @@ def test_shapes_at_any_size(role: embedded.Role, size: tuple[int, int]) -> None:
     assert out["features"].shape == (2, 256)
     assert out["landmarks"].shape == (2, 68, 2)
     assert out["parsing"].shape == (2, 19, 32, 32)
-    assert 0 <= out["landmarks"].min() and out["landmarks"].max() <= 1
+    assert torch.all((out["landmarks"] >= 0) & (out["landmarks"] <= 1))
     torch.testing.assert_close(out["identity"].norm(dim=1), torch.ones(2))
     assert len(out["maps"]) == len(net.maps(images)) == 5
     assert net.maps(images)[0].shape[-2:] == size
@@ -91,7 +81,7 @@ def test_shapes_at_any_size(role: embedded.Role, size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_images_do_not_depend_on_their_batch(role: embedded.Role, faces: synthfaces.Faces) -> None:
-    net, images = embedded.load(role), torch.as_tensor(faces.images[:8])
+    net, images = embedded.load(role), faces.images[:8]
     torch.testing.assert_close(net(images)["features"][3:4], net(images[3:4])["features"], rtol=1e-4, atol=1e-4)
 
 
@@ -142,8 +132,8 @@ def test_unknown_role() -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_identity_separates_people_that_it_never_saw(role: embedded.Role, faces: synthfaces.Faces) -> None:
-    embedding = embedded.load(role)(torch.as_tensor(faces.images))["identity"]
-    identity = np.asarray(faces.identity)
+    embedding = embedded.load(role)(faces.images)["identity"]
+    identity = faces.identity.numpy()
     pairs = np.triu_indices(len(identity), 1)
     same = (identity[:, None] == identity)[pairs]
     assert roc_auc_score(same, (embedding @ embedding.T).numpy()[pairs]) >= 0.95
@@ -151,10 +141,21 @@ def test_identity_separates_people_that_it_never_saw(role: embedded.Role, faces:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_parsing_and_landmarks_find_the_face(role: embedded.Role, faces: synthfaces.Faces) -> None:
-    out = embedded.load(role)(torch.as_tensor(faces.images))
+    out = embedded.load(role)(faces.images)
     logits = F.interpolate(out["parsing"], size=64, mode="bilinear", align_corners=False)
-    assert np.mean(logits.argmax(dim=1).numpy() == faces.semantics) > 0.9
-    assert np.linalg.norm(out["landmarks"].numpy() * 64 - faces.landmarks, axis=2).mean() < 1.5  # pixels
+    assert (logits.argmax(dim=1) == faces.semantics).float().mean() > 0.9
+    assert (out["landmarks"] * 64 - faces.landmarks).norm(dim=2).mean() < 1.5  # pixels
+
+
+def fids(net: embedded.EmbeddedNet, images: Tensor) -> list[float]:
+    """FID of a mean-colour fill, bucket by bucket."""
+
+    def features(pictures: Tensor) -> Tensor:
+        return torch.cat([net(part)["features"] for part in pictures.split(100)])
+
+    known = features(images)
+    filled = [mean_fill(images, holes(bucket, len(images))) for bucket in BUCKETS]
+    return [frechet.distance(known, features(pictures)) for pictures in filled]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -162,27 +163,46 @@ def test_parsing_and_landmarks_find_the_face(role: embedded.Role, faces: synthfa
 def test_fid_of_a_mean_colour_fill_rises_with_the_hole(
     role: embedded.Role, start: int, faces: synthfaces.Faces
 ) -> None:
-    net, images = embedded.load(role), torch.as_tensor(faces.images[start : start + 100])
-    known = net(images)["features"]
-    values = [frechet(known, net(mean_fill(images, holes(bucket, 100)))["features"]) for bucket in BUCKETS]
+    values = fids(embedded.load(role), faces.images[start : start + 100])
+    assert np.all(np.diff(values) > 0), values
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_fid_rises_with_500_images(role: embedded.Role, seed: int) -> None:
+    values = fids(embedded.load(role), synthfaces.render(range(500), size=64, seed=seed).images)
+    assert np.all(np.diff(values) > 0), values
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_fid_rises_on_photographs(role: embedded.Role, shared: Path) -> None:
+    files = sorted((shared / "data" / "faces").glob("*.png"))
+    photos = [np.asarray(Image.open(file).convert("RGB").resize((64, 64), Image.Resampling.LANCZOS)) for file in files]
+    images = torch.from_numpy(np.stack(photos)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    values = fids(embedded.load(role), images)
     assert np.all(np.diff(values) > 0), values
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_perceptual_distance_ranks_damage(role: embedded.Role, faces: synthfaces.Faces) -> None:
-    net, images = embedded.load(role), torch.as_tensor(faces.images[::4])
-    blurred = [distance(net, images, blur(images, sigma)) for sigma in (0.5, 1, 2, 4)]
-    filled = [distance(net, images, mean_fill(images, holes(bucket, len(images)))) for bucket in BUCKETS]
-    assert np.all(np.diff(blurred) > 0), blurred
-    assert np.all(np.diff(filled) > 0), filled
-    assert distance(net, images, images) == 0
+    net, images = embedded.load(role), faces.images[::4]
+    worse = {
+        "blur": [blur(images, sigma) for sigma in (0.5, 1, 2, 4)],
+        "hole": [mean_fill(images, holes(bucket, len(images))) for bucket in BUCKETS],
+    }
+    truth = maps(net, images)
+    for kind, damaged in worse.items():
+        values = [float(perceptual.distance(maps(net, x), truth, None).mean()) for x in (images, *damaged)]
+        assert values[0] == 0
+        assert np.all(np.diff(values) > 0), (kind, values)
 
 
 def test_script_writes_weights_that_load_and_repeats_itself(
     script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for folder in ("a", "b"):
-        script.main(script.Choice.training, identities=4, people=4, steps=3, threads=1, out=tmp_path / folder)
+        script.main(script.Choice.training, identities=4, people=4, steps=3, out=tmp_path / folder)
     assert "min left" in capsys.readouterr().out
     first, second = (tmp_path / folder / "embedded-training.safetensors" for folder in ("a", "b"))
     assert first.read_bytes() == second.read_bytes()

@@ -1,0 +1,1 @@
+"""Data: folders of images, the cache, splits, the known data sets, the embedded synthetic faces."""

@@ -1,0 +1,207 @@
+"""A prepared data set at one size: what training, evaluation and the metrics read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.data import cache, catalogue, splits, synthfaces
+from bench.data import folder as files
+from bench.data.cache import Batch, Progress
+from bench.errors import BenchError
+from bench.store import digest
+
+Indices = Sequence[int] | np.ndarray | torch.Tensor
+RENDER_BATCH = 32
+RENDERED = "rendered"
+"""What stands in place of a filter's name for images that were drawn at their size."""
+GUIDES = ("semantics", "landmarks", "identity", "attributes")
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """Images of one data set, decoded once to uint8 squares of `size` pixels and read from a memory map.
+
+    `ids` are relative POSIX paths in sorted order (of rendered faces: their numbers); an index counts in this order.
+    `fingerprint` identifies the content (SHA-256). The object is small: it can be sent to worker processes.
+    """
+
+    name: str
+    size: int
+    fingerprint: str
+    ids: list[str] = field(repr=False)
+    filter: str
+    entry: Path
+    """The cache entry that holds the arrays."""
+    published: catalogue.Dataset | None = None
+    """The published data set that this is a copy of, if its name is in the catalogue."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key not in ("_arrays", "_position")}
+
+    def images(self, indices: Indices) -> torch.Tensor:
+        """The images at these indices: (N, 3, H, W) uint8, RGB."""
+        pixels = torch.from_numpy(self._arrays["images"][np.asarray(indices, dtype=np.int64)])
+        return pixels.permute(0, 3, 1, 2).contiguous()
+
+    def floats(self, indices: Indices) -> torch.Tensor:
+        """The images at these indices: (N, 3, H, W) float32 in [-1, 1]."""
+        return self.images(indices).float().div_(127.5).sub_(1)
+
+    def semantics(self, indices: Indices) -> torch.Tensor | None:
+        """CelebAMask-HQ class of every pixel: (N, H, W) uint8; None when the data set has none."""
+        return self._guide("semantics", indices)
+
+    def landmarks(self, indices: Indices) -> torch.Tensor | None:
+        """68 landmarks in iBUG's order, (x, y) in pixels: (N, 68, 2) float32; None when the data set has none."""
+        return self._guide("landmarks", indices)
+
+    def identity(self, indices: Indices) -> torch.Tensor | None:
+        """Number of the person in every image: (N,) int64; None when the data set has none."""
+        return self._guide("identity", indices)
+
+    def attributes(self, indices: Indices) -> torch.Tensor | None:
+        """Attributes in the order of `synthfaces.ATTRIBUTES`: (N, K) float32 in [0, 1]; None when there are none."""
+        return self._guide("attributes", indices)
+
+    def indices(self, ids: Sequence[str]) -> list[int]:
+        """Where these ids stand; BenchError names one that the data set has not."""
+        try:
+            return [self._position[name] for name in ids]
+        except KeyError as error:
+            raise BenchError(f"{self.name} has no image {error}: draw the split of this data set again") from error
+
+    def split(self, seed: int, train: int | None = None, test: int | None = None) -> splits.Split:
+        """Draw the split of this data set.
+
+        In this order: people are kept apart where the data set knows them; `train/` and `test/` folders are honoured;
+        a data set of the catalogue has its published sizes; any other has `splits.default_test` test images.
+        `train` and `test` overrule the sizes. Raises BenchError when there are too few images.
+        """
+        identity = self._arrays.get("identity")
+        if identity is not None:
+            return splits.by_identity(self.name, self.fingerprint, self.ids, identity.tolist(), seed, train, test)
+        if train is None and test is None:
+            by_folder = splits.by_folder(self.name, self.fingerprint, self.ids, seed)
+            if by_folder:
+                return by_folder
+            if self.published:
+                return self.published.split(self.fingerprint, self.ids, seed)
+        return splits.draw(self.name, self.fingerprint, self.ids, seed, train=train, test=test)
+
+    def _guide(self, name: str, indices: Indices) -> torch.Tensor | None:
+        array = self._arrays.get(name)
+        return None if array is None else torch.from_numpy(array[np.asarray(indices, dtype=np.int64)])
+
+    @cached_property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        loaded = cache.load(self.entry)
+        if loaded is None:
+            raise BenchError(
+                f"the image cache {self.entry} is damaged or gone: run the same command again to rebuild it"
+            )
+        return loaded[1]
+
+    @cached_property
+    def _position(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self.ids)}
+
+
+def prepare_folder(
+    folder: str | Path,
+    size: int,
+    cache_dir: str | Path,
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> ImageData:
+    """Decode a folder of images once into the cache, or reuse what stands there.
+
+    A second run compares the files' sizes and time stamps only. Without `name`, the data set is called like its folder
+    and is not looked up in the catalogue. Raises BenchError for a folder without images and names the first file that
+    cannot be read.
+    """
+    folder, cache_dir = Path(folder), Path(cache_dir)
+    _check_size(size)
+    ids = files.find_images(folder)
+    listing = cache_dir / "listings" / f"{digest(str(folder.resolve()))[:16]}.json"
+    hashes = files.hash_files(folder, ids, listing, progress)
+    fingerprint = files.fingerprint(hashes)
+    facts = {"fingerprint": fingerprint, "filter": files.FILTER, "size": size, "ids": ids}
+
+    def decode(name: str) -> np.ndarray:
+        path = folder / name
+        data = files.read(path)
+        if hashlib.sha256(data).hexdigest() != hashes[name]:
+            raise BenchError(f"{path} changed while the data set was prepared: run the same command again")
+        return files.square(files.decode(data, path), size)
+
+    def batches() -> Iterator[Batch]:
+        for chunk in cache.in_parallel(decode, ids, "decoding", progress):
+            yield {"images": np.stack(chunk)}
+
+    key = digest([cache.VERSION, fingerprint, files.FILTER, size])
+    entry, _ = _prepare(cache_dir / f"{size}px-{key[:16]}", facts, batches(), len(ids) * size * size * 3)
+    published = catalogue.known(name) if name else None
+    return ImageData(name or folder.resolve().name, size, fingerprint, ids, files.FILTER, entry, published)
+
+
+def prepare_synthfaces(
+    count: int, size: int, seed: int, cache_dir: str | Path, progress: Progress | None = None
+) -> ImageData:
+    """Render the first `count` synthetic faces of this seed once into the cache, with all that is known about them.
+
+    The entry is keyed by the renderer's source code, the count, the seed and the size.
+    """
+    _check_size(size)
+    if count < 1:
+        raise BenchError(f"synthfaces: {count} images were asked for: choose at least 1")
+    code = [path.read_text("utf-8") for path in sorted(Path(synthfaces.__file__).parent.glob("*.py"))]
+    ids = [f"{index:06d}" for index in range(count)]
+    facts = {"filter": RENDERED, "size": size, "seed": seed, "ids": ids}
+
+    def batches() -> Iterator[Batch]:
+        for start in range(0, count, RENDER_BATCH):
+            indices = range(start, min(start + RENDER_BATCH, count))
+            faces = synthfaces.render(indices, size, seed)
+            images = faces.images.add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1)
+            guides = {name: getattr(faces, name).numpy() for name in GUIDES}
+            yield {"images": images.contiguous().numpy(), **guides}
+            if progress is not None:
+                progress("rendering", indices.stop, count)
+
+    key = digest([cache.VERSION, code, count, seed, size])
+    entry, manifest = _prepare(
+        Path(cache_dir) / f"synthfaces-{size}px-{key[:16]}", facts, batches(), count * size**2 * 4
+    )
+    return ImageData("synthfaces", size, digest(manifest["arrays"]), ids, RENDERED, entry)
+
+
+def _check_size(size: int) -> None:
+    if size < 1:
+        raise BenchError(f"the image size is {size}: choose at least 1 pixel, for instance 256")
+
+
+def _prepare(
+    entry: Path, facts: Mapping[str, Any], batches: Iterator[Batch], needed_bytes: int
+) -> tuple[Path, Mapping[str, Any]]:
+    """The entry and its manifest, built now unless it stands already."""
+    loaded = cache.load(entry)
+    if loaded is None:
+        with cache.locked(entry):
+            loaded = cache.load(entry)  # another process may have built it while this one waited
+            if loaded is None:
+                cache.build(entry, facts, len(facts["ids"]), batches, needed_bytes)
+                loaded = cache.load(entry)
+    if loaded is None:
+        raise BenchError(f"the image cache {entry} was written and cannot be read back: check the disk")
+    return entry, loaded[0]

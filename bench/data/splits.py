@@ -1,0 +1,213 @@
+"""Splits: which images train and which test; drawn by seed, saved as a file, refused when the data changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from bench.data.folder import natural
+from bench.errors import BenchError
+from bench.store import write_json
+
+SHOTS = (5, 10, 30, 50)
+"""The few-shot sizes of the suites; any other number works too."""
+TRAIN_FOLDERS = ("train",)
+VALIDATION_FOLDERS = ("val", "valid", "validation")
+TEST_FOLDERS = ("test",)
+
+
+class Split(BaseModel):
+    """Ids of the training, validation and test images of one data set. No image is in two parts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """Name of the data set."""
+    fingerprint: str
+    """Content of the data set that was split (SHA-256)."""
+    seed: int
+    """Decides a drawn split, and always the order of few-shot draws."""
+    rule: Literal["seed", "order", "folder", "identity"]
+    """How the images were told apart."""
+    train: tuple[str, ...]
+    validation: tuple[str, ...] = ()
+    test: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _apart(self) -> Split:
+        parts = (*self.train, *self.validation, *self.test)
+        if len(set(parts)) != len(parts):
+            raise ValueError("an image stands twice, so training and test images may overlap")
+        return self
+
+    def save(self, path: str | Path) -> Path:
+        """Write the split as JSON; equal splits give equal bytes."""
+        return write_json(path, self.model_dump())
+
+
+def load(path: str | Path, fingerprint: str) -> Split:
+    """Read a saved split of the data with this fingerprint.
+
+    Raises BenchError when the file is missing or damaged, or when the data changed since the split was drawn.
+    """
+    try:
+        split = Split.model_validate_json(Path(path).read_bytes())
+    except OSError as error:
+        raise BenchError(f"cannot read the split {path}: {error.strerror}; draw it again") from error
+    except ValidationError as error:
+        reason = error.errors()[0]
+        where = ".".join(map(str, reason["loc"])) or "file"
+        raise BenchError(
+            f"{path} is not a sound split ({where}: {reason['msg']}): delete it and draw it again"
+        ) from error
+    if split.fingerprint != fingerprint:
+        raise BenchError(
+            f"the images of {split.name} changed since {path} was drawn "
+            f"(then {split.fingerprint[:12]}, now {fingerprint[:12]}): bring the same images back, or delete the file "
+            "and draw a new split (results of the two splits must not be compared)"
+        )
+    return split
+
+
+def shots(split: Split, n: int | Literal["all"]) -> tuple[str, ...]:
+    """The n training images of a few-shot run: 5 lie within 10 within 30 within 50.
+
+    They are the first n of one fixed order, which follows from the split's seed and the ids alone.
+    Raises BenchError when there are fewer than n.
+    """
+    if n == "all":
+        return split.train
+    if n < 1:
+        raise BenchError(f"{split.name}: {n} shots were asked for: give at least 1, or 'all'")
+    if n > len(split.train):
+        raise BenchError(
+            f"{split.name}: {n} shots were asked for and the split has {len(split.train)} training images: "
+            "ask for fewer shots or add images"
+        )
+    return tuple(_shuffled(split.train, split.seed, "shots")[:n])
+
+
+def default_test(count: int) -> int:
+    """How many of `count` images test when nothing else is said: a fifth, rounded, at least 10 and at most 2,000.
+
+    44 images give 10 for the test and 34 for training.
+    """
+    return min(2000, max(10, (2 * count + 5) // 10))
+
+
+def draw(
+    name: str,
+    fingerprint: str,
+    ids: Sequence[str],
+    seed: int,
+    *,
+    train: int | None = None,
+    validation: int = 0,
+    test: int | None = None,
+    in_order: bool = False,
+) -> Split:
+    """Draw a split of `ids` by seed, the same on every machine; without `train`, all that is left trains.
+
+    By seed, the images are shuffled and taken for test, validation, training: more training images leave the test as
+    it is. With `in_order` they are taken in the natural order of their names for training, validation, test, as the
+    makers of some data sets publish them. Raises BenchError when there are too few images.
+    """
+    test = default_test(len(ids)) if test is None else test
+    if min(test, validation, 0 if train is None else train) < 0:
+        raise BenchError(f"{name}: a split cannot have a negative number of images: give 0 or more")
+    _enough(name, len(ids), 1 if train is None else train, validation, test)
+    train = len(ids) - validation - test if train is None else train
+    if in_order:
+        order = sorted(ids, key=natural)
+        parts = order[:train], order[train : train + validation], order[train + validation : train + validation + test]
+    else:
+        order = _shuffled(ids, seed, "split")
+        rest = order[test + validation :]
+        parts = rest[:train], order[test : test + validation], order[:test]
+    chosen = [tuple(sorted(part)) for part in parts]
+    rule: Literal["order", "seed"] = "order" if in_order else "seed"
+    return Split(
+        name=name, fingerprint=fingerprint, seed=seed, rule=rule, train=chosen[0], validation=chosen[1], test=chosen[2]
+    )
+
+
+def by_folder(name: str, fingerprint: str, ids: Sequence[str], seed: int) -> Split | None:
+    """The user's own split by the sub-folders `train/` and `test/` (and `val/`); None when they are not both there.
+
+    Without `test/`, the images of `val/` are the test. Images outside these folders are not used.
+    """
+    parts: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    names = {"train": TRAIN_FOLDERS, "val": VALIDATION_FOLDERS, "test": TEST_FOLDERS}
+    part_of = {folder: part for part, folders in names.items() for folder in folders}
+    for image in ids:
+        top, slash, _ = image.partition("/")
+        if slash and top.lower() in part_of:
+            parts[part_of[top.lower()]].append(image)
+    if not parts["test"]:
+        parts["test"], parts["val"] = parts["val"], []
+    if not parts["train"] or not parts["test"]:
+        return None
+    return Split(
+        name=name,
+        fingerprint=fingerprint,
+        seed=seed,
+        rule="folder",
+        train=tuple(parts["train"]),
+        validation=tuple(parts["val"]),
+        test=tuple(parts["test"]),
+    )
+
+
+def by_identity(
+    name: str,
+    fingerprint: str,
+    ids: Sequence[str],
+    identity: Sequence[int],
+    seed: int,
+    train: int | None = None,
+    test: int | None = None,
+) -> Split:
+    """Keep people apart: the first `train` images train, the first `test` images of other people after them test.
+
+    `identity` gives the person of every id; pictures of one person stand together. Without `train`, the default test
+    size is kept and as many whole people as possible train; without `test`, all the images that are left test.
+    """
+    count = len(ids)
+    if train is None:
+        train = count - (default_test(count) if test is None else test)
+        while 0 < train < count and identity[train] == identity[train - 1]:
+            train -= 1
+    trained = set(identity[: max(train, 0)])
+    others = [index for index in range(max(train, 0), count) if identity[index] not in trained]
+    test = len(others) if test is None else test
+    if train < 1 or train > count or test < 1 or test > len(others):
+        raise BenchError(
+            f"{name} has {count} images, too few for {max(train, 1)} to train and {max(test, 1)} of other people "
+            "to test: make more images or ask for fewer"
+        )
+    return Split(
+        name=name,
+        fingerprint=fingerprint,
+        seed=seed,
+        rule="identity",
+        train=tuple(ids[:train]),
+        test=tuple(ids[index] for index in others[:test]),
+    )
+
+
+def _enough(name: str, count: int, train: int, validation: int, test: int) -> None:
+    if count < train + validation + test:
+        parts = f"{train:,} to train, " + (f"{validation:,} to validate, " if validation else "") + f"{test:,} to test"
+        raise BenchError(
+            f"{name} has {count:,} images and the split needs {train + validation + test:,} ({parts}): "
+            "add images or choose a smaller split (the name of a published data set asks for the published one)"
+        )
+
+
+def _shuffled(ids: Sequence[str], seed: int, purpose: str) -> list[str]:
+    """The ids in an order that only the seed, the purpose and the ids decide (sorted by SHA-256)."""
+    return sorted(ids, key=lambda name: hashlib.sha256(f"{purpose}\0{seed}\0{name}".encode()).digest())

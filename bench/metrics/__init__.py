@@ -1,0 +1,228 @@
+"""The metrics: what each number means, which reference tool it equals, and the library call that measures.
+
+    from bench.metrics import measure
+    result = measure("completed/", "truth/", "masks/", metrics=["psnr", "ssim", "fid@embedded"])
+
+A metric is a declaration (`Metric`) and one pure function. The part of a name after ``@`` is the variant: the paper
+whose definition it follows, or the network behind it. ``fid`` alone always means the official Inception weights.
+A name with ``/`` asks for a reference other than the ground truth: ``fid/train`` compares with ``reference["train"]``.
+Importing this module imports no torch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.metrics.measurement import Measurement, measure
+
+__all__ = ["Measurement", "Metric", "get", "measure", "names"]
+
+INFINITY = math.inf
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A metric's declaration.
+
+    `kind` says what the function takes:
+
+    - ``pixels``: (completed, truth, masks) as uint8 (N, 3, H, W) twice and bool (N, 1, H, W); values (N,) float64
+    - ``features``: (features of the completed images, features of the originals, masks); values (N,) float64
+    - ``set``: (`Pair` of the features (n, d) of all completed images and of the reference); a `Score`
+    """
+
+    name: str
+    title: str  # in tables
+    kind: Literal["pixels", "features", "set"]
+    function: str  # "module:function", imported when it is used
+    higher_is_better: bool
+    bounds: tuple[float, float]
+    equals: str  # the reference tool that it equals
+    unit: str = ""
+    extractor: str | None = None  # name in `bench.metrics.extractors`
+    features: tuple[str, ...] = ()  # what it reads of the extractor's outputs
+    needs_truth: bool = True
+    needs_mask: bool = False
+    smallest_n: int = 1  # "n/a" for fewer images
+    advised_n: int = 1  # below it the value stands, with a note
+    beside: str | None = None  # metric that is added for fewer images than advised
+    version: int = 1  # raised when the definition changes
+
+    def load(self) -> Callable[..., Any]:
+        """The metric's function."""
+        module, _, attribute = self.function.partition(":")
+        return getattr(importlib.import_module(f"bench.metrics.{module}"), attribute)
+
+    @property
+    def reference(self) -> str | None:
+        """The name of the reference set in ``fid/train``; None for the ground truth."""
+        return self.name.partition("/")[2] or None
+
+
+def _pixel(name: str, title: str, function: str, equals: str, **facts: Any) -> Metric:
+    defaults: dict[str, Any] = {"higher_is_better": True, "bounds": (-1.0, 1.0)}
+    return Metric(
+        name=name, title=title, kind="pixels", function=f"pixel:{function}", equals=equals, **(defaults | facts)
+    )
+
+
+def _lower(top: float = INFINITY) -> dict[str, Any]:
+    return {"higher_is_better": False, "bounds": (0.0, top)}
+
+
+def _perceptual(name: str, title: str, extractor: str, equals: str, hole: bool = False) -> Metric:
+    return Metric(
+        name=name, title=title, kind="features", function=f"perceptual:{'hole_distance' if hole else 'distance'}",
+        equals=equals, extractor=extractor, features=("maps",), needs_mask=hole, **_lower(),
+    )  # fmt: skip
+
+
+def _identity(extractor: str, title: str, equals: str) -> Metric:
+    return Metric(
+        name=f"identity@{extractor}", title=f"Identity distance ({title})", kind="features",
+        function="identity:distance", equals=equals, extractor=extractor, features=("identity",), **_lower(2.0),
+    )  # fmt: skip
+
+
+def _nme(extractor: str, title: str, points: str, equals: str) -> Metric:
+    return Metric(
+        name=f"nme@{extractor}", title=f"NME ({title})", kind="features", function=f"landmarks:{points}",
+        equals=equals, unit="%", extractor=extractor, features=("landmarks",), **_lower(),
+    )  # fmt: skip
+
+
+# U-IDS in 2,048 dimensions is 0 for identical sets of 1,000 and 0.13 at 2,000 (ideal: 0.5). What matters is the number
+# of pairs per dimension, so the 256-d network gets the same 2.44 pairs a dimension as 5,000 give to Inception.
+SMALLEST_IDS = {"inception": 5000, "embedded": 625}
+
+
+def _set_metrics(extractor: str, suffix: str, label: str) -> list[Metric]:
+    """The scores of feature sets, once a network: the suffix and the label keep their numbers apart."""
+    base: dict[str, Any] = {"kind": "set", "extractor": extractor, "features": ("features",)}
+    rate: dict[str, Any] = {"higher_is_better": True, "bounds": (0.0, 1.0), "needs_truth": True}
+    n = SMALLEST_IDS[extractor]
+    return [
+        Metric(
+            name=f"fid{suffix}", title=f"FID{label}", function="frechet:score", smallest_n=2, advised_n=2048,
+            beside=f"fid-infinity{suffix}", equals="pytorch-fid 0.3.0 on the same features", **base, **_lower(),
+        ),
+        Metric(
+            name=f"fid-infinity{suffix}", title=f"FID∞{label}", function="frechet:infinity", smallest_n=20,
+            equals="the extrapolation of Chong and Forsyth (2020)", higher_is_better=False,
+            bounds=(-INFINITY, INFINITY), **base,
+        ),
+        Metric(
+            name=f"kid{suffix}", title=f"KID{label}", function="kernel:score", smallest_n=2, higher_is_better=False,
+            bounds=(-INFINITY, INFINITY), equals="torchmetrics' KID with one subset of all images", **base,
+        ),
+        Metric(
+            name=f"u-ids{suffix}", title=f"U-IDS{label}", function="discriminative:unpaired", smallest_n=n,
+            equals="CoModGAN: 1 - training accuracy of scikit-learn's LinearSVC(dual=False)", **base, **rate,
+        ),
+        Metric(
+            name=f"p-ids{suffix}", title=f"P-IDS{label}", function="discriminative:paired", smallest_n=n,
+            equals="CoModGAN: share of completions that LinearSVC(dual=False) ranks above their original",
+            **base, **rate,
+        ),
+        Metric(
+            name=f"u-ids-cv{suffix}", title=f"U-IDS, cross-validated{label}", smallest_n=10,
+            function="discriminative:cross_validated",
+            equals="scikit-learn's LinearSVC(dual=False) on five held-out folds of photographs", **base, **rate,
+        ),
+    ]  # fmt: skip
+
+
+_METRICS = [
+    _pixel(
+        "psnr", "PSNR", "psnr", "scikit-image's peak_signal_noise_ratio on 8-bit RGB",
+        unit="dB", bounds=(0.0, INFINITY),
+    ),
+    _pixel(
+        "psnr@edgeconnect", "PSNR (grey)", "psnr_grey", "EdgeConnect's metrics.py: grey, range 1",
+        unit="dB", bounds=(0.0, INFINITY),
+    ),
+    _pixel("ssim", "SSIM", "ssim", "scikit-image's structural_similarity on 8-bit RGB: uniform window 7"),
+    _pixel("ssim@wang", "SSIM (Gaussian 11)", "ssim_wang", "scikit-image with Wang et al.'s settings, border cut"),
+    _pixel("ssim@lama", "SSIM (LaMa)", "ssim_lama", "LaMa's evaluator: Gaussian 11, zero padding"),
+    _pixel("ssim@ec51", "SSIM (grey, window 51)", "ssim_ec51", "EdgeConnect's and LaFIn's metrics.py"),
+    _pixel("ssim@rgb51", "SSIM (RGB, window 51)", "ssim_rgb51", "GRIG's and EXE-GAN's evaluation scripts"),
+    _pixel("l1", "L1", "l1", "mean absolute difference of intensities in [0, 1] (MAT)", **_lower(1.0)),
+    _pixel("l1@hole", "L1 (hole)", "l1_hole", "L1 over the hole's pixels alone", needs_mask=True, **_lower(1.0)),
+    _pixel("mae@aot", "MAE (relative, RGB)", "mae_aot", "AOT-GAN, GRIG, EXE-GAN: sum |a-b| / sum (a+b)", **_lower(1.0)),
+    _pixel("mae@edgeconnect", "MAE (relative, grey)", "mae_edgeconnect", "EdgeConnect's metrics.py", **_lower(1.0)),
+    Metric(
+        name="niqe", title="NIQE", kind="features", function="naturalness:score", extractor="niqe",
+        features=("niqe",), needs_truth=False, equals="BasicSR's calculate_niqe (Y channel, no crop)", **_lower(),
+    ),
+    _perceptual("lpips@alex", "LPIPS (AlexNet)", "lpips-alex", "lpips 0.1.4, net='alex', version 0.1"),
+    _perceptual("lpips@vgg", "LPIPS (VGG)", "lpips-vgg", "lpips 0.1.4, net='vgg', version 0.1"),
+    _perceptual(
+        "lpips@alex-hole", "LPIPS (AlexNet, hole)", "lpips-alex", "lpips with spatial=True, mean over the hole", True
+    ),
+    _perceptual(
+        "lpips@vgg-hole", "LPIPS (VGG, hole)", "lpips-vgg", "lpips with spatial=True, mean over the hole", True
+    ),
+    _perceptual(
+        "perceptual@embedded", "Perceptual distance (embedded)", "embedded",
+        "lpips' formula with equal weights for all channels, on the embedded network's maps",
+    ),
+    _identity("embedded", "embedded", "1 - cosine of the embedded network's identity vectors"),
+    _identity("facenet", "FaceNet", "facenet-pytorch's VGGFace2 network on MTCNN crops: 1 - cosine"),
+    _identity("arcface", "ArcFace", "IR-SE50 (model_ir_se50.pth) on crops aligned by five points: 1 - cosine"),
+    _nme("embedded", "embedded", "error_68", "68 points of the embedded network, over the outer eye corners' distance"),
+    _nme("mtcnn", "MTCNN", "error_5", "five points of facenet-pytorch's MTCNN, over the distance of the eyes"),
+    Metric(
+        name="detection@mtcnn", title="Detection rate (MTCNN)", kind="features", function="landmarks:detected",
+        equals="facenet-pytorch's MTCNN: share of completed images with a face", extractor="mtcnn",
+        features=("landmarks",), needs_truth=False, higher_is_better=True, bounds=(0.0, 1.0),
+    ),
+    *_set_metrics("inception", "", ""),
+    *_set_metrics("embedded", "@embedded", " (embedded)"),
+]  # fmt: skip
+_METRICS.append(
+    replace(
+        next(m for m in _METRICS if m.name == "fid"), name="fid@mat", title="FID (MAT)", function="frechet:score_mat",
+        beside=None, equals="MAT's divisor N for the covariances",
+    )
+)  # fmt: skip
+_REGISTRY = {metric.name: metric for metric in _METRICS}
+
+
+def names() -> list[str]:
+    """All metrics, in the order of families."""
+    return list(_REGISTRY)
+
+
+def get(name: str) -> Metric:
+    """The metric of that name; ``fid/train`` is FID against the reference set called train.
+
+    Raises BenchError with the closest names for an unknown one.
+    """
+    base, slash, reference = name.partition("/")
+    if base not in _REGISTRY:
+        close = difflib.get_close_matches(base, _REGISTRY, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(_REGISTRY)}"
+        raise BenchError(f"unknown metric {name!r}: {hint}")
+    metric = _REGISTRY[base]
+    if not slash:
+        return metric
+    if metric.function not in ("frechet:score", "frechet:score_mat", "frechet:infinity", "kernel:score"):
+        raise BenchError(f"{name!r}: {base} is paired with the ground truth; only FID and KID take another reference")
+    if not reference:
+        raise BenchError(f"{name!r} names no reference: write for example {base}/train")
+    beside = metric.beside and f"{metric.beside}/{reference}"
+    return replace(metric, name=name, title=f"{metric.title} against {reference}", beside=beside)
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("measure", "Measurement"):
+        return getattr(importlib.import_module("bench.metrics.measurement"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,297 @@
+"""The networks behind feature metrics: uint8 images in, named features out.
+
+All run in float32 with TF32 off, in evaluation mode, on batches of one size, so that an image's features depend on
+nothing but the image. `fingerprint` names the network, its input treatment and the hash of its weights; it stands
+beside every number. Official weights come from `bench.weights`; where they are absent, `load` raises BenchError.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.errors import BenchError
+from bench.metrics import naturalness, perceptual
+from bench.metrics.identity import IRSE50, align
+
+Features = dict[str, Any]  # name -> Tensor (N, ...) or, for "maps", a list of them
+
+
+class Extractor(Protocol):
+    """What `load` returns."""
+
+    name: str
+    fingerprint: str
+    faces: bool  # takes crops by the original's face: `faces` are the features of ``mtcnn`` for the originals
+    note: str  # a warning that stands beside its numbers
+
+    def __call__(self, images: Tensor, faces: Mapping[str, Tensor] | None = None) -> Features:
+        """Features of `images`, uint8 (N, 3, H, W)."""
+
+
+def load(name: str, device: str | torch.device = "cpu") -> Extractor:
+    """The extractor of that name on `device`. BenchError when its weights are absent."""
+    if name not in _LOADERS:
+        raise BenchError(f"unknown extractor {name!r}: choose from {', '.join(_LOADERS)}")
+    return _LOADERS[name](torch.device(device))
+
+
+@contextmanager
+def exact() -> Iterator[None]:
+    """float32 means float32: no TF32, no autocast, deterministic convolutions, no gradients."""
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    cudnn = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+    try:
+        with cudnn, torch.inference_mode(), torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+
+
+def extract(
+    extractor: Extractor, images: Tensor, faces: Mapping[str, Tensor] | None = None, batch: int = 32
+) -> Features:
+    """Features of up to `batch` images. A smaller batch is filled up with its last image, so that sizes never vary."""
+    n = len(images)
+    if n < batch:
+        images = _fill(images, batch)
+        faces = faces and {key: _fill(value, batch) for key, value in faces.items()}
+    with exact():
+        features = extractor(images, faces)
+    return {k: [layer[:n] for layer in v] if isinstance(v, list) else v[:n] for k, v in features.items()}
+
+
+def _fill(rows: Tensor, n: int) -> Tensor:
+    return torch.cat([rows, rows[-1:].expand(n - len(rows), *rows.shape[1:])])
+
+
+def signed(images: Tensor) -> Tensor:
+    """uint8 to float32 in [-1, 1]."""
+    return images.float() / 127.5 - 1
+
+
+class _Network:
+    """An extractor made of a network and what happens before and after it."""
+
+    note = ""
+
+    def __init__(
+        self,
+        name: str,
+        fingerprint: str,
+        network: nn.Module,
+        run: Callable[[nn.Module, Tensor], Features],
+        device: torch.device,
+        crop: Callable[[Tensor, Mapping[str, Tensor]], Tensor] | None = None,
+    ) -> None:
+        self.name, self.fingerprint, self.faces = name, fingerprint, crop is not None
+        self._network = network.eval().requires_grad_(False).to(device=device, dtype=torch.float32)
+        self._run, self._crop = run, crop
+
+    def __call__(self, images: Tensor, faces: Mapping[str, Tensor] | None = None) -> Features:
+        if self._crop is None:
+            return self._run(self._network, images)
+        if faces is None:
+            raise BenchError(f"the extractor {self.name} needs the faces that MTCNN found in the originals")
+        return self._run(self._network, self._crop(images, faces))
+
+
+# Weights ------------------------------------------------------------------------------------------------------------
+
+
+def _official(name: str) -> tuple[Path, str]:
+    """Path and short hash of a pretrained file. One whose name states its hash must have it: nothing may stand in."""
+    from bench import weights
+
+    path = weights.path(name)
+    with path.open("rb") as handle:
+        found = hashlib.file_digest(handle, "sha256").hexdigest()[:8]
+    stated = re.search(r"-([0-9a-f]{8})$", path.stem)
+    if stated and stated[1] != found:
+        raise BenchError(f"{path} is not the official file (its SHA-256 begins with {found}): fetch it again")
+    return path, found
+
+
+def _state(path: Path) -> Mapping[str, Tensor]:
+    from bench import weights
+
+    return weights.read(path)
+
+
+def _fill_network(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> nn.Module:
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise BenchError(f"{path} does not fit {type(network).__name__}: {error}") from error
+    return network
+
+
+# The extractors -----------------------------------------------------------------------------------------------------
+
+
+def _embedded(device: torch.device) -> Extractor:
+    from bench.nn import embedded
+
+    def run(network: nn.Module, images: Tensor) -> Features:
+        features = network(signed(images))
+        layers = len(features["maps"])
+        return features | {"maps": perceptual.unit(features["maps"], [1 / layers] * layers)}
+
+    return _Network("embedded", embedded.fingerprint("metrics"), embedded.load("metrics"), run, device)
+
+
+def _inception(device: torch.device) -> Extractor:
+    """pytorch-fid's Inception: 299 x 299 bilinear without antialiasing, pool3, 2,048 numbers."""
+    path, digest = _official("inception-fid")
+    import pytorch_fid.inception as reference
+
+    original = reference.load_state_dict_from_url
+    reference.load_state_dict_from_url = lambda *_args, **_kwargs: _state(path)  # its constructor downloads
+    try:
+        network = reference.InceptionV3()
+    except RuntimeError as error:
+        raise BenchError(f"{path} does not fit pytorch-fid's Inception: {error}") from error
+    finally:
+        reference.load_state_dict_from_url = original
+
+    def run(network: nn.Module, images: Tensor) -> Features:
+        return {"features": network(images.float() / 255)[0].flatten(1)}
+
+    return _Network("inception", f"inception-fid-299-float32-{digest}", network, run, device)
+
+
+def _lpips(backbone: str, file: str) -> Callable[[torch.device], Extractor]:
+    def make(device: torch.device) -> Extractor:
+        path, digest = _official(file)
+        import warnings
+
+        import lpips
+
+        with warnings.catch_warnings():  # torchvision's note on the argument that lpips still uses
+            warnings.simplefilter("ignore", UserWarning)
+            network = lpips.LPIPS(net=backbone, pnet_rand=True, verbose=False)
+        # lpips cuts the trunk into slices that keep torchvision's layer numbers: slice2.3.weight is features.3.weight
+        state = _state(path)
+        names = {key: f"features.{key.partition('.')[2]}" for key in network.net.state_dict()}
+        _fill_network(network.net, {key: state[name] for key, name in names.items() if name in state}, path)
+
+        heads = [head.model[-1].weight.flatten() for head in network.lins]  # never negative, so they have a root
+
+        def run(network: nn.Module, images: Tensor) -> Features:
+            maps = network.get_submodule("net")(network.get_submodule("scaling_layer")(signed(images)))
+            return {"maps": perceptual.unit(maps, heads)}
+
+        return _Network(f"lpips-{backbone}", f"lpips-{backbone}-v0.1-float32-{digest}", network, run, device)
+
+    return make
+
+
+class _MTCNN:
+    """facenet-pytorch's detector: the largest face's box and five points; NaN where there is none."""
+
+    name, faces, note = "mtcnn", False, ""
+
+    def __init__(self, device: torch.device) -> None:
+        import facenet_pytorch
+
+        folder = Path(facenet_pytorch.__file__).parent / "data"
+        files = b"".join((folder / f"{net}.pt").read_bytes() for net in ("pnet", "rnet", "onet"))
+        self.fingerprint = f"mtcnn-2.5.3-{hashlib.sha256(files).hexdigest()[:8]}"
+        self._detector = facenet_pytorch.MTCNN(device=device).eval()
+
+    def __call__(self, images: Tensor, faces: Mapping[str, Tensor] | None = None) -> Features:
+        boxes = torch.full((len(images), 4), torch.nan)
+        points = torch.full((len(images), 5, 2), torch.nan)
+        for i, image in enumerate(images):
+            found, _, marks = self._detector.detect(image.permute(1, 2, 0).contiguous(), landmarks=True)
+            if found is not None and found[0] is not None:
+                boxes[i] = torch.from_numpy(found[0].astype("float32"))
+                points[i] = torch.from_numpy(marks[0].astype("float32"))
+        return {"box": boxes.to(images.device), "landmarks": points.to(images.device)}
+
+
+def _facenet(device: torch.device) -> Extractor:
+    path, digest = _official("facenet-vggface2")
+    from facenet_pytorch import InceptionResnetV1
+
+    state = {key: value for key, value in _state(path).items() if not key.startswith("logits.")}
+    network = _fill_network(InceptionResnetV1(), state, path)
+    fingerprint = f"facenet-vggface2-mtcnn160-float32-{digest}"
+    return _Network("facenet", fingerprint, network, _identify, device, crop=_facenet_crop)
+
+
+def _facenet_crop(images: Tensor, faces: Mapping[str, Tensor]) -> Tensor:
+    return (crop_boxes(images, faces["box"]) - 127.5) / 128
+
+
+def _arcface(device: torch.device) -> Extractor:
+    path, digest = _official("arcface-ir-se50")
+    network = _fill_network(IRSE50(), _state(path), path)
+    fingerprint = f"arcface-ir-se50-aligned112-float32-{digest}"
+    return _Network("arcface", fingerprint, network, _identify, device, crop=_arcface_crop)
+
+
+def _arcface_crop(images: Tensor, faces: Mapping[str, Tensor]) -> Tensor:
+    return align(signed(images), faces["landmarks"])
+
+
+def _identify(network: nn.Module, crops: Tensor) -> Features:
+    """Identity vectors; NaN for the NaN crop of an image without a face."""
+    missing = crops.isnan().flatten(1).any(dim=1)
+    return {"identity": network(crops.nan_to_num(0.0)).masked_fill(missing[:, None], torch.nan)}
+
+
+class _NIQE:
+    """NIQE's score of each image; not a network, but its parameters are a pretrained file all the same."""
+
+    name, faces, note = "niqe", False, ""
+
+    def __init__(self, device: torch.device) -> None:
+        path, digest = _official("niqe")
+        self.fingerprint = f"niqe-live-{digest}"
+        self._model = [part.to(device) for part in naturalness.read_model(path)]
+
+    def __call__(self, images: Tensor, faces: Mapping[str, Tensor] | None = None) -> Features:
+        if min(images.shape[-2:]) < 3 * naturalness.BLOCK:
+            self.note = "noisy: only 4 blocks of 96 pixels an image"
+        return {"niqe": naturalness.niqe(images, *self._model)}
+
+
+def crop_boxes(images: Tensor, boxes: Tensor, size: int = 160) -> Tensor:
+    """facenet-pytorch's `extract_face` for tensors, margin 0: crop the box, area interpolation, 8 bits.
+
+    Returns float32 (N, 3, size, size) in [0, 255]; NaN for an image without a face.
+    """
+    height, width = images.shape[-2:]
+    crops = images.new_full((len(images), 3, size, size), torch.nan, dtype=torch.float32)
+    for i, box in enumerate(boxes.tolist()):
+        if math.isnan(box[0]):
+            continue
+        left, top = (int(max(edge, 0)) for edge in box[:2])
+        right, bottom = int(min(box[2], width)), int(min(box[3], height))
+        if right > left and bottom > top:
+            face = images[i : i + 1, :, top:bottom, left:right].float()
+            crops[i] = F.interpolate(face, size=(size, size), mode="area")[0].floor()
+    return crops
+
+
+_LOADERS: dict[str, Callable[[torch.device], Extractor]] = {
+    "embedded": _embedded,
+    "inception": _inception,
+    "lpips-alex": _lpips("alex", "alexnet"),
+    "lpips-vgg": _lpips("vgg", "vgg16"),
+    "mtcnn": _MTCNN,
+    "facenet": _facenet,
+    "arcface": _arcface,
+    "niqe": _NIQE,
+}

@@ -1,0 +1,354 @@
+"""Measure in one pass: every image is decoded once, every network sees it once, all metrics take what they need."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from safetensors.torch import load as read_tensors
+from safetensors.torch import save as tensor_bytes
+from torch import Tensor
+
+from bench import metrics as registry
+from bench.errors import BenchError
+from bench.metrics import extractors, intervals
+from bench.metrics.extractors import Extractor, Features
+from bench.metrics.frechet import Moments
+from bench.metrics.images import Images, Source, prefetched
+from bench.metrics.score import Pair, Score, TooSmall
+from bench.store import atomic_write
+
+log = logging.getLogger(__name__)
+
+FRECHET = ("frechet:score", "frechet:score_mat", "frechet:infinity")  # need a reference's moments only
+
+
+@dataclass
+class Measurement:
+    """What was measured.
+
+    `rows`: one dict a metric with metric, extractor (fingerprint or None), value, low, high (95 % interval), n, note.
+    `per_image`: columns id, metric, value. A metric's values have its value as their mean; those of FID, KID and the
+    discriminative scores are contributions (`Score`), for intervals and paired tests, not scores of single images.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    per_image: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["id", "metric", "value"]))
+
+    def value(self, metric: str) -> float | None:
+        """The value of a metric; None when it was not computed."""
+        for row in self.rows:
+            if row["metric"] == metric:
+                return row["value"]
+        raise BenchError(f"{metric!r} was not measured: there are {', '.join(row['metric'] for row in self.rows)}")
+
+
+def measure(
+    completed: Source,
+    truth: Source | None,
+    masks: Source | None,
+    metrics: Sequence[str],
+    *,
+    reference: Source | Mapping[str, Source] | None = None,
+    ids: Sequence[str] | None = None,
+    device: str | torch.device = "cpu",
+    cache: str | Path | None = None,
+    batch: int = 32,
+    progress: Callable[[int], None] | None = None,
+) -> Measurement:
+    """Measure completed images against the originals.
+
+    `completed`, `truth`, `masks`: folders, tensors or NumPy arrays (uint8, or float in [-1, 1]; masks 1 = hole), or an
+    iterable (or a callable that returns one) of such batches. Files are matched by name, all else by order.
+    `truth` and `masks` may be None where no metric reads them. `metrics`: names of the registry.
+    `reference`: sets of images by name, for ``fid/train``; a single source has the name ``reference``.
+    `ids`: the manifest; folders must hold these files, `completed` no others. `cache`: a folder that keeps the features
+    of originals and references. `progress` is called with the number of images done. Nothing is composited here: see
+    `bench.metrics.images.composite`.
+
+    Raises BenchError on unknown metrics and on images that are missing, unreadable, unmatched or not a number. A metric
+    whose weights are absent, or whose smallest n is not reached, has a row with value None and a note.
+    """
+    wanted = [registry.get(name) for name in dict.fromkeys(metrics)]
+    references = _references(reference, wanted)
+    if ids is not None and len(set(ids)) != len(ids):
+        raise BenchError("ids: an image is named twice")
+    images = Images(completed, "completed", ids=ids)
+    names = list(ids) if ids is not None else images.ids
+    for needed, source, what in (
+        (any(m.needs_truth and not m.reference for m in wanted), truth, "truth"),
+        (any(m.needs_mask for m in wanted), masks, "masks"),
+    ):
+        if needed and source is None:
+            raise BenchError(f"{what} is None, but {', '.join(m.name for m in wanted)} need it")
+    exact = ids is None
+    originals = None if truth is None else Images(truth, "truth", ids=names, exact=exact)
+    holes = None if masks is None else Images(masks, "masks", masks=True, ids=names, exact=exact)
+
+    device = torch.device(device)
+    networks, absent = _load(wanted, device)
+    work = _Pass(wanted, networks, device, batch, Path(cache) if cache else None)
+    with prefetched([images, originals, holes], batch) as stream:
+        for pictures, real, hole in stream:
+            assert pictures is not None
+            work.add(pictures, real, hole)
+            if progress:
+                progress(work.n)
+    if work.n == 0 or (names is not None and len(names) != work.n):
+        raise BenchError(f"completed has {work.n} images, expected {len(names) if names else 'some'}")
+    for name, source in references.items():
+        work.add_reference(name, Images(source, f"reference {name}"))
+    return work.finish(names or [str(i) for i in range(work.n)], absent)
+
+
+def _references(
+    reference: Source | Mapping[str, Source] | None, wanted: Sequence[registry.Metric]
+) -> Mapping[str, Source]:
+    given = reference if isinstance(reference, Mapping) else {} if reference is None else {"reference": reference}
+    asked = {metric.reference for metric in wanted if metric.reference}
+    for name in sorted(asked - set(given)):
+        raise BenchError(f"no reference is called {name!r}: give reference={{{name!r}: images}}")
+    for name in sorted(set(given) - asked):
+        raise BenchError(f"the reference {name!r} is not used: ask for it, for example metrics=['fid/{name}']")
+    return given
+
+
+def _load(wanted: Sequence[registry.Metric], device: torch.device) -> tuple[dict[str, Extractor], dict[str, str]]:
+    """The extractors that the metrics need, detector first, and why others are absent."""
+    networks: dict[str, Extractor] = {}
+    absent: dict[str, str] = {}
+    for name in dict.fromkeys(metric.extractor for metric in wanted if metric.extractor):
+        try:
+            networks[name] = extractors.load(name, device)
+        except BenchError as error:
+            absent[name] = str(error)
+    if any(network.faces for network in networks.values()):
+        networks = {"mtcnn": networks.get("mtcnn") or extractors.load("mtcnn", device)} | networks
+    return networks, absent
+
+
+class _Pass:
+    """State of one pass over the images."""
+
+    def __init__(
+        self,
+        wanted: Sequence[registry.Metric],
+        networks: Mapping[str, Extractor],
+        device: torch.device,
+        batch: int,
+        cache: Path | None,
+    ) -> None:
+        self.wanted = [m for m in wanted if m.extractor is None or m.extractor in networks]
+        self.requested, self.networks, self.device, self.batch = wanted, dict(networks), device, batch
+        self.cache = _Cache(cache) if cache else None
+        self.n = 0
+        self.failed: dict[str, str] = {}  # metric -> why it cannot be computed on these images
+        self.values: dict[str, list[Tensor]] = {m.name: [] for m in self.wanted if m.kind != "set"}
+        scores = [m for m in self.wanted if m.kind == "set"]
+        self.sets: dict[str, list[Tensor]] = {str(m.extractor): [] for m in scores}  # rows of completed images
+        self.paired: dict[str, list[Tensor]] = {str(m.extractor): [] for m in scores if not m.reference}  # of originals
+        self.unpaired: dict[tuple[str, str], Tensor | Moments] = {}
+
+    def add(self, completed: Tensor, truth: Tensor | None, masks: Tensor | None) -> None:
+        """One batch through all networks and per-image metrics."""
+        self.n += len(completed)
+        host = truth  # the cache hashes what is in memory, not on the device
+        completed = completed.to(self.device)
+        truth = None if truth is None else truth.to(self.device)
+        masks = None if masks is None else masks.to(self.device)
+        ours: dict[str, Features] = {}
+        theirs: dict[str, Features] = {}
+        for name, network in list(self.networks.items()):
+            try:
+                faces = theirs["mtcnn"] if network.faces else None
+                if truth is not None and host is not None and self._reads_truth(name):
+                    theirs[name] = self._features(network, truth, host, self._names(name), faces)
+                ours[name] = extractors.extract(network, completed, faces, self.batch)
+            except TooSmall as error:
+                self._drop([m for m in self.wanted if m.extractor == name], error)
+                del self.networks[name]
+        for metric in list(self.wanted):
+            try:
+                if metric.kind == "set":
+                    continue
+                one: Any = completed
+                two: Any = truth
+                if metric.extractor:
+                    one, two = ours[metric.extractor], theirs.get(metric.extractor)
+                self.values[metric.name].append(metric.load()(one, two, masks).cpu())
+            except TooSmall as error:
+                self._drop([metric], error)
+        for kept, features in ((self.sets, ours), (self.paired, theirs)):
+            for name, rows in kept.items():
+                rows.append(features[name]["features"].cpu())
+
+    def _drop(self, metrics: list[registry.Metric], error: TooSmall) -> None:
+        """Go on without metrics that these images are too small for."""
+        self.failed |= {metric.name: str(error) for metric in metrics}
+        self.wanted = [metric for metric in self.wanted if metric not in metrics]
+
+    def _names(self, extractor: str) -> set[str]:
+        """What the metrics read of an extractor's outputs."""
+        read = {name for m in self.wanted if m.extractor == extractor for name in m.features}
+        return read | ({"box", "landmarks"} if extractor == "mtcnn" else set())
+
+    def _reads_truth(self, extractor: str) -> bool:
+        needed = any(m.extractor == extractor and m.needs_truth and not m.reference for m in self.wanted)
+        return needed or (extractor == "mtcnn" and any(network.faces for network in self.networks.values()))
+
+    def _features(
+        self,
+        network: Extractor,
+        images: Tensor,
+        host: Tensor,
+        names: set[str],
+        faces: Mapping[str, Tensor] | None = None,
+    ) -> Features:
+        """Features of originals, from the cache where they are vectors and known. Maps are too large to keep."""
+        if self.cache is None or "maps" in names:
+            return extractors.extract(network, images, faces, self.batch)
+        key = self.cache.key(network, host, self.batch)
+        known = self.cache.get(key)
+        if known is None or not names <= set(known):
+            features = extractors.extract(network, images, faces, self.batch)
+            known = {name: value.cpu().contiguous() for name, value in features.items() if _is_vector(value)}
+            self.cache.put(key, known)
+        return {name: value.to(self.device) for name, value in known.items()}
+
+    def add_reference(self, name: str, source: Images) -> None:
+        """Features of an unpaired reference; moments alone where only Fréchet distances ask for them."""
+        users: dict[str, list[registry.Metric]] = {}
+        for metric in self.wanted:
+            if metric.reference == name and metric.extractor:
+                users.setdefault(metric.extractor, []).append(metric)
+        streaming = {extractor: all(m.function in FRECHET for m in asked) for extractor, asked in users.items()}
+        rows: dict[str, list[Tensor]] = {extractor: [] for extractor in users}
+        moments = {extractor: Moments() for extractor in users}
+        with prefetched([source], self.batch) as stream:
+            for (images,) in stream:
+                assert images is not None
+                pictures = images.to(self.device)
+                for extractor in users:
+                    features = self._features(self.networks[extractor], pictures, images, {"features"})
+                    rows[extractor].append(features["features"].cpu())
+                    if streaming[extractor] and sum(map(len, rows[extractor])) >= 4096:
+                        moments[extractor] += Moments.of(_rows(rows[extractor], self.device))
+                        rows[extractor].clear()
+        for extractor in users:
+            left = _rows(rows[extractor], self.device) if rows[extractor] else None
+            if streaming[extractor]:
+                self.unpaired[extractor, name] = moments[extractor] + (Moments() if left is None else Moments.of(left))
+            elif left is not None:
+                self.unpaired[extractor, name] = left
+
+    def finish(self, ids: list[str], absent: Mapping[str, str]) -> Measurement:
+        """Values, intervals and notes of all metrics."""
+        result, frames = Measurement(), []
+        pairs: dict[tuple[str, str | None], Pair] = {}
+        asked = list(self.requested)
+        for metric in list(asked):
+            if metric.beside and self.n < metric.advised_n and metric.beside not in {m.name for m in asked}:
+                asked.insert(asked.index(metric) + 1, registry.get(metric.beside))
+        for metric in asked:
+            network = self.networks.get(metric.extractor or "")
+            fingerprint = network.fingerprint if network else metric.extractor
+            row: dict[str, Any] = {"metric": metric.name, "extractor": fingerprint, "value": None, "low": None}
+            row |= {"high": None, "n": self.n, "note": ""}
+            result.rows.append(row)
+            reason = absent.get(metric.extractor or "") or self.failed.get(metric.name)
+            if reason:
+                row["note"] = f"not computed: {reason}"
+            elif self.n < metric.smallest_n:
+                row["note"] = f"n/a below n = {metric.smallest_n:,}"
+            elif metric.kind == "set":
+                values = self._score(metric, row, pairs)
+                if values is not None:
+                    frames.append(pd.DataFrame({"id": ids, "metric": metric.name, "value": values}))
+            else:
+                values = torch.cat(self.values[metric.name]).double().numpy()
+                frames.append(pd.DataFrame({"id": ids, "metric": metric.name, "value": values}))
+                self._summarise(row, values, network.note if network else "")
+        if frames:
+            result.per_image = pd.concat(frames, ignore_index=True)
+        return result
+
+    def _score(self, metric: registry.Metric, row: dict[str, Any], pairs: dict[Any, Pair]) -> Any:
+        name, other = str(metric.extractor), metric.reference
+        key = name, other
+        if key not in pairs:
+            theirs = self.unpaired[name, other] if other else _rows(self.paired[name], self.device)
+            ours = _rows(self.sets[name], self.device)
+            pairs[key] = Pair(ours, theirs, paired=metric.reference is None)
+        with torch.inference_mode():
+            score: Score = metric.load()(pairs[key])
+        row |= {"value": score.value, "note": score.note}
+        if self.n < metric.advised_n:
+            row["note"] = f"biased below n = {metric.advised_n:,}: compare at equal n only"
+        if score.contributions is None:
+            return None
+        values = score.contributions.cpu().numpy()
+        row["low"], row["high"] = _interval(values)
+        return values
+
+    @staticmethod
+    def _summarise(row: dict[str, Any], values: Any, note: str) -> None:
+        """Mean of the values that exist. Infinite ones (PSNR of equal images) make it infinite, and are counted."""
+        known = values[~pd.isna(values)]
+        notes, missing = [note] if note else [], len(values) - len(known)
+        notes += [f"{missing} of {len(values)} images have no value"] if missing else []
+        infinite = int(pd.Series(known).isin([math.inf, -math.inf]).sum())
+        notes += [f"infinite for {infinite} of {len(values)} images"] if infinite else []
+        row |= {"n": len(known), "note": "; ".join(notes), "value": float(known.mean()) if len(known) else None}
+        row["low"], row["high"] = _interval(known)
+
+
+def _interval(values: Any) -> tuple[float | None, float | None]:
+    low, high = intervals.bootstrap(values)
+    return (None, None) if math.isnan(low) else (low, high)
+
+
+def _rows(batches: list[Tensor], device: torch.device) -> Tensor:
+    return torch.cat(batches).to(device)
+
+
+def _is_vector(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.ndim <= 3
+
+
+class _Cache:
+    """Features of originals on disk: one file a batch, named by the hash of the images and of the extractor.
+
+    A file starts with the SHA-256 of the rest; one that does not match is computed again, with a warning.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def key(self, network: Extractor, images: Tensor, batch: int) -> str:
+        """`images`: uint8 on the CPU."""
+        content = hashlib.sha256(f"1 {network.fingerprint} {batch} {tuple(images.shape)}".encode())
+        content.update(images.contiguous().numpy().data)
+        return f"{network.name}-{content.hexdigest()[:32]}"
+
+    def get(self, key: str) -> dict[str, Tensor] | None:
+        path = self.folder / f"{key}.features"
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        if hashlib.sha256(data[32:]).digest() != data[:32]:
+            log.warning("the feature cache %s is damaged: its features are computed again", path)
+            return None
+        return read_tensors(data[32:])
+
+    def put(self, key: str, features: Mapping[str, Tensor]) -> None:
+        data = tensor_bytes(dict(features))
+        with atomic_write(self.folder / f"{key}.features") as handle:
+            handle.write(hashlib.sha256(data).digest() + data)

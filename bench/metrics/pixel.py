@@ -1,0 +1,153 @@
+"""Metrics of pixels: PSNR, SSIM and its published variants, L1 and relative MAE.
+
+Every function takes `completed` and `truth`, uint8 (N, 3, H, W), and `masks`, bool (N, 1, H, W) or None, and returns
+one float64 value for each image (N,).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.metrics.score import TooSmall
+
+GREY = (0.2125, 0.7154, 0.0721)  # scikit-image's rgb2gray
+K1, K2 = 0.01, 0.03  # Wang et al. (2004), section III-C
+
+
+def psnr(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
+    """10 log10(255² / MSE) over all channels; infinite for equal images."""
+    return 10 * torch.log10(255**2 / _mean((completed.double() - truth.double()).square()))
+
+
+def psnr_grey(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
+    """PSNR of the grey images in [0, 1] (EdgeConnect)."""
+    return 10 * torch.log10(1 / _mean((_grey(completed) - _grey(truth)).square()))
+
+
+def l1(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
+    """Mean absolute difference of intensities in [0, 1]."""
+    return _mean((completed.double() - truth.double()).abs()) / 255
+
+
+def l1_hole(completed: Tensor, truth: Tensor, masks: Tensor) -> Tensor:
+    """`l1` over the hole's pixels; NaN for an image without a hole."""
+    difference = (completed.double() - truth.double()).abs() * masks
+    return difference.sum(dim=(1, 2, 3)) / (3 * 255 * masks.sum(dim=(1, 2, 3)))
+
+
+def mae_aot(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
+    """Sum of absolute differences over the sum of both images; 0 for two black images."""
+    return _relative(completed.double(), truth.double())
+
+
+def mae_edgeconnect(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
+    """`mae_aot` of the grey images."""
+    return _relative(_grey(completed), _grey(truth))
+
+
+def ssim(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
+    """SSIM (Wang et al., 2004, equation 13) as scikit-image defines it: uniform 7 x 7 window, sample covariance."""
+    return _uniform_ssim(completed, truth, 7, 255)
+
+
+def ssim_rgb51(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
+    """SSIM with a uniform 51 x 51 window (GRIG, EXE-GAN)."""
+    return _uniform_ssim(completed, truth, 51, 255)
+
+
+def ssim_ec51(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
+    """SSIM of the grey images with a uniform 51 x 51 window (EdgeConnect, LaFIn)."""
+    return _uniform_ssim(_grey(completed), _grey(truth), 51, 1)
+
+
+def ssim_wang(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
+    """SSIM with the paper's Gaussian window: 11 x 11, deviation 1.5; where it fits whole."""
+    return _gaussian_ssim(completed.double(), truth.double(), 255)
+
+
+def ssim_lama(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
+    """SSIM of LaMa's evaluator: Gaussian window, images in [0, 1] padded with zeros."""
+    x, y = (F.pad(images.double() / 255, (5, 5, 5, 5)) for images in (completed, truth))
+    return _gaussian_ssim(x, y, 1)
+
+
+def _mean(values: Tensor) -> Tensor:
+    return values.flatten(1).mean(dim=1)
+
+
+def _grey(images: Tensor) -> Tensor:
+    weights = torch.tensor(GREY, dtype=torch.float64, device=images.device)
+    return torch.einsum("nchw,c->nhw", images.double() / 255, weights)[:, None]
+
+
+def _relative(a: Tensor, b: Tensor) -> Tensor:
+    total = (a + b).sum(dim=(1, 2, 3))
+    difference = (a - b).abs().sum(dim=(1, 2, 3))
+    return torch.where(total > 0, difference / total, 0)
+
+
+def _uniform_ssim(x: Tensor, y: Tensor, window: int, peak: float) -> Tensor:
+    """`x`, `y`: uint8, or float64 in [0, 1]. Window sums of 8-bit values and products are integers below 2^24 for
+    windows up to 16, so float32 holds them exactly; larger windows and grey images take float64."""
+    _fits(x, window)
+    dtype = torch.float32 if x.dtype == torch.uint8 and window <= 16 else torch.float64
+    x, y = x.to(dtype), y.to(dtype)
+    n = window**2
+    mean_x, mean_y, xx, yy, xy = (_box_sum(part, window).double() / n for part in (x, y, x * x, y * y, x * y))
+    var_x, var_y, cov = (n / (n - 1) * part for part in _central(mean_x, mean_y, xx, yy, xy))
+    return _ssim(mean_x, mean_y, var_x, var_y, cov, peak)
+
+
+def _gaussian_ssim(x: Tensor, y: Tensor, peak: float) -> Tensor:
+    _fits(x, 11)
+    offsets = torch.arange(11, dtype=torch.float64, device=x.device) - 5
+    gaussian = torch.exp(-offsets.square() / (2 * 1.5**2))
+    weights = (gaussian / gaussian.sum()).tolist()
+    mean_x, mean_y, xx, yy, xy = (weighted_sum(part, weights) for part in (x, y, x * x, y * y, x * y))
+    return _ssim(mean_x, mean_y, *_central(mean_x, mean_y, xx, yy, xy), peak)
+
+
+def _central(mean_x: Tensor, mean_y: Tensor, xx: Tensor, yy: Tensor, xy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return xx - mean_x * mean_x, yy - mean_y * mean_y, xy - mean_x * mean_y
+
+
+def _ssim(mean_x: Tensor, mean_y: Tensor, var_x: Tensor, var_y: Tensor, cov: Tensor, peak: float) -> Tensor:
+    c1, c2 = (K1 * peak) ** 2, (K2 * peak) ** 2
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
+    return _mean(luminance * (2 * cov + c2) / (var_x + var_y + c2))
+
+
+def _box_sum(images: Tensor, window: int) -> Tensor:
+    """Sums over all whole windows, by doubling: about 2 log2(window) additions of shifted images an axis."""
+    for axis in (-2, -1):
+        length = images.shape[axis] - window + 1
+        power, width, start, total = images, 1, 0, None
+        while width <= window:
+            if window & width:
+                part = power.narrow(axis, start, length)
+                total, start = part if total is None else total + part, start + width
+            if 2 * width <= window:
+                reach = power.shape[axis] - width
+                power = power.narrow(axis, 0, reach) + power.narrow(axis, width, reach)
+            width *= 2
+        images = total if total is not None else images
+    return images
+
+
+def weighted_sum(images: Tensor, weights: list[float]) -> Tensor:
+    """Correlate both axes with `weights`, over all whole windows."""
+    for axis in (-2, -1):
+        length = images.shape[axis] - len(weights) + 1
+        total = images.narrow(axis, 0, length) * weights[0]
+        for start, weight in enumerate(weights[1:], 1):
+            total.add_(images.narrow(axis, start, length), alpha=weight)
+        images = total
+    return images
+
+
+def _fits(images: Tensor, window: int) -> None:
+    if min(images.shape[-2:]) < window:
+        height, width = images.shape[-2:]
+        raise TooSmall(f"SSIM with a window of {window} needs {window} pixels or more a side, got {width}x{height}")

@@ -1,0 +1,84 @@
+"""Names of conditions: which generator, which bucket, which further choice."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from masks.buckets import Bucket
+from masks.errors import MaskError
+from masks.registry import generator
+
+_FOLDER_OPTION = re.compile(r"border|inside|>\d{1,3}")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is done to a test image: the masks of one generator, in one bucket or of one kind.
+
+    generator: a name in `masks.GENERATORS`.
+    bucket: the interval (a, b] of hole percentages, or None for the generator's own ratios.
+    argument: what else the name holds: "25" in center/25, "left" in half/left, the path of a folder.
+    options: of a folder: "border" or "inside" (with or without border contact), ">127" (threshold).
+
+    `str(condition)` is its name and `masks.parse` reads it. Raises MaskError for an unknown generator.
+    """
+
+    generator: str
+    bucket: Bucket | None = None
+    argument: str | None = None
+    options: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        generator(self.generator)
+
+    def __str__(self) -> str:
+        parts = [self.generator]
+        if self.generator == "folder":
+            parts = [f"folder:{self.argument}"]
+        elif self.argument is not None:
+            parts.append(self.argument)
+        return "/".join([*parts, *([str(self.bucket)] if self.bucket else []), *self.options])
+
+
+@lru_cache(maxsize=4096)
+def parse(name: str) -> Condition:
+    """The condition of that name.
+
+    Names: "<generator>", "<generator>/<a>-<b>", "center/25", "outpaint/25", "half/left", "hair", "folder:<DIR>",
+    "folder:<DIR>/<a>-<b>", and for folders further "/border", "/inside" or "/>127". A folder whose own last name
+    looks like one of these is written with a slash at its end.
+
+    Raises MaskError that says what is wrong with the name.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise MaskError(f"{name!r} is no name of a condition: write for example irregular/10-20")
+    try:
+        if name.startswith("folder:"):
+            return _parse_folder(name.removeprefix("folder:"))
+        head, *rest = name.split("/")
+        generator(head)
+        if len(rest) > 1:
+            raise MaskError(f"too many slashes: write {head}/<a>-<b>")
+        bucket = Bucket.parse(rest[0]) if rest else None
+        return Condition(head, bucket, None if bucket or not rest else rest[0])
+    except MaskError as error:
+        raise MaskError(f"condition '{name}': {error}") from None
+
+
+def _parse_folder(rest: str) -> Condition:
+    path, *options = [rest]
+    bucket = None
+    while "/" in path:
+        head, _, last = path.rpartition("/")
+        if bucket is None and (found := Bucket.parse(last)):
+            bucket = found
+        elif _FOLDER_OPTION.fullmatch(last):
+            options.insert(0, last)
+        else:
+            break
+        path = head
+    if not path:
+        raise MaskError("it names no folder: write folder:<DIR> or folder:<DIR>/<a>-<b>")
+    return Condition("folder", bucket, path, tuple(options))

@@ -1,0 +1,171 @@
+"""Folders of mask files: NVIDIA's irregular test set, or any user's masks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from masks.buckets import Bucket, ratio
+from masks.errors import MaskError
+from masks.generators.plain import Request
+from masks.streams import Stream
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+
+NVIDIA_CATEGORIES = tuple(Bucket.parse(name) for name in ("1-10", "10-20", "20-30", "30-40", "40-50", "50-60"))
+"""The six groups of NVIDIA's test set (Liu et al., ECCV 2018); each holds masks with and without border contact."""
+
+
+class MaskFolder:
+    """The masks in a folder, in the order of their file names; white (or 1) = hole.
+
+    path: a folder; files with an image suffix are masks, others are ignored, subfolders too.
+    threshold: values above it are hole. None (the default) accepts only files with two values, 0 and 1 or 0 and 255,
+        so that a picture or a soft mask is not taken for a mask by mistake.
+
+    Raises MaskError for a missing or an empty folder. Files are read when they are needed; MaskError names a file that
+    is no image, is truncated, has grey values, no hole, or another shape than what it is resized to.
+    """
+
+    def __init__(self, path: str | Path, threshold: int | None = None) -> None:
+        self.path = Path(path)
+        self.threshold = threshold
+        try:
+            names = sorted(entry.name for entry in os.scandir(self.path) if entry.is_file())
+        except OSError as error:
+            raise MaskError(f"cannot read the mask folder {self.path}: {error.strerror or error}") from error
+        self.files = [self.path / name for name in names if Path(name).suffix.lower() in SUFFIXES]
+        if not self.files:
+            raise MaskError(f"the folder {self.path} holds no mask files ({', '.join(SUFFIXES)})")
+        self._ratios: dict[tuple[int, int], np.ndarray] = {}
+        self._borders: dict[tuple[int, int], np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def mask(self, index: int, size: int | tuple[int, int]) -> np.ndarray:
+        """Mask `index` as (height, width) uint8 in {0, 1}: resized to the nearest pixel, then binarised."""
+        height, width = (size, size) if isinstance(size, int) else size
+        file = self.files[index]
+        try:
+            with Image.open(file) as image:
+                grey = image if image.mode in ("1", "L") else image.convert("L")
+                if abs(grey.width * height / (grey.height * width) - 1) > 0.01:
+                    raise MaskError(
+                        f"{file} is {grey.width} x {grey.height} pixels and cannot become {width} x {height} "
+                        "undistorted: crop it first"
+                    )
+                threshold = self._checked_threshold(file, grey)
+                pixels = np.asarray(grey.resize((width, height), Image.Resampling.NEAREST))
+        except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+            if isinstance(error, MaskError):
+                raise
+            raise MaskError(f"{file} cannot be read as an image ({error}): repair or remove it") from error
+        return np.ascontiguousarray(pixels > threshold).view(np.uint8)
+
+    def _checked_threshold(self, file: Path, grey: Image.Image) -> int:
+        if self.threshold is not None:
+            return self.threshold
+        values = [value for _, value in grey.getcolors(256) or []]
+        if not set(values) <= {0, 255} and not set(values) <= {0, 1}:
+            between = sum(1 for value in values if 0 < value < 255)
+            raise MaskError(
+                f"{file} is no mask: it has {between} grey values between black and white; "
+                "save it with 0 and 255 alone, or give a threshold, for example MaskFolder(path, threshold=127)"
+            )
+        return 0
+
+    def masks(self, size: int | tuple[int, int]) -> np.ndarray:
+        """All masks, (n, height, width) uint8 in {0, 1}."""
+        return np.stack([self.mask(index, size) for index in range(len(self))])
+
+    def ratios(self, size: int | tuple[int, int]) -> np.ndarray:
+        """The fraction of hole pixels of each mask at this size, (n,) float64. Reads all files the first time."""
+        return self._measured(size)[0]
+
+    def borders(self, size: int | tuple[int, int]) -> np.ndarray:
+        """Whether each hole comes within 50 pixels (at 512) of the picture's border, (n,) bool.
+
+        NVIDIA's masks "with border constraint" do not.
+        """
+        return self._measured(size)[1]
+
+    def _measured(self, size: int | tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        key = (size, size) if isinstance(size, int) else size
+        if key not in self._ratios:
+            edge = round(50 * min(key) / 512)
+            masks = [self.mask(index, key) for index in range(len(self))]
+            self._ratios[key] = np.array([ratio(mask) for mask in masks])
+            inner = [int(mask[edge : key[0] - edge, edge : key[1] - edge].sum()) for mask in masks]
+            self._borders[key] = np.array([int(m.sum()) > n for m, n in zip(masks, inner, strict=True)])
+        return self._ratios[key], self._borders[key]
+
+    def bucket(
+        self, low: float, high: float, size: int | tuple[int, int] = 256, border: bool | None = None
+    ) -> list[int]:
+        """The indices of the masks whose ratio at `size` lies in (low, high] percent.
+
+        border: True keeps masks with border contact, False those without, None both. Raises MaskError where none is.
+        """
+        height, width = (size, size) if isinstance(size, int) else size
+        fewest, most = Bucket(low, high).counts(height * width)
+        ratios, borders = self._measured(size)
+        counts = np.rint(ratios * (height * width)).astype(int)
+        keep = (counts >= fewest) & (counts <= most) & (True if border is None else borders == border)
+        if not keep.any():
+            raise MaskError(
+                f"no mask of {self.path} lies in the bucket {Bucket(low, high)}"
+                f"{'' if border is None else ' with border contact' if border else ' without border contact'}: "
+                f"its {len(self)} masks cover {100 * ratios.min():.1f} to {100 * ratios.max():.1f} % at {height}x{width}"
+            )
+        return np.flatnonzero(keep).tolist()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the files' contents in order, and of the threshold; names do not matter."""
+        digest = hashlib.sha256(repr(self.threshold).encode())
+        for file in self.files:
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+        return digest.hexdigest()
+
+
+def folder_mask(request: Request, stream: Stream) -> np.ndarray:
+    """A mask file of the folder, or of its bucket: each once in a random order of the seed, then all again."""
+    path, options = request.argument, request.options
+    if path is None:
+        raise MaskError("it names no folder: write folder:<DIR> or folder:<DIR>/<a>-<b>")
+    threshold = next((int(option[1:]) for option in options if option.startswith(">")), None)
+    border = True if "border" in options else False if "inside" in options else None
+    folder = opened(path, threshold)
+    size = request.height, request.width
+    if request.bucket is None and border is None:
+        indices = list(range(len(folder)))
+    else:
+        bucket = request.bucket or Bucket(0, 100)
+        indices = folder.bucket(bucket.low, bucket.high, size, border)
+    lap, place = divmod(request.index, len(indices))
+    index = indices[_order(request.seed, lap, len(indices))[place]]
+    pixels = folder.mask(index, size)
+    if not pixels.any():
+        raise MaskError(f"{folder.files[index]} has no hole: remove it, or ask for a bucket")
+    return pixels
+
+
+def opened(path: str, threshold: int | None = None) -> MaskFolder:
+    """The folder, opened once and again only after files were added or removed."""
+    return _opened(path, threshold, Path(path).stat().st_mtime_ns if Path(path).exists() else 0)
+
+
+@lru_cache(maxsize=16)
+def _opened(path: str, threshold: int | None, changed: int) -> MaskFolder:
+    return MaskFolder(path, threshold)
+
+
+@lru_cache(maxsize=64)
+def _order(seed: int, lap: int, n: int) -> list[int]:
+    return Stream("folder", seed, lap).shuffled(range(n))

@@ -1,0 +1,1 @@
+"""The published mask generators, one file a family."""

@@ -1,0 +1,137 @@
+"""Stroke masks of gated convolution and the works that follow it.
+
+Yu et al., Free-Form Image Inpainting with Gated Convolution, ICCV 2019, Algorithm 1, in the form that GMCNN, RFR and
+EXE-GAN use, and MMEditing's "irregular" masks. DeepFill v2's released brush is in `comodgan.py`: the same stroke.
+"""
+
+from __future__ import annotations
+
+import math
+
+from masks.generators.comodgan import deepfill_brush, walk
+from masks.shapes import Box, OpenCVStroke, PillowStroke, Sketch
+from masks.streams import AnyStream, sine_cosine
+
+
+def stroke(
+    stream: AnyStream, height: int, width: int, scale: float, vertices: int, length: int, widths: tuple[int, int]
+) -> OpenCVStroke:
+    """One stroke of Algorithm 1: 0 .. vertices segments of 0 .. length pixels, in directions of whole degrees.
+
+    The width is drawn anew for each segment and made even. The authors' rows are OpenCV's columns.
+    """
+    lowest, highest = max(round(widths[0] * scale), 1), max(round(widths[1] * scale), 1)
+    n = stream.integer(0, vertices + 1)
+    x, y = stream.integer(0, width), stream.integer(0, height)
+    points, drawn = [(x, y)], []
+    for i in range(n):
+        angle = stream.integer(0, 361) / 360 * 2 * math.pi
+        sine, cosine = sine_cosine(2 * math.pi - angle if i % 2 == 0 else angle)
+        step = stream.integer(0, round(length * scale) + 1)
+        drawn.append(max(stream.integer(lowest, highest + 1) // 2 * 2, 1))
+        x = int(min(max(x + step * cosine, 0), width - 1))
+        y = int(min(max(y + step * sine, 0), height - 1))
+        points.append((x, y))
+    return OpenCVStroke(tuple(points), tuple(drawn), joints=True)
+
+
+def strokes(
+    stream: AnyStream,
+    height: int,
+    width: int,
+    scale: float,
+    parts: int = 10,
+    vertices: int = 20,
+    widths: tuple[int, int] = (10, 24),
+) -> Sketch:
+    """The union of `parts` strokes with maxLength 100 and maxAngle 360."""
+    return Sketch(stroke(stream, height, width, scale, vertices, 100, widths) for _ in range(parts))
+
+
+def rfr(stream: AnyStream, height: int, width: int, scale: float) -> Sketch:
+    """RFR's training strokes: 1 .. 15 parts with up to 25 vertices."""
+    return strokes(stream, height, width, scale, stream.integer(1, 16), 25)
+
+
+def exegan(stream: AnyStream, height: int, width: int, scale: float) -> Sketch:
+    """EXE-GAN's `stroke_rect`: 0 .. 4 boxes up to half of the side, 0 .. 9 up to a quarter, and ten strokes."""
+    small, large = stream.integer(0, 10), stream.integer(0, 5)
+    boxes = _boxes(stream, height, width, large, 2), _boxes(stream, height, width, small, 4)
+    return Sketch(strokes(stream, height, width, scale).strokes, boxes)
+
+
+def _boxes(stream: AnyStream, height: int, width: int, count: int, part: int) -> list[Box]:
+    boxes = []
+    for _ in range(count):
+        h, w = height // part, width // part
+        h, w = h + stream.integer(-h, 0), w + stream.integer(-w, 0)
+        top, left = stream.integer(0, height - h), stream.integer(0, width - w)
+        boxes.append(Box(top, left, top + h, left + w))
+    return boxes
+
+
+def release_box(stream: AnyStream, height: int, width: int, scale: float) -> Box:
+    """The box of the DeepFill releases: 128 pixels at 256, shrunk by up to 16 pixels on each side."""
+    side, most = round(128 * scale), round(32 * scale)
+    top, left = stream.integer(0, height - side), stream.integer(0, width - side)
+    return shrunk(stream, Box(top, left, top + side, left + side), most)
+
+
+def shrunk(stream: AnyStream, box: Box, most: int) -> Box:
+    """The box, shrunk at both sides by the same random number of pixels (0 .. most / 2) for rows and columns."""
+    down, across = stream.integer(0, most // 2 + 1), stream.integer(0, most // 2 + 1)
+    return Box(box.top + down, box.left + across, box.bottom - down, box.right - across)
+
+
+def release(stream: AnyStream, height: int, width: int, scale: float) -> Sketch:
+    """The training mask of the DeepFill v2 release: its brush united with its box."""
+    box = release_box(stream, height, width, scale)
+    return Sketch(deepfill_brush(stream, height, width, scale).strokes, ([box],))
+
+
+def irregular(stream: AnyStream, height: int, width: int, scale: float) -> Sketch:
+    """MMEditing's "irregular" mask, before its ratio test: 4 .. 9 strokes of 1 .. 5 segments without joints."""
+    drawn = []
+    shortest, longest = round(20 * scale), max(round(128 * scale), round(20 * scale) + 1)
+    thinnest, thickest = max(round(10 * scale), 1), max(round(45 * scale), 2)
+    for i in range(stream.integer(4, 10)):
+        x, y = stream.integer(0, width), stream.integer(0, height)
+        n = stream.integer(1, 6)
+        angles, lengths = stream.integers(0, 6, n), stream.integers(shortest, longest, n)
+        widths = stream.integers(thinnest, thickest, n)
+        points = [(x, y)]
+        for angle, length in zip(angles, lengths, strict=True):
+            angle = 0.01 + angle
+            sine, cosine = sine_cosine(2 * math.pi - angle if i % 2 == 0 else angle)
+            x, y = int(x + length * sine), int(y + length * cosine)
+            points.append((x, y))
+        drawn.append(OpenCVStroke(tuple((y, x) for x, y in points), tuple(widths)))
+    return Sketch(drawn)
+
+
+def mmediting_brush(stream: AnyStream, height: int, width: int, scale: float) -> Sketch:
+    """MMEditing's "ff" mask: DeepFill v2's brush with the random numbers drawn in another order."""
+    count = stream.integer(1, 4)
+    vertices = stream.integers(4, 12, count)
+    spread = 2 * math.pi / 15
+    lows, highs = stream.uniforms(0, spread, count), stream.uniforms(0, spread, count)
+    radius = math.sqrt(height * height + width * width) / 8
+    drawn = []
+    for n, low, high in zip(vertices, lows, highs, strict=True):
+        angles = stream.uniforms(2 * math.pi / 5 - low, 2 * math.pi / 5 + high, n)
+        angles[::2] = [2 * math.pi - angle for angle in angles[::2]]
+        x, y = stream.integer(0, width), stream.integer(0, height)
+        steps = stream.normals(radius, radius // 2, n)
+        points = walk(x, y, angles, steps, 2 * radius, height, width)
+        thickness = stream.integer(max(round(12 * scale), 1), max(round(40 * scale), 2))
+        drawn.append(PillowStroke(points, thickness))
+    return Sketch(drawn)
+
+
+def mmediting_box(stream: AnyStream, height: int, width: int, scale: float) -> Box:
+    """MMEditing's box: at most 128 pixels at 256, up to 20 pixels shorter at the top and at the left; margin 20."""
+    side, most, margin = round(128 * scale), round(20 * scale), round(20 * scale)
+    top = stream.integer(margin, height - margin - side)
+    left = stream.integer(margin, width - margin - side)
+    down, across = stream.integer(0, most + 1), stream.integer(0, most + 1)
+    return Box(top + down, left + across, top + side, left + side)

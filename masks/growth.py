@@ -1,0 +1,221 @@
+"""Masks of a wanted ratio from a generator that draws a random number of random shapes.
+
+How a draw lands in its bucket, always and in bounded time:
+
+1. *Whole draws.* Where at least a quarter of the generator's own masks lie in the bucket, whole masks are drawn and
+   the first in the bucket is taken: the generator's distribution, given the bucket, with no change at all. (After 12
+   misses, at most one draw in 30, step 2 follows.)
+2. *Growth.* Else a target ratio is drawn from the generator's own ratios, restricted to the bucket (`shares.json`
+   holds them in steps of 1 %; far from what the generator draws they are continued by halving at each 5 %). Then
+   the generator draws its shapes, from as many draws as are needed, and they are added to the mask one by one. Kinds of
+   shapes (boxes, strokes) take turns such that their shares of the hole are random, as they are in the generator.
+   For targets that only 1 in n of its masks exceed, the boxes are the largest of about ln n draws, as they are there.
+   Growth stops at the shape that brings the ratio closest to the target. A shape that would leave the bucket is
+   skipped. So only the number of shapes is adapted: each shape is the generator's own.
+3. *Last shape.* When several shapes overshoot (narrow buckets, ratios below one stroke), the next one is
+   drawn in part: the brush stops on its way, a box is drawn smaller. After many draws (ratios near 100 %), shapes
+   start at pixels that are still known, so that each of them adds to the mask.
+
+Mixtures (LaMa's strokes or boxes) choose the part first, with the probability that the target ratio gives it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+
+from masks.errors import MaskError
+from masks.shapes import Canvas, Shape, Sketch
+from masks.streams import AnyStream, Stream
+
+BINS = 100
+_WHOLE_SHARE, _WHOLE_DRAWS = 0.25, 12
+_PATIENCE = 4  # overshooting shapes that are skipped before one is drawn in part
+_MOST_CANDIDATES = 5
+_MOST_DRAWS = 2000  # of the generator; ends the search where boxes cannot meet a very narrow bucket
+
+
+@dataclass(frozen=True)
+class Part:
+    """A random number of random shapes.
+
+    name: key of its ratios in `shares.json`.
+    draw: (stream, height, width, scale) -> Sketch; scale multiplies the published pixel constants.
+    weight: the probability of this part in a mixture, relative to the others'.
+    margin: pixels at 256 along the border that the shapes never touch.
+    even: targets are uniform, whatever the generator's own ratios.
+    """
+
+    name: str
+    draw: Callable[[AnyStream, int, int, float], Sketch]
+    weight: float = 1.0
+    margin: int = 0
+    even: bool = False
+
+    def most(self, height: int, width: int, scale: float) -> int:
+        """The largest hole that the shapes can make, in pixels."""
+        edge = 2 * round(self.margin * scale)
+        return (height - edge) * (width - edge)
+
+    def density(self) -> np.ndarray:
+        """The weighted share of each bin; bins far from the measured ones get a little, halved at each 5 %."""
+        if self.even:
+            return np.full(BINS, self.weight / BINS)
+        shares = np.array(_shares()[self.name], float)
+        away = np.abs(np.arange(BINS)[:, None] - np.flatnonzero(shares)).min(axis=1)
+        return self.weight * np.maximum(shares / shares.sum(), 1e-6 * 0.5 ** (away * 20 / BINS))
+
+
+@cache
+def _shares() -> dict[str, list[int]]:
+    return json.loads((files("masks") / "shares.json").read_text(encoding="utf-8"))
+
+
+def draw(parts: tuple[Part, ...], stream: Stream, height: int, width: int, scale: float) -> np.ndarray:
+    """One mask as published: a part by its weight, then one whole draw; never empty."""
+    part = parts[stream.choice(part.weight for part in parts)] if len(parts) > 1 else parts[0]
+    while True:
+        pixels = part.draw(stream, height, width, scale).render(height, width)
+        if pixels.any():
+            return pixels
+
+
+def draw_in_bucket(
+    parts: tuple[Part, ...], stream: Stream, height: int, width: int, scale: float, low: int, high: int
+) -> np.ndarray:
+    """One mask with low .. high hole pixels, (height, width) uint8: see the module's description.
+
+    Raises MaskError where the shapes cannot reach the bucket.
+    """
+    plan = _plan(parts, height, width, scale, low, high)
+    if plan.whole:
+        for _ in range(_WHOLE_DRAWS):
+            pixels = draw(parts, stream, height, width, scale)
+            if low <= np.count_nonzero(pixels) <= high:
+                return pixels
+    part, first, last, candidates = plan.choices[stream.choice(plan.weights)]
+    return _grow(part, stream, height, width, scale, low, stream.integer(first, last + 1), high, candidates)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Whether whole draws are tried; (part, first and last target count, candidates for the boxes) with weights."""
+
+    whole: bool
+    choices: list[tuple[Part, int, int, int]]
+    weights: list[float]
+
+
+@cache
+def _plan(parts: tuple[Part, ...], height: int, width: int, scale: float, low: int, high: int) -> _Plan:
+    size = height * width
+    choices, weights = [], []
+    for part in parts:
+        most = min(high, part.most(height, width, scale))
+        density = part.density()
+        candidates = np.clip(np.rint(-np.log(np.cumsum(density[::-1])[::-1] / density.sum())), 1, _MOST_CANDIDATES)
+        for bin_, share in enumerate(density.tolist()):
+            first, last = max(low, bin_ * size // BINS + 1), min(most, (bin_ + 1) * size // BINS)
+            if first <= last:
+                choices.append((part, first, last, int(candidates[bin_])))
+                weights.append(share * (last - first + 1) * BINS / size)
+    if not choices:
+        most = max(part.most(height, width, scale) for part in parts)
+        raise MaskError(f"its shapes keep a margin and cover at most {100 * most / size:.0f} % of the picture")
+    whole = sum(weights) >= _WHOLE_SHARE * sum(part.weight for part in parts) and not any(part.even for part in parts)
+    return _Plan(whole, choices, weights)
+
+
+class _Growth:
+    """A mask on its way to `target` hole pixels, of `low` .. `high` that are allowed."""
+
+    def __init__(self, height: int, width: int, low: int, target: int, high: int) -> None:
+        self.canvas = Canvas(height, width)
+        self.low, self.target, self.high = low, target, high
+        self.count = self.skipped = 0
+
+    def add(self, shape: Shape) -> bool:
+        """Add a shape, or skip it where it would leave the bucket. True when the mask is finished."""
+        canvas, low, high = self.canvas, self.low, self.high
+        pixels = canvas.pixels
+        # A copy is needed only where the shape may have to be taken back.
+        before = pixels.copy() if self.count >= low or high < pixels.size else None
+        shape.draw(canvas)
+        count = np.count_nonzero(pixels)
+        if count > high:
+            pixels[:] = before
+            if self.count >= low:
+                return True
+            self.skipped += 1
+            if self.skipped <= _PATIENCE:
+                return False
+            shape.start(canvas, low, self.target, high)
+            self.count = canvas.count()
+            return low <= self.count <= high
+        if count < self.target:
+            self.count = count
+            return False
+        if self.count >= low and self.target - self.count < count - self.target:
+            pixels[:] = before
+        return True
+
+
+def _grow(
+    part: Part, stream: Stream, height: int, width: int, scale: float, low: int, target: int, high: int, candidates: int
+) -> np.ndarray:
+    growth = _Growth(height, width, low, target, high)
+    for number in range(_MOST_DRAWS):
+        sketch = part.draw(stream, height, width, scale)
+        if number == 0 and candidates > 1 and sketch.boxes:
+            others = [part.draw(stream, height, width, scale) for _ in range(1, candidates)]
+            sketch = max(sketch, *others, key=lambda sketch: sketch.box_cover(height, width))
+        turns = _Turns(sketch, stream)
+        for shape in turns:
+            before = growth.count
+            aimed = shape.reaching(_known_pixel(stream, part, growth.canvas, scale)) if number else shape
+            if growth.add(aimed):
+                growth.canvas.flip(*sketch.flips())
+                return growth.canvas.pixels
+            turns.gained(growth.count - before)
+    raise MaskError(f"no shape ends between {low} and {high} of {height * width} pixels: take a wider bucket")
+
+
+class _Turns:
+    """The shapes of a sketch, kind after kind, such that the kinds' shares of the hole are uniformly random."""
+
+    def __init__(self, sketch: Sketch, stream: Stream) -> None:
+        kinds = [iter(kind) for kind in (*sketch.boxes, sketch.strokes)]
+        self._kinds = [[0.0, -math.log(1 - stream.random()), kind] for kind in kinds]  # hole / share, share, shapes
+        self._kind = self._kinds[0]
+
+    def __iter__(self) -> Iterator[Shape]:
+        while self._kinds:
+            self._kind = min(self._kinds, key=lambda kind: kind[0])
+            shape = next(self._kind[2], None)
+            if shape is None:
+                self._kinds.remove(self._kind)
+            else:
+                yield shape
+
+    def gained(self, pixels: int) -> None:
+        """Tell how many pixels the last shape added to the hole."""
+        self._kind[0] += pixels / self._kind[1]
+
+
+def _known_pixel(stream: Stream, part: Part, canvas: Canvas, scale: float) -> tuple[int, int]:
+    """(column, row) of a random pixel that is still known and that the part can reach."""
+    edge = round(part.margin * scale)
+    height, width = canvas.pixels.shape
+    for _ in range(32):
+        column, row = stream.integer(edge, width - edge), stream.integer(edge, height - edge)
+        if not canvas.pixels[row, column]:
+            return column, row
+    known = np.flatnonzero(canvas.pixels[edge : height - edge, edge : width - edge] == 0)
+    row, column = divmod(int(known[stream.integer(0, len(known))]), width - 2 * edge)
+    return column + edge, row + edge

@@ -1,0 +1,193 @@
+"""Frozen test sets: the masks of a condition in one file, with a manifest and a checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import PIL
+
+from masks.buckets import ratio
+from masks.condition import Condition, parse
+from masks.draw import checked_size, draw, whole_number
+from masks.errors import MaskError
+from masks.folder import opened
+from masks.registry import GENERATORS
+
+VERSION = 1
+"""Version of the generators: raised when a condition's masks change. Of the file: `format` in the manifest."""
+
+_FORMAT = "masks 1"
+
+
+class MaskSet(Sequence[np.ndarray]):
+    """A fixed list of masks of one size: what an evaluation uses. Equal bits have equal `fingerprint`s.
+
+    set[i] is a (height, width) uint8 mask in {0, 1}, 1 = hole. `manifest` tells where the masks come from: condition,
+    generator, description, source, size, n, seed, version, versions of the libraries, ratios, sha256.
+    """
+
+    def __init__(self, bits: np.ndarray, manifest: dict[str, Any]) -> None:
+        self._bits = bits
+        self.manifest = manifest
+
+    @classmethod
+    def make(
+        cls,
+        condition: str | Condition,
+        size: int | tuple[int, int],
+        n: int,
+        seed: int,
+        semantics: Sequence[np.ndarray] | None = None,
+    ) -> MaskSet:
+        """Draw masks 0 .. n - 1 of a condition.
+
+        semantics: for semantic regions, one label map for each mask. Raises MaskError as `masks.draw` does.
+        """
+        condition = parse(condition) if isinstance(condition, str) else condition
+        height, width = checked_size(size)
+        n, seed = whole_number("n", n), whole_number("seed", seed)
+        if n < 1:
+            raise MaskError(f"a mask set holds one mask or more, not {n}")
+        if semantics is not None and len(semantics) != n:
+            raise MaskError(f"give one label map for each of {n} masks, not {len(semantics)}")
+        drawn = (
+            draw(condition, (height, width), seed, i, semantics=None if semantics is None else semantics[i])
+            for i in range(n)
+        )
+        bits = np.stack([np.packbits(mask) for mask in drawn])
+        generator = GENERATORS[condition.generator]
+        manifest = {
+            "format": _FORMAT,
+            "condition": str(condition),
+            "generator": condition.generator,
+            "description": generator.description,
+            "source": generator.source,
+            "parameters": {"scale of pixel constants": min(height, width) / 256},
+            "size": [height, width],
+            "n": n,
+            "seed": seed,
+            "version": VERSION,
+            "libraries": {"numpy": np.__version__, "opencv": cv2.__version__, "pillow": PIL.__version__},
+            "sha256": _digest(bits, height, width),
+            "ratios": [int(np.unpackbits(row).sum()) / (height * width) for row in bits],
+        }
+        if condition.generator == "folder" and condition.argument is not None:
+            manifest["files"] = opened(condition.argument).fingerprint
+        return cls(bits, manifest)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the set to one .npz file: a temporary file beside it, then renamed. Equal sets give equal bytes."""
+        path = Path(path)
+        if path.suffix != ".npz":
+            path = path.with_name(path.name + ".npz")
+        temporary = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+            with os.fdopen(descriptor, "wb") as handle:
+                text = json.dumps(self.manifest, sort_keys=True)
+                np.savez_compressed(handle, bits=self._bits, manifest=np.array(text))
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)
+            os.replace(temporary, path)
+            temporary = None
+        except OSError as error:
+            raise MaskError(f"cannot write {path}: {error.strerror or error}") from error
+        finally:
+            if temporary is not None:
+                Path(temporary).unlink(missing_ok=True)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> MaskSet:
+        """Read a set and check it: format, checksum, ratios, and that every mask lies in its bucket.
+
+        Raises MaskError for a file that is missing, damaged, or no mask set.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                bits, manifest = file["bits"], json.loads(str(file["manifest"]))
+        except FileNotFoundError:
+            raise MaskError(f"there is no mask set {path}: make it with `facebench masks make`") from None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+            raise MaskError(f"{path} is no mask set or is damaged ({error}): make it again") from error
+        if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
+            raise MaskError(f"{path} is no mask set of this version ({_FORMAT}): make it again")
+        height, width = manifest["size"]
+        if bits.shape != (manifest["n"], -(-height * width // 8)) or bits.dtype != np.uint8:
+            raise MaskError(f"{path} is damaged: it should hold {manifest['n']} masks of {height} x {width}")
+        if _digest(bits, height, width) != manifest["sha256"]:
+            raise MaskError(f"{path} is damaged: its SHA-256 is not that of its manifest; make it again")
+        loaded = cls(bits, manifest)
+        bucket = parse(manifest["condition"]).bucket
+        for i, (mask, listed) in enumerate(zip(loaded, manifest["ratios"], strict=True)):
+            if ratio(mask) != listed or (bucket is not None and mask not in bucket):
+                raise MaskError(f"{path}: mask {i} covers {100 * ratio(mask):.2f} %, which its manifest denies")
+        return loaded
+
+    @property
+    def condition(self) -> Condition:
+        """The condition that the masks were drawn from."""
+        return parse(self.manifest["condition"])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the masks."""
+        height, width = self.manifest["size"]
+        return height, width
+
+    @property
+    def ratios(self) -> np.ndarray:
+        """The fraction of hole pixels of each mask, (n,) float64."""
+        return np.array(self.manifest["ratios"])
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the masks' size and bits: the same for equal masks, whatever they were drawn from."""
+        return self.manifest["sha256"]
+
+    def __len__(self) -> int:
+        return len(self._bits)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        height, width = self.size
+        return np.unpackbits(self._bits[index], count=height * width).reshape(height, width)
+
+    def redrawn(self) -> list[int]:
+        """The numbers of the masks that this machine draws otherwise: empty where the set can be reproduced.
+
+        Raises MaskError for semantic regions (their label maps are not in the file) and for another version.
+        """
+        if self.manifest["version"] != VERSION:
+            raise MaskError(f"the set was drawn by version {self.manifest['version']} of the generators, not {VERSION}")
+        seed = self.manifest["seed"]
+        return [i for i in range(len(self)) if not np.array_equal(draw(self.condition, self.size, seed, i), self[i])]
+
+
+def verify(path: str | Path, redraw: bool = True) -> MaskSet:
+    """Check a frozen set (`MaskSet.load`) and, with `redraw`, that its masks can be drawn again, bit for bit.
+
+    Raises MaskError that tells what is wrong.
+    """
+    loaded = MaskSet.load(path)
+    if redraw and (other := loaded.redrawn()):
+        versions = ", ".join(f"{name} {version}" for name, version in loaded.manifest["libraries"].items())
+        raise MaskError(
+            f"{path} is intact, but {len(other)} of {len(loaded)} masks are drawn otherwise here (first: {other[0]}); "
+            f"it was made with {versions}"
+        )
+    return loaded
+
+
+def _digest(bits: np.ndarray, height: int, width: int) -> str:
+    return hashlib.sha256(f"{height}x{width}".encode() + np.ascontiguousarray(bits).tobytes()).hexdigest()

@@ -1,0 +1,196 @@
+"""What masks are drawn with: boxes and strokes, and sketches made of them.
+
+Rasterisers follow the authors: CoModGAN and DeepFill v2 draw with Pillow, LaMa, GMCNN and MMEditing with OpenCV.
+Points are (column, row).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import chain
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw
+
+Point = tuple[int, int]
+
+
+class Canvas:
+    """A mask under construction: `pixels` is (height, width) uint8, `pen` a Pillow pen on the same memory."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self.pixels = np.zeros((height, width), np.uint8)
+        # Shared memory: Pillow draws straight into the array: no copy after each stroke.
+        view = Image.frombuffer("L", (width, height), self.pixels, "raw", "L", 0, 1)
+        view.readonly = 0
+        self.pen = ImageDraw.Draw(view)
+
+    def flip(self, rows: bool, columns: bool) -> None:
+        """Mirror the picture."""
+        if rows or columns:
+            self.pixels[:] = self.pixels[:: -1 if rows else 1, :: -1 if columns else 1].copy()
+
+    def count(self) -> int:
+        """The number of hole pixels."""
+        return int(np.count_nonzero(self.pixels))
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A filled rectangle: rows top .. bottom - 1, columns left .. right - 1; parts outside the picture are cut."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def draw(self, canvas: Canvas) -> None:
+        """Fill the box."""
+        self.fill(canvas.pixels)
+
+    def fill(self, pixels: np.ndarray) -> None:
+        """Set the box's pixels of an array to 1."""
+        top, left, bottom, right = self.top, self.left, self.bottom, self.right
+        if bottom > 0 and right > 0:
+            pixels[top if top > 0 else 0 : bottom, left if left > 0 else 0 : right] = 1
+
+    def reaching(self, point: Point) -> Box:
+        """The same box, moved no further than it must so that it holds the point."""
+        column, row = point
+        down = min(row - self.top, 0) + max(row - self.bottom + 1, 0)
+        across = min(column - self.left, 0) + max(column - self.right + 1, 0)
+        return Box(self.top + down, self.left + across, self.bottom + down, self.right + across)
+
+    def start(self, canvas: Canvas, low: int, target: int, high: int) -> None:
+        """Draw a smaller box with the same centre, such that the canvas has low .. high hole pixels, if one has."""
+        height, width = self.bottom - self.top, self.right - self.left
+        before = canvas.pixels.copy()
+        best: tuple[int, np.ndarray] | None = None
+        small, large = 0, max(height, width)
+        while small < large:
+            step = (small + large) // 2
+            h, w = round(height * step / max(height, width)), round(width * step / max(height, width))
+            top, left = self.top + (height - h) // 2, self.left + (width - w) // 2
+            canvas.pixels[:] = before
+            Box(top, left, top + h, left + w).draw(canvas)
+            count = canvas.count()
+            if low <= count <= high and (best is None or abs(count - target) < best[0]):
+                best = abs(count - target), canvas.pixels.copy()
+            small, large = (step + 1, large) if count < target else (small, step)
+        canvas.pixels[:] = before if best is None else best[1]
+
+
+class Stroke:
+    """A brush stroke: a path that can be drawn up to any of its points."""
+
+    __slots__ = ()
+    points: tuple[Point, ...]
+
+    def draw(self, canvas: Canvas) -> None:
+        """Draw the whole stroke."""
+        self.draw_upto(canvas, len(self.points) - 1)
+
+    def draw_upto(self, canvas: Canvas, segments: int) -> None:
+        """Draw the first `segments` segments."""
+        raise NotImplementedError
+
+    def _moved(self, points: tuple[Point, ...]) -> Stroke:
+        raise NotImplementedError
+
+    def reaching(self, point: Point) -> Stroke:
+        """The same stroke, moved so that it starts at the point."""
+        across, down = point[0] - self.points[0][0], point[1] - self.points[0][1]
+        return self._moved(tuple((x + across, y + down) for x, y in self.points))
+
+    def start(self, canvas: Canvas, low: int, target: int, high: int) -> None:
+        """Draw the stroke from its start until the canvas has exactly `target` hole pixels.
+
+        The brush stops on its way: the last segment ends in an arc around the segment's first point.
+        """
+        done = canvas.pixels.copy()
+        for segments in range(len(self.points)):
+            canvas.pixels[:] = done
+            self.draw_upto(canvas, segments)
+            if canvas.count() >= target:
+                break
+            done = canvas.pixels.copy()
+        x, y = self.points[max(segments - 1, 0)]
+        rows, columns = np.nonzero(canvas.pixels > done)
+        nearest = np.argsort((rows - y) ** 2 + (columns - x) ** 2, kind="stable")[: target - np.count_nonzero(done)]
+        canvas.pixels[:] = done
+        canvas.pixels[rows[nearest], columns[nearest]] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PillowStroke(Stroke):
+    """A polyline of one width with a disc at every vertex, drawn by Pillow."""
+
+    points: tuple[Point, ...]
+    width: int
+
+    def draw_upto(self, canvas: Canvas, segments: int) -> None:
+        points, half = self.points[: segments + 1], self.width // 2
+        canvas.pen.line(points, fill=1, width=self.width)
+        for x, y in points:
+            canvas.pen.ellipse((x - half, y - half, x + half, y + half), fill=1)
+
+    def _moved(self, points: tuple[Point, ...]) -> PillowStroke:
+        return PillowStroke(points, self.width)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCVStroke(Stroke):
+    """A polyline with a width for each segment, drawn by OpenCV; `joints` adds GMCNN's circle outlines."""
+
+    points: tuple[Point, ...]
+    widths: tuple[int, ...]
+    joints: bool = False
+
+    def draw_upto(self, canvas: Canvas, segments: int) -> None:
+        pixels, points = canvas.pixels, self.points
+        width = 0
+        for begin, end, width in zip(points, points[1 : segments + 1], self.widths, strict=False):
+            cv2.line(pixels, begin, end, 1, width)
+            if self.joints:
+                cv2.circle(pixels, begin, width // 2, 1)
+        if self.joints:
+            cv2.circle(pixels, points[segments], width // 2, 1)
+
+    def _moved(self, points: tuple[Point, ...]) -> OpenCVStroke:
+        return OpenCVStroke(points, self.widths, self.joints)
+
+
+Shape = Box | Stroke
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """One draw of a generator: kinds of boxes, strokes, and mirroring of the strokes.
+
+    Strokes may be an iterator that draws them one by one; `flips` is called after the last one and gives
+    (flip rows, flip columns), so that random numbers are drawn in the order of the authors' code.
+    """
+
+    strokes: Iterable[Stroke] = ()
+    boxes: tuple[list[Box], ...] = ()
+    flips: Callable[[], tuple[bool, bool]] = lambda: (False, False)
+
+    def render(self, height: int, width: int) -> np.ndarray:
+        """The mask, (height, width) uint8, 1 = hole."""
+        canvas = Canvas(height, width)
+        for stroke in self.strokes:
+            stroke.draw(canvas)
+        canvas.flip(*self.flips())
+        for box in chain.from_iterable(self.boxes):
+            box.draw(canvas)
+        return canvas.pixels
+
+    def box_cover(self, height: int, width: int) -> float:
+        """About what share of the picture the boxes cover, as if they lay independently."""
+        known = 1.0
+        for box in chain.from_iterable(self.boxes):
+            rows = min(box.bottom, height) - max(box.top, 0)
+            known *= 1 - rows * (min(box.right, width) - max(box.left, 0)) / (height * width)
+        return 1 - known

@@ -1,0 +1,69 @@
+"""How figures look and how they are saved: colours that everybody can tell apart, and bytes that never change."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from bench.store import atomic_write
+
+# Okabe and Ito, Color Universal Design (2008), without the yellow, which is too light for lines on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h")
+LINES = ("-", "--", "-.", ":")
+FORMATS = ("png", "svg", "pdf")
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+_PARAMETERS: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4.5,
+    "legend.frameon": False,
+    "figure.dpi": 150,
+    "savefig.dpi": 150,
+    "pdf.fonttype": 42,  # journals ask for embedded TrueType
+    "svg.hashsalt": "face-inpaint-bench",
+    "text.parse_math": False,  # a "$" in a name is a dollar
+}
+
+
+def context() -> Any:
+    """The settings for drawing and saving, whatever the user's own matplotlib settings are."""
+    return mpl.rc_context({**mpl.rcParamsDefault, **_PARAMETERS, "backend": "agg"})
+
+
+def lines(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Colour, marker and line style of each method: all three differ, so that lines can be told apart in grey."""
+    return {
+        label: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)], "linestyle": LINES[i % 4]}
+        for i, label in enumerate(labels)
+    }
+
+
+def save(figure: Figure, stem: Path, formats: Iterable[str] = FORMATS, dpi: float | str = "figure") -> list[Path]:
+    """Write the figure in each format; equal figures give equal bytes."""
+    paths = []
+    for suffix in formats:
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=suffix, metadata=_METADATA[suffix], dpi=dpi)
+        paths.append(stem.with_name(f"{stem.name}.{suffix}"))
+        with atomic_write(paths[-1]) as handle:
+            handle.write(buffer.getvalue())
+    return paths

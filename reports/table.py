@@ -1,0 +1,286 @@
+"""A table for papers: cells with marks, blocks of rows, grouped columns; printed as Markdown, CSV, LaTeX or Rich."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
+from typing import TYPE_CHECKING, Literal
+
+from reports import footnotes, markup
+from reports.numbers import head, printed
+
+if TYPE_CHECKING:
+    import rich.table
+
+Mark = Literal["", "best", "second"]
+MISSING = "n/a"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number with what belongs to it. NaN prints as "n/a"; `note` becomes a footnote."""
+
+    value: float = math.nan
+    decimals: int = 2
+    low: float = math.nan
+    high: float = math.nan
+    spread: float = math.nan
+    note: str = ""
+    mark: Mark = ""
+    signed: bool = False
+
+    @property
+    def text(self) -> str:
+        """The printed number, without marks."""
+        return MISSING if math.isnan(self.value) else printed(self.value, self.decimals, self.signed)
+
+    def tail(self, intervals: bool) -> str:
+        """What follows the number: its interval if asked for, else its spread over seeds."""
+        if math.isnan(self.value):
+            return ""
+        if intervals:
+            known = not (math.isnan(self.low) or math.isnan(self.high))
+            return f" [{printed(self.low, self.decimals)}, {printed(self.high, self.decimals)}]" if known else ""
+        return "" if math.isnan(self.spread) else f" ± {printed(self.spread, self.decimals)}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's head. `group` spans neighbours of the same group; the direction is None where a block has it."""
+
+    title: str
+    group: str = ""
+    higher_is_better: bool | None = None
+
+    @property
+    def head(self) -> str:
+        """Title with its arrow."""
+        return head(self.title, self.higher_is_better)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table."""
+
+    title: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows that are compared with each other, under a heading of their own (none if empty)."""
+
+    rows: tuple[Row, ...]
+    title: str = ""
+    higher_is_better: bool | None = None
+
+    @property
+    def head(self) -> str:
+        """Title with its arrow."""
+        return head(self.title, self.higher_is_better)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A printed table: best value bold, second underlined (as marked in the cells), "n/a" with footnotes.
+
+    `stub` heads the column of row titles, `notes` stand below the table, `intervals` prints "[low, high]" behind
+    each value that has one (in place of the spread over seeds).
+    """
+
+    title: str
+    stub: str
+    columns: tuple[Column, ...]
+    blocks: tuple[Block, ...]
+    notes: tuple[str, ...] = ()
+    intervals: bool = False
+
+    @cached_property
+    def _feet(self) -> footnotes.Footnotes:
+        notes = [[[cell.note for cell in row.cells] for row in block.rows] for block in self.blocks]
+        return footnotes.place(notes, [bool(block.title) for block in self.blocks])
+
+    def to_markdown(self) -> str:
+        """GitHub-flavoured Markdown: `**best**`, `<u>second</u>`, footnotes below."""
+        marked = {"best": "**{}**", "second": "<u>{}</u>", "": "{}"}
+
+        def raised(letter: str | None) -> str:
+            return f"<sup>{letter}</sup>" if letter else ""
+
+        def cell(cell: Cell, letter: str | None) -> str:
+            return marked[cell.mark].format(cell.text) + cell.tail(self.intervals) + raised(letter)
+
+        def pipes(cells: Iterable[str]) -> str:
+            return f"| {' | '.join(cells)} |"
+
+        heads = [
+            markup.markdown(f"{column.group} {column.head}") + raised(self._feet.columns.get(c))
+            for c, column in enumerate(self.columns)
+        ]
+        lines = [pipes([markup.markdown(self.stub), *heads]), pipes([":--", *["--:"] * len(heads)])]
+        for b, block in enumerate(self.blocks):
+            if block.title:
+                title = f"*{markup.markdown(block.head)}*{raised(self._feet.blocks.get(b))}"
+                lines.append(pipes([title, *[""] * len(heads)]))
+            for r, row in enumerate(block.rows):
+                cells = [cell(x, self._feet.cells.get((b, r, c))) for c, x in enumerate(row.cells)]
+                lines.append(pipes([markup.markdown(row.title), *cells]))
+        feet = [f"{raised(letter)} {markup.markdown(note)}" for note, letter in self._feet.notes.items()]
+        feet += [markup.markdown(note) for note in self.notes]
+        return "\n".join([*lines, "", *(f"{foot}<br>" for foot in feet)]).removesuffix("<br>").rstrip() + "\n"
+
+    def to_csv(self) -> str:
+        """CSV with the printed digits, without marks; low, high and spread in columns of their own."""
+        parts = any(block.title for block in self.blocks)
+        cells = [cell for block in self.blocks for row in block.rows for cell in row.cells]
+        spread = any(not math.isnan(cell.spread) for cell in cells)
+        extras = ["low", "high"] if self.intervals else ["spread"] * spread
+
+        def numbers(cell: Cell) -> list[str]:
+            numbers = (getattr(cell, extra) for extra in extras)
+            return [cell.text, *("" if math.isnan(x) else printed(x, cell.decimals) for x in numbers)]
+
+        def heads(column: Column) -> list[str]:
+            name = markup.line(f"{column.group} {column.title}")
+            return [name, *(f"{name} {extra}" for extra in extras)]
+
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([*["part"] * parts, self.stub, *(name for column in self.columns for name in heads(column))])
+        for block in self.blocks:
+            for row in block.rows:
+                values = [text for cell in row.cells for text in numbers(cell)]
+                writer.writerow([*[markup.line(block.title)] * parts, markup.line(row.title), *values])
+        return text.getvalue()
+
+    def to_latex(self) -> str:
+        """A LaTeX table for `\\input`; the document needs `\\usepackage{booktabs}`, nothing else."""
+        marked = {"best": r"\textbf{%s}", "second": r"\underline{%s}", "": "%s"}
+        width = len(self.columns) + 1
+
+        def raised(letter: str | None) -> str:
+            return rf"\textsuperscript{{{letter}}}" if letter else ""
+
+        def cell(cell: Cell, letter: str | None) -> str:
+            number, tail = (markup.latex(text.replace("-", "−")) for text in (cell.text, cell.tail(self.intervals)))
+            return f"{marked[cell.mark] % number} {tail}".rstrip() + raised(letter)
+
+        def ampersands(cells: Iterable[str]) -> str:
+            return f"    {' & '.join(cells)} \\\\"
+
+        body: list[str] = []
+        if any(column.group for column in self.columns):
+            spans, rules = self._spans()
+            body += [ampersands(["", *spans]), f"    {' '.join(rules)}"]
+        heads = [markup.latex(x.head) + raised(self._feet.columns.get(c)) for c, x in enumerate(self.columns)]
+        body.append(ampersands([markup.latex(self.stub), *heads]))
+        for b, block in enumerate(self.blocks):
+            body.append(r"    \midrule")
+            if block.title:
+                title = rf"\emph{{{markup.latex(block.head)}}}{raised(self._feet.blocks.get(b))}"
+                body.append(rf"    \multicolumn{{{width}}}{{l}}{{{title}}} \\")
+            for r, row in enumerate(block.rows):
+                cells = [cell(x, self._feet.cells.get((b, r, c))) for c, x in enumerate(row.cells)]
+                body.append(ampersands([markup.latex(row.title), *cells]))
+        feet = [f"{raised(letter)} {markup.latex(note)}" for note, letter in self._feet.notes.items()]
+        feet += [markup.latex(note) for note in self.notes]
+        below = [r"", r"  \smallskip", rf"  \parbox{{\linewidth}}{{\footnotesize {' '.join(feet)}}}"] if feet else []
+        return "\n".join(
+            [
+                r"\begin{table}[htbp]",
+                r"  \centering",
+                rf"  \caption{{{markup.latex(self.title)}}}",
+                rf"  \begin{{tabular}}{{l{'r' * len(self.columns)}}}",
+                r"    \toprule",
+                *body,
+                r"    \bottomrule",
+                r"  \end{tabular}",
+                *below,
+                r"\end{table}",
+                "",
+            ]
+        )
+
+    def _spans(self) -> tuple[list[str], list[str]]:
+        """LaTeX heads that span the columns of a group, and the rules below them."""
+        spans, rules, first = [], [], 2
+        for group, columns in groupby(column.group for column in self.columns):
+            count = len(list(columns))
+            spans.append(rf"\multicolumn{{{count}}}{{c}}{{{markup.latex(group)}}}")
+            if group:
+                rules.append(rf"\cmidrule(lr){{{first}-{first + count - 1}}}")
+            first += count
+        return spans, rules
+
+    def __rich__(self) -> rich.table.Table:
+        return self.to_rich()
+
+    def to_rich(self) -> rich.table.Table:
+        """A table for the terminal. Rich is imported here only: files need no terminal library."""
+        from rich import box
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        def cell(cell: Cell, letter: str | None) -> Text:
+            style = {"best": "bold", "second": "underline", "": ""}[cell.mark]
+            return Text.assemble((cell.text, style), cell.tail(self.intervals), f" {letter}" if letter else "")
+
+        def name(text: str, letter: str | None = None) -> str:
+            return markup.line(text) + (f" ({letter})" if letter else "")
+
+        feet = [f"({letter}) {note}" for note, letter in self._feet.notes.items()]
+        printout = RichTable(
+            title=Text(markup.line(self.title)),
+            caption=Text(markup.line("\n".join([*feet, *self.notes]))),
+            box=box.SIMPLE_HEAD,
+            caption_justify="left",
+            title_justify="left",
+        )
+        printout.add_column(Text(self.stub))
+        for c, column in enumerate(self.columns):
+            text = name(column.head, self._feet.columns.get(c))
+            printout.add_column(Text(f"{column.group}\n{text}" if column.group else text), justify="right")
+        for b, block in enumerate(self.blocks):
+            if block.title:
+                printout.add_row(Text(name(block.head, self._feet.blocks.get(b)), style="italic"))
+            for r, row in enumerate(block.rows):
+                cells = [cell(x, self._feet.cells.get((b, r, c))) for c, x in enumerate(row.cells)]
+                printout.add_row(Text(markup.line(row.title)), *cells, end_section=r == len(block.rows) - 1)
+        return printout
+
+
+def ranked(blocks: Sequence[Block], columns: Sequence[Column]) -> tuple[Block, ...]:
+    """Mark the best and the second value of every column inside each block.
+
+    Values are compared as printed, so what reads alike is a tie and gets the same mark; the second is the next
+    different value. Nothing is marked where the direction is unknown or fewer than two rows have a value.
+    """
+    return tuple(_ranked_block(block, columns) for block in blocks)
+
+
+def _ranked_block(block: Block, columns: Sequence[Column]) -> Block:
+    marks = []
+    for c, column in enumerate(columns):
+        higher = block.higher_is_better if column.higher_is_better is None else column.higher_is_better
+        marks.append(rank([row.cells[c] for row in block.rows], higher))
+    rows = [
+        replace(row, cells=tuple(replace(cell, mark=marks[c][r]) for c, cell in enumerate(row.cells)))
+        for r, row in enumerate(block.rows)
+    ]
+    return replace(block, rows=tuple(rows))
+
+
+def rank(cells: Sequence[Cell], higher_is_better: bool | None) -> list[Mark]:
+    """The mark of each cell of one column: see `ranked`."""
+    values = [float(f"{cell.value:.{cell.decimals}f}") for cell in cells]
+    present = [value for value in values if not math.isnan(value)]
+    if higher_is_better is None or len(present) < 2:
+        return [""] * len(cells)
+    order = sorted(set(present), reverse=higher_is_better)
+    names: dict[float, Mark] = dict(zip(order, ("best", "second"), strict=False))
+    return [names.get(value, "") for value in values]

@@ -1,0 +1,224 @@
+"""Tables from result rows, in the shapes of papers: methods × conditions, conditions × metrics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.errors import BenchError
+from reports import conditions, numbers, results, significance
+from reports.table import Block, Cell, Column, Mark, Row, Table, rank, ranked
+
+MAIN = ("lpips", "perceptual", "fid", "psnr")
+NOT_RUN = "not run"
+SIGNIFICANCE_NOTE = (
+    f"Bold: better than every other method at the {significance.LEVEL:.0%} level. Where no method is, the best value "
+    "and all that do not differ from it significantly are underlined, else the second best. Metrics of single images: "
+    f"paired bootstrap over images ({significance.DRAWS} draws) with Holm's correction; metrics of whole sets: the "
+    "95% intervals do not overlap."
+)
+
+
+def main_table(
+    rows: pd.DataFrame | str | Path,
+    *,
+    metrics: Sequence[str] | None = None,
+    per_image: pd.DataFrame | None = None,
+    intervals: bool = False,
+    protocol: dict[str, Any] | None = None,
+) -> Table:
+    """Methods × conditions, one block of rows for each data set, number of shots and metric.
+
+    `rows` are tidy result rows (`results.parquet`) or a run's folder. `metrics` are names such as "fid@embedded"; by
+    default the main metrics of the protocol, else the leading perceptual, Fréchet and pixel metric. With `intervals`,
+    95 % intervals stand behind the values and bold means significantly best (`per_image` rows serve the paired test).
+    Raises BenchError for an unknown metric.
+    """
+    if not isinstance(rows, pd.DataFrame):
+        run = results.load(Path(rows))
+        rows, protocol = run.rows, protocol or run.protocol
+        per_image = run.per_image if per_image is None else per_image
+    rows = results.tidy(rows)
+    known = list(dict.fromkeys(rows["metric"]))
+    unknown = [metric for metric in metrics or () if metric not in known]
+    if unknown:
+        raise BenchError(f"unknown metric {', '.join(unknown)}; these results have {', '.join(known)}")
+    metrics = metrics or main_metrics(known, protocol)
+    return by_condition(results.over_seeds(rows), metrics, per_image, intervals, protocol)
+
+
+def main_metrics(known: Sequence[str], protocol: dict[str, Any] | None) -> list[str]:
+    """The metrics of the suite's main table (`report: main:` of the suite), else the leading one of each kind."""
+    suite = (protocol or {}).get("suite")
+    asked = suite.get("report", {}).get("main", []) if isinstance(suite, dict) else []
+    leading = [next((m for m in known if numbers.family(m) == family), None) for family in MAIN]
+    return [m for m in asked if m in known] or [m for m in leading if m] or list(known[:1])
+
+
+def by_condition(
+    cells: pd.DataFrame,
+    metrics: Sequence[str],
+    per_image: pd.DataFrame | None = None,
+    intervals: bool = False,
+    protocol: dict[str, Any] | None = None,
+) -> Table:
+    """Methods × conditions from `results.over_seeds` rows: see `main_table`."""
+    chosen = cells[cells["metric"].isin(metrics)]
+    heads = conditions.ordered(chosen["condition"])
+    columns = tuple(Column(c.label, c.family) for c in heads)
+    pairs = None
+    if intervals and per_image is not None:
+        pairs = _PerImage(per_image[per_image["metric"].isin(metrics)])
+    shots = results.shots_titles(chosen["shots"])
+    cells_of = dict(iter(chosen.groupby(["dataset", "shots", "metric"], sort=False)))
+    blocks = []
+    for dataset, (number, shots_title), metric in product(dict.fromkeys(chosen["dataset"]), shots.items(), metrics):
+        if (dataset, number, metric) in cells_of:
+            title = ", ".join(filter(None, [dataset, shots_title]))
+            names = [c.name for c in heads]
+            blocks.append(_block(cells_of[dataset, number, metric], title, names, pairs, intervals))
+    titles = list(dict.fromkeys(chosen.set_index("metric")["metric_title"].loc[list(metrics)]))
+    return Table(
+        title=f"{', '.join(titles)} by condition",
+        stub="Method",
+        columns=columns,
+        blocks=tuple(blocks) if intervals else ranked(blocks, columns),
+        notes=_notes(chosen, protocol, intervals),
+        intervals=intervals,
+    )
+
+
+def by_metric(
+    rows: pd.DataFrame, method: str, *, intervals: bool = False, protocol: dict[str, Any] | None = None
+) -> Table:
+    """Conditions × metrics of one method (its registry or printed name), a block for each data set, shots and preset.
+
+    Raises BenchError for an unknown method.
+    """
+    rows = results.tidy(rows)
+    chosen = results.over_seeds(rows[(rows["method"] == method) | (rows["label"] == method)])
+    if chosen.empty:
+        raise BenchError(f"unknown method {method}; these results have {', '.join(dict.fromkeys(rows['method']))}")
+    facts = chosen.drop_duplicates("metric").set_index("metric")
+    columns = tuple(Column(f.metric_title, higher_is_better=bool(f.higher_is_better)) for f in facts.itertuples())
+    shots_title = results.shots_titles(chosen["shots"])
+    blocks = []
+    for (label, dataset, shots), group in chosen.groupby(["label", "dataset", "shots"], sort=False):
+        lookup = {(r.condition, r.metric): cell(r) for r in group.itertuples()}
+        names = conditions.ordered(group["condition"])
+        lines = [
+            Row(c.title, tuple(lookup.get((c.name, m), Cell(note=NOT_RUN)) for m in facts.index)) for c in names
+        ]
+        blocks.append(Block(tuple(lines), ", ".join(filter(None, [label, dataset, shots_title[shots]]))))
+    return Table(
+        title=f"{chosen['label'].iloc[0]} by condition and metric",
+        stub="Condition",
+        columns=columns,
+        blocks=tuple(blocks),
+        notes=_notes(chosen, protocol, False),
+        intervals=intervals,
+    )
+
+
+def cell(row: Any) -> Cell:
+    """A table cell from one row of `results.over_seeds`."""
+    return Cell(row.value, numbers.decimals(row.metric), row.low, row.high, row.spread, row.note)
+
+
+def _block(
+    block: pd.DataFrame, title: str, names: Sequence[str], pairs: _PerImage | None, intervals: bool
+) -> Block:
+    first = block.iloc[0]
+    lookup = {(r.label, r.condition): cell(r) for r in block.itertuples()}
+    labels = list(dict.fromkeys(block["label"]))
+    grid = [[lookup.get((label, name), Cell(note=NOT_RUN)) for name in names] for label in labels]
+    higher = bool(first.higher_is_better)
+    if intervals:
+        for c, name in enumerate(names):
+            here = block[block["condition"] == name]
+            keys = {r.label: (r.method, r.preset, r.title) for r in here.itertuples()}
+            found = pairs.scores(first.dataset, first.shots, name, first.metric) if pairs else {}
+            scores = [found.get(keys[label]) if label in keys else None for label in labels]
+            marks = significant_marks([line[c] for line in grid], scores, higher)
+            for line, mark in zip(grid, marks, strict=True):
+                line[c] = replace(line[c], mark=mark)
+    rows = tuple(Row(label, tuple(line)) for label, line in zip(labels, grid, strict=True))
+    return Block(rows, f"{title}: {first.metric_title}", higher)
+
+
+class _PerImage:
+    """Per-image values of each method in one cell of the protocol, averaged over seeds."""
+
+    def __init__(self, per_image: pd.DataFrame) -> None:
+        keys = ["dataset", "shots", "condition", "metric"]
+        frame = per_image.assign(shots=per_image["shots"].astype(str))
+        self._cells = dict(iter(frame.groupby(keys, sort=False, observed=True)))
+
+    def scores(self, *cell: str) -> dict[tuple[str, str, str], pd.Series]:
+        """Series by image id for each (method, preset, title)."""
+        if cell not in self._cells:
+            return {}
+        methods = self._cells[cell].groupby(results.METHOD, sort=False, observed=True)
+        return {method: group.groupby("id", observed=True)["value"].mean() for method, group in methods}
+
+
+def significant_marks(
+    cells: Sequence[Cell], scores: Sequence[pd.Series | None], higher_is_better: bool
+) -> list[Mark]:
+    """Marks of one column under a test of significance: see `SIGNIFICANCE_NOTE`.
+
+    `scores` holds each method's per-image values by image id; where either of two methods has none, their intervals
+    decide.
+    """
+    marks = rank(cells, higher_is_better)
+    if "best" not in marks:
+        return marks
+    best = marks.index("best")
+    rivals = [i for i, cell in enumerate(cells) if i != best and not math.isnan(cell.value)]
+    beaten = dict(zip(rivals, _beaten(cells, scores, best, rivals), strict=True))
+    if all(beaten.values()):
+        return marks
+    return ["second" if i == best or not beaten.get(i, True) else "" for i in range(len(cells))]
+
+
+def _beaten(
+    cells: Sequence[Cell], scores: Sequence[pd.Series | None], best: int, rivals: Sequence[int]
+) -> list[bool]:
+    """Is each rival significantly worse than the best?"""
+    ours = scores[best]
+    paired = {rival: ours - series for rival in rivals if ours is not None and (series := scores[rival]) is not None}
+    verdict = {}
+    if paired:
+        differences = pd.DataFrame(paired).replace([np.inf, -np.inf], np.nan).dropna().to_numpy(dtype=float)
+        p = significance.holm(significance.paired_bootstrap(differences))
+        verdict = dict(zip(paired, p < significance.LEVEL, strict=True))
+    for rival in rivals:
+        if rival not in paired:
+            lows, highs = (cells[best].low, cells[rival].low), (cells[best].high, cells[rival].high)
+            verdict[rival] = max(lows) > min(highs)
+    return [bool(verdict[rival]) for rival in rivals]
+
+
+def _notes(cells: pd.DataFrame, protocol: dict[str, Any] | None, intervals: bool) -> tuple[str, ...]:
+    notes = []
+    several = sorted(set(cells["asked"][cells["asked"] > 1]))
+    if several:
+        counts = " or ".join(str(count) for count in several)
+        after = "intervals cover those of every seed" if intervals else "± is the standard deviation over them"
+        notes.append(f"Means over {counts} seeds; {after}.")
+    if intervals:
+        notes.append(SIGNIFICANCE_NOTE)
+    extractors = cells.drop_duplicates("metric_title")
+    named = [f"{r.metric_title}: {r.extractor}" for r in extractors.itertuples() if r.extractor]
+    if named:
+        notes.append(f"Extractors: {'; '.join(named)}.")
+    if protocol and protocol.get("hash"):
+        notes.append(f"Protocol {protocol['hash']}.")
+    return tuple(notes)

@@ -1,0 +1,255 @@
+"""A suite from end to end: what a user types and finds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+SUITE = {
+    "suite": "small",
+    "size": 64,
+    "data": [{"name": "synthfaces", "train": 16, "test": 12}],
+    "methods": ["mean", "telea", {"method": "aot", "steps": 4}, {"method": "grig", "steps": 2}],
+    "conditions": ["irregular/20-30", "center/25"],
+    "train": {"features": "embedded", "batch": 4, "checkpoint": 1},
+    "metrics": ["perceptual@embedded", "l1@hole", "psnr", "fid@embedded", "kid@embedded", "u-ids@embedded"],
+    "report": {"main": ["perceptual@embedded", "l1@hole"], "samples": 2},
+}
+RESULTS = ("small/results.parquet", "small/per_image.parquet", "small/protocol.json", "small/report/report.md")
+
+
+FACEBENCH = str(Path(sys.executable).with_name("facebench"))
+
+
+def facebench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "160"}
+    return subprocess.run([FACEBENCH, *arguments], cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+def write_suite(folder: Path, **changes) -> Path:
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(SUITE | changes))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the small suite has been run."""
+    folder = tmp_path_factory.mktemp("run")
+    write_suite(folder)
+    done = facebench("run", "small.yaml", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (folder / "stdout.txt").write_text(done.stdout)
+    return folder
+
+
+def faces(folder: Path, count: int, size: int = 40) -> Path:
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(count):
+        Image.fromarray(rng.integers(0, 255, (size, size + 3, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+    return folder
+
+
+def test_the_run_ends_with_the_main_table_and_the_report(finished: Path) -> None:
+    printed = (finished / "stdout.txt").read_text()
+    for text in ("Mean colour", "Telea", "AOT-GAN", "GRIG", "20-30", "report: ", "report.md"):
+        assert text in printed
+    assert "embedded-training" in printed  # the stand-in is named
+    assert "VGG" in printed
+
+
+def test_results_are_tidy_and_complete(finished: Path) -> None:
+    rows = pd.read_parquet(finished / "runs/small/results.parquet")
+    assert set(rows.method) == {"mean", "telea", "aot", "grig"}
+    assert set(rows.condition) == {"irregular/20-30", "center/25"}
+    for column in ("suite", "preset", "dataset", "shots", "seed", "metric", "extractor", "value", "low", "high", "n"):
+        assert column in rows
+    scored = rows[rows.metric.isin(["perceptual@embedded", "l1@hole", "psnr", "fid@embedded"])]
+    assert scored.value.notna().all()
+    assert (rows[rows.metric == "fid@embedded"].extractor.str.startswith("embedded-metrics-")).all()
+    ids = rows[rows.metric == "u-ids@embedded"]
+    assert ids.value.isna().all()
+    assert ids.note.str.contains("n/a").all()
+    images = pd.read_parquet(finished / "runs/small/per_image.parquet")
+    counts = images[images.metric == "psnr"].groupby(["method", "condition"]).size()
+    assert (counts == 12).all()
+
+
+def test_the_report_has_tables_figures_and_pictures(finished: Path) -> None:
+    report = finished / "runs/small/report"
+    text = (report / "report.md").read_text()
+    assert "embedded-training" in text
+    assert "embedded-metrics" in text
+    for suffix in ("md", "csv", "tex"):
+        assert list((report / "tables").glob(f"*.{suffix}"))
+    for suffix in ("png", "pdf", "svg"):
+        assert list((report / "figures").glob(f"*.{suffix}"))
+
+
+def test_known_pixels_of_the_samples_are_the_originals(finished: Path) -> None:
+    folder = finished / "runs/small/samples/synthfaces/center_25"
+    for method in ("AOT-GAN", "GRIG", "Telea"):
+        pictures = sorted((folder / method).glob("*.png"))
+        assert len(pictures) == 2
+        for path in pictures:
+            difference = np.abs(np.asarray(Image.open(path)).astype(int) - Image.open(folder / "original" / path.name))
+            assert difference[:16].max() == 0
+            assert difference[16:48, 16:48].max() > 0
+
+
+def same(a: Path, b: Path) -> None:
+    for name in RESULTS:
+        assert (a / name).read_bytes() == (b / name).read_bytes(), name
+    tables = sorted(p.relative_to(a) for p in (a / "small/report/tables").iterdir())
+    for table in tables:
+        assert (a / table).read_bytes() == (b / table).read_bytes(), table
+
+
+def test_run_twice_gives_the_same_bytes(finished: Path, tmp_path: Path) -> None:
+    write_suite(tmp_path)
+    assert facebench("run", "small.yaml", "--workers", "2", cwd=tmp_path).returncode == 0
+    same(finished / "runs", tmp_path / "runs")
+
+
+def test_a_second_run_does_nothing_again(finished: Path) -> None:
+    stamps = {p: p.stat().st_mtime_ns for p in (finished / "runs/jobs").rglob("result.json")}
+    again = facebench("run", "small.yaml", cwd=finished)
+    assert "10 of 10 jobs are done already" in again.stderr
+    assert stamps == {p: p.stat().st_mtime_ns for p in (finished / "runs/jobs").rglob("result.json")}
+
+
+@pytest.mark.parametrize("after", ["prepare", "train", "evaluate"])
+def test_killed_and_run_again_gives_the_same_bytes(finished: Path, tmp_path: Path, after: str) -> None:
+    """SIGKILL in the middle of a phase; the same command again finishes with the tables of an undisturbed run."""
+    write_suite(tmp_path)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    sign = {"prepare": "cache/*", "train": "jobs/train-*/checkpoint.pt", "evaluate": "jobs/evaluate-*/rows.parquet"}
+    process = subprocess.Popen(
+        [FACEBENCH, "run", "small.yaml"], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "runs").glob(sign[after])) and time.monotonic() < deadline:
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert facebench("run", "small.yaml", cwd=tmp_path).returncode == 0
+    same(finished / "runs", tmp_path / "runs")
+
+
+def test_plan_shows_jobs_and_runs_nothing(tmp_path: Path) -> None:
+    write_suite(tmp_path)
+    shown = facebench("run", "small.yaml", "--plan", cwd=tmp_path)
+    assert shown.stdout.count("to do") == 10
+    assert "train aot (tiny) on synthfaces" in shown.stdout
+    assert not (tmp_path / "runs/jobs").exists()
+
+
+def test_a_folder_of_images_with_masks_and_few_shots(tmp_path: Path) -> None:
+    faces(tmp_path / "faces", 30)
+    (tmp_path / "masks").mkdir()
+    for i in range(3):
+        mask = np.zeros((64, 64), np.uint8)
+        mask[10 : 30 + 5 * i, 10:50] = 255
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{i}.png")
+    write_suite(tmp_path, methods=["mean", {"method": "aot", "steps": 2}])
+    done = facebench(
+        "run", "small.yaml", "--data", "faces", "--masks", "masks", "--shots", "5,10", cwd=tmp_path
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = pd.read_parquet(tmp_path / "runs/small/results.parquet")
+    assert set(rows.shots) == {"5", "10"}
+    assert any("masks" in condition for condition in rows.condition)
+    assert set(rows.dataset) == {"faces"}
+
+
+def test_a_failing_method_is_recorded_and_the_others_go_on(tmp_path: Path) -> None:
+    faces(tmp_path / "finished", 2, size=29)
+    rows = ["mean", {"method": "external", "options": {"folder": str(tmp_path / "finished")}}]
+    write_suite(tmp_path, methods=rows)
+    done = facebench("run", "small.yaml", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "external: no image for" in done.stderr
+    assert list((tmp_path / "runs/jobs").glob("evaluate-external-*/error.txt"))
+    assert set(pd.read_parquet(tmp_path / "runs/small/results.parquet").method) == {"mean"}
+
+
+def test_external_images_are_measured_like_every_other_method(finished: Path, tmp_path: Path) -> None:
+    """The originals handed in as finished images are perfect."""
+    from bench.data import dataset
+    from bench.evaluate import save_png
+
+    write_suite(tmp_path, methods=["mean"])
+    facebench("run", "small.yaml", "--plan", cwd=tmp_path)
+    images = dataset.prepare_synthfaces(28, 64, 0, tmp_path / "runs/cache")
+    for i, name in enumerate(images.ids):
+        save_png(tmp_path / "theirs" / f"{Path(name).stem}.png", images.images([i])[0])
+    rows = [{"method": "external", "title": "Theirs", "options": {"folder": str(tmp_path / "theirs")}}]
+    write_suite(tmp_path, methods=rows)
+    done = facebench("run", "small.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    results = pd.read_parquet(tmp_path / "runs/small/results.parquet")
+    assert results[results.metric == "l1@hole"].value.max() == 0
+    assert set(results.title) == {"Theirs"}
+
+
+def break_jpeg(folder: Path) -> None:
+    Image.new("RGB", (64, 64), "red").save(folder / "cut.jpg")
+    data = (folder / "cut.jpg").read_bytes()
+    (folder / "cut.jpg").write_bytes(data[: len(data) // 2])
+
+
+def flat_mask(folder: Path, value: int) -> None:
+    folder.mkdir()
+    Image.new("L", (32, 32), value).save(folder / "flat.png")
+
+
+CASES = {
+    "no images": (lambda d: (d / "faces").mkdir(), ["--data", "faces"], ["faces has no images", "PNG"]),
+    "no folder": (lambda d: None, ["--data", "absent"], ["absent does not exist"]),
+    "truncated jpeg": (lambda d: break_jpeg(faces(d / "faces", 15)), ["--data", "faces"], ["cut.jpg", "damaged"]),
+    "text as png": (
+        lambda d: (faces(d / "faces", 15) / "x.png").write_text("hello"), ["--data", "faces"], ["x.png", "not a PNG"]
+    ),
+    "too few for shots": (
+        lambda d: faces(d / "faces", 15), ["--data", "faces", "--shots", "50"], ["50", "shots"]
+    ),
+    "empty mask": (lambda d: flat_mask(d / "m", 0), ["--masks", "m"], ["flat.png"]),
+    "all-hole mask": (lambda d: flat_mask(d / "m", 255), ["--masks", "m"], ["flat.png"]),
+    "no masks": (lambda d: (d / "m").mkdir(), ["--masks", "m"], ["m"]),
+    "unknown suite row": (lambda d: None, ["--methods", "nope"], ["no row 'nope'"]),
+    "output is a file": (lambda d: (d / "runs").write_text(""), [], ["runs", "--out"]),
+    "shots not a number": (lambda d: None, ["--shots", "ten"], ["--shots", "'ten'"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_one_message_and_exit_code_two(tmp_path: Path, case: str) -> None:
+    make, arguments, expected = CASES[case]
+    write_suite(tmp_path, methods=["mean", {"method": "aot", "steps": 1}])
+    make(tmp_path)
+    done = facebench("run", "small.yaml", *arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    for text in expected:
+        assert text in done.stderr
+
+
+def test_masks_of_another_size_are_resized(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    mask = np.zeros((80, 80), np.uint8)
+    mask[:40] = 255
+    Image.fromarray(mask).save(tmp_path / "m/half.png")
+    write_suite(tmp_path, methods=["mean"])
+    assert facebench("run", "small.yaml", "--masks", "m", cwd=tmp_path).returncode == 0

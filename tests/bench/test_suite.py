@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bench import suite
+from bench.errors import BenchError
+
+SHIPPED = sorted(Path(str(path)).stem for path in suite.SUITES.iterdir() if str(path).endswith(".yaml"))
+SMALL = {
+    "suite": "small",
+    "size": 32,
+    "data": [{"name": "synthfaces", "train": 8, "test": 8}],
+    "methods": ["mean", {"method": "aot", "steps": 2}],
+    "conditions": ["center/25"],
+    "metrics": ["l1", "psnr"],
+    "report": {"main": ["l1"]},
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_suites_are_valid(name: str, tmp_path: Path) -> None:
+    content = suite.content(name)
+    if not content["data"]:
+        content["data"] = [{"name": "pictures", "folder": str(tmp_path)}]
+    assert suite.parse(content, name).suite == name
+
+
+def test_defaults_are_filled_in() -> None:
+    parsed = suite.parse(SMALL, "small.yaml")
+    assert parsed.methods[0].method == "mean"
+    assert parsed.preset_of(parsed.methods[1]) == "tiny"
+    assert suite.parse(SMALL | {"size": 128}, "x").preset_of(parsed.methods[1]) == "paper"
+    assert parsed.title_of(parsed.methods[1]) == "AOT-GAN"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"methds": []}, r"methds: unknown key \(did you mean methods\?\)"),
+        ({"train": {"stepps": 3}}, r"train.stepps: unknown key \(did you mean steps\?\)"),
+        ({"methods": ["men"]}, "methods.0.method: unknown method 'men': did you mean mean"),
+        ({"methods": ["mean", "mean"]}, "two rows would have the same title"),
+        ({"conditions": ["iregular/10-20"]}, "conditions.0"),
+        ({"conditions": ["center/25", "center/25"]}, "conditions: a value stands there twice"),
+        ({"conditions": ["irregular/30-30"]}, "30-30"),
+        ({"metrics": ["psnrr"]}, "metrics.0: unknown metric 'psnrr': did you mean psnr"),
+        ({"report": {"main": ["ssim"]}}, "'ssim' is not among the metrics"),
+        ({"size": 7}, "size: Input should be greater than or equal to 32"),
+        ({"shots": [0]}, "shots.0"),
+        ({"data": [{"name": "synthfaces"}]}, "say how many images"),
+        ({"data": [{"name": "mine"}]}, "--data"),
+        ({"data": []}, "data: List should have at least 1 item"),
+        ({"suite": "../escape"}, "suite: String should match pattern"),
+    ],
+)
+def test_bad_suites_name_the_key_and_the_remedy(change: dict, message: str) -> None:
+    with pytest.raises(BenchError, match=message) as caught:
+        suite.parse(SMALL | change, "small.yaml")
+    assert str(caught.value).startswith("small.yaml")
+
+
+def test_files_that_are_no_suites(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="did you mean quickstart"):
+        suite.load("quikstart")
+    with pytest.raises(BenchError, match="cannot read the suite"):
+        suite.load(str(tmp_path / "absent.yaml"))
+    (tmp_path / "broken.yaml").write_text("suite: [")
+    with pytest.raises(BenchError, match=r"broken\.yaml is not valid YAML"):
+        suite.load(str(tmp_path / "broken.yaml"))
+    (tmp_path / "list.yaml").write_text("- 1")
+    with pytest.raises(BenchError, match="is not a suite"):
+        suite.load(str(tmp_path / "list.yaml"))
+
+
+def test_yaml_cannot_execute_code(tmp_path: Path) -> None:
+    (tmp_path / "evil.yaml").write_text(f"suite: !!python/object/apply:os.mkdir [{tmp_path / 'made'}]")
+    with pytest.raises(BenchError, match="not valid YAML"):
+        suite.load(str(tmp_path / "evil.yaml"))
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_file_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(SMALL))
+    assert suite.load(str(tmp_path / "own.yaml")).suite == "small"
+
+
+def test_select_keeps_rows_by_method_name() -> None:
+    rows = ["mean", {"method": "aot", "steps": 2}]
+    assert suite.select(rows, ["aot"]) == [rows[1]]
+    with pytest.raises(BenchError, match="no row 'grig'"):
+        suite.select(rows, ["grig"])

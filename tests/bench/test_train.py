@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import csv
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.optim import SGD
+
+from bench import train as training
+from bench.batch import Noise
+from bench.errors import BenchError
+from bench.method import Card, Config, Method, Stage
+
+CARD = Card(slug="toy", name="Toy", title="A toy", authors="-", year=None, venue="-", url="")
+
+
+class Toy(Method):
+    """Two stages: the first trains a convolution, the second a bias; both with an average."""
+
+    card = CARD
+
+    def __init__(self):
+        super().__init__(Config())
+        self.conv = nn.Conv2d(4, 3, 3, padding=1)
+        self.bias = nn.Parameter(torch.zeros(1, 3, 1, 1))
+
+    def complete(self, batch, noise):
+        return self.conv(torch.cat([batch.masked, batch.mask], 1)) + self.bias + 0.01 * noise.normal(1, 1, 1)
+
+    def stages(self, features="official"):
+        return [ToyStage(self, "first", 0.75), ToyStage(self, "second", 0.25)]
+
+
+class ToyStage(Stage):
+    masks = "irregular"
+    ema = {"main": 0.9}
+
+    def __init__(self, method: Toy, name: str, share: float):
+        super().__init__(method)
+        self.name, self.share = name, share
+        self.dropout = nn.Dropout(0.3)
+        self.critic = nn.Conv2d(3, 1, 1)
+
+    def optimisers(self):
+        main = self.method.conv.parameters() if self.name == "first" else [self.method.bias]
+        return {"main": SGD(main, 0.05, momentum=0.9), "critic": SGD(self.critic.parameters(), 0.01)}
+
+    def step(self, batch, update, noise):
+        output = self.dropout(self.method.complete(batch, noise))
+        loss = (output - batch.image).square().mean()
+        critic = self.critic(output.detach()).square().mean()
+        update("main", loss + 0.01 * self.critic(output).mean())
+        update("critic", critic)
+        return {"mse": loss, "critic": critic}
+
+
+class Pictures:
+    """Stands for ImageData."""
+
+    size = 32
+
+    def __init__(self) -> None:
+        self.values = torch.rand(10, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+    def floats(self, indices):
+        return self.values[np.asarray(indices)]
+
+
+@contextmanager
+def quiet(total, done):
+    yield lambda n: None
+
+
+def budget(**changes) -> training.Budget:
+    return training.Budget(**({"steps": 16, "batch": 4, "seed": 5, "checkpoint": 3, "device": "cpu"} | changes))
+
+
+def trained(folder: Path, interrupt_at: int | None = None, **changes) -> Toy:
+    """Train a toy; with `interrupt_at` the process "dies" in that iteration and training is started again."""
+    folder.mkdir(exist_ok=True)
+
+    @contextmanager
+    def deadly(total, done):
+        made = done
+
+        def advance(n):
+            nonlocal made
+            made += n
+            if made == interrupt_at:
+                raise KeyboardInterrupt
+
+        yield advance
+
+    if interrupt_at is not None:
+        torch.manual_seed(0)
+        with pytest.raises(KeyboardInterrupt):
+            training.train(Toy(), Pictures(), range(10), budget(**changes), folder, deadly)
+    torch.manual_seed(0)
+    toy = Toy()
+    training.train(toy, Pictures(), range(10), budget(**changes), folder, quiet)
+    return toy
+
+
+@pytest.mark.parametrize("interrupt_at", [1, 3, 4, 11, 12, 13, 15])
+def test_resume_is_exact(tmp_path: Path, interrupt_at: int) -> None:
+    """Weights and loss log equal those of an undisturbed run to the bit, whichever stage was interrupted."""
+    whole, again = trained(tmp_path / "a"), trained(tmp_path / "b", interrupt_at)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+    assert (tmp_path / "a/losses.csv").read_bytes() == (tmp_path / "b/losses.csv").read_bytes()
+
+
+def test_losses_are_logged_for_every_iteration_of_every_stage(tmp_path: Path) -> None:
+    trained(tmp_path)
+    with (tmp_path / "losses.csv").open() as handle:
+        rows = list(csv.DictReader(handle))
+    assert [(r["stage"], r["step"]) for r in rows if r["loss"] == "mse"] == [
+        *(("first", str(i)) for i in range(1, 13)),
+        *(("second", str(i)) for i in range(1, 5)),
+    ]
+
+
+def test_the_average_is_what_training_leaves(tmp_path: Path) -> None:
+    """With a decay of 1 the average is the initial network, so training changes nothing."""
+    torch.manual_seed(0)
+    before = Toy().state_dict()
+    ToyStage.ema = {"main": 1.0}
+    try:
+        after = trained(tmp_path).state_dict()
+    finally:
+        ToyStage.ema = {"main": 0.9}
+    assert all(torch.equal(value, before[name]) for name, value in after.items())
+    moved = trained(tmp_path / "other").state_dict()
+    assert not torch.equal(moved["conv.weight"], before["conv.weight"])
+
+
+def test_update_reaches_only_its_own_parameters(tmp_path: Path) -> None:
+    toy = Toy()
+    run = training.Run(toy, toy.stages(), tmp_path, budget())
+    critic = run.stages[0].critic
+    before = critic.weight.detach().clone()
+    run.update("main", critic(toy.conv(torch.ones(1, 4, 8, 8))).mean())
+    assert torch.equal(critic.weight, before)
+    assert critic.weight.grad is None
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_remedy(tmp_path: Path) -> None:
+    pictures = Pictures()
+    pictures.values[3] = float("nan")
+    with pytest.raises(BenchError, match=r"toy stopped: the loss 'mse' is nan at iteration \d+ of stage 'first'"):
+        training.train(Toy(), pictures, range(10), budget(), tmp_path, quiet)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(b"PK broken")
+    with pytest.raises(BenchError, match=r"checkpoint\.pt.*delete this file"):
+        trained(tmp_path)
+
+
+def test_every_image_is_seen_once_an_epoch() -> None:
+    loader = training.Loader(Pictures(), range(10), Toy().stages()[0], budget(batch=5))
+    assert sorted(loader.epoch(0)) == sorted(loader.epoch(1)) == list(range(10))
+    assert list(loader.epoch(0)) != list(loader.epoch(1))
+    first, second = loader.batch(0), loader.batch(1)
+    assert not any(torch.equal(a, b) for a in first.image for b in second.image)
+    assert torch.equal(loader.batch(1).mask, second.mask)
+
+
+def test_tensorboard_writes_events(tmp_path: Path) -> None:
+    trained(tmp_path, tensorboard=True)
+    assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+def test_noise_of_one_image_does_not_depend_on_the_batch() -> None:
+    together = Noise([1, 2, 3]).normal(4, 4)
+    assert torch.equal(together[1:2], Noise([2]).normal(4, 4))
+    assert Noise.shared(0, 5).uniform(2).shape == (5, 2)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+def test_cuda_without_a_gpu_is_explained() -> None:
+    with pytest.raises(BenchError, match="no GPU is visible"):
+        training.fabric_for("cuda", "auto")

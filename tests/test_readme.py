@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bench import suite
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_generated_tables_are_fresh() -> None:
+    """If this fails: python tools/readme.py"""
+    assert runpy.run_path(str(ROOT / "tools/readme.py"))["updated"](TEXT) == TEXT
+
+
+def test_commands_of_the_readme_exist() -> None:
+    environments = re.findall(r"tox run -e (\w+)", TEXT)
+    sections = (ROOT / "tox.ini").read_text()
+    assert {"quickstart", "py"} <= set(environments)
+    assert all(name == "py" or f"[testenv:{name}]" in sections for name in environments)
+
+
+def test_files_that_the_readme_names_exist() -> None:
+    for path in re.findall(r"\]\(((?!http)[^)]+)\)", TEXT):
+        assert (ROOT / path).exists(), path
+
+
+def test_the_suite_of_the_readme_is_valid(tmp_path: Path) -> None:
+    example = next(block for block in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL) if "suite:" in block)
+    assert suite.parse(yaml.safe_load(example), "README.md").suite == "my-comparison"
+
+
+@pytest.mark.parametrize("package", ["bench", "masks", "methods", "baselines", "reports"])
+def test_the_layout_stands(package: str) -> None:
+    assert (ROOT / package / "__init__.py").exists()
