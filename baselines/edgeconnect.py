@@ -60,7 +60,7 @@ CARD = Card(
         "order": "the authors' code steps each discriminator before the generator's backward pass through it, which "
         "PyTorch refuses since 1.5; here both losses see the same weights",
     },
-    notes="At test Canny sees the known pixels alone, so no edge touches the hole; in training it sees the whole image.",
+    notes="At test Canny sees the known pixels alone, so no edge touches the hole; in training it sees all pixels.",
 )
 
 
@@ -226,7 +226,9 @@ class EdgeConnect(Method):
     def load_official(self, state: Mapping[str, Any]) -> None:
         """Take InpaintingModel_gen.pth; EdgeModel_gen.pth is read from the option `edge_weights`."""
         if self.config.edge_weights is None:
-            raise BenchError("edgeconnect: name the authors' EdgeModel_gen.pth in the suite's `options: {edge_weights: }`")
+            raise BenchError(
+                "edgeconnect: name the authors' EdgeModel_gen.pth in the suite's `options: {edge_weights: }`"
+            )
         for network, checkpoint in (
             (self.inpaint_generator, state),
             (self.edge_generator, weights.read(self.config.edge_weights)),
@@ -244,9 +246,8 @@ class EdgeConnectStage(Stage):
     def __init__(self, method: EdgeConnect):
         super().__init__(method)
         config = method.config
-        self.config, self.masks, self.batch_size, self.share = (
-            config, config.masks, config.batch_size, config.shares[self.phase],
-        )  # fmt: skip
+        self.config, self.masks, self.batch_size = config, config.masks, config.batch_size
+        self.share = config.shares[self.phase]
         self.ema = {"generator": config.ema} if config.ema else {}
 
     def true_edges(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -374,18 +375,15 @@ def _inputs(inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def _run_edge(network: EdgeGenerator, inputs: Inputs) -> dict[str, Tensor]:
     _, grey, edges, mask = _inputs(inputs)
     encoded = network.encoder(torch.cat([grey * (1 - mask) + mask, edges * (1 - mask), mask], dim=1))
-    return {
-        "encoder": encoded[:, ::2],
-        "middle": network.middle(encoded)[:, ::2],
-        "edge": network(grey, edges, mask),
-    }
+    middle = network.middle(encoded)
+    return {"encoder": encoded[:, ::2], "middle": middle[:, ::2], "edge": network.decoder(middle).sigmoid()}
 
 
 def _run_inpaint(network: InpaintGenerator, inputs: Inputs) -> dict[str, Tensor]:
     image, _, edges, mask = _inputs(inputs)
-    encoded = network.encoder(torch.cat([image * (1 - mask) + mask, edges], dim=1))
-    out = network(image, edges, mask)
-    return {"middle": network.middle(encoded)[:, ::2], "out": out, "comp": out * mask + image * (1 - mask)}
+    middle = network.middle(network.encoder(torch.cat([image * (1 - mask) + mask, edges], dim=1)))
+    out = (network.decoder(middle).tanh() + 1) / 2
+    return {"middle": middle[:, ::2], "out": out, "comp": out * mask + image * (1 - mask)}
 
 
 def _run_both(method: EdgeConnect, inputs: Inputs) -> dict[str, Tensor]:
@@ -413,8 +411,12 @@ def _run_discriminator(network: Discriminator, inputs: Inputs) -> dict[str, Tens
     }
 
 
-def _cost(generator: Generator) -> Tensor:
-    return generator(torch.empty(1, 3 if isinstance(generator, InpaintGenerator) else 1, 256, 256), *torch.empty(2, 1, 1, 256, 256))
+def _edge_pass(network: EdgeGenerator) -> Tensor:
+    return network(*torch.empty(3, 1, 1, 256, 256))
+
+
+def _inpaint_pass(network: InpaintGenerator) -> Tensor:
+    return network(torch.empty(1, 3, 256, 256), *torch.empty(2, 1, 1, 256, 256))
 
 
 def _discriminator(kind: str, channels: int) -> Golden:
@@ -432,14 +434,14 @@ EdgeConnect.golden = {
         build=lambda: EdgeGenerator(EdgeConnectConfig()),
         run=_run_edge,
         parts=lambda network: {"edge_generator": network},
-        costs={"edge_generator": _cost},
+        costs={"edge_generator": _edge_pass},
         keys={"": "edgeconnect.edge_generator"},
     ),
     "edgeconnect.inpaint": Golden(
         build=lambda: InpaintGenerator(EdgeConnectConfig()),
         run=_run_inpaint,
         parts=lambda network: {"inpaint_generator": network},
-        costs={"inpaint_generator": _cost},
+        costs={"inpaint_generator": _inpaint_pass},
         keys={"": "edgeconnect.inpaint_generator"},
     ),
     "edgeconnect": Golden(
@@ -447,8 +449,8 @@ EdgeConnect.golden = {
         run=_run_both,
         parts=EdgeConnect.networks,
         costs={
-            "edge_generator": lambda method: _cost(method.edge_generator),
-            "inpaint_generator": lambda method: _cost(method.inpaint_generator),
+            "edge_generator": lambda method: _edge_pass(method.edge_generator),
+            "inpaint_generator": lambda method: _inpaint_pass(method.inpaint_generator),
         },
         keys={"edge_generator.": "edgeconnect.edge_generator", "inpaint_generator.": "edgeconnect.inpaint_generator"},
     ),

@@ -7,6 +7,7 @@ from a checkpoint gives the same weights as an undisturbed one.
 from __future__ import annotations
 
 import csv
+import io
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -142,8 +143,10 @@ class Run:
 
     def save(self) -> None:
         """Write the checkpoint; a crash in between leaves the former one."""
+        buffer = io.BytesIO()  # torch hides why a file could not be written
+        torch.save(self.state(), buffer)
         with atomic_write(self.folder / "checkpoint.pt") as handle:
-            torch.save(self.state(), handle)
+            handle.write(buffer.getbuffer())
 
     def resume(self) -> bool:
         """Go on from the checkpoint, if there is one that can be read."""

@@ -39,6 +39,9 @@ INDEX = {
         File("efficientnet-lite0", "tf_efficientnet_lite0-0aa007d2.pth",
              "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights/tf_efficientnet_lite0-0aa007d2.pth",
              "18 MB", "Apache-2.0", "the projected discriminator of GRIG and Projected GAN"),
+        File("efficientnet-lite1", "tf_efficientnet_lite1-bde8b488.pth",
+             "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights/tf_efficientnet_lite1-bde8b488.pth",
+             "21 MB", "Apache-2.0", "the projected discriminator of GRIG's thesis"),
     )
 }  # fmt: skip
 

@@ -23,10 +23,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from bisect import bisect
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import accumulate, chain
+from operator import itemgetter
 
 import numpy as np
 
@@ -99,7 +102,7 @@ def draw_in_bucket(
             pixels = draw(parts, stream, height, width, scale)
             if low <= np.count_nonzero(pixels) <= high:
                 return pixels
-    part, first, last, candidates = plan.choices[stream.choice(plan.weights)]
+    part, first, last, candidates = plan.choices[bisect(plan.sums, stream.random() * plan.sums[-1])]
     return _grow(part, stream, height, width, scale, low, stream.integer(first, last + 1), high, candidates)
 
 
@@ -109,7 +112,7 @@ class _Plan:
 
     whole: bool
     choices: list[tuple[Part, int, int, int]]
-    weights: list[float]
+    sums: list[float]
 
 
 @cache
@@ -119,7 +122,7 @@ def _plan(parts: tuple[Part, ...], height: int, width: int, scale: float, low: i
     for part in parts:
         most = min(high, part.most(height, width, scale))
         density = part.density()
-        candidates = np.clip(np.rint(-np.log(np.cumsum(density[::-1])[::-1] / density.sum())), 1, _MOST_CANDIDATES)
+        candidates = np.clip(np.rint(-1.5 * np.log(np.cumsum(density[::-1])[::-1] / density.sum())), 1, _MOST_CANDIDATES)
         for bin_, share in enumerate(density.tolist()):
             first, last = max(low, bin_ * size // BINS + 1), min(most, (bin_ + 1) * size // BINS)
             if first <= last:
@@ -129,93 +132,99 @@ def _plan(parts: tuple[Part, ...], height: int, width: int, scale: float, low: i
         most = max(part.most(height, width, scale) for part in parts)
         raise MaskError(f"its shapes keep a margin and cover at most {100 * most / size:.0f} % of the picture")
     whole = sum(weights) >= _WHOLE_SHARE * sum(part.weight for part in parts) and not any(part.even for part in parts)
-    return _Plan(whole, choices, weights)
-
-
-class _Growth:
-    """A mask on its way to `target` hole pixels, of `low` .. `high` that are allowed."""
-
-    def __init__(self, height: int, width: int, low: int, target: int, high: int) -> None:
-        self.canvas = Canvas(height, width)
-        self.low, self.target, self.high = low, target, high
-        self.count = self.skipped = 0
-
-    def add(self, shape: Shape) -> bool:
-        """Add a shape, or skip it where it would leave the bucket. True when the mask is finished."""
-        canvas, low, high = self.canvas, self.low, self.high
-        pixels = canvas.pixels
-        # A copy is needed only where the shape may have to be taken back.
-        before = pixels.copy() if self.count >= low or high < pixels.size else None
-        shape.draw(canvas)
-        count = np.count_nonzero(pixels)
-        if count > high:
-            pixels[:] = before
-            if self.count >= low:
-                return True
-            self.skipped += 1
-            if self.skipped <= _PATIENCE:
-                return False
-            shape.start(canvas, low, self.target, high)
-            self.count = canvas.count()
-            return low <= self.count <= high
-        if count < self.target:
-            self.count = count
-            return False
-        if self.count >= low and self.target - self.count < count - self.target:
-            pixels[:] = before
-        return True
+    return _Plan(whole, choices, list(accumulate(weights)))
 
 
 def _grow(
-    part: Part, stream: Stream, height: int, width: int, scale: float, low: int, target: int, high: int, candidates: int
+    part: Part, stream: Stream, height: int, width: int, scale: float, low: int, target: int, high: int, layers: int
 ) -> np.ndarray:
-    growth = _Growth(height, width, low, target, high)
+    canvas = Canvas(height, width)
+    pixels, size = canvas.pixels, height * width
+    count = skipped = 0
+    sketch = part.draw(stream, height, width, scale)
+    kinds = list(sketch.kinds)
+    if layers > 1 and sketch.boxes:
+        boxes = [*chain(*sketch.boxes)]
+        for _ in range(1, layers):
+            boxes += chain(*part.draw(stream, height, width, scale).boxes)
+        for box in boxes:
+            box.draw(canvas)
+        count = canvas.count()
+        kinds = [sketch.strokes]
+        if count > target:
+            pixels[:] = 0
+            count, kinds = 0, [boxes, sketch.strokes]
     for number in range(_MOST_DRAWS):
-        sketch = part.draw(stream, height, width, scale)
-        if number == 0 and candidates > 1 and sketch.boxes:
-            others = [part.draw(stream, height, width, scale) for _ in range(1, candidates)]
-            sketch = max(sketch, *others, key=lambda sketch: sketch.box_cover(height, width))
-        turns = _Turns(sketch, stream)
+        if number:
+            sketch = part.draw(stream, height, width, scale)
+            kinds = list(sketch.kinds)
+        turns = _Turns(kinds, stream)
         for shape in turns:
-            before = growth.count
-            aimed = shape.reaching(_known_pixel(stream, part, growth.canvas, scale)) if number else shape
-            if growth.add(aimed):
-                growth.canvas.flip(*sketch.flips())
-                return growth.canvas.pixels
-            turns.gained(growth.count - before)
-    raise MaskError(f"no shape ends between {low} and {high} of {height * width} pixels: take a wider bucket")
+            if number:
+                shape = shape.reaching(_known_pixel(stream, part, canvas, scale))
+            # A copy is needed only where the shape may have to be taken back.
+            before = pixels.copy() if count >= low or high < size else pixels
+            shape.draw(canvas)
+            new = int(np.count_nonzero(pixels))
+            if new > high:
+                pixels[:] = before
+                if count < low:
+                    skipped += 1
+                    if skipped <= _PATIENCE:
+                        continue
+                    shape.start(canvas, low, target, high)
+                    if not low <= canvas.count() <= high:
+                        continue
+            elif new < target:
+                turns.gained(new - count)
+                count = new
+                continue
+            elif count >= low and target - count < new - target:
+                pixels[:] = before
+            canvas.flip(*sketch.flips())
+            return pixels
+    raise MaskError(f"no shape ends between {low} and {high} of {size} pixels: take a wider bucket")
 
 
 class _Turns:
-    """The shapes of a sketch, kind after kind, such that the kinds' shares of the hole are uniformly random."""
+    """Shapes of several kinds, in turns such that the kinds' shares of the hole are uniformly random."""
 
-    def __init__(self, sketch: Sketch, stream: Stream) -> None:
-        kinds = [iter(kind) for kind in (*sketch.boxes, sketch.strokes)]
-        self._kinds = [[0.0, -math.log(1 - stream.random()), kind] for kind in kinds]  # hole / share, share, shapes
+    def __init__(self, kinds: Iterable[Iterable[Shape]], stream: Stream) -> None:
+        # For each kind: pixels that it added / its share, its share, its shapes.
+        self._kinds = [[0.0, -math.log(1 - stream.random()), iter(kind)] for kind in kinds]
         self._kind = self._kinds[0]
 
     def __iter__(self) -> Iterator[Shape]:
-        while self._kinds:
-            self._kind = min(self._kinds, key=lambda kind: kind[0])
-            shape = next(self._kind[2], None)
+        kinds = self._kinds
+        while len(kinds) > 1:
+            self._kind = kind = min(kinds, key=_progress)
+            shape = next(kind[2], None)
             if shape is None:
-                self._kinds.remove(self._kind)
+                kinds.remove(kind)
             else:
                 yield shape
+        self._kind = kinds[0]
+        yield from kinds[0][2]
 
     def gained(self, pixels: int) -> None:
         """Tell how many pixels the last shape added to the hole."""
         self._kind[0] += pixels / self._kind[1]
 
 
+_progress = itemgetter(0)
+
+
 def _known_pixel(stream: Stream, part: Part, canvas: Canvas, scale: float) -> tuple[int, int]:
     """(column, row) of a random pixel that is still known and that the part can reach."""
     edge = round(part.margin * scale)
     height, width = canvas.pixels.shape
+    inner = canvas.pixels[edge : height - edge, edge : width - edge].ravel()  # a view where there is no margin
     for _ in range(32):
-        column, row = stream.integer(edge, width - edge), stream.integer(edge, height - edge)
-        if not canvas.pixels[row, column]:
-            return column, row
-    known = np.flatnonzero(canvas.pixels[edge : height - edge, edge : width - edge] == 0)
-    row, column = divmod(int(known[stream.integer(0, len(known))]), width - 2 * edge)
+        place = stream.integer(0, inner.size)
+        if not inner[place]:
+            break
+    else:
+        known = np.flatnonzero(inner == 0)
+        place = int(known[stream.integer(0, len(known))])
+    row, column = divmod(place, width - 2 * edge)
     return column + edge, row + edge

@@ -37,7 +37,7 @@ class Canvas:
         return int(np.count_nonzero(self.pixels))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Box:
     """A filled rectangle: rows top .. bottom - 1, columns left .. right - 1; parts outside the picture are cut."""
 
@@ -123,7 +123,7 @@ class Stroke:
         canvas.pixels[rows[nearest], columns[nearest]] = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PillowStroke(Stroke):
     """A polyline of one width with a disc at every vertex, drawn by Pillow."""
 
@@ -140,7 +140,7 @@ class PillowStroke(Stroke):
         return PillowStroke(points, self.width)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpenCVStroke(Stroke):
     """A polyline with a width for each segment, drawn by OpenCV; `joints` adds GMCNN's circle outlines."""
 
@@ -165,7 +165,7 @@ class OpenCVStroke(Stroke):
 Shape = Box | Stroke
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sketch:
     """One draw of a generator: kinds of boxes, strokes, and mirroring of the strokes.
 
@@ -176,6 +176,11 @@ class Sketch:
     strokes: Iterable[Stroke] = ()
     boxes: tuple[list[Box], ...] = ()
     flips: Callable[[], tuple[bool, bool]] = lambda: (False, False)
+
+    @property
+    def kinds(self) -> tuple[Iterable[Shape], ...]:
+        """The shapes by kind: each list of boxes, and the strokes."""
+        return (*self.boxes, self.strokes)
 
     def render(self, height: int, width: int) -> np.ndarray:
         """The mask, (height, width) uint8, 1 = hole."""

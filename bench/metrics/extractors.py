@@ -295,3 +295,4 @@ _LOADERS: dict[str, Callable[[torch.device], Extractor]] = {
     "arcface": _arcface,
     "niqe": _NIQE,
 }
+NAMES = tuple(_LOADERS)

@@ -133,8 +133,8 @@ def _value(one: Factor, two: Factor, trace: Tensor) -> float:
 def score(pair: Pair) -> Score:
     """FID and what each image adds to it.
 
-    The influence of an image on d² is 2 (m1 - m2)^T c + c^T (I - T) c, less its mean, with c the centred feature and
-    T the optimal map between the two Gaussians. In a paired set both the completed image and its original count.
+    The influence of an image on d² is 2 (m1 - m2)^T c + n / (n - 1) c^T (I - T) c, less its mean, with c the centred
+    feature and T the optimal map between the two Gaussians. In a paired set the completed image and its original count.
     """
     completed, reference = pair.completed, pair.reference
     one, two = _checked(completed, reference)
@@ -155,11 +155,11 @@ def score(pair: Pair) -> Score:
 
 
 def _influence(rows: Tensor, side: Factor, shift: Tensor, gram: Tensor) -> Tensor:
-    influence = []
+    influence, sample = [], side.n / (side.n - 1)
     for chunk in rows.split(len(rows) if side.rows else CHUNK):
         centred = chunk.double() - side.mean
         potential = side.potential(None if side.rows else centred, gram)
-        influence.append(2 * centred @ shift + centred.square().sum(dim=1) - potential)
+        influence.append(2 * centred @ shift + sample * (centred.square().sum(dim=1) - potential))
     total = torch.cat(influence)
     return total - total.mean()
 

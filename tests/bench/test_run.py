@@ -253,3 +253,37 @@ def test_masks_of_another_size_are_resized(tmp_path: Path) -> None:
     Image.fromarray(mask).save(tmp_path / "m/half.png")
     write_suite(tmp_path, methods=["mean"])
     assert facebench("run", "small.yaml", "--masks", "m", cwd=tmp_path).returncode == 0
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path):
+    """A disk of one megabyte; skipped where the tests may not mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("no right to mount a disk")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_full_disk_loses_nothing(finished: Path, tmp_path: Path, tiny_disk: Path) -> None:
+    """The run stops with the remedy; with space again, the same command finishes with the same tables."""
+    write_suite(tmp_path)
+    done = facebench("run", "small.yaml", "--out", "disk/runs", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "space" in done.stderr
+    assert str(tiny_disk.name) in done.stderr
+    subprocess.run(["mount", "-o", "remount,size=64m", str(tiny_disk)], check=True)
+    assert facebench("run", "small.yaml", "--out", "disk/runs", cwd=tmp_path).returncode == 0
+    same(finished / "runs", tiny_disk / "runs")
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, tiny_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(tiny_disk)], check=True)
+    write_suite(tmp_path)
+    done = facebench("run", "small.yaml", "--out", "disk/runs", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "disk/runs" in done.stderr
+    assert "--out" in done.stderr

@@ -1,0 +1,152 @@
+"""EdgeConnect: the networks against the authors' outputs, its edges, its phases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from baselines.edgeconnect import EdgeConnect, EdgeConnectStage, _edge_pass, _inpaint_pass
+from bench import golden
+from bench.errors import BenchError
+from bench.method import Batch, Noise
+from bench.nn.canny import canny, to_grey
+from tests.baselines import thop_rule
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+SLOW = pytest.mark.slow
+
+
+def create(**options) -> EdgeConnect:
+    torch.manual_seed(0)
+    return EdgeConnect.create("tiny", **options)
+
+
+def batch(size: int = 2) -> Batch:
+    """Smooth pictures with square holes."""
+    generator = torch.Generator().manual_seed(0)
+    image = F.interpolate(torch.rand(size, 3, 8, 8, generator=generator), (64, 64), mode="bilinear") * 2 - 1
+    mask = torch.zeros(size, 1, 64, 64)
+    mask[:, :, 20:44, 16:40] = 1
+    return Batch(image, mask)
+
+
+def moved(stage: EdgeConnectStage, method: EdgeConnect) -> set[str]:
+    """The generators that one step of the stage changes."""
+    before = {name: value.clone() for name, value in method.named_parameters()}
+    optimisers = stage.optimisers()
+
+    def update(name: str, loss: Tensor) -> None:
+        parameters = [p for group in optimisers[name].param_groups for p in group["params"]]
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        optimisers[name].step()
+
+    stage.step(batch(), update, Noise.shared(0, 2))
+    return {n.split(".")[0] for n, value in method.named_parameters() if not torch.equal(value, before[n])}
+
+
+@pytest.mark.parametrize(
+    "slug",
+    [
+        pytest.param("edgeconnect", marks=SLOW),
+        pytest.param("edgeconnect.edge", marks=SLOW),
+        pytest.param("edgeconnect.inpaint", marks=SLOW),
+        "edgeconnect.edge_discriminator",
+        "edgeconnect.inpaint_discriminator",
+    ],
+)
+def test_golden(slug: str) -> None:
+    result = golden.check(GOLDEN / f"{slug}.npz", GOLDEN, {slug: ("edgeconnect", EdgeConnect.golden[slug])})
+    assert result.error == ""
+    assert result.deviations and max(result.deviations.values()) <= result.tolerance
+    assert result.params and all(ours == recorded for ours, recorded in result.params.values())
+    assert result.macs and result.passed
+
+
+def test_edges_are_the_authors() -> None:
+    file = golden.File.load(GOLDEN / "edgeconnect.npz")
+    inputs = golden.Inputs(file.seed)
+    grey, known = to_grey((inputs.image() + 1) / 2), 1 - inputs.mask()
+    assert file.deviation("canny", canny(grey, 2.0)) == 0
+    assert file.deviation("canny_masked", canny(grey, 2.0, known)) == 0
+
+
+def test_published_columns_follow_thops_rule() -> None:
+    with torch.device("meta"):
+        method = EdgeConnect.create("paper")
+    counts = [
+        thop_rule.count(_edge_pass, method.edge_generator),
+        thop_rule.count(_inpaint_pass, method.inpaint_generator),
+    ]
+    assert [cost for _, cost in counts] == [61_012_443_136, 61_629_005_824]
+    assert f"{sum(n for n, _ in counts) / 1e6:.2f} M" == EdgeConnect.card.published["parameters"]
+    assert EdgeConnect.card.published["FLOPs"].startswith(f"{sum(c for _, c in counts) / 1e9:.2f} G")
+
+
+def test_no_edge_touches_the_hole_and_its_pixels_do_not_matter() -> None:
+    data = batch()
+    grey, known = to_grey((data.image + 1) / 2), 1 - data.mask
+    edges = canny(grey, 1.0, known)
+    assert edges.sum() > 0
+    assert (edges * F.max_pool2d(data.mask, 3, stride=1, padding=1)).sum() == 0
+    assert torch.equal(edges, canny(torch.where(data.mask > 0, 1 - grey, grey), 1.0, known))
+
+
+@pytest.mark.parametrize("edges", ["paper", "released"])
+def test_known_edges_stay_unless_the_authors_test_mode_is_asked_for(edges: str) -> None:
+    method, data, seen = create(edges=edges).eval(), batch(), []
+    method.inpaint_generator.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[1]))
+    with torch.no_grad():
+        method.complete(data, Noise([0, 1]))
+    outside = seen[0][data.mask == 0]
+    assert bool(((outside == 0) | (outside == 1)).all()) == (edges == "paper")
+    assert seen[0][data.mask == 1].min() > 0 and seen[0][data.mask == 1].max() < 1
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"), [("joint", {"edge_generator", "inpaint_generator"}), ("predicted", {"inpaint_generator"})]
+)
+def test_each_phase_trains_its_generators(last: str, expected: set[str]) -> None:
+    method = create(last_phase=last)
+    edge, inpaint, final = method.train().stages("embedded")
+    assert [stage.name for stage in (edge, inpaint, final)] == ["edge", "inpaint", last]
+    assert moved(edge, method) == {"edge_generator"}
+    assert moved(inpaint, method) == {"inpaint_generator"}
+    assert moved(final, method) == expected
+    assert final.discriminator is inpaint.discriminator
+    rates = [o.param_groups[0]["lr"] for o in final.optimisers().values()]
+    assert rates[1] == pytest.approx(rates[0] / 10)
+
+
+def test_the_edge_model_sees_only_known_edges() -> None:
+    method, seen = create(), []
+    method.edge_generator.encoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    data = batch()
+    with torch.no_grad():
+        method.edge_generator(torch.rand(2, 1, 64, 64), torch.ones(2, 1, 64, 64), data.mask)
+    assert seen[0][:, :1][data.mask == 1].unique().tolist() == [1]  # white holes
+    assert torch.equal(seen[0][:, 1:2], 1 - data.mask)
+
+
+def test_official_checkpoints_are_two_files(tmp_path: Path) -> None:
+    source = create()
+    torch.save({"generator": source.edge_generator.state_dict(), "iteration": 3}, tmp_path / "EdgeModel_gen.pth")
+    states = source.inpaint_generator.state_dict()
+    parallel = {"generator": {f"module.{name}": value for name, value in states.items()}}
+    with pytest.raises(BenchError, match="edge_weights"):
+        create().load_official(parallel)
+    target = EdgeConnect.create("tiny", edge_weights=tmp_path / "EdgeModel_gen.pth")
+    assert target.config.files() == [tmp_path / "EdgeModel_gen.pth"]
+    target.load_official(parallel)
+    ours = target.state_dict()
+    assert all(torch.equal(value, ours[name]) for name, value in source.state_dict().items())
+
+
+def test_other_sizes_are_refused() -> None:
+    with pytest.raises(BenchError, match="multiples of 4, not 62 x 64"):
+        create().inpaint_generator(torch.zeros(1, 3, 62, 64), *torch.zeros(2, 1, 1, 62, 64))

@@ -1,0 +1,103 @@
+"""The golden check: passes on right networks, fails on wrong ones, and says how far off they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from baselines.aot import AOTGAN, Discriminator
+from bench import cli, golden
+
+FOLDER = Path(__file__).parents[1] / "golden"
+CHECKED = [name for name in golden.implemented() if (FOLDER / f"{name}.npz").exists()]
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_golden_files_pass(name: str) -> None:
+    result = golden.check(FOLDER / f"{name}.npz", FOLDER, golden.implemented())
+    assert result.passed, golden.line(result)
+
+
+def test_every_golden_file_is_of_a_network_here() -> None:
+    files = {path.stem for path in FOLDER.glob("*.npz")}
+    networks = {name for name in files if (FOLDER / f"{name}.keys.csv").exists()}
+    assert networks <= set(golden.implemented())
+
+
+def changed(path: Path, **outputs: np.ndarray) -> None:
+    with np.load(FOLDER / "aot.discriminator.npz") as archive:
+        content = {name: archive[name] for name in archive.files}
+    np.savez_compressed(path, **(content | outputs))
+
+
+def test_a_deviation_fails_and_is_printed(tmp_path: Path) -> None:
+    with np.load(FOLDER / "aot.discriminator.npz") as archive:
+        values = archive["out_logits_eval"]
+    changed(tmp_path / "aot.discriminator.npz", out_logits_eval=values + 1e-4 * values.std())
+    arguments = ["verify", "golden", str(tmp_path), "--keys", str(FOLDER)]
+    result = CliRunner().invoke(cli.app, arguments)
+    assert result.exit_code == 1
+    assert "FAIL" in result.output
+    assert "at logits_eval" in result.output
+
+
+def test_wrong_counts_fail(tmp_path: Path) -> None:
+    with np.load(FOLDER / "aot.discriminator.npz") as archive:
+        meta = json.loads(str(archive["meta"]))
+    meta["params"]["discriminator"] += 1
+    changed(tmp_path / "aot.discriminator.npz", meta=np.array(json.dumps(meta)))
+    result = golden.check(tmp_path / "aot.discriminator.npz", FOLDER, golden.implemented())
+    assert not result.passed
+    assert "(recorded: 2,763,778)" in golden.line(result)
+
+
+def test_a_checkpoint_with_a_key_too_many_fails(tmp_path: Path) -> None:
+    keys = (FOLDER / "aot.discriminator.keys.csv").read_text() + "conv.99.weight,3x3,param\n"
+    (tmp_path / "aot.discriminator.keys.csv").write_text(keys)
+    result = golden.check(FOLDER / "aot.discriminator.npz", tmp_path, golden.implemented())
+    assert not result.passed
+    assert "conv.99.weight" in result.error
+
+
+def test_unknown_networks_are_not_implemented(tmp_path: Path) -> None:
+    changed(tmp_path / "nobody.npz")
+    arguments = ["verify", "golden", str(tmp_path), "--keys", str(FOLDER)]
+    result = CliRunner().invoke(cli.app, arguments)
+    assert result.exit_code == 1
+    assert "nobody: not implemented" in result.output
+    assert CliRunner().invoke(cli.app, [*arguments, "--implemented"]).exit_code == 0
+
+
+def test_only_takes_the_parts_of_a_method() -> None:
+    names = [path.stem for path in golden.files(FOLDER, ["aot"])]
+    assert names == ["aot.discriminator", "aot"] or names == ["aot", "aot.discriminator"]
+
+
+def test_filling_is_by_name_and_shape_alone() -> None:
+    rule = {"gain": 2.0, "unit": r"^free", "const": {"^fixed": 3.0}}
+    assert (golden.fill("fixed.x", (2, 2), rule) == 3).all()
+    assert golden.fill("a.num_batches_tracked", (), rule) == 0
+    assert np.linalg.norm(golden.fill("a.weight_u", (9,), rule)) == pytest.approx(1)
+    assert np.abs(golden.fill("a.bias", (1000,), rule)).max() < 1
+    assert golden.fill("a.weight", (1000,), rule).mean() == pytest.approx(1, abs=0.02)
+    assert golden.fill("conv.weight", (64, 100), rule).std() == pytest.approx(0.2, rel=0.05)
+    assert golden.fill("free.weight", (64, 100), rule).std() == pytest.approx(1, rel=0.05)
+    assert (golden.fill("a.weight", (3, 3), rule) == golden.fill("a.weight", (3, 3), rule)).all()
+
+
+def test_aot_releases_load_from_a_file(tmp_path: Path) -> None:
+    """The official layout: a plain state dict, saved by torch."""
+    from bench import weights
+
+    state = golden.checkpoint(FOLDER / "aot.generator.keys.csv", {"gain": 1.0, "unit": None, "const": {}})
+    torch.save(state, tmp_path / "G0000000.pt")
+    method = AOTGAN.create()
+    method.load_official(weights.read(tmp_path / "G0000000.pt"))
+    loaded = method.generator.state_dict()["encoder.1.weight"]
+    assert torch.equal(loaded.double(), state["encoder.1.weight"].float().double())
+    assert "conv.0.weight_orig" in Discriminator(64).state_dict()
