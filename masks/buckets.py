@@ -30,14 +30,18 @@ class Bucket:
     high: Decimal
 
     def __post_init__(self) -> None:
-        for name in ("low", "high"):
-            value = Decimal(str(getattr(self, name))).normalize()
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, "low", self.low.normalize())
+        object.__setattr__(self, "high", self.high.normalize())
         if not 0 <= self.low < self.high <= 100:
             raise MaskError(
                 f"bucket {self} is impossible: it means more than {self.low:f} and at most {self.high:f} percent, "
                 "so write a-b with 0 <= a < b <= 100, for example 10-20"
             )
+
+    @classmethod
+    def of(cls, low: float | Decimal, high: float | Decimal) -> Bucket:
+        """The bucket (low, high] of two numbers in percent."""
+        return cls(Decimal(str(low)), Decimal(str(high)))
 
     @classmethod
     def parse(cls, name: str) -> Bucket | None:
@@ -60,4 +64,4 @@ class Bucket:
 
     def __contains__(self, mask: np.ndarray) -> bool:
         low, high = self.counts(mask.size)
-        return low <= np.count_nonzero(mask) <= high
+        return low <= int(np.count_nonzero(mask)) <= high

@@ -8,7 +8,10 @@ from functools import lru_cache
 
 from masks.buckets import Bucket
 from masks.errors import MaskError
+from masks.generators.plain import Request
+from masks.generators.semantic import REGIONS
 from masks.registry import generator
+from masks.streams import Stream
 
 _FOLDER_OPTION = re.compile(r"border|inside|>\d{1,3}")
 
@@ -22,7 +25,9 @@ class Condition:
     argument: what else the name holds: "25" in center/25, "left" in half/left, the path of a folder.
     options: of a folder: "border" or "inside" (with or without border contact), ">127" (threshold).
 
-    `str(condition)` is its name and `masks.parse` reads it. Raises MaskError for an unknown generator.
+    `str(condition)` is its name and `masks.parse` reads it.
+    Raises MaskError for an unknown generator, an argument without meaning, and a bucket that the generator cannot
+    reach (it is tried at 256 pixels; folders and label maps are looked at only when masks are drawn).
     """
 
     generator: str
@@ -31,7 +36,16 @@ class Condition:
     options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        generator(self.generator)
+        source = generator(self.generator)
+        if self.generator == "folder":
+            if not self.argument:
+                raise MaskError("it names no folder: write folder:<DIR> or folder:<DIR>/<a>-<b>")
+        elif self.generator in REGIONS:
+            if self.argument is not None:
+                raise MaskError(f"'{self.argument}' means nothing here: write {self.generator}")
+        else:
+            counts = self.bucket.counts(256 * 256) if self.bucket else None
+            source.draw(Request(self.generator, 256, 256, 1.0, self.bucket, counts, self.argument), Stream("check"))
 
     def __str__(self) -> str:
         parts = [self.generator]
@@ -67,8 +81,8 @@ def parse(name: str) -> Condition:
         raise MaskError(f"condition '{name}': {error}") from None
 
 
-def _parse_folder(rest: str) -> Condition:
-    path, *options = [rest]
+def _parse_folder(path: str) -> Condition:
+    options: list[str] = []
     bucket = None
     while "/" in path:
         head, _, last = path.rpartition("/")
@@ -79,6 +93,4 @@ def _parse_folder(rest: str) -> Condition:
         else:
             break
         path = head
-    if not path:
-        raise MaskError("it names no folder: write folder:<DIR> or folder:<DIR>/<a>-<b>")
     return Condition("folder", bucket, path, tuple(options))

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import operator
-
 import numpy as np
 
+from masks.checks import checked_size, whole_number
 from masks.condition import Condition, parse
 from masks.errors import MaskError
 from masks.generators.plain import Request
 from masks.registry import GENERATORS
 from masks.streams import Stream
-
-SMALLEST = 8
-"""The smallest side of a mask in pixels."""
 
 
 def draw(
@@ -50,22 +46,3 @@ def draw(
         return GENERATORS[condition.generator].draw(request, Stream(seed, name, height, width, index))
     except MaskError as error:
         raise MaskError(f"condition '{name}' at {height}x{width}: {error}") from error
-
-
-def checked_size(size: int | tuple[int, int]) -> tuple[int, int]:
-    """(height, width) of a size; MaskError unless both are whole numbers of at least 8 pixels."""
-    pair = size if isinstance(size, tuple | list) else (size, size)
-    if len(pair) != 2:
-        raise MaskError(f"size {size!r} is wrong: give the side or (height, width)")
-    height, width = (whole_number("size", side) for side in pair)
-    if min(height, width) < SMALLEST:
-        raise MaskError(f"size {size!r} is too small: masks need at least {SMALLEST} x {SMALLEST} pixels")
-    return height, width
-
-
-def whole_number(what: str, value: int) -> int:
-    """The value as an int; MaskError unless it is a whole number."""
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise MaskError(f"{what} must be a whole number, not {value!r}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from masks.buckets import Bucket, ratio
+from masks.checks import checked_size
 from masks.errors import MaskError
 from masks.generators.plain import Request
 from masks.streams import Stream
@@ -50,7 +52,7 @@ class MaskFolder:
 
     def mask(self, index: int, size: int | tuple[int, int]) -> np.ndarray:
         """Mask `index` as (height, width) uint8 in {0, 1}: resized to the nearest pixel, then binarised."""
-        height, width = (size, size) if isinstance(size, int) else size
+        height, width = checked_size(size)
         file = self.files[index]
         try:
             with Image.open(file) as image:
@@ -71,7 +73,7 @@ class MaskFolder:
     def _checked_threshold(self, file: Path, grey: Image.Image) -> int:
         if self.threshold is not None:
             return self.threshold
-        values = [value for _, value in grey.getcolors(256) or []]
+        values = np.unique(np.asarray(grey)).astype(int).tolist()
         if not set(values) <= {0, 255} and not set(values) <= {0, 1}:
             between = sum(1 for value in values if 0 < value < 255)
             raise MaskError(
@@ -96,7 +98,7 @@ class MaskFolder:
         return self._measured(size)[1]
 
     def _measured(self, size: int | tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        key = (size, size) if isinstance(size, int) else size
+        key = checked_size(size)
         if key not in self._ratios:
             edge = round(50 * min(key) / 512)
             masks = [self.mask(index, key) for index in range(len(self))]
@@ -106,22 +108,23 @@ class MaskFolder:
         return self._ratios[key], self._borders[key]
 
     def bucket(
-        self, low: float, high: float, size: int | tuple[int, int] = 256, border: bool | None = None
+        self, low: float | Decimal, high: float | Decimal, size: int | tuple[int, int] = 256, border: bool | None = None
     ) -> list[int]:
         """The indices of the masks whose ratio at `size` lies in (low, high] percent.
 
         border: True keeps masks with border contact, False those without, None both. Raises MaskError where none is.
         """
-        height, width = (size, size) if isinstance(size, int) else size
-        fewest, most = Bucket(low, high).counts(height * width)
+        height, width = checked_size(size)
+        bucket = Bucket.of(low, high)
+        fewest, most = bucket.counts(height * width)
         ratios, borders = self._measured(size)
         counts = np.rint(ratios * (height * width)).astype(int)
         keep = (counts >= fewest) & (counts <= most) & (True if border is None else borders == border)
         if not keep.any():
+            contact = {None: "", True: " with border contact", False: " without border contact"}[border]
             raise MaskError(
-                f"no mask of {self.path} lies in the bucket {Bucket(low, high)}"
-                f"{'' if border is None else ' with border contact' if border else ' without border contact'}: "
-                f"its {len(self)} masks cover {100 * ratios.min():.1f} to {100 * ratios.max():.1f} % at {height}x{width}"
+                f"no mask of {self.path} lies in the bucket {bucket}{contact}: its {len(self)} masks "
+                f"cover {100 * ratios.min():.1f} to {100 * ratios.max():.1f} % at {height}x{width}"
             )
         return np.flatnonzero(keep).tolist()
 
@@ -139,14 +142,13 @@ def folder_mask(request: Request, stream: Stream) -> np.ndarray:
     path, options = request.argument, request.options
     if path is None:
         raise MaskError("it names no folder: write folder:<DIR> or folder:<DIR>/<a>-<b>")
-    threshold = next((int(option[1:]) for option in options if option.startswith(">")), None)
     border = True if "border" in options else False if "inside" in options else None
-    folder = opened(path, threshold)
+    folder = opened(path, options)
     size = request.height, request.width
     if request.bucket is None and border is None:
         indices = list(range(len(folder)))
     else:
-        bucket = request.bucket or Bucket(0, 100)
+        bucket = request.bucket or Bucket.of(0, 100)
         indices = folder.bucket(bucket.low, bucket.high, size, border)
     lap, place = divmod(request.index, len(indices))
     index = indices[_order(request.seed, lap, len(indices))[place]]
@@ -156,8 +158,9 @@ def folder_mask(request: Request, stream: Stream) -> np.ndarray:
     return pixels
 
 
-def opened(path: str, threshold: int | None = None) -> MaskFolder:
-    """The folder, opened once and again only after files were added or removed."""
+def opened(path: str, options: tuple[str, ...] = ()) -> MaskFolder:
+    """The folder of a condition, opened once and again only after files were added or removed."""
+    threshold = next((int(option[1:]) for option in options if option.startswith(">")), None)
     return _opened(path, threshold, Path(path).stat().st_mtime_ns if Path(path).exists() else 0)
 
 

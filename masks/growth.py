@@ -9,12 +9,14 @@ How a draw lands in its bucket, always and in bounded time:
    holds them in steps of 1 %; far from what the generator draws they are continued by halving at each 5 %). Then
    the generator draws its shapes, from as many draws as are needed, and they are added to the mask one by one. Kinds of
    shapes (boxes, strokes) take turns such that their shares of the hole are random, as they are in the generator.
-   For targets that only 1 in n of its masks exceed, the boxes are the largest of about ln n draws, as they are there.
+   For targets that only 1 in n of its masks exceed, the boxes of about 1.5 ln n draws are laid first: such masks
+   have large boxes in the generator too.
    Growth stops at the shape that brings the ratio closest to the target. A shape that would leave the bucket is
    skipped. So only the number of shapes is adapted: each shape is the generator's own.
 3. *Last shape.* When several shapes overshoot (narrow buckets, ratios below one stroke), the next one is
-   drawn in part: the brush stops on its way, a box is drawn smaller. After many draws (ratios near 100 %), shapes
-   start at pixels that are still known, so that each of them adds to the mask.
+   drawn in part: the brush stops on its way, a box is drawn smaller.
+4. *Further draws.* When the shapes of the first draw are used up (high ratios), further ones start at pixels that
+   are still known, so that each of them adds to the mask and the time is bounded.
 
 Mixtures (LaMa's strokes or boxes) choose the part first, with the probability that the target ratio gives it.
 """
@@ -29,7 +31,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import accumulate, chain
-from operator import itemgetter
+from operator import attrgetter
 
 import numpy as np
 
@@ -37,10 +39,12 @@ from masks.errors import MaskError
 from masks.shapes import Canvas, Shape, Sketch
 from masks.streams import AnyStream, Stream
 
+Kinds = Iterable[Iterable[Shape]]
+
 BINS = 100
 _WHOLE_SHARE, _WHOLE_DRAWS = 0.25, 12
 _PATIENCE = 4  # overshooting shapes that are skipped before one is drawn in part
-_MOST_CANDIDATES = 5
+_MOST_LAYERS = 5
 _MOST_DRAWS = 2000  # of the generator; ends the search where boxes cannot meet a very narrow bucket
 
 
@@ -102,13 +106,13 @@ def draw_in_bucket(
             pixels = draw(parts, stream, height, width, scale)
             if low <= np.count_nonzero(pixels) <= high:
                 return pixels
-    part, first, last, candidates = plan.choices[bisect(plan.sums, stream.random() * plan.sums[-1])]
-    return _grow(part, stream, height, width, scale, low, stream.integer(first, last + 1), high, candidates)
+    part, first, last, layers = plan.choices[bisect(plan.sums, stream.random() * plan.sums[-1])]
+    return _grow(part, stream, height, width, scale, low, stream.integer(first, last + 1), high, layers)
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """Whether whole draws are tried; (part, first and last target count, candidates for the boxes) with weights."""
+    """Whether whole draws are tried; (part, first and last target count, layers of boxes), with sums of weights."""
 
     whole: bool
     choices: list[tuple[Part, int, int, int]]
@@ -122,11 +126,12 @@ def _plan(parts: tuple[Part, ...], height: int, width: int, scale: float, low: i
     for part in parts:
         most = min(high, part.most(height, width, scale))
         density = part.density()
-        candidates = np.clip(np.rint(-1.5 * np.log(np.cumsum(density[::-1])[::-1] / density.sum())), 1, _MOST_CANDIDATES)
+        exceed = np.cumsum(density[::-1])[::-1] / density.sum()
+        layers = np.clip(np.rint(-1.5 * np.log(exceed)), 1, _MOST_LAYERS)
         for bin_, share in enumerate(density.tolist()):
             first, last = max(low, bin_ * size // BINS + 1), min(most, (bin_ + 1) * size // BINS)
             if first <= last:
-                choices.append((part, first, last, int(candidates[bin_])))
+                choices.append((part, first, last, int(layers[bin_])))
                 weights.append(share * (last - first + 1) * BINS / size)
     if not choices:
         most = max(part.most(height, width, scale) for part in parts)
@@ -140,24 +145,17 @@ def _grow(
 ) -> np.ndarray:
     canvas = Canvas(height, width)
     pixels, size = canvas.pixels, height * width
-    count = skipped = 0
+    skipped = 0
     sketch = part.draw(stream, height, width, scale)
-    kinds = list(sketch.kinds)
     if layers > 1 and sketch.boxes:
-        boxes = [*chain(*sketch.boxes)]
-        for _ in range(1, layers):
-            boxes += chain(*part.draw(stream, height, width, scale).boxes)
-        for box in boxes:
-            box.draw(canvas)
-        count = canvas.count()
-        kinds = [sketch.strokes]
-        if count > target:
-            pixels[:] = 0
-            count, kinds = 0, [boxes, sketch.strokes]
+        more = [part.draw(stream, height, width, scale) for _ in range(1, layers)]
+        kinds, count = _boxes_first([sketch, *more], canvas, target)
+    else:
+        kinds, count = sketch.kinds, 0
     for number in range(_MOST_DRAWS):
         if number:
             sketch = part.draw(stream, height, width, scale)
-            kinds = list(sketch.kinds)
+            kinds = sketch.kinds
         turns = _Turns(kinds, stream)
         for shape in turns:
             if number:
@@ -165,7 +163,7 @@ def _grow(
             # A copy is needed only where the shape may have to be taken back.
             before = pixels.copy() if count >= low or high < size else pixels
             shape.draw(canvas)
-            new = int(np.count_nonzero(pixels))
+            new = canvas.count()
             if new > high:
                 pixels[:] = before
                 if count < low:
@@ -186,32 +184,53 @@ def _grow(
     raise MaskError(f"no shape ends between {low} and {high} of {size} pixels: take a wider bucket")
 
 
+def _boxes_first(sketches: list[Sketch], canvas: Canvas, target: int) -> tuple[Kinds, int]:
+    """Draw the boxes of several sketches; the kinds of shapes that are left, and the number of hole pixels.
+
+    Where the boxes alone exceed the target nothing is drawn, and they are left to be added in turns.
+    """
+    boxes = [box for sketch in sketches for box in chain(*sketch.boxes)]
+    for box in boxes:
+        box.draw(canvas)
+    count = canvas.count()
+    if count < target:
+        return (sketches[0].strokes,), count
+    canvas.pixels[:] = 0
+    return (boxes, sketches[0].strokes), 0
+
+
+@dataclass(slots=True)
+class _Kind:
+    """A kind of shapes, its share of the hole, and the pixels it added, divided by the share."""
+
+    shapes: Iterator[Shape]
+    share: float
+    progress: float = 0.0
+
+
 class _Turns:
     """Shapes of several kinds, in turns such that the kinds' shares of the hole are uniformly random."""
 
-    def __init__(self, kinds: Iterable[Iterable[Shape]], stream: Stream) -> None:
-        # For each kind: pixels that it added / its share, its share, its shapes.
-        self._kinds = [[0.0, -math.log(1 - stream.random()), iter(kind)] for kind in kinds]
+    def __init__(self, kinds: Kinds, stream: Stream) -> None:
+        self._kinds = [_Kind(iter(shapes), -math.log(1 - stream.random())) for shapes in kinds]
         self._kind = self._kinds[0]
 
     def __iter__(self) -> Iterator[Shape]:
         kinds = self._kinds
-        while len(kinds) > 1:
-            self._kind = kind = min(kinds, key=_progress)
-            shape = next(kind[2], None)
+        while kinds:
+            self._kind = min(kinds, key=_progress) if len(kinds) > 1 else kinds[0]
+            shape = next(self._kind.shapes, None)
             if shape is None:
-                kinds.remove(kind)
+                kinds.remove(self._kind)
             else:
                 yield shape
-        self._kind = kinds[0]
-        yield from kinds[0][2]
 
     def gained(self, pixels: int) -> None:
         """Tell how many pixels the last shape added to the hole."""
-        self._kind[0] += pixels / self._kind[1]
+        self._kind.progress += pixels / self._kind.share
 
 
-_progress = itemgetter(0)
+_progress = attrgetter("progress")
 
 
 def _known_pixel(stream: Stream, part: Part, canvas: Canvas, scale: float) -> tuple[int, int]:

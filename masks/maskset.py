@@ -7,7 +7,8 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,21 @@ import numpy as np
 import PIL
 
 from masks.buckets import ratio
+from masks.checks import checked_size, whole_number
 from masks.condition import Condition, parse
-from masks.draw import checked_size, draw, whole_number
+from masks.draw import draw
 from masks.errors import MaskError
 from masks.folder import opened
-from masks.registry import GENERATORS
+from masks.registry import GENERATORS, Strokes
 
 VERSION = 1
 """Version of the generators: raised when a condition's masks change. Of the file: `format` in the manifest."""
 
 _FORMAT = "masks 1"
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
-class MaskSet(Sequence[np.ndarray]):
+class MaskSet:
     """A fixed list of masks of one size: what an evaluation uses. Equal bits have equal `fingerprint`s.
 
     set[i] is a (height, width) uint8 mask in {0, 1}, 1 = hole. `manifest` tells where the masks come from: condition,
@@ -71,7 +74,7 @@ class MaskSet(Sequence[np.ndarray]):
             "generator": condition.generator,
             "description": generator.description,
             "source": generator.source,
-            "parameters": {"scale of pixel constants": min(height, width) / 256},
+            "parameters": _parameters(condition, min(height, width) / 256),
             "size": [height, width],
             "n": n,
             "seed": seed,
@@ -81,14 +84,12 @@ class MaskSet(Sequence[np.ndarray]):
             "ratios": [int(np.unpackbits(row).sum()) / (height * width) for row in bits],
         }
         if condition.generator == "folder" and condition.argument is not None:
-            manifest["files"] = opened(condition.argument).fingerprint
+            manifest["files"] = opened(condition.argument, condition.options).fingerprint
         return cls(bits, manifest)
 
     def save(self, path: str | Path) -> Path:
         """Write the set to one .npz file: a temporary file beside it, then renamed. Equal sets give equal bytes."""
         path = Path(path)
-        if path.suffix != ".npz":
-            path = path.with_name(path.name + ".npz")
         temporary = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,22 +118,25 @@ class MaskSet(Sequence[np.ndarray]):
         try:
             with np.load(path, allow_pickle=False) as file:
                 bits, manifest = file["bits"], json.loads(str(file["manifest"]))
+            loaded = cls(bits, manifest)
+            height, width = loaded.size
+            sound = (
+                manifest["format"] == _FORMAT
+                and bits.dtype == np.uint8
+                and bits.shape == (manifest["n"], -(-height * width // 8))
+                and _digest(bits, height, width) == manifest["sha256"]
+                and manifest["ratios"] == [ratio(mask) for mask in loaded]
+            )
+            bucket = loaded.condition.bucket
         except FileNotFoundError:
             raise MaskError(f"there is no mask set {path}: make it with `facebench masks make`") from None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+        except _DAMAGE as error:
             raise MaskError(f"{path} is no mask set or is damaged ({error}): make it again") from error
-        if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
-            raise MaskError(f"{path} is no mask set of this version ({_FORMAT}): make it again")
-        height, width = manifest["size"]
-        if bits.shape != (manifest["n"], -(-height * width // 8)) or bits.dtype != np.uint8:
-            raise MaskError(f"{path} is damaged: it should hold {manifest['n']} masks of {height} x {width}")
-        if _digest(bits, height, width) != manifest["sha256"]:
-            raise MaskError(f"{path} is damaged: its SHA-256 is not that of its manifest; make it again")
-        loaded = cls(bits, manifest)
-        bucket = parse(manifest["condition"]).bucket
-        for i, (mask, listed) in enumerate(zip(loaded, manifest["ratios"], strict=True)):
-            if ratio(mask) != listed or (bucket is not None and mask not in bucket):
-                raise MaskError(f"{path}: mask {i} covers {100 * ratio(mask):.2f} %, which its manifest denies")
+        if not sound:
+            raise MaskError(f"{path} is damaged: its masks do not have the SHA-256 of its manifest; make it again")
+        for i, mask in enumerate(loaded):
+            if bucket is not None and mask not in bucket:
+                raise MaskError(f"{path}: mask {i} covers {100 * ratio(mask):.2f} %, outside the bucket {bucket}")
         return loaded
 
     @property
@@ -158,6 +162,9 @@ class MaskSet(Sequence[np.ndarray]):
 
     def __len__(self) -> int:
         return len(self._bits)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[i] for i in range(len(self)))
 
     def __getitem__(self, index: int) -> np.ndarray:
         height, width = self.size
@@ -187,6 +194,14 @@ def verify(path: str | Path, redraw: bool = True) -> MaskSet:
             f"it was made with {versions}"
         )
     return loaded
+
+
+def _parameters(condition: Condition, scale: float) -> dict[str, Any]:
+    """The published constants, and the factor of those that are pixels."""
+    generator = GENERATORS[condition.generator]
+    parts = generator.parts if isinstance(generator, Strokes) else ()
+    drawn = {part.name: {"weight": part.weight, **getattr(part.draw, "keywords", {})} for part in parts}
+    return {"scale": scale, **({"parts": drawn} if drawn else {})}
 
 
 def _digest(bits: np.ndarray, height: int, width: int) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from masks.draw import checked_size
+from masks.checks import checked_size
 from masks.errors import MaskError
 from masks.generators import comodgan, gconv, lama
 from masks.shapes import Sketch
@@ -15,6 +15,7 @@ from masks.streams import AuthorStream
 
 _Draw = Callable[[AuthorStream, int, int, float], Sketch]
 _Mixture = tuple[tuple[float, _Draw], ...]
+_Published = tuple[_Mixture, tuple[float, float]]
 
 
 def published(
@@ -46,15 +47,15 @@ def published(
     return np.stack(kept)
 
 
-def _one(draw: _Draw, low: float = -1.0, high: float = 2.0) -> tuple[_Mixture, tuple[float, float]]:
+def _one(draw: _Draw, low: float = -1.0, high: float = 2.0) -> _Published:
     return ((1.0, draw),), (low, high)
 
 
-def _box(draw: Callable) -> tuple[_Mixture, tuple[float, float]]:
+def _box(draw: Callable) -> _Published:
     return _one(lambda *given: Sketch(boxes=([draw(*given)],)))
 
 
-def _freeform(counts: tuple[int, int, int], low: float = 0.0, high: float = 1.0) -> tuple[_Mixture, tuple[float, float]]:
+def _freeform(counts: tuple[int, int, int], low: float = 0.0, high: float = 1.0) -> _Published:
     return _one(partial(comodgan.freeform, counts=counts), low, high)
 
 
@@ -66,11 +67,11 @@ def _boxes(times: tuple[int, int], margin: int, sides: tuple[int, int]) -> _Draw
     return partial(lama.boxes, times=times, margin=margin, sides=sides)
 
 
-def _lama(strokes: _Draw, boxes: _Draw | None = None, weight: float = 1.0) -> tuple[_Mixture, tuple[float, float]]:
+def _lama(strokes: _Draw, boxes: _Draw | None = None, weight: float = 1.0) -> _Published:
     return ((1.0, strokes), *([] if boxes is None else [(weight, boxes)])), (-1.0, 2.0)
 
 
-PUBLISHED: dict[str, tuple[_Mixture, tuple[float, float]]] = {
+PUBLISHED: dict[str, _Published] = {
     "comodgan": _freeform((10, 5, 20)),
     "comodgan-brush": _one(partial(comodgan.brushes, strokes=20)),
     "mat-256": _freeform((4, 2, 8)),

@@ -21,8 +21,11 @@ from masks.streams import Stream
 class Generator(Protocol):
     """A source of masks. `draw` gives (height, width) uint8 with 1 = hole and raises MaskError for a bad request."""
 
-    description: str
-    source: str
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def source(self) -> str: ...
 
     def draw(self, request: Request, stream: Stream) -> np.ndarray: ...
 
@@ -71,8 +74,14 @@ _MAT = "Li et al., CVPR 2022 (MAT)"
 _MMEDITING = "MMEditing's configurations of PConv and GConv"
 
 
-def _freeform(description: str, source: str, name: str, counts: tuple[int, int, int], **options: object) -> Strokes:
-    return Strokes(description, source, (Part(name, partial(comodgan.freeform, counts=counts)),), **options)
+def _freeform(
+    description: str,
+    source: str,
+    name: str,
+    counts: tuple[int, int, int],
+    accept: tuple[float, float] = (0.0, 1.0),
+) -> Strokes:
+    return Strokes(description, source, (Part(name, partial(comodgan.freeform, counts=counts)),), accept)
 
 
 def _strokes(name: str, weight: float, times: tuple[int, int], longest: int, widest: int) -> Part:
@@ -144,9 +153,7 @@ GENERATORS: dict[str, Generator] = {
         (Part("exegan", gconv.exegan),),
     ),
     "rfr": Strokes("1-15 free-form strokes", "Li et al., CVPR 2020 (RFR)", (Part("rfr", gconv.rfr),)),
-    "lama-narrow": Strokes(
-        "4-51 thin strokes", f"{_LAMA}, thin", (_strokes("lama-narrow", 1.0, (4, 50), 40, 10),)
-    ),
+    "lama-narrow": Strokes("4-51 thin strokes", f"{_LAMA}, thin", (_strokes("lama-narrow", 1.0, (4, 50), 40, 10),)),
     "lama-medium": Strokes("strokes or small boxes", f"{_LAMA}, medium", (_MEDIUM_STROKES, _MEDIUM_BOXES)),
     "lama-wide": Strokes("wide strokes or boxes", f"{_LAMA}, thick", (_LARGE_STROKES, _WIDE_BOXES)),
     "lama": Strokes("wide strokes or boxes, half each: training", _LAMA, (_LARGE_STROKES, _LARGE_BOXES)),
@@ -155,10 +162,10 @@ GENERATORS: dict[str, Generator] = {
     "lama-box": Strokes("the boxes of LaMa's training masks", _LAMA, (_LARGE_BOXES,)),
     "gconv-box": Plain("one box of 96-128 pixels", f"{_GCONV}, release", partial(plain.boxed, box=gconv.release_box)),
     "bbox": Plain("one box of 108-128 pixels, margin 20", _MMEDITING, partial(plain.boxed, box=gconv.mmediting_box)),
-    "center": Plain("center/<p>: a centred square of p % (25: half of the side)", "Pathak et al., CVPR 2016", plain.center),
+    "center": Plain("center/<p>: a centred square of p %", "Pathak et al., CVPR 2016", plain.center),
     "half": Plain("half/left, right, top, bottom; half: a random one", "Nazeri et al., 2019 (EdgeConnect)", plain.half),
     "outpaint": Plain("outpaint/<p>: a frame of p %; outpaint/<a>-<b>: bands at random sides", _LAMA, plain.outpaint),
-    "rectangle": Plain("a rectangle at a random place; without a bucket half of the side", "GMCNN, EXE-GAN", plain.rectangle),
+    "rectangle": Plain("a rectangle at a random place; no bucket: half of the side", "GMCNN, EXE-GAN", plain.rectangle),
     "folder": Plain("folder:<DIR>, folder:<DIR>/<a>-<b>, .../border or /inside: mask files", "the user", folder_mask),
     **{
         name: Plain(f"the region '{name}' of a label map", "CelebAMask-HQ's 19 labels", semantic.region)

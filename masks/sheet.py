@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from masks.buckets import ratio
-from masks.condition import parse
+from masks.buckets import Bucket, ratio
 from masks.draw import draw
 from masks.errors import MaskError
 
@@ -55,7 +54,9 @@ def ratio_plot(generator: str, buckets: Sequence[str], n: int = 400, size: int =
     pen, font = ImageDraw.Draw(plot), ImageFont.load_default(11)
     for panel, name in enumerate(buckets):
         condition = f"{generator}/{name}"
-        bucket = parse(condition).bucket
+        bucket = Bucket.parse(name)
+        if bucket is None:
+            raise MaskError(f"'{name}' is no bucket: write for example 10-20")
         low, high = float(bucket.low), float(bucket.high)
         drawn = np.array([ratio(draw(condition, size, seed, i)) for i in range(n)]) * 100
         inside = own[(own > low) & (own <= high)]

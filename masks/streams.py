@@ -8,7 +8,6 @@ one sequence that Python guarantees on every platform and version. `AuthorStream
 from __future__ import annotations
 
 import hashlib
-import math
 import random
 from collections.abc import Iterable, Sequence
 from decimal import Decimal, localcontext
@@ -17,7 +16,6 @@ from itertools import accumulate
 from statistics import NormalDist
 
 import numpy as np
-
 
 _QUANTILES = 4096
 

