@@ -57,10 +57,10 @@ CARD = Card(
         "last_phase": "joint: paper, both generators end to end on the image losses, without the edge discriminator. "
         "predicted: the authors' readme, the second network alone on predicted edges, at the full learning rate",
         "learning_rate": "constant, as in the code; the paper lowers it to 1e-5 when the losses stop falling",
-        "order": "the authors' code steps each discriminator before the generator's backward pass through it, which "
-        "PyTorch refuses since 1.5; here both losses see the same weights",
     },
-    notes="At test Canny sees the known pixels alone, so no edge touches the hole; in training it sees all pixels.",
+    notes="At test Canny sees the known pixels alone, so no edge touches the hole; in training it sees all pixels. "
+    "The authors' code steps each discriminator before the generator's backward pass through it, which PyTorch refuses "
+    "since 1.5; here both losses see the same weights.",
 )
 
 
@@ -153,7 +153,7 @@ class EdgeGenerator(Generator):
 
 
 class InpaintGenerator(Generator):
-    """G2 (Eq. 6): image in [0, 1] with white holes, edge map -> image in [0, 1]. It is not given the mask."""
+    """G2 (Eq. 5): image in [0, 1] with white holes, edge map -> image in [0, 1]. It is not given the mask."""
 
     def __init__(self, config: EdgeConnectConfig):
         super().__init__(4, 3, config, spectral=False)
@@ -299,7 +299,7 @@ class EdgeStage(EdgeConnectStage):
 
 
 class InpaintStage(EdgeConnectStage):
-    """Phase 2, the image model on true edges: L1, adversarial, perceptual and style losses (Eqs. 7 to 10)."""
+    """Phase 2, the image model on true edges: L1, adversarial, perceptual and style losses (Eqs. 6 to 9)."""
 
     name, phase = "inpaint", 1
 

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 from torch.nn.utils import spectral_norm
 from torch.optim import Adam, Optimizer
 
+from baselines.ca import two_stage_golden
 from bench.errors import BenchError
-from bench.golden import Golden, Inputs
+from bench.golden import Golden
 from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
 from bench.nn.deepfill import FIRST, LAST, Design, Generator, Variant
 from bench.nn.fastgan import settle
@@ -62,6 +63,7 @@ class GConvConfig(Config):
     betas: tuple[float, float] = (0.9, 0.999)
     batch_size: int = 16
     masks: str = "gconv"  # training draw
+    deviation: float = 0.02  # of the initial weights
     ema: float | None = None  # moving average of the generator; the paper has none
 
 
@@ -108,7 +110,8 @@ class GConv(Method):
             gan=0.02,
             batch_size=8,
             masks="irregular",
-            ema=0.99,
+            deviation=0.1,  # few channels: 0.02 would let the signal fade
+            ema=0.98,
         ),
     }
 
@@ -125,7 +128,7 @@ class GConv(Method):
             output="tanh",
             variant=config.variant,
         )
-        self.generator = normal_init(Generator(design))
+        self.generator = normal_init(Generator(design), config.deviation)
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         return self.generator(batch.masked, batch.mask)[1]
@@ -184,43 +187,12 @@ class GConvStage(Stage):
         return hole + region_l1(output, batch.image, 1 - batch.mask)
 
 
-def run_generator(method: Any, inputs: Inputs) -> dict[str, Tensor]:
-    """The outputs of a golden file of the two-stage networks; the authors' images are BGR."""
-    image, mask = inputs.image(), inputs.mask()
-    generator = method.generator
-    attention = generator.stage2.contextual_attention_neck.contextual_attention
-    seen: list[tuple[Tensor, Tensor]] = []
-    attention.register_forward_hook(lambda module, given, output: seen.append(output))
-    coarse, out = (x.flip(1) for x in generator(image.flip(1) * (1 - mask), mask))
-    attended, scores = seen[0]
-    size = attended.shape[2] // 2, attended.shape[3] // 2
-    return {
-        "stage1": coarse,
-        "out": out,
-        "composite": image * (1 - mask) + out * mask,
-        "attended": attended[:, ::16],
-        "attention": scores.unflatten(2, size).unflatten(1, size)[:, ::2, ::2, ::8, ::8],
-    }
-
-
-def parts(method: Any) -> dict[str, nn.Module]:
-    """The networks whose parameters the golden files count."""
-    return {"generator": method.generator, "stage1": method.generator.stage1, "stage2": method.generator.stage2}
-
-
-costs = {
-    "generator": lambda method: method.generator(torch.empty(1, 3, 256, 256), torch.empty(1, 1, 256, 256)),
-    "stage1": lambda method: method.generator.stage1(torch.empty(1, 5, 256, 256)),
-    "stage2": lambda method: method.generator.stage2(torch.empty(1, 5, 256, 256), torch.empty(1, 1, 256, 256)),
-}
-
-
 def _load_discriminator(network: Discriminator, state: Mapping[str, Tensor]) -> None:
     network.load_state_dict({name.removeprefix("disc."): value for name, value in state.items()})
 
 
 GConv.golden = {
-    "gconv": Golden(build=GConv.create, load=GConv.load_official, run=run_generator, parts=parts, costs=costs),
+    "gconv": two_stage_golden(GConv, GConv.load_official),
     "gconv.discriminator": Golden(
         build=lambda: Discriminator(64),
         load=_load_discriminator,

@@ -39,8 +39,8 @@ CARD = Card(
     features="dilated ResNet-50 trained for segmentation on ADE20K",
     convention="1 = hole; holes filled with 0; images in [0, 1]; sides padded to multiples of 8",
     licence="Apache-2.0",
-    weights="big-lama.zip (Hugging Face smartywu/big-lama), lama-models.zip (Google Drive; CelebA-HQ 256 lama-fourier): "
-    "Lightning files whose state_dict has the prefix `generator.`",
+    weights="big-lama.zip (Hugging Face smartywu/big-lama), lama-models.zip (Google Drive; CelebA-HQ 256 "
+    "lama-fourier): Lightning files whose state_dict has the prefix `generator.`",
     choices={
         "perceptual_layers": "sum: released code, over the four layers. mean: the paper",
         "batch_size": "30 in total, as the paper; the released configuration has 10 on each GPU, and below 20 in total "
@@ -149,14 +149,17 @@ class LaMa(Method):
         "big": LaMaConfig(blocks=18, batch_size=120),
         "tiny": LaMaConfig(
             width=16,
+            downsamplings=2,
             blocks=4,
             discriminator_width=16,
             discriminator_layers=3,
+            gan=1.0,
+            matching=20.0,
             learning_rate=2e-3,
             discriminator_rate=2e-4,
             batch_size=8,
             masks="irregular",
-            ema=0.99,
+            ema=0.98,
         ),
     }
 

@@ -41,9 +41,9 @@ CARD = Card(
     "the state under `generator`",
     choices={
         "kernel": "7: the paper's network. 5: the authors' RFRNet_Smaller_Hole (30,929,153 parameters) for small holes",
-        "total variation": "of the composite's hole on black, as released, so the hole's outline counts as an edge",
     },
-    notes="The recurrences reach 75 pixels into a hole at 256 px; what lies deeper is decoded from zeros. No "
+    notes="The recurrences reach about 75 pixels into a hole at 256 px; what lies deeper is decoded from zeros. The "
+    "total variation is that of the hole on black, as released, so the hole's outline counts as an edge. No "
     "discriminator.",
 )
 
@@ -70,7 +70,7 @@ Memory = tuple[Tensor, Tensor]  # attention scores (N, keys, H, W) and mask (N, 
 
 
 class KnowledgeConsistentScores(nn.Module):
-    """Attention whose scores are blended with those of the last recurrence (section 3.2, Eqs. 4 to 8)."""
+    """Attention whose scores are blended with those of the last recurrence."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ def flat(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class FeatureReasoning(nn.Module):
-    """The feature reasoning module (Fig. 3): an encoder-decoder with skips and attention. (N, width, H, W) -> same."""
+    """The feature reasoning module: an encoder-decoder with skips and attention. (N, width, H, W) -> same."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -203,7 +203,7 @@ class Generator(nn.Module):
 
 
 def merge(steps: list[tuple[Tensor, Tensor]]) -> Tensor:
-    """Adaptive feature merging (Eq. 9): the mean of the maps at each pixel over the steps that had filled it."""
+    """Adaptive feature merging: the mean of the maps at each pixel over the steps that had filled it."""
     maps = torch.stack([x * mask for x, mask in steps]).mean(0)
     return maps / (torch.stack([mask for _, mask in steps]).mean(0) + 1e-7)
 
@@ -257,17 +257,15 @@ class RFRStage(Stage):
         output, c = self.method.complete(batch, noise), self.config
         composite = batch.composite(output)
         error = (output - batch.image).abs() / 2  # on the authors' scale [0, 1]
-        perceptual, style = (
-            sum(pair) for pair in zip(*(self.features(x, batch.image) for x in (output, composite)), strict=True)
-        )
+        raw, pasted = self.features(output, batch.image), self.features(composite, batch.image)
         losses = {
             "valid": (error * (1 - batch.mask)).mean(),
             "hole": (error * batch.mask).mean(),
-            "perceptual": perceptual,
-            "style": style,
+            "perceptual": raw[0] + pasted[0],
+            "style": raw[1] + pasted[1],
             "variation": total_variation((composite + 1) / 2 * batch.mask),
         }
-        update("generator", sum(getattr(c, name) * loss for name, loss in losses.items()))
+        update("generator", torch.stack([getattr(c, name) * loss for name, loss in losses.items()]).sum())
         return losses
 
 

@@ -2,9 +2,9 @@
 
 How a draw lands in its bucket, always and in bounded time:
 
-1. *Whole draws.* Where at least a quarter of the generator's own masks lie in the bucket, whole masks are drawn and
-   the first in the bucket is taken: the generator's distribution, given the bucket, with no change at all. (After 12
-   misses, at most one draw in 30, step 2 follows.)
+1. *Whole draws.* Where at least half of the generator's own masks lie in the bucket, whole masks are drawn and
+   the first in the bucket is taken: the generator's distribution, given the bucket, with no change at all. (After 8
+   misses, at most one draw in 256, step 2 follows.)
 2. *Growth.* Else a target ratio is drawn from the generator's own ratios, restricted to the bucket (`shares.json`
    holds them in steps of 1 %; far from what the generator draws they are continued by halving at each 5 %). Then
    the generator draws its shapes, from as many draws as are needed, and they are added to the mask one by one. Kinds of
@@ -42,7 +42,7 @@ from masks.streams import AnyStream, Stream
 Kinds = Iterable[Iterable[Shape]]
 
 BINS = 100
-_WHOLE_SHARE, _WHOLE_DRAWS = 0.25, 12
+_WHOLE_SHARE, _WHOLE_DRAWS = 0.5, 8
 _PATIENCE = 4  # overshooting shapes that are skipped before one is drawn in part
 _MOST_LAYERS = 5
 _MOST_DRAWS = 2000  # of the generator; ends the search where boxes cannot meet a very narrow bucket
@@ -185,18 +185,15 @@ def _grow(
 
 
 def _boxes_first(sketches: list[Sketch], canvas: Canvas, target: int) -> tuple[Kinds, int]:
-    """Draw the boxes of several sketches; the kinds of shapes that are left, and the number of hole pixels.
-
-    Where the boxes alone exceed the target nothing is drawn, and they are left to be added in turns.
-    """
-    boxes = [box for sketch in sketches for box in chain(*sketch.boxes)]
-    for box in boxes:
-        box.draw(canvas)
-    count = canvas.count()
-    if count < target:
-        return (sketches[0].strokes,), count
-    canvas.pixels[:] = 0
-    return (boxes, sketches[0].strokes), 0
+    """Draw the boxes of as many sketches as stay below the target; the other shapes of the first, and the hole."""
+    for layers in range(len(sketches), 0, -1):
+        for box in chain.from_iterable(chain.from_iterable(sketch.boxes for sketch in sketches[:layers])):
+            box.draw(canvas)
+        count = canvas.count()
+        if count < target:
+            return (sketches[0].strokes,), count
+        canvas.pixels[:] = 0
+    return sketches[0].kinds, 0
 
 
 @dataclass(slots=True)

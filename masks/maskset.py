@@ -201,7 +201,7 @@ def _parameters(condition: Condition, scale: float) -> dict[str, Any]:
     generator = GENERATORS[condition.generator]
     parts = generator.parts if isinstance(generator, Strokes) else ()
     drawn = {part.name: {"weight": part.weight, **getattr(part.draw, "keywords", {})} for part in parts}
-    return {"scale": scale, **({"parts": drawn} if drawn else {})}
+    return json.loads(json.dumps({"scale": scale, "parts": drawn}))
 
 
 def _digest(bits: np.ndarray, height: int, width: int) -> str:

@@ -17,6 +17,23 @@ from PIL import Image, ImageDraw
 Point = tuple[int, int]
 
 
+def pillow_width(width: int, scale: float) -> int:
+    """A published width of a Pillow line at another size: 1 or more."""
+    return max(round(width * scale), 1)
+
+
+def opencv_width(width: int, scale: float) -> int:
+    """A published width of an OpenCV line at another size.
+
+    OpenCV paints an odd number of pixels: 1 for a width of 1, 3 for 2, 5 for 3 and 4, 7 for 5 and 6 and so on. That
+    number is scaled, or thin lines would come out too thick in small masks.
+    """
+    if scale == 1:
+        return width
+    painted = (2 * ((width + 1) // 2) + 1) * scale
+    return max(2 * int(painted / 2), 1)
+
+
 class Canvas:
     """A mask under construction: `pixels` is (height, width) uint8, `pen` a Pillow pen on the same memory."""
 
@@ -48,13 +65,9 @@ class Box:
 
     def draw(self, canvas: Canvas) -> None:
         """Fill the box."""
-        self.fill(canvas.pixels)
-
-    def fill(self, pixels: np.ndarray) -> None:
-        """Set the box's pixels of an array to 1."""
         top, left, bottom, right = self.top, self.left, self.bottom, self.right
         if bottom > 0 and right > 0:
-            pixels[top if top > 0 else 0 : bottom, left if left > 0 else 0 : right] = 1
+            canvas.pixels[top if top > 0 else 0 : bottom, left if left > 0 else 0 : right] = 1
 
     def reaching(self, point: Point) -> Box:
         """The same box, moved no further than it must so that it holds the point."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from masks.shapes import Box, PillowStroke, Point, Sketch
+from masks.shapes import Box, PillowStroke, Point, Sketch, pillow_width
 from masks.streams import AnyStream
 
 _MEAN_ANGLE = 2 * math.pi / 5
@@ -29,7 +29,7 @@ def brush(
     radius = math.sqrt(height * height + width * width) / 8
     steps = stream.normals(radius, radius // 2, n)
     points = walk(x, y, angles, steps, 2 * radius, height, width)
-    thickness = max(int(stream.uniform(widths[0] * scale, widths[1] * scale)), 1)
+    thickness = pillow_width(int(stream.uniform(*widths)), scale)
     return PillowStroke(points, thickness)
 
 
@@ -38,10 +38,12 @@ def walk(
 ) -> tuple[Point, ...]:
     """The vertices of a path from (x, y): steps cut to 0 .. longest, points cut to the picture and to whole pixels."""
     points = [(x, y)]
-    cos, sin = math.cos, math.sin
-    for angle, step in zip(angles, steps, strict=True):
-        step = 0.0 if step < 0 else longest if step > longest else step
-        across, down = x + step * cos(angle), y + step * sin(angle)
+    for step, cosine, sine in zip(steps, map(math.cos, angles), map(math.sin, angles), strict=True):
+        if step < 0:
+            step = 0.0
+        elif step > longest:
+            step = longest
+        across, down = x + step * cosine, y + step * sine
         x = 0 if across < 0 else width if across > width else int(across)
         y = 0 if down < 0 else height if down > height else int(down)
         points.append((x, y))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from masks.generators.comodgan import deepfill_brush, walk
-from masks.shapes import Box, OpenCVStroke, PillowStroke, Sketch
+from masks.shapes import Box, OpenCVStroke, PillowStroke, Sketch, opencv_width, pillow_width
 from masks.streams import AnyStream, sine_cosine
 
 
@@ -20,15 +20,14 @@ def stroke(
 
     The width is drawn anew for each segment and made even. The authors' rows are OpenCV's columns.
     """
-    lowest, highest = max(round(widths[0] * scale), 1), max(round(widths[1] * scale), 1)
     n = stream.integer(0, vertices + 1)
     x, y = stream.integer(0, width), stream.integer(0, height)
     points, drawn = [(x, y)], []
     for i in range(n):
         angle = stream.integer(0, 361) / 360 * 2 * math.pi
         sine, cosine = sine_cosine(2 * math.pi - angle if i % 2 == 0 else angle)
-        step = stream.integer(0, round(length * scale) + 1)
-        drawn.append(max(stream.integer(lowest, highest + 1) // 2 * 2, 1))
+        step = scale * stream.integer(0, length + 1)
+        drawn.append(opencv_width(stream.integer(widths[0], widths[1] + 1) // 2 * 2, scale))
         x = int(min(max(x + step * cosine, 0), width - 1))
         y = int(min(max(y + step * sine, 0), height - 1))
         points.append((x, y))
@@ -92,20 +91,18 @@ def release(stream: AnyStream, height: int, width: int, scale: float) -> Sketch:
 def irregular(stream: AnyStream, height: int, width: int, scale: float) -> Sketch:
     """MMEditing's "irregular" mask, before its ratio test: 4 .. 9 strokes of 1 .. 5 segments without joints."""
     drawn = []
-    shortest, longest = round(20 * scale), max(round(128 * scale), round(20 * scale) + 1)
-    thinnest, thickest = max(round(10 * scale), 1), max(round(45 * scale), 2)
     for i in range(stream.integer(4, 10)):
         x, y = stream.integer(0, width), stream.integer(0, height)
         n = stream.integer(1, 6)
-        angles, lengths = stream.integers(0, 6, n), stream.integers(shortest, longest, n)
-        widths = stream.integers(thinnest, thickest, n)
+        angles, lengths = stream.integers(0, 6, n), stream.integers(20, 128, n)
+        widths = tuple(opencv_width(width, scale) for width in stream.integers(10, 45, n))
         points = [(x, y)]
         for angle, length in zip(angles, lengths, strict=True):
             turn = 0.01 + angle
             sine, cosine = sine_cosine(2 * math.pi - turn if i % 2 == 0 else turn)
-            x, y = int(x + length * sine), int(y + length * cosine)
+            x, y = int(x + scale * length * sine), int(y + scale * length * cosine)
             points.append((x, y))
-        drawn.append(OpenCVStroke(tuple((y, x) for x, y in points), tuple(widths)))
+        drawn.append(OpenCVStroke(tuple((y, x) for x, y in points), widths))
     return Sketch(drawn)
 
 
@@ -123,7 +120,7 @@ def mmediting_brush(stream: AnyStream, height: int, width: int, scale: float) ->
         x, y = stream.integer(0, width), stream.integer(0, height)
         steps = stream.normals(radius, radius // 2, n)
         points = walk(x, y, angles, steps, 2 * radius, height, width)
-        thickness = stream.integer(max(round(12 * scale), 1), max(round(40 * scale), 2))
+        thickness = pillow_width(stream.integer(12, 40), scale)
         drawn.append(PillowStroke(points, thickness))
     return Sketch(drawn)
 

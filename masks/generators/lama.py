@@ -5,7 +5,7 @@ Suvorov et al., Resolution-robust Large Mask Inpainting with Fourier Convolution
 
 from __future__ import annotations
 
-from masks.shapes import Box, OpenCVStroke, Sketch
+from masks.shapes import Box, OpenCVStroke, Sketch, opencv_width
 from masks.streams import AnyStream, sine_cosine
 
 
@@ -23,8 +23,8 @@ def irregular(
         for _ in range(1 + stream.integer(0, 5)):
             angle = 0.01 + stream.integer(0, 4)
             sine, cosine = sine_cosine(2 * 3.1415926 - angle if i % 2 == 0 else angle)  # the authors' value of pi
-            length = round(10 * scale) + stream.integer(0, max(round(longest * scale), 1))
-            widths.append(max(round(5 * scale), 1) + stream.integer(0, max(round(widest * scale), 1)))
+            length = scale * (10 + stream.integer(0, longest))
+            widths.append(opencv_width(5 + stream.integer(0, widest), scale))
             x = min(max(int(x + length * sine), 0), width)
             y = min(max(int(y + length * cosine), 0), height)
             points.append((x, y))

@@ -40,7 +40,9 @@ def exact_low_rank(a, b):
     return torch.linalg.matrix_norm(cross, "nuc").item()
 
 
-@pytest.mark.parametrize(("n", "m", "rank"), [(20, 20, None), (10, 200, None), (200, 10, None), (100, 100, 7), (30, 400, 5)])
+@pytest.mark.parametrize(
+    ("n", "m", "rank"), [(20, 20, None), (10, 200, None), (200, 10, None), (100, 100, 7), (30, 400, 5)]
+)
 def test_rank_deficient_covariances_are_exact(n, m, rank):
     a, b = sample(n, 64, 1, 0.1, rank), sample(m, 64, 2, rank=rank)
     mean = (a.mean(0) - b.mean(0)).square().sum().item()
@@ -121,7 +123,8 @@ def test_large_offsets_lose_nothing():
 def test_mat_divides_by_n():
     a, b = sample(50, 16, 1, 0.2), sample(50, 16, 2)
     s1, s2 = (np.cov(x.numpy(), rowvar=False, ddof=0) for x in (a, b))
-    expected = (a.mean(0) - b.mean(0)).square().sum().item() + np.trace(s1) + np.trace(s2) - 2 * np.trace(sqrtm(s1 @ s2).real)
+    shift = (a.mean(0) - b.mean(0)).square().sum().item()
+    expected = shift + np.trace(s1) + np.trace(s2) - 2 * np.trace(sqrtm(s1 @ s2).real)
     score = frechet.score_mat(Pair(a, b))
     assert score.value == pytest.approx(expected, rel=1e-6)
     assert score.value != pytest.approx(frechet.distance(a, b), rel=1e-3)

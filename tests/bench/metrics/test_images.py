@@ -67,7 +67,7 @@ def test_masks_of_any_type(masks):
 @given(sizes=st.lists(st.integers(0, 7), max_size=6), batch=st.integers(1, 5))
 def test_streams_are_cut_into_one_size(sizes, batch):
     whole = torch.arange(sum(sizes), dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 2, 2)
-    chunks = [chunk for chunk in whole.split(sizes)] if sizes else []
+    chunks = list(whole.split(sizes)) if sizes else []
     found = list(Images(iter(chunks), "x").batches(batch))
     assert [len(part) for part in found[:-1]] == [batch] * max(len(found) - 1, 0)
     assert sum(map(len, found)) == len(whole)

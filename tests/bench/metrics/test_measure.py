@@ -190,7 +190,8 @@ def test_large_references_stream(network, monkeypatch):
     chunk = pictures(64, 16)[1]
     kept = []
     original = frechet.Moments.of.__func__
-    monkeypatch.setattr(frechet.Moments, "of", classmethod(lambda cls, rows: kept.append(len(rows)) or original(cls, rows)))
+    spy = classmethod(lambda cls, rows: kept.append(len(rows)) or original(cls, rows))
+    monkeypatch.setattr(frechet.Moments, "of", spy)
     wanted = ["fid@embedded/train"]
     result = measure(chunk, None, None, wanted, reference={"train": lambda: (chunk for _ in range(150))})
     assert result.value("fid@embedded/train") == pytest.approx(0, abs=1e-3)

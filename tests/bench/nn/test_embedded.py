@@ -142,8 +142,12 @@ def test_identity_separates_people_that_it_never_saw(role: embedded.Role, faces:
 @pytest.mark.parametrize("role", ROLES)
 def test_parsing_and_landmarks_find_the_face(role: embedded.Role, faces: synthfaces.Faces) -> None:
     out = embedded.load(role)(faces.images)
-    logits = F.interpolate(out["parsing"], size=64, mode="bilinear", align_corners=False)
-    assert (logits.argmax(dim=1) == faces.semantics).float().mean() > 0.9
+    found = F.interpolate(out["parsing"], size=64, mode="bilinear", align_corners=False).argmax(dim=1)
+    overlaps = []
+    for label in faces.semantics.unique():
+        one, other = found == label, faces.semantics == label
+        overlaps.append((one & other).sum() / (one | other).sum())
+    assert torch.stack(overlaps).mean() > 0.4  # many parts are a few pixels at this size
     assert (out["landmarks"] * 64 - faces.landmarks).norm(dim=2).mean() < 1.5  # pixels
 
 

@@ -1,0 +1,134 @@
+"""Frozen sets: one file, a manifest, and what happens when it is damaged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import masks
+from masks import MaskError, MaskSet
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+@pytest.fixture(scope="module")
+def frozen() -> MaskSet:
+    return MaskSet.make("freeform/60-70", (65, 64), 12, 3)
+
+
+def test_a_set_holds_the_draws(frozen: MaskSet) -> None:
+    assert len(frozen) == len(list(frozen)) == 12 and frozen.size == (65, 64)
+    for i, mask in enumerate(frozen):
+        np.testing.assert_array_equal(mask, masks.draw("freeform/60-70", (65, 64), 3, i))
+        assert frozen.ratios[i] == masks.ratio(mask)
+    np.testing.assert_array_equal(frozen[-1], frozen[11])
+    assert frozen.manifest["condition"] == str(frozen.condition) == "freeform/60-70"
+    assert {"generator", "parameters", "version", "ratios", "sha256", "seed", "n", "libraries"} <= set(frozen.manifest)
+
+
+def test_save_and_load(frozen: MaskSet, tmp_path: Path) -> None:
+    path = frozen.save(tmp_path / "new" / "set.npz")
+    loaded = masks.verify(path)
+    assert loaded.manifest == frozen.manifest and loaded.fingerprint == frozen.fingerprint
+    np.testing.assert_array_equal(np.stack(list(loaded)), np.stack(list(frozen)))
+    assert frozen.save(tmp_path / "again").read_bytes() == path.read_bytes()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["again", "new"]
+    assert path.stat().st_size < 12 * 65 * 64 / 8 + 2500
+
+
+def test_equal_masks_have_equal_fingerprints(frozen: MaskSet) -> None:
+    assert MaskSet.make("half/left", 16, 2, 0).fingerprint == MaskSet.make("half/left", 16, 2, 5).fingerprint
+    assert MaskSet.make("half/left", 16, 2, 0).fingerprint != MaskSet.make("half/left", (32, 8), 2, 0).fingerprint
+
+
+@pytest.mark.parametrize("file", sorted(GOLDEN.glob("masks-frozen-*.npz")), ids=lambda file: file.stem)
+def test_masks_of_this_version_do_not_change(file: Path) -> None:
+    """Sets that were frozen with this version of the generators: another bit is another version."""
+    loaded = MaskSet.load(file)
+    assert loaded.manifest["version"] == masks.maskset.VERSION
+    assert loaded.redrawn() == []
+
+
+def test_semantic_sets() -> None:
+    labels = [np.full((16, 16), 17), np.tile([0, 17], (16, 8))]
+    made = MaskSet.make("hair", 16, 2, 0, semantics=labels)
+    assert made.ratios.tolist() == [1.0, 0.5]
+    with pytest.raises(MaskError, match="one label map for each of 3 masks"):
+        MaskSet.make("hair", 16, 3, 0, semantics=labels)
+    with pytest.raises(MaskError, match="needs a label map"):
+        MaskSet.make("hair", 16, 2, 0)
+
+
+def test_bad_numbers() -> None:
+    with pytest.raises(MaskError, match="one mask or more"):
+        MaskSet.make("irregular", 64, 0, 0)
+
+
+def save_changed(source: Path, path: Path, bits: np.ndarray | None = None, **changes: object) -> Path:
+    with np.load(source) as file:
+        manifest = json.loads(str(file["manifest"])) | changes
+        np.savez_compressed(path, bits=file["bits"] if bits is None else bits, manifest=np.array(json.dumps(manifest)))
+    return path
+
+
+def test_damage_is_found(frozen: MaskSet, tmp_path: Path) -> None:
+    good = frozen.save(tmp_path / "good.npz")
+    with np.load(good) as file:
+        flipped = file["bits"].copy()
+    flipped[3, 5] ^= 1
+    ratios = frozen.manifest["ratios"]
+    damaged = [
+        save_changed(good, tmp_path / "bits.npz", bits=flipped),
+        save_changed(good, tmp_path / "ratios.npz", ratios=[0.5, *ratios[1:]]),
+        save_changed(good, tmp_path / "fewer.npz", n=11),
+        save_changed(good, tmp_path / "format.npz", format="masks 0"),
+        save_changed(good, tmp_path / "size.npz", size="big"),
+    ]
+    for cut in (10, 300, good.stat().st_size - 20):
+        damaged.append(tmp_path / f"cut{cut}.npz")
+        damaged[-1].write_bytes(good.read_bytes()[:cut])
+    damaged.append(tmp_path / "text.npz")
+    damaged[-1].write_text("hello")
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    damaged.append(tmp_path / "other.npz")
+    for path in damaged:
+        with pytest.raises(MaskError, match=path.name):
+            MaskSet.load(path)
+    with pytest.raises(MaskError, match="outside the bucket 10-20"):
+        MaskSet.load(save_changed(good, tmp_path / "bucket.npz", condition="freeform/10-20"))
+    with pytest.raises(MaskError, match="no mask set"):
+        MaskSet.load(tmp_path / "missing.npz")
+
+
+def test_a_set_of_other_masks_is_told_apart(frozen: MaskSet, tmp_path: Path) -> None:
+    good = frozen.save(tmp_path / "good.npz")
+    other = save_changed(good, tmp_path / "other.npz", seed=4)
+    with pytest.raises(MaskError, match="12 of 12 masks are drawn otherwise here"):
+        masks.verify(other)
+    assert len(masks.verify(other, redraw=False)) == 12
+    with pytest.raises(MaskError, match="version 0"):
+        masks.verify(save_changed(good, tmp_path / "old.npz", version=0))
+
+
+def test_a_place_that_cannot_be_written(frozen: MaskSet, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MaskError, match="cannot write"):
+        frozen.save(tmp_path / "file" / "set.npz")
+
+
+def test_contact_sheet(frozen: MaskSet) -> None:
+    sheet = masks.contact_sheet(frozen, columns=4, tile=32, title="freeform")
+    assert sheet.mode == "RGB" and sheet.width == 6 + 4 * 38
+    assert np.asarray(sheet).min() == 0
+    with pytest.raises(MaskError, match="one mask or more"):
+        masks.contact_sheet([])
+
+
+def test_ratio_plot() -> None:
+    plot = masks.ratio_plot("gconv-brush", ["0-10", "10-20"], n=20, size=32)
+    assert plot.width > 600
+    with pytest.raises(MaskError, match="no bucket"):
+        masks.ratio_plot("irregular", ["left"], n=2, size=32)
