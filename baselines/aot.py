@@ -125,7 +125,8 @@ class AOTGAN(Method):
 
     def __init__(self, config: AOTConfig):
         super().__init__(config)
-        self.generator = normal_init(Generator(config))
+        std = 0.02 * (64 / config.width) ** 0.5  # as published at the published width; the same gain at others
+        self.generator = normal_init(Generator(config), std)
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         return self.generator(batch.masked + batch.mask, batch.mask)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -96,7 +96,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, spectral: bool):
         super().__init__()
-        norm = spectral_norm if spectral else nn.Identity()
+        norm: Callable[[nn.Module], nn.Module] = spectral_norm if spectral else nn.Identity()
         self.conv_block = nn.Sequential(
             nn.ReflectionPad2d(2), norm(nn.Conv2d(channels, channels, 3, dilation=2, bias=not spectral)),
             nn.InstanceNorm2d(channels), nn.ReLU(),
@@ -117,9 +117,10 @@ class Generator(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, config: EdgeConnectConfig, spectral: bool):
         super().__init__()
-        w, norm = config.width, spectral_norm if spectral else nn.Identity()
+        w = config.width
+        norm: Callable[[nn.Module], nn.Module] = spectral_norm if spectral else nn.Identity()
 
-        def block(convolution: nn.Module) -> list[nn.Module]:
+        def block(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
             return [norm(convolution), nn.InstanceNorm2d(convolution.out_channels), nn.ReLU()]
 
         self.encoder = nn.Sequential(
@@ -137,7 +138,8 @@ class Generator(nn.Module):
         )
         normal_init(self)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def run(self, x: Tensor) -> Tensor:
+        """All layers."""
         check_multiple(x, 4, CARD.name)
         return self.decoder(self.middle(self.encoder(x)))
 
@@ -149,7 +151,7 @@ class EdgeGenerator(Generator):
         super().__init__(3, 1, config, spectral=True)
 
     def forward(self, grey: Tensor, edges: Tensor, mask: Tensor) -> Tensor:
-        return super().forward(torch.cat([grey * (1 - mask) + mask, edges * (1 - mask), mask], dim=1)).sigmoid()
+        return self.run(torch.cat([grey * (1 - mask) + mask, edges * (1 - mask), mask], dim=1)).sigmoid()
 
 
 class InpaintGenerator(Generator):
@@ -159,7 +161,7 @@ class InpaintGenerator(Generator):
         super().__init__(4, 3, config, spectral=False)
 
     def forward(self, image: Tensor, edges: Tensor, mask: Tensor) -> Tensor:
-        return (super().forward(torch.cat([image * (1 - mask) + mask, edges], dim=1)).tanh() + 1) / 2
+        return (self.run(torch.cat([image * (1 - mask) + mask, edges], dim=1)).tanh() + 1) / 2
 
 
 class Discriminator(nn.Module):
@@ -229,10 +231,8 @@ class EdgeConnect(Method):
             raise BenchError(
                 "edgeconnect: name the authors' EdgeModel_gen.pth in the suite's `options: {edge_weights: }`"
             )
-        for network, checkpoint in (
-            (self.inpaint_generator, state),
-            (self.edge_generator, weights.read(self.config.edge_weights)),
-        ):
+        edges: Mapping[str, Any] = weights.read(self.config.edge_weights)
+        for network, checkpoint in ((self.inpaint_generator, state), (self.edge_generator, edges)):
             network.load_state_dict({k.removeprefix("module."): v for k, v in checkpoint["generator"].items()})
 
 
@@ -401,7 +401,7 @@ def _run_both(method: EdgeConnect, inputs: Inputs) -> dict[str, Tensor]:
 
 
 def _run_discriminator(network: Discriminator, inputs: Inputs) -> dict[str, Tensor]:
-    image = (inputs.image(channels=network.conv1[0].in_channels) + 1) / 2
+    image = (inputs.image(channels=next(network.parameters()).shape[1]) + 1) / 2
     judged, maps = network.eval()(image)[-1], network.train()(image)
     return {
         "logits_eval": judged,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -257,7 +257,10 @@ class GL(Method):
         self.load_state_dict({**state, "colour": torch.zeros_like(self.colour)})
 
 
-def kaiming_init(network: nn.Module) -> nn.Module:
+M = TypeVar("M", bound=nn.Module)
+
+
+def kaiming_init(network: M) -> M:
     """Convolutions He-normal by their outputs, linear layers N(0, 0.02²), biases 0."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):

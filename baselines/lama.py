@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -271,7 +271,7 @@ def _run_generator(method: LaMa, inputs: Inputs) -> dict[str, Tensor]:
     first = 2 + method.config.downsamplings
     seen: dict[str, Any] = {}
     watched = {"down": model[first - 1], "block0": model[first], "last": model[first + blocks - 1]}
-    watched["fourier"] = cast(FFCResBlock, model[first]).conv1.ffc.convg2g.fu
+    watched["fourier"] = model[first].get_submodule("conv1.ffc.convg2g.fu")
     for name, module in watched.items():
         module.register_forward_hook(lambda module, given, output, name=name: seen.update({name: output}))
     out = method.predict(Batch(image, mask))

@@ -69,7 +69,7 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, activation: nn.Module, norm: bool):
         super().__init__()
-        self.conv = PartialConv2d(inputs, outputs, kernel, stride, kernel // 2, bias=not norm)
+        self.conv = PartialConv2d(inputs, outputs, kernel, stride, bias=not norm)
         self.bn = nn.BatchNorm2d(outputs) if norm else nn.Identity()
         self.activation = activation
         slope = getattr(activation, "negative_slope", 0.0)
@@ -145,7 +145,7 @@ class PConv(Method):
     config: PConvConfig
     presets = {
         "paper": PConvConfig(),
-        "tiny": PConvConfig(width=24, levels=5, learning_rate=1e-3, finetune_rate=3e-4, masks="irregular"),
+        "tiny": PConvConfig(width=24, levels=5, learning_rate=3e-3, finetune_rate=1e-3, masks="irregular"),
     }
 
     def __init__(self, config: PConvConfig):
@@ -156,7 +156,8 @@ class PConv(Method):
         return self.generator(batch.masked, (1 - batch.mask).expand(-1, 3, -1, -1))
 
     def stages(self, features: Source = "official") -> list[Stage]:
-        loss = FeatureLoss(*[("pool1", "pool2", "pool3")] * 2, source=features, backbone="vgg16")
+        layers = ("pool1", "pool2", "pool3")
+        loss = FeatureLoss(layers, layers, features, backbone="vgg16")
         return [PConvStage(self, loss), FinetuneStage(self, loss)]
 
     def load_official(self, state: Mapping[str, Any]) -> None:
@@ -225,7 +226,7 @@ class PConvStage(Stage):
 
 
 class FinetuneStage(PConvStage):
-    """Fine-tuning with the encoder's batch norms frozen, their scales and biases too (section 3.3)."""
+    """Fine-tuning with the encoder's batch norms frozen, their scales and biases too."""
 
     name = "finetune"
     iterations = 300_002

@@ -173,15 +173,15 @@ class Generator(nn.Module):
 
     def __init__(self, config: RFRConfig):
         super().__init__()
-        w, k, p = config.width, config.kernel, config.kernel // 2
+        w, k = config.width, config.kernel
         self.recurrences = config.recurrences
-        self.Pconv1, self.bn1 = PartialConv2d(3, w, 7, 2, 3, bias=False), nn.BatchNorm2d(w)
-        self.Pconv2, self.bn20 = PartialConv2d(w, w, k, 1, p, bias=False), nn.BatchNorm2d(w)
-        self.Pconv21 = PartialConv2d(w, w, k, 1, p, bias=False)
-        self.Pconv22, self.bn2 = PartialConv2d(w, w, k, 1, p, bias=False), nn.BatchNorm2d(w)
+        self.Pconv1, self.bn1 = PartialConv2d(3, w, 7, stride=2), nn.BatchNorm2d(w)
+        self.Pconv2, self.bn20 = PartialConv2d(w, w, k), nn.BatchNorm2d(w)
+        self.Pconv21 = PartialConv2d(w, w, k)
+        self.Pconv22, self.bn2 = PartialConv2d(w, w, k), nn.BatchNorm2d(w)
         self.RFRModule = FeatureReasoning(w)
         self.Tconv, self.bn3 = nn.ConvTranspose2d(w, w, 4, 2, 1, bias=False), nn.BatchNorm2d(w)
-        self.tail1 = PartialConv2d(w + 3, w // 2, 3, 1, 1, bias=False)
+        self.tail1 = PartialConv2d(w + 3, w // 2, 3)
         self.tail2 = Bottleneck(w // 2)
         self.out = nn.Conv2d(w, 3, 3, 1, 1, bias=False)
 
@@ -230,7 +230,8 @@ class RFR(Method):
         return self.generator((batch.masked + 1) / 2 * known, known.expand(-1, 3, -1, -1)) * 2 - 1
 
     def stages(self, features: Source = "official") -> list[Stage]:
-        loss = FeatureLoss(*[("pool1", "pool2", "pool3")] * 2, source=features, backbone="vgg16", scaling="raw")
+        layers = ("pool1", "pool2", "pool3")
+        loss = FeatureLoss(layers, layers, features, backbone="vgg16", scaling="raw")
         return [RFRStage(self, loss), FinetuneStage(self, loss)]
 
     def load_official(self, state: Mapping[str, Any]) -> None:

@@ -35,7 +35,7 @@ verify_app = typer.Typer(no_args_is_help=True, help="Checks that networks and re
 app.add_typer(data_app, name="data")
 app.add_typer(masks_app, name="masks")
 app.add_typer(verify_app, name="verify")
-out = Console()
+out = Console(width=None if sys.stdout.isatty() else 160)
 
 Out = Annotated[Path, typer.Option("--out", help="Folder of all runs; finished jobs in it are reused.")]
 
@@ -161,7 +161,9 @@ def run(
     methods: Annotated[str | None, typer.Option(help="Only these rows of the suite, for example mean,grig.")] = None,
     out_folder: Out = Path("runs"),
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Annotated[int, typer.Option(min=1, help="Jobs that run side by side, each in a process.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Jobs that run side by side. Default: one a core; 1 with a GPU.")
+    ] = None,
     plan_only: Annotated[bool, typer.Option("--plan", help="Show the jobs and their state; run nothing.")] = False,
 ) -> None:
     """Train, complete and measure everything that a suite names, then write its report.
@@ -199,7 +201,7 @@ def _without_steps(entry: Any) -> Any:
     return {key: value for key, value in entry.items() if key != "steps"} if isinstance(entry, dict) else entry
 
 
-def _run(suite: Any, root: Path, device: str, workers: int, plan_only: bool) -> None:
+def _run(suite: Any, root: Path, device: str, workers: int | None, plan_only: bool) -> None:
     import time
 
     from bench import jobs, progress, results, runner

@@ -1,60 +1,115 @@
-"""Progress that people can read: a bar with time left on a terminal, plain lines elsewhere."""
+"""Progress that people can read: bars with time left on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 console = Console(stderr=True)
-Advance = Callable[[int], None]
+Report = Callable[[str, int, int], None]  # (title, done, total)
 LINES = 5  # plain lines for one piece of work, at most
-SECONDS = 10.0  # between two plain lines, at least
+SECONDS = 10.0  # between two plain lines of it, at least
+PAUSE = 0.2  # seconds between two messages of a worker process
+
+remote: Report | None = None  # in a worker process: sends progress to the process that shows it
 
 
-@contextmanager
-def track(title: str, total: int, done: int = 0) -> Iterator[Advance]:
-    """Show progress over `total` steps, of which `done` stand already; the value is called with the steps made."""
-    if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
-            task = progress.add_task(title, total=total, completed=done)
-            yield lambda n: progress.advance(task, n)
-        return
-    start = last = time.monotonic()
-    count, printed = done, done
+@dataclass
+class _Work:
+    """A piece of work that is under way."""
 
-    def advance(n: int) -> None:
-        nonlocal count, last, printed
-        count += n
+    started: float
+    first: int
+    bar: TaskID | None = None
+    printed: int = 0
+    last: float = 0.0
+
+
+@dataclass
+class Board:
+    """Shows several pieces of work at once, each by its title. Use it as a context."""
+
+    bars: Progress | None = None
+    work: dict[str, _Work] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        if console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            self.bars = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+            self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bars:
+            self.bars.stop()
+
+    def update(self, title: str, done: int, total: int) -> None:
+        """Say how far a piece of work is."""
         now = time.monotonic()
-        if count < total and now - last >= SECONDS and count - printed >= total / LINES:
-            left = (now - start) / max(count - done, 1) * (total - count)
-            console.print(f"  {title}: {count}/{total}, about {duration(left)} left", highlight=False)
-            last, printed = now, count
+        work = self.work.get(title)
+        if work is None:
+            work = self.work[title] = _Work(now, done, printed=done, last=now)
+            work.bar = self.bars.add_task(title, total=total, completed=done) if self.bars else None
+        if self.bars and work.bar is not None:
+            self.bars.update(work.bar, completed=done, total=total)
+        elif done < total and now - work.last >= SECONDS and done - work.printed >= total / LINES:
+            left = (now - work.started) / max(done - work.first, 1) * (total - done)
+            console.print(f"  {title}: {done}/{total}, about {duration(left)} left", highlight=False, markup=False)
+            work.last, work.printed = now, done
+        if done >= total:
+            self.finish(title)
 
-    yield advance
+    def finish(self, title: str) -> None:
+        """Take a piece of work from the board."""
+        work = self.work.pop(title, None)
+        if self.bars and work and work.bar is not None:
+            self.bars.remove_task(work.bar)
 
 
 @contextmanager
-def many() -> Iterator[Callable[[str, int, int], None]]:
+def track(title: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+    """Show progress over `total` steps, of which `done` stand already; the value is called with the steps made."""
+    count, sent = done, 0.0
+
+    def advance(steps: int) -> None:
+        nonlocal count, sent
+        count += steps
+        if remote is None:
+            board.update(title, count, total)
+        elif count >= total or time.monotonic() - sent >= PAUSE:
+            remote(title, count, total)
+            sent = time.monotonic()
+
+    if remote is not None:
+        yield advance
+        return
+    with Board() as board:
+        board.update(title, count, total)
+        yield advance
+
+
+@contextmanager
+def many() -> Iterator[Report]:
     """Progress over several pieces of work, one after another: the value is called with (title, done, total)."""
-    with ExitStack() as stack:
-        current: dict[str, tuple[Advance, int]] = {}
-
-        def report(title: str, done: int, total: int) -> None:
-            if title not in current:
-                stack.close()
-                current.clear()
-                current[title] = (stack.enter_context(track(title, total)), 0)
-            advance, before = current[title]
-            advance(done - before)
-            current[title] = (advance, done)
-
-        yield report
+    if remote is not None:
+        yield lambda title, done, total: None
+        return
+    with Board() as board:
+        yield board.update
 
 
 def duration(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import traceback
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -15,7 +16,7 @@ import pandas as pd
 import torch
 from safetensors.torch import save as to_safetensors
 
-from bench import metrics, registry, weights
+from bench import metrics, progress, registry, weights
 from bench.errors import BenchError
 from bench.evaluate import Task, evaluate
 from bench.jobs import Job, Plan, file_digest, plan
@@ -25,13 +26,23 @@ from bench.store import atomic_write, derive_seed, write_json, write_text
 from bench.suite import Suite
 from bench.train import Budget, train
 
+MOST_WORKERS = 8  # processes on a machine without a GPU, unless the user asks for more
+
 
 @dataclass(frozen=True)
 class Options:
-    """How jobs run; nothing here decides a result."""
+    """How jobs run; nothing here decides a result.
+
+    A job on a CPU uses one thread, and jobs run side by side in `workers` processes: so results do not depend on
+    the number of cores. By default there is one worker a core, and one where a GPU does the work.
+    """
 
     device: str = "auto"
-    workers: int = 1
+    workers: int | None = None
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.device != "cpu" and torch.cuda.is_available()
 
 
 @dataclass
@@ -58,16 +69,25 @@ def run(made: Plan, options: Options) -> Outcome:
             waiting.append(job)
     if outcome.reused:
         console.print(f"{outcome.reused} of {len(made.jobs)} jobs are done already", highlight=False)
-    if options.workers > 1:
-        _in_processes(made, waiting, options, outcome)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    default = 1 if options.on_gpu else min(cores, MOST_WORKERS)
+    workers = min(options.workers or default, max(1, len(waiting)))
+    if workers > 1:
+        _in_processes(made, waiting, options, workers, outcome)
     else:
-        for number, job in enumerate(waiting, 1):
-            if any(need in outcome.failed or need in outcome.skipped for need in job.needs):
-                outcome.skipped.append(job.id)
-                continue
-            console.print(f"[{number}/{len(waiting)}] {job.label}", highlight=False, markup=False)
-            _record(made, job, outcome, partial(execute, made, job, options))
+        _here(made, waiting, options, outcome)
     return outcome
+
+
+def _here(made: Plan, waiting: list[Job], options: Options, outcome: Outcome) -> None:
+    if not options.on_gpu:
+        torch.set_num_threads(1)
+    for number, job in enumerate(waiting, 1):
+        if any(need in outcome.failed or need in outcome.skipped for need in job.needs):
+            outcome.skipped.append(job.id)
+            continue
+        console.print(f"[{number}/{len(waiting)}] {job.label}", highlight=False, markup=False)
+        _record(made, job, outcome, partial(execute, made, job, options))
 
 
 def _record(made: Plan, job: Job, outcome: Outcome, action: Callable[[], Any]) -> None:
@@ -89,36 +109,48 @@ def _fail(made: Plan, job: Job, outcome: Outcome, message: str, details: str) ->
     console.print(f"  failed: {message}", style="red", highlight=False, markup=False)
 
 
-def _in_processes(made: Plan, waiting: list[Job], options: Options, outcome: Outcome) -> None:
+def _in_processes(made: Plan, waiting: list[Job], options: Options, workers: int, outcome: Outcome) -> None:
     context = multiprocessing.get_context("spawn")
-    threads = max(1, torch.get_num_threads() // options.workers)
-    arguments = (made.suite.model_dump(mode="json"), made.root, threads)
-    with ProcessPoolExecutor(options.workers, context, initializer=_start_worker, initargs=arguments) as pool:
-        running: dict[Future[None], Job] = {}
-        while waiting or running:
-            for job in list(waiting):
-                if any(need in outcome.failed or need in outcome.skipped for need in job.needs):
-                    waiting.remove(job)
-                    outcome.skipped.append(job.id)
-                elif all(made.done(made.job(need)) for need in job.needs) and len(running) < options.workers:
-                    waiting.remove(job)
-                    console.print(f"started: {job.label}", highlight=False, markup=False)
-                    running[pool.submit(_work, job.id, options)] = job
-            finished, _ = wait(running, return_when=FIRST_COMPLETED) if running else ((), ())
-            for future in finished:
-                job = running.pop(future)
-                _record(made, job, outcome, future.result)
-                if job.id not in outcome.failed:
-                    console.print(f"done: {job.label}", highlight=False, markup=False)
+    total = len(waiting)
+    with context.Manager() as manager, progress.Board() as board:
+        messages = manager.Queue()
+        arguments = (made.suite.model_dump(mode="json"), made.root, messages, not options.on_gpu)
+        with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=arguments) as pool:
+            running: dict[Future[None], Job] = {}
+            try:
+                while waiting or running:
+                    for job in sorted(waiting, key=lambda job: job.kind != "train"):  # the longest first
+                        if any(need in outcome.failed or need in outcome.skipped for need in job.needs):
+                            waiting.remove(job)
+                            outcome.skipped.append(job.id)
+                        elif len(running) < workers and all(made.done(made.job(need)) for need in job.needs):
+                            waiting.remove(job)
+                            running[pool.submit(_work, job.id, options)] = job
+                    finished, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+                    while not messages.empty():
+                        board.update(*messages.get())
+                    for future in finished:
+                        job = running.pop(future)
+                        board.finish(job.label)
+                        _record(made, job, outcome, future.result)
+                        if job.id not in outcome.failed:
+                            number = total - len(waiting) - len(running) - len(outcome.failed) - len(outcome.skipped)
+                            console.print(f"[{number}/{total}] {job.label}", highlight=False, markup=False)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in context.active_children():
+                    process.terminate()
+                raise
 
 
 _plan: Plan | None = None  # of a worker process
 
 
-def _start_worker(suite: dict[str, Any], root: Path, threads: int) -> None:
+def _start_worker(suite: dict[str, Any], root: Path, messages: Any, one_thread: bool) -> None:
     global _plan
-    torch.set_num_threads(threads)
-    console.quiet = True
+    if one_thread:
+        torch.set_num_threads(1)
+    progress.remote = lambda *message: messages.put(message)
     _plan = plan(Suite.model_validate(suite), root)
 
 
@@ -152,7 +184,7 @@ def _train(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, An
         precision=identity["precision"],
         device=options.device,
     )
-    train(method, prepared.images, prepared.train(row["shots"]), budget, folder, partial(track, row["method"]))
+    train(method, prepared.images, prepared.train(row["shots"]), budget, folder, partial(track, job.label))
     with atomic_write(folder / "weights.safetensors") as handle:
         handle.write(to_safetensors({k: v.detach().cpu().contiguous() for k, v in method.state_dict().items()}))
     (folder / "checkpoint.pt").unlink(missing_ok=True)
@@ -168,7 +200,7 @@ def _evaluate(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
     condition = row["condition"]
     task = Task(prepared.images, prepared.test, prepared.masks[condition], condition, made.suite.seed)
     names = [name for name, *_ in identity["metrics"]]
-    device = "cuda" if options.device != "cpu" and torch.cuda.is_available() else "cpu"
+    device = "cuda" if options.on_gpu else "cpu"
     measured = evaluate(method, task, names, identity["samples"], folder, device, made.root / "cache" / "features")
     _write_parquet(folder / "per_image.parquet", measured.per_image)
     rows = []

@@ -28,7 +28,6 @@ from bench.data.dataset import ImageData
 from bench.errors import BenchError
 from bench.method import Method, Source, Stage
 from bench.nn.augment import flip
-from bench.progress import Advance
 from bench.store import atomic_write, derive_seed, write_error
 
 
@@ -248,7 +247,7 @@ def train(
     indices: Sequence[int],
     budget: Budget,
     folder: Path,
-    progress: Callable[[int, int], AbstractContextManager[Advance]],
+    progress: Callable[[int, int], AbstractContextManager[Callable[[int], None]]],
 ) -> None:
     """Train a method on the images `indices` of `data`; leaves the final weights in `method`.
 

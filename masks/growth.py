@@ -187,7 +187,7 @@ def _grow(
 def _boxes_first(sketches: list[Sketch], canvas: Canvas, target: int) -> tuple[Kinds, int]:
     """Draw the boxes of as many sketches as stay below the target; the other shapes of the first, and the hole."""
     for layers in range(len(sketches), 0, -1):
-        for box in chain.from_iterable(chain.from_iterable(sketch.boxes for sketch in sketches[:layers])):
+        for box in chain(*(kind for sketch in sketches[:layers] for kind in sketch.boxes)):
             box.draw(canvas)
         count = canvas.count()
         if count < target:

@@ -204,11 +204,3 @@ class Sketch:
         for box in chain.from_iterable(self.boxes):
             box.draw(canvas)
         return canvas.pixels
-
-    def box_cover(self, height: int, width: int) -> float:
-        """About what share of the picture the boxes cover, as if they lay independently."""
-        known = 1.0
-        for box in chain.from_iterable(self.boxes):
-            rows = min(box.bottom, height) - max(box.top, 0)
-            known *= 1 - rows * (min(box.right, width) - max(box.left, 0)) / (height * width)
-        return 1 - known

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.store import file_slug
+
 _RATIO = re.compile(r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?$")
 
 
@@ -33,7 +35,7 @@ class Condition:
     @property
     def slug(self) -> str:
         """Name of the condition's folder under `samples/`."""
-        return self.name.replace("/", "_")
+        return file_slug(self.name)
 
 
 def parse(name: str) -> Condition:
@@ -41,7 +43,8 @@ def parse(name: str) -> Condition:
     family, _, rest = name.rpartition("/")
     match = _RATIO.match(rest)
     if not family or not match:
-        return Condition(name, "", name)
+        kind, _, folder = name.partition(":")
+        return Condition(name, kind, Path(folder).name) if Path(folder).name else Condition(name, "", name)
     low = float(match[1])
     high = float(match[2]) if match[2] else low
     kind, _, folder = family.partition(":")

@@ -16,8 +16,8 @@ from reports import conditions, markup
 
 MASKED, ORIGINAL = "masked", "original"
 TILE = 1.1  # inches of a tile
-GAP = 0.05
-MARGIN = 0.32  # inches for titles above and conditions at the left
+PIXELS = 150  # least pixels of a tile's side in the PNG
+GAP, MARGIN = 0.05, 0.3  # shares of a tile: between tiles; for the titles above and the conditions at the left
 OUTLINE = "#D55E00"
 
 
@@ -43,30 +43,31 @@ def picture_grid(
     """
     columns = {MASKED: "Masked", **titles, ORIGINAL: "Original"}
     pictures = [[_read(samples / c.slug / folder / name) for folder in columns] for c, name in chosen]
-    width = 2 * GAP + MARGIN + len(columns) * (TILE + GAP)
-    height = 2 * GAP + MARGIN + len(chosen) * (TILE + GAP)
-    figure = Figure(figsize=(width, height))
+    size = max((picture.shape[0] for line in pictures for picture in line if picture is not None), default=PIXELS)
+    tile = size * math.ceil(PIXELS / size)
+    gap, margin = round(GAP * tile), round(MARGIN * tile)
+    width, height = margin + len(columns) * (tile + gap), margin + len(chosen) * (tile + gap)
+    dpi = tile / TILE
+    figure = Figure(figsize=(width / dpi, height / dpi), dpi=dpi)
     for r, (condition, _) in enumerate(chosen):
-        for c, folder in enumerate(columns):
-            left = MARGIN + GAP + c * (TILE + GAP)
-            bottom = height - MARGIN - GAP - r * (TILE + GAP) - TILE
-            axes = figure.add_axes((left / width, bottom / height, TILE / width, TILE / height))
+        hole = _hole(pictures[r][0], pictures[r][-1]) if outline else None
+        for c, (folder, title) in enumerate(columns.items()):
+            left, bottom = margin + c * (tile + gap), height - margin - r * (tile + gap) - tile
+            axes = figure.add_axes((left / width, bottom / height, tile / width, tile / height))
             axes.set_axis_off()
             picture = pictures[r][c]
             if picture is None:
                 axes.text(0.5, 0.5, "n/a", ha="center", va="center", color="#777777")
             else:
                 axes.imshow(picture, interpolation="nearest", aspect="auto")
-            hole = _hole(pictures[r][0], pictures[r][-1])
-            if outline and picture is not None and hole is not None and folder not in (MASKED, ORIGINAL):
-                axes.contour(hole, levels=[0.5], colors=OUTLINE, linewidths=0.6)
+                if hole is not None and folder in titles:
+                    axes.contour(hole, levels=[0.5], colors=OUTLINE, linewidths=0.6)
             if r == 0:
-                axes.set_title(_wrapped(columns[folder]), fontsize=7, pad=3, wrap=False)
+                axes.set_title(_wrapped(title), fontsize=7, pad=3)
             if c == 0:
-                axes.text(-0.05, 0.5, _wrapped(condition.title), fontsize=7, rotation=90, ha="right", va="center",
-                          transform=axes.transAxes, multialignment="center")  # fmt: skip
-    size = max((p.shape[0] for line in pictures for p in line if p is not None), default=64)
-    return figure, size * math.ceil(150 / size) / TILE
+                place = {"rotation": 90, "ha": "right", "va": "center", "transform": axes.transAxes}
+                axes.text(-0.05, 0.5, _wrapped(condition.title), fontsize=7, multialignment="center", **place)
+    return figure, dpi
 
 
 def _read(path: Path) -> NDArray[np.uint8] | None:

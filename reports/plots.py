@@ -1,4 +1,4 @@
-"""Figures of numbers: metrics against mask ratio, against the number of training images, against cost."""
+"""Figures of numbers: metrics against mask ratio, and against the number of training images."""
 
 from __future__ import annotations
 
@@ -10,111 +10,134 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from reports import conditions, markup, results
 from reports.conditions import Condition
 from reports.numbers import head
 
-PANEL = (2.7, 2.1)  # inches
+Styles = Mapping[str, dict[str, Any]]
+ACROSS = 3  # panels in a row
 
 
-def against_ratio(cells: pd.DataFrame, styles: Mapping[str, dict[str, Any]]) -> Figure:
+def against_ratio(cells: pd.DataFrame, styles: Styles) -> Figure:
     """Metric against mask ratio for one data set: one panel a metric, one line a method, bands from the intervals.
 
-    `cells` are `results.over_seeds` rows. With several numbers of training images there is a column of panels for each,
-    with a shared scale. Lines join the ratios of one mask generator, never two generators.
+    `cells` are `results.over_seeds` rows. With several numbers of training images the metrics are rows of panels and
+    the numbers columns, with one scale a row. Lines join the ratios of one mask generator, never two generators.
     """
-    metrics = list(dict.fromkeys(cells["metric"]))
+    metrics = _heads(cells)
     shots = results.shots_titles(cells["shots"])
     here = conditions.ordered(cells["condition"])
     if len(shots) > 1:
-        figure, panels = _panels(len(metrics), len(shots), len(here), sharey="row")
+        figure, panels = _panels(len(metrics) * len(shots), len(shots), len(here), _used(cells, styles), shared=True)
+        for axes, title in zip(panels, shots.values(), strict=False):
+            axes.set_title(title)
+        for axes, title in zip(panels[:: len(shots)], metrics.values(), strict=True):
+            axes.set_ylabel(title)
     else:
-        columns = min(3, len(metrics))
-        figure, panels = _panels(math.ceil(len(metrics) / columns), columns, len(here))
+        figure, panels = _panels(len(metrics), min(ACROSS, len(metrics)), len(here), _used(cells, styles))
+        for axes, title in zip(panels, metrics.values(), strict=True):
+            axes.set_title(title)
     slots = [(metric, number) for metric in metrics for number in shots]
-    for axes, (metric, number) in zip(panels, slots, strict=False):
-        rows = cells[(cells["metric"] == metric) & (cells["shots"] == number)]
-        first = cells[cells["metric"] == metric].iloc[0]
-        title = head(first.metric_title, bool(first.higher_is_better))
-        axes.set_title(", ".join(filter(None, [title, shots[number]])))
-        _ratio_panel(axes, rows, here, styles)
-    for axes in panels[len(slots) :]:
-        axes.remove()
-    _legend(figure, [label for label in styles if label in set(cells["label"])], styles)
+    groups = dict(iter(cells.groupby(["metric", "shots"], sort=False)))
+    families = [(family, list(group)) for family, group in groupby(here, key=lambda condition: condition.family)]
+    for axes, slot in zip(panels, slots, strict=True):
+        if slot in groups:
+            _lines(axes, groups[slot], families, styles)
+        _ratio_axis(axes, here, families)
     return figure
 
 
-def against_shots(cells: pd.DataFrame, styles: Mapping[str, dict[str, Any]]) -> Figure:
+def against_shots(cells: pd.DataFrame, styles: Styles) -> Figure:
     """Metric against the number of training images for one data set, averaged over the conditions that all share."""
-    metrics = list(dict.fromkeys(cells["metric"]))
+    metrics = _heads(cells)
     shots = results.shots_in_order(cells["shots"])
-    columns = min(3, len(metrics))
-    figure, panels = _panels(math.ceil(len(metrics) / columns), columns, len(shots))
-    for axes, metric in zip(panels, metrics, strict=False):
+    figure, panels = _panels(len(metrics), min(ACROSS, len(metrics)), len(shots), _used(cells, styles))
+    for axes, (metric, title) in zip(panels, metrics.items(), strict=True):
+        axes.set_title(title)
         rows = cells[cells["metric"] == metric]
-        axes.set_title(head(rows["metric_title"].iloc[0], bool(rows["higher_is_better"].iloc[0])))
         grid = rows.pivot_table(index=["label", "shots"], columns="condition", values="value").dropna(axis=1)
         mean = grid.mean(axis=1)
-        for label in [label for label in styles if label in grid.index.get_level_values("label")]:
-            points = [mean.get((label, number), math.nan) for number in shots]
-            axes.plot(range(len(shots)), points, **styles[label])
+        for label, style in _used(rows, styles).items():
+            axes.plot(range(len(shots)), [mean.get((label, number), math.nan) for number in shots], **style)
         axes.set_xticks(range(len(shots)), shots)
         axes.set_xlabel("training images")
-    for axes in panels[len(metrics) :]:
-        axes.remove()
-    _legend(figure, [label for label in styles if label in set(cells["label"])], styles)
     return figure
 
 
-def _ratio_panel(
-    axes: Axes, rows: pd.DataFrame, here: Sequence[Condition], styles: Mapping[str, dict[str, Any]]
-) -> None:
-    position = {condition.name: x for x, condition in enumerate(here)}
-    families = [(family, list(group)) for family, group in groupby(here, key=lambda condition: condition.family)]
+def _heads(cells: pd.DataFrame) -> dict[str, str]:
+    """The heading of each metric."""
+    first = cells.drop_duplicates("metric").itertuples()
+    return {row.metric: head(markup.line(row.metric_title), bool(row.higher_is_better)) for row in first}
+
+
+def _used(cells: pd.DataFrame, styles: Styles) -> Styles:
+    labels = set(cells["label"])
+    return {label: style for label, style in styles.items() if label in labels}
+
+
+def _lines(axes: Axes, rows: pd.DataFrame, families: Sequence[tuple[str, list[Condition]]], styles: Styles) -> None:
+    """Draw every method: a line with a band where a mask generator has several ratios, else a marker with a bar."""
+    position = {condition.name: x for x, condition in enumerate(c for _, group in families for c in group)}
+    points = {(r.label, r.condition): r for r in rows.itertuples() if math.isfinite(r.value)}
     for label, style in styles.items():
-        points = {r.condition: r for r in rows[rows["label"] == label].itertuples()}
         for _, group in families:
-            found = [points[c.name] for c in group if c.name in points and math.isfinite(points[c.name].value)]
-            if not found:
-                continue
+            found = [points[label, c.name] for c in group if (label, c.name) in points]
             xs = [position[point.condition] for point in found]
-            axes.plot(xs, [point.value for point in found], **style)
             lows, highs = [point.low for point in found], [point.high for point in found]
+            axes.plot(xs, [point.value for point in found], **style)
             if len(found) > 1:
                 axes.fill_between(xs, lows, highs, color=style["color"], alpha=0.15, linewidth=0)
             else:
                 axes.vlines(xs, lows, highs, color=style["color"], linewidth=1)
-    axes.set_xticks(range(len(here)), [condition.label.removesuffix("%") for condition in here])
+
+
+def _ratio_axis(axes: Axes, here: Sequence[Condition], families: Sequence[tuple[str, list[Condition]]]) -> None:
+    """Conditions side by side: ratios as tick labels, mask generators below them, a line between two generators."""
     axes.set_xlim(-0.4, len(here) - 0.6)
-    crowded = max(len(condition.label) for condition in here) * len(here) > 36
+    axes.set_xticks(range(len(here)), [markup.line(condition.label.removesuffix("%")) for condition in here])
+    crowded = sum(len(condition.label) for condition in here) > 14 * axes.bbox.width / axes.figure.dpi
     axes.tick_params(axis="x", rotation=45 if crowded else 0)
+    start = 0
     for family, group in families:
-        middle = (position[group[0].name] + position[group[-1].name]) / 2
-        if len(families) > 1 or family:
+        if start:
+            axes.axvline(start - 0.5, color="#BBBBBB", linewidth=0.6)
+        if axes.xaxis.get_tick_params()["labelbottom"]:
             axes.annotate(
-                markup.line(family), (middle, 0), (0, -30 if crowded else -20), xycoords=("data", "axes fraction"),
-                textcoords="offset points", ha="center", va="top", fontsize=7, annotation_clip=False,
+                markup.line(family), (start + (len(group) - 1) / 2, 0), (0, -32 if crowded else -18), fontsize=7,
+                xycoords=("data", "axes fraction"), textcoords="offset points", ha="center", va="top",
+                annotation_clip=False,
             )  # fmt: skip
-        if group[0] is not here[0]:
-            axes.axvline(position[group[0].name] - 0.5, color="#BBBBBB", linewidth=0.6)
+        start += len(group)
     if any(condition.low is not None for condition in here):
-        axes.set_xlabel("hole, % of the image", labelpad=14)
+        axes.set_xlabel("hole, % of the image", labelpad=12)
 
 
-def _panels(rows: int, columns: int, ticks: int, sharey: str = "none") -> tuple[Figure, list[Axes]]:
-    width = max(PANEL[0], 0.3 * ticks + 0.7)
-    figure = Figure(figsize=(width * columns, (PANEL[1] + 0.4) * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, sharey=sharey, squeeze=False)
-    return figure, list(grid.flat)
+def _panels(count: int, across: int, ticks: int, styles: Styles, shared: bool = False) -> tuple[Figure, list[Axes]]:
+    """`count` panels, `across` in a row, with the legend below; sizes in inches, so that nothing needs fitting.
 
-
-def _legend(figure: Figure, labels: Sequence[str], styles: Mapping[str, dict[str, Any]]) -> None:
-    """One legend below all panels. Matplotlib drops labels that start with "_", so they get a space of no width."""
-    from matplotlib.lines import Line2D
-
-    handles = [Line2D([], [], **styles[label]) for label in labels]
-    names = ["\u200b" * label.startswith("_") + markup.line(label) for label in labels]
-    widest = max((len(name) for name in names), default=1)
-    columns = max(1, min(len(names), int(figure.get_figwidth() * 13 / (widest + 6))))
-    figure.legend(handles, names, loc="outside lower center", ncols=columns, handlelength=3)
+    With `shared`, the panels of a row have one scale.
+    """
+    down = math.ceil(count / across)
+    width, height, left, top, right = max(2.0, 0.27 * ticks), 1.55, 0.75, 0.3, 0.15
+    between, above = (0.15, 0.2) if shared else (0.55, 0.35)
+    total = left + across * width + (across - 1) * between + right
+    # Matplotlib drops labels that start with "_" from legends, unless a space of no width stands before them.
+    names = ["\u200b" * label.startswith("_") + markup.line(label) for label in styles]
+    columns = max(1, min(len(names), int(total * 13 / (max(map(len, names), default=0) + 8))))
+    bottom = 0.85 + 0.17 * math.ceil(len(names) / columns)
+    tall = top + down * height + (down - 1) * above + bottom
+    figure = Figure(figsize=(total, tall))
+    grid = figure.subplots(down, across, sharex=True, sharey="row" if shared else False, squeeze=False)
+    figure.subplots_adjust(
+        left / total, bottom / tall, 1 - right / total, 1 - top / tall, wspace=between / width, hspace=above / height
+    )
+    handles = [Line2D([], [], **style) for style in styles.values()]
+    figure.legend(handles, names, loc="lower center", ncols=columns, handlelength=3, borderaxespad=0.2)
+    panels = list(grid.flat)
+    for axes in panels[count:]:
+        axes.remove()
+    for axes in panels[max(0, count - across) : count]:
+        axes.tick_params(axis="x", labelbottom=True)
+    return figure, panels[:count]

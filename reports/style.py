@@ -57,7 +57,7 @@ def lines(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
     }
 
 
-def save(figure: Figure, stem: Path, formats: Iterable[str] = FORMATS, dpi: float | str = "figure") -> list[Path]:
+def save(figure: Figure, stem: Path, formats: Iterable[str] = FORMATS, dpi: float = 150) -> list[Path]:
     """Write the figure in each format; equal figures give equal bytes."""
     paths = []
     for suffix in formats:

@@ -15,7 +15,7 @@ from reports import footnotes, markup
 from reports.numbers import head, printed
 
 if TYPE_CHECKING:
-    import rich.table
+    import rich.console
 
 Mark = Literal["", "best", "second"]
 MISSING = "n/a"
@@ -217,12 +217,13 @@ class Table:
             first += count
         return spans, rules
 
-    def __rich__(self) -> rich.table.Table:
+    def __rich__(self) -> rich.console.Group:
         return self.to_rich()
 
-    def to_rich(self) -> rich.table.Table:
-        """A table for the terminal. Rich is imported here only: files need no terminal library."""
+    def to_rich(self) -> rich.console.Group:
+        """For the terminal: one narrow table a block. Rich is imported here only: files need no terminal library."""
         from rich import box
+        from rich.console import Group
         from rich.table import Table as RichTable
         from rich.text import Text
 
@@ -233,25 +234,20 @@ class Table:
         def name(text: str, letter: str | None = None) -> str:
             return markup.line(text) + (f" ({letter})" if letter else "")
 
-        feet = [f"({letter}) {note}" for note, letter in self._feet.notes.items()]
-        printout = RichTable(
-            title=Text(markup.line(self.title)),
-            caption=Text(markup.line("\n".join([*feet, *self.notes]))),
-            box=box.SIMPLE_HEAD,
-            caption_justify="left",
-            title_justify="left",
-        )
-        printout.add_column(Text(self.stub))
-        for c, column in enumerate(self.columns):
-            text = name(column.head, self._feet.columns.get(c))
-            printout.add_column(Text(f"{column.group}\n{text}" if column.group else text), justify="right")
+        printouts: list[RichTable | Text] = []
         for b, block in enumerate(self.blocks):
-            if block.title:
-                printout.add_row(Text(name(block.head, self._feet.blocks.get(b)), style="italic"))
+            title = name(block.head, self._feet.blocks.get(b)) if block.title else markup.line(self.title)
+            printout = RichTable(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+            printout.add_column(Text(self.stub), no_wrap=True)
+            for c, column in enumerate(self.columns):
+                text = name(column.head, self._feet.columns.get(c))
+                printout.add_column(Text(f"{column.group}\n{text}" if column.group else text), justify="right")
             for r, row in enumerate(block.rows):
                 cells = [cell(x, self._feet.cells.get((b, r, c))) for c, x in enumerate(row.cells)]
-                printout.add_row(Text(markup.line(row.title)), *cells, end_section=r == len(block.rows) - 1)
-        return printout
+                printout.add_row(Text(markup.line(row.title)), *cells)
+            printouts.append(printout)
+        feet = [f"({letter}) {note}" for note, letter in self._feet.notes.items()]
+        return Group(*printouts, Text(markup.line("\n".join([*feet, *self.notes])), style="dim"))
 
 
 def ranked(blocks: Sequence[Block], columns: Sequence[Column]) -> tuple[Block, ...]:

@@ -113,9 +113,7 @@ def by_metric(
     for (label, dataset, shots), group in chosen.groupby(["label", "dataset", "shots"], sort=False):
         lookup = {(r.condition, r.metric): cell(r) for r in group.itertuples()}
         names = conditions.ordered(group["condition"])
-        lines = [
-            Row(c.title, tuple(lookup.get((c.name, m), Cell(note=NOT_RUN)) for m in facts.index)) for c in names
-        ]
+        lines = [Row(c.title, tuple(lookup.get((c.name, m), Cell(note=NOT_RUN)) for m in facts.index)) for c in names]
         blocks.append(Block(tuple(lines), ", ".join(filter(None, [label, dataset, shots_title[shots]]))))
     return Table(
         title=f"{chosen['label'].iloc[0]} by condition and metric",
@@ -132,9 +130,7 @@ def cell(row: Any) -> Cell:
     return Cell(row.value, numbers.decimals(row.metric), row.low, row.high, row.spread, row.note)
 
 
-def _block(
-    block: pd.DataFrame, title: str, names: Sequence[str], pairs: _PerImage | None, intervals: bool
-) -> Block:
+def _block(block: pd.DataFrame, title: str, names: Sequence[str], pairs: _PerImage | None, intervals: bool) -> Block:
     first = block.iloc[0]
     lookup = {(r.label, r.condition): cell(r) for r in block.itertuples()}
     labels = list(dict.fromkeys(block["label"]))
@@ -169,9 +165,7 @@ class _PerImage:
         return {method: group.groupby("id", observed=True)["value"].mean() for method, group in methods}
 
 
-def significant_marks(
-    cells: Sequence[Cell], scores: Sequence[pd.Series | None], higher_is_better: bool
-) -> list[Mark]:
+def significant_marks(cells: Sequence[Cell], scores: Sequence[pd.Series | None], higher_is_better: bool) -> list[Mark]:
     """Marks of one column under a test of significance: see `SIGNIFICANCE_NOTE`.
 
     `scores` holds each method's per-image values by image id; where either of two methods has none, their intervals
@@ -188,9 +182,7 @@ def significant_marks(
     return ["second" if i == best or not beaten.get(i, True) else "" for i in range(len(cells))]
 
 
-def _beaten(
-    cells: Sequence[Cell], scores: Sequence[pd.Series | None], best: int, rivals: Sequence[int]
-) -> list[bool]:
+def _beaten(cells: Sequence[Cell], scores: Sequence[pd.Series | None], best: int, rivals: Sequence[int]) -> list[bool]:
     """Is each rival significantly worse than the best?"""
     ours = scores[best]
     paired = {rival: ours - series for rival in rivals if ours is not None and (series := scores[rival]) is not None}

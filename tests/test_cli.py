@@ -38,7 +38,9 @@ def test_help_teaches(command: list[str]) -> None:
     for name in command:
         group = group.commands[name]
     assert group.help
-    assert all(getattr(p, "help", None) for p in group.params if p.name not in ("install_completion", "show_completion"))
+    assert all(
+        getattr(p, "help", None) for p in group.params if p.name not in ("install_completion", "show_completion")
+    )
 
 
 def test_list_shows_every_method_metric_and_generator() -> None:

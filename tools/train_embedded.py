@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ProcessPoolExecutor
 from enum import StrEnum
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
@@ -31,7 +32,7 @@ from bench.nn.embedded import CLASSES, FEATURES, SIZE, WIDTHS, EmbeddedNet, Role
 from bench.store import atomic_write
 
 DAMAGES = ("hole", "blur", "noise", "pixels", "blocks")
-SEEDS = {"training": 7_100_001, "metrics": 7_200_002}  # of the faces and of the training; far from those of suites
+SEEDS: dict[Role, int] = {"training": 7_100_001, "metrics": 7_200_002}  # of faces and training, far from a suite's
 
 
 class Choice(StrEnum):
@@ -217,10 +218,10 @@ def losses(net: EmbeddedNet, auxiliary: Auxiliary, batch: dict[str, Tensor], rng
     maps = net.maps(images.contiguous(memory_format=torch.channels_last))
     fused = net.pyramid(maps)
     out = net.heads(maps, fused)
-    semantics = F.interpolate(batch["semantics"][:, None].float(), scale_factor=0.5, mode="nearest")[:, 0].long()
+    shares = F.avg_pool2d(F.one_hot(batch["semantics"], CLASSES).permute(0, 3, 1, 2).float(), 2)
     return {
         "identity": contrastive(out["identity"], batch["identity"]),
-        "parsing": F.cross_entropy(out["parsing"], semantics, auxiliary.weights),
+        "parsing": F.cross_entropy(out["parsing"], shares, auxiliary.weights),
         "landmarks": 20 * F.l1_loss(out["landmarks"], batch["landmarks"]),
         "places": 0.3 * places(net.heatmaps(fused), batch["landmarks"]),
         "attributes": F.smooth_l1_loss(auxiliary.attributes(out["features"]), batch["attributes"]),
@@ -234,8 +235,10 @@ def fold(net: EmbeddedNet) -> EmbeddedNet:
     """Merge every batch normalisation into the convolution before it."""
     net.eval()
     for module in list(net.modules()):
-        if isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[1], nn.BatchNorm2d):
-            module[0], module[1] = fuse_conv_bn_eval(module[0], module[1]), nn.Identity()
+        if isinstance(module, nn.Sequential):
+            conv, norm = module[0], module[1]
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                module[0], module[1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
     return net
 
 
@@ -251,7 +254,8 @@ def train(role: Role, target: Path, identities: int, people: int, steps: int, ra
     parameters = [*net.parameters(), *auxiliary.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.15)
-    started, running = time.monotonic(), {}
+    started = time.monotonic()
+    running: dict[str, float] = {}
     for step in range(1, steps + 1):
         chosen = torch.randperm(identities, generator=rng)[:people].repeat_interleave(IMAGES_PER_IDENTITY)
         rows = chosen * IMAGES_PER_IDENTITY + torch.arange(IMAGES_PER_IDENTITY).repeat(people)
@@ -287,15 +291,14 @@ def main(
     Takes about ten minutes on two cores. Each network trains on one thread, so that the result depends on its seed
     alone and not on the number of cores.
     """
-    roles = list(WIDTHS) if role is Choice.both else [role.value]
+    roles: list[Role] = [name for name in WIDTHS if role in (name, Choice.both)]
     targets = [path(name) if out is None else out / path(name).name for name in roles]
-    settings = {"identities": identities, "people": min(people, identities), "steps": steps, "rate": rate}
+    job = partial(train, identities=identities, people=min(people, identities), steps=steps, rate=rate)
     if len(roles) == 1:
-        train(roles[0], targets[0], **settings)
+        job(roles[0], targets[0])
         return
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        for task in [pool.submit(train, *pair, **settings) for pair in zip(roles, targets, strict=True)]:
-            task.result()
+    with ProcessPoolExecutor(len(roles), mp_context=get_context("spawn")) as pool:
+        list(pool.map(job, roles, targets))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ def fit(features: Tensor, labels: Tensor, c: float = 1.0, tolerance: float = 1e-
     exact line search reach the minimum itself (Keerthi and DeCoste, 2005), where liblinear stops near it. Each step
     is solved by conjugate gradients in float64, preconditioned by a float32 Cholesky factor of the same Hessian.
     """
-    x = torch.cat([features.double(), features.new_ones(len(features), 1, dtype=torch.float64)], dim=1)
+    x = features.new_ones(len(features), features.shape[1] + 1, dtype=torch.float64)
+    x[:, :-1] = features
     back = None
     if len(x) < x.shape[1]:  # the minimum lies in the span of the rows: solve in those coordinates
         back, upper = torch.linalg.qr(x.T)
@@ -41,7 +42,7 @@ def _newton(x: Tensor, y: Tensor, c: float, tolerance: float) -> Tensor:
     w, margin = x.new_zeros(x.shape[1]), torch.ones_like(y)  # margin = 1 - y w^T x
     hessian = torch.eye(x.shape[1], dtype=torch.float32, device=x.device)
     inside = torch.zeros_like(y, dtype=torch.bool)  # rows that the Hessian counts
-    first = None
+    first = factor = None
     for _ in range(200):
         active = margin > 0
         gradient = w - 2 * c * (x.T @ (y * margin.clamp(min=0)))
@@ -49,11 +50,12 @@ def _newton(x: Tensor, y: Tensor, c: float, tolerance: float) -> Tensor:
         first = size if first is None else first
         if size <= tolerance * first:
             break
-        for rows, sign in ((active & ~inside, 2 * c), (inside & ~active, -2 * c)):
-            if rows.any():
-                hessian.addmm_(x32[rows].T, x32[rows], alpha=sign)
-        inside = active
-        step = _conjugate_gradients(_hessian(x, active, c), -gradient, _cholesky(hessian), min(1e-2, size / first))
+        changed = active ^ inside
+        if factor is None or int(changed.sum()) > len(y) // 50:  # for fewer the old factor is good enough
+            for rows, sign in ((active & changed, 2 * c), (inside & changed, -2 * c)):
+                _add_gram(hessian, x32 if rows.all() else x32[rows], sign)
+            inside, factor = active, _cholesky(hessian)
+        step = _conjugate_gradients(_hessian(x, active, c), -gradient, factor, min(1e-2, size / first))
         along = y * (x @ step)
         length = _line_search(w, step, margin, along, c)
         w, margin = w + length * step, margin - length * along
@@ -61,8 +63,15 @@ def _newton(x: Tensor, y: Tensor, c: float, tolerance: float) -> Tensor:
 
 
 def _hessian(x: Tensor, active: Tensor, c: float) -> Callable[[Tensor], Tensor]:
-    rows = x[active]
-    return lambda v: v + 2 * c * (rows.T @ (rows @ v))
+    weights = 2 * c * active  # a product with the rows left out costs less than a copy of the others
+    return lambda v: v + x.T @ (weights * (x @ v))
+
+
+def _add_gram(hessian: Tensor, rows: Tensor, scale: float, block: int = 512) -> None:
+    """Add scale * rows^T rows to the lower triangle, all that a Cholesky factor reads."""
+    for start in range(0, len(hessian) if len(rows) else 0, block):
+        stop = min(start + block, len(hessian))
+        hessian[start:stop, :stop].addmm_(rows[:, start:stop].T, rows[:, :stop], alpha=scale)
 
 
 def _cholesky(hessian: Tensor) -> Tensor:

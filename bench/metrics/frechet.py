@@ -55,13 +55,17 @@ class Moments:
         between = torch.outer(step, step) * (self.n * other.n / n)
         return Moments(n, self.mean + step * (other.n / n), self.scatter + other.scatter + between)
 
+    @property
+    def covariance(self) -> Tensor:
+        """(d, d), divisor n - 1."""
+        return self.scatter / (self.n - 1)
+
     def factor(self) -> Factor:
         """An upper factor F with F^T F = covariance (divisor n - 1)."""
-        covariance = self.scatter / (self.n - 1)
-        cholesky, info = torch.linalg.cholesky_ex(covariance)
+        cholesky, info = torch.linalg.cholesky_ex(self.covariance)
         if int(info) == 0:
             return Factor(self.n, self.mean, cholesky.T.contiguous(), cholesky=True)
-        values, vectors = torch.linalg.eigh(covariance)
+        values, vectors = torch.linalg.eigh(self.covariance)
         return Factor(self.n, self.mean, values.clamp(min=0).sqrt()[:, None] * vectors.T)
 
 
@@ -109,21 +113,29 @@ def factor(sample: Tensor | Moments) -> Factor:
 
 def distance(a: Tensor | Moments, b: Tensor | Moments) -> float:
     """The squared Fréchet distance of two samples, covariances with divisor n - 1."""
-    one, two = _checked(a, b)
-    product = one.root @ two.root.T
-    if one.cholesky and two.cholesky:
-        trace = torch.linalg.eigvalsh(product @ product.T).clamp(min=0).sqrt().sum()
-    else:
-        trace = torch.linalg.svdvals(product).sum()
-    return _value(one, two, trace)
+    _check(a, b)
+    one, two = _moments(a), _moments(b)
+    if one and two:  # with S1 = L L^T, the eigenvalues of S1 S2 are those of L^T S2 L
+        cholesky, info = torch.linalg.cholesky_ex(one.covariance)
+        if int(info) == 0:
+            values = torch.linalg.eigvalsh(cholesky.T @ two.covariance @ cholesky)
+            shift, traces = (one.mean - two.mean).square().sum(), one.covariance.trace() + two.covariance.trace()
+            return max(float(shift + traces - 2 * values.clamp(min=0).sqrt().sum()), 0.0)
+    left, right = factor(one or a), factor(two or b)
+    return _value(left, right, torch.linalg.svdvals(left.root @ right.root.T).sum())
 
 
-def _checked(a: Tensor | Moments, b: Tensor | Moments) -> tuple[Factor, Factor]:
+def _moments(sample: Tensor | Moments) -> Moments | None:
+    """The moments of a sample with more rows than columns, the only ones that can have full rank."""
+    moments = sample if isinstance(sample, Moments) else Moments.of(sample) if len(sample) > sample.shape[1] else None
+    return moments if moments and moments.n > len(moments.mean) else None
+
+
+def _check(a: Tensor | Moments, b: Tensor | Moments) -> None:
     for sample in (a, b):
         n = sample.n if isinstance(sample, Moments) else len(sample)
         if n < 2:
             raise BenchError(f"FID needs at least 2 images in each set, got {n}")
-    return factor(a), factor(b)
 
 
 def _value(one: Factor, two: Factor, trace: Tensor) -> float:
@@ -137,7 +149,8 @@ def score(pair: Pair) -> Score:
     feature and T the optimal map between the two Gaussians. In a paired set the completed image and its original count.
     """
     completed, reference = pair.completed, pair.reference
-    one, two = _checked(completed, reference)
+    _check(completed, reference)
+    one, two = factor(completed), factor(reference)
     product = one.root @ two.root.T
     wide = product.shape[0] > product.shape[1]
     values, vectors = torch.linalg.eigh(product.T @ product if wide else product @ product.T)
@@ -145,7 +158,7 @@ def score(pair: Pair) -> Score:
     gram = (vectors * roots) @ vectors.T  # (P P^T)^(1/2), or (P^T P)^(1/2)
     inverse = torch.where(roots > roots.max() * 1e-6, 1 / roots, 0)
     other = product @ vectors if wide else product.T @ vectors
-    far = (other * inverse) @ other.T  # the root of the other side: P (P^T P)^(-1/2) P^T
+    far = (other * inverse) @ other.T  # the same of the other side: P (P^T P)^(-1/2) P^T
     left, right = (far, gram) if wide else (gram, far)
     value = _value(one, two, roots.sum())
     contributions = _influence(completed, one, one.mean - two.mean, left)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 from bench.errors import BenchError
 from bench.nn.contextual import ContextualAttention
-from bench.nn.gated import GatedConv, PaddedConv, identity
+from bench.nn.gated import GatedConv, PaddedConv, Padding, identity
 
+Block = Callable[..., nn.Module]  # (inputs, outputs, kernel, stride, dilation, activation) -> a layer
 Variant = Literal["mmediting", "release"]
 COARSE, CONV, ATTENTION = (1, 2, 2, 4, 4, 4), (1, 1, 2, 2, 4, 4), (1, 1, 2, 4, 4, 4)  # encoder widths
 
@@ -36,7 +37,7 @@ class Design:
 class Encoder(nn.Module):
     """Six convolutions, two of them with stride 2: (N, inputs, H, W) -> (N, 4 width, H / 4, W / 4)."""
 
-    def __init__(self, block: partial[nn.Module], inputs: int, widths: Sequence[int], relu: bool = False):
+    def __init__(self, block: Block, inputs: int, widths: Sequence[int], relu: bool = False):
         super().__init__()
         for i, outputs in enumerate(widths, start=1):
             # the release lets no negative features into the attention
@@ -54,7 +55,7 @@ class Encoder(nn.Module):
 class DilationNeck(nn.Module):
     """Dilated convolutions at a quarter of the size."""
 
-    def __init__(self, block: partial[nn.Module], channels: int, dilations: Sequence[int]):
+    def __init__(self, block: Block, channels: int, dilations: Sequence[int]):
         super().__init__()
         self.dilation_convs = nn.Sequential(*(block(channels, channels, dilation=d) for d in dilations))
 
@@ -65,7 +66,7 @@ class DilationNeck(nn.Module):
 class Decoder(nn.Module):
     """Seven convolutions, twice enlarged (nearest): (N, inputs, H / 4, W / 4) -> (N, 3, H, W) in [-1, 1]."""
 
-    def __init__(self, block: partial[nn.Module], inputs: int, width: int, last: partial[nn.Module], output: str):
+    def __init__(self, block: Block, inputs: int, width: int, last: Block, output: str):
         super().__init__()
         self.output = output
         for i, outputs in enumerate((4 * width, 4 * width, 2 * width, 2 * width, width, width // 2), start=1):
@@ -84,7 +85,7 @@ class Decoder(nn.Module):
 class AttentionNeck(nn.Module):
     """Contextual attention and two convolutions."""
 
-    def __init__(self, block: partial[nn.Module], channels: int, variant: Variant):
+    def __init__(self, block: Block, channels: int, variant: Variant):
         super().__init__()
         self.contextual_attention = ContextualAttention("exclude" if variant == "mmediting" else "multiply")
         self.conv1, self.conv2 = block(channels, channels), block(channels, channels)
@@ -97,7 +98,7 @@ class AttentionNeck(nn.Module):
 class Coarse(nn.Module):
     """Stage 1: a first guess."""
 
-    def __init__(self, block: partial[nn.Module], last: partial[nn.Module], design: Design):
+    def __init__(self, block: Block, last: Block, design: Design):
         super().__init__()
         self.encoder = Encoder(block, 5, [design.width * n for n in COARSE])
         self.dilation_neck = DilationNeck(block, 4 * design.width, design.dilations)
@@ -110,7 +111,7 @@ class Coarse(nn.Module):
 class Refiner(nn.Module):
     """Stage 2: a branch of dilated convolutions and one of contextual attention, joined by one decoder."""
 
-    def __init__(self, block: partial[nn.Module], last: partial[nn.Module], design: Design):
+    def __init__(self, block: Block, last: Block, design: Design):
         super().__init__()
         inputs, width, release = design.refined_inputs, design.width, design.variant == "release"
         self.encoder_conv = Encoder(block, inputs, [width * n for n in CONV])
@@ -133,9 +134,10 @@ class Generator(nn.Module):
 
     def __init__(self, design: Design):
         super().__init__()
-        padding = "reflect" if design.variant == "mmediting" else "same"
-        block = partial(GatedConv if design.gated else PaddedConv, padding=padding)
-        last = partial(GatedConv if design.gated_output else PaddedConv, padding=padding)
+        padding: Padding = "reflect" if design.variant == "mmediting" else "same"
+        plain, gated = partial(PaddedConv, padding=padding), partial(GatedConv, padding=padding)
+        block: Block = gated if design.gated else plain
+        last: Block = gated if design.gated_output else plain
         self.smallest = 4 * max(design.dilations) + 1 if padding == "reflect" else 8
         self.refined_inputs = design.refined_inputs
         self.stage1 = Coarse(block, last, design)

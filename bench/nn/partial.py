@@ -1,6 +1,6 @@
 """Partial convolution (Liu et al., ECCV 2018): only known pixels count, and the mask grows layer by layer.
 
-Shared by PConv and RFR. It is a class of its own, not nn.Conv2d, for counters that know standard layers only.
+Shared by PConv and RFR. Counters that know exactly nn.Conv2d, like the one of the published columns, pass this class over.
 """
 
 from __future__ import annotations
@@ -13,19 +13,21 @@ from torch.nn import functional as F
 class PartialConv2d(nn.Conv2d):
     """A convolution of the known pixels, rescaled by their share of the window (Eqs. 1 and 2).
 
-    Takes features and their mask, (N, inputs, H, W) both, 1 = known; returns features and the updated mask,
-    (N, outputs, H', W') both. Zero padding counts as unknown.
+    Square odd kernels, padded by half of their side. Takes features and their mask, (N, inputs, H, W) both,
+    1 = known; returns features and the updated mask, (N, outputs, H', W') both. Zero padding counts as unknown.
     """
 
-    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = False):
+        super().__init__(inputs, outputs, kernel, stride, bias=bias)
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         with torch.no_grad():
             window = self.in_channels * self.kernel_size[0] ** 2
-            known = F.avg_pool2d(
-                mask.sum(1, keepdim=True), self.kernel_size, self.stride, self.padding, divisor_override=1
-            )
+            padding = self.kernel_size[0] // 2
+            known = F.avg_pool2d(mask.sum(1, keepdim=True), self.kernel_size, self.stride, padding, divisor_override=1)
             updated = known.clamp(0, 1)
             ratio = window / (known + 1e-8) * updated
-        y = F.conv2d(x * mask, self.weight, None, self.stride, self.padding) * ratio
+        y = F.conv2d(x * mask, self.weight, None, self.stride, padding) * ratio
         if self.bias is not None:
             y = (y + self.bias.view(1, -1, 1, 1)) * updated
         return y, updated.expand(-1, self.out_channels, -1, -1)

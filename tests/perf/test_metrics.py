@@ -7,6 +7,7 @@ Random weights take the place of the official ones: they cost the same.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -29,6 +30,15 @@ METHODS, BUCKETS, IMAGES, SIZE = 8, 6, 32, 256
 WANTED = ["fid", "u-ids", "p-ids", "lpips@alex", "psnr", "ssim", "l1"]
 
 pytestmark = [pytest.mark.slow]
+
+
+@pytest.fixture(autouse=True)
+def all_cores():
+    """Both sides may use every core; the other tests run one thread each."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    yield
+    torch.set_num_threads(threads)
 
 
 def timed(function: Callable[[], object]) -> float:

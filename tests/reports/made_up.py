@@ -45,12 +45,22 @@ def rows(
                             value += 0.003 * abs(level) * np.sin(7 * seed + 3 * c + m)
                             made.append(
                                 {
-                                    "suite": "made-up", "method": method, "title": title, "preset": "tiny",
-                                    "dataset": dataset, "shots": number, "seed": seed, "condition": condition,
-                                    "metric": metric, "metric_title": name,
+                                    "suite": "made-up",
+                                    "method": method,
+                                    "title": title,
+                                    "preset": "tiny",
+                                    "dataset": dataset,
+                                    "shots": number,
+                                    "seed": seed,
+                                    "condition": condition,
+                                    "metric": metric,
+                                    "metric_title": name,
                                     "extractor": EXTRACTOR if "embedded" in metric else "",
-                                    "higher_is_better": higher, "value": value, "low": value - 0.04 * abs(level),
-                                    "high": value + 0.04 * abs(level), "n": 40,
+                                    "higher_is_better": higher,
+                                    "value": value,
+                                    "low": value - 0.04 * abs(level),
+                                    "high": value + 0.04 * abs(level),
+                                    "n": 40,
                                     "note": SMALL if "ids" in metric else "",
                                 }
                             )
@@ -67,9 +77,17 @@ def per_image(table: pd.DataFrame, images: int = 40, noise: float = 0.2) -> pd.D
         parts.append(
             pd.DataFrame(
                 {
-                    "suite": row.suite, "method": row.method, "title": row.title, "preset": row.preset,
-                    "dataset": row.dataset, "shots": row.shots, "seed": row.seed, "condition": row.condition,
-                    "id": [f"{i:03}" for i in range(images)], "metric": row.metric, "value": values,
+                    "suite": row.suite,
+                    "method": row.method,
+                    "title": row.title,
+                    "preset": row.preset,
+                    "dataset": row.dataset,
+                    "shots": row.shots,
+                    "seed": row.seed,
+                    "condition": row.condition,
+                    "id": [f"{i:03}" for i in range(images)],
+                    "metric": row.metric,
+                    "value": values,
                 }
             )
         )

@@ -12,7 +12,7 @@ from bench.nn.partial import PartialConv2d, freeze_batch_norm
 
 def convolution(bias: bool, stride: int = 1) -> PartialConv2d:
     torch.manual_seed(0)
-    return PartialConv2d(4, 6, 3, stride, 1, bias=bias).double()
+    return PartialConv2d(4, 6, 3, stride, bias=bias).double()
 
 
 def case() -> tuple[torch.Tensor, torch.Tensor]:
