@@ -119,7 +119,7 @@ class AOTGAN(Method):
     presets = {
         "paper": AOTConfig(),
         "tiny": AOTConfig(
-            width=24, blocks=4, rates=(1, 2, 4), learning_rate=1e-3, crop=None, masks="irregular", ema=0.995
+            width=24, blocks=4, rates=(1, 2, 4), learning_rate=1e-3, style=25, crop=None, masks="irregular", ema=0.995
         ),
     }
 

@@ -56,6 +56,7 @@ class GMCNNConfig(Config):
     discriminator_width: int = 64
     resolution: int = 256  # of the images that it is trained on: the discriminators have linear layers
     local: Literal["rectangle", "image"] = "rectangle"  # what the local discriminator and the ID-MRF loss see
+    spread: float = 0.02  # standard deviation of the generator's first weights
     confidence_kernel: int = 65  # side of the filter that carries confidence into the hole
     shares: tuple[float, float] = (0.5, 0.5)  # of the budget: pretraining, adversarial training
     learning_rate: float = 1e-5
@@ -121,7 +122,7 @@ class Generator(nn.Module):
         double = nn.Upsample(scale_factor=2)
         self.EB3 = Column(config, 3, [double, 2 * w, 2 * w, double, w, w])
         self.decoding_layers = nn.ModuleList([conv(7 * w, w // 2, 3), conv(w // 2, 3, 3)])
-        normal_init(self)
+        normal_init(self, config.spread)
 
     def forward(self, masked: Tensor, mask: Tensor) -> Tensor:
         check_multiple(masked, 4, CARD.name)
@@ -186,8 +187,9 @@ class GMCNN(Method):
     presets = {
         "paper": GMCNNConfig(),
         "tiny": GMCNNConfig(
-            width=8, dilations=(2, 4), discriminator_width=12, resolution=64, local="image", confidence_kernel=17,
-            learning_rate=1e-3, batch_sizes=(8, 8), discriminator_updates=1, masks="irregular", ema=0.99,
+            width=8, dilations=(2, 4), discriminator_width=12, resolution=64, local="image", spread=0.04,
+            confidence_kernel=17, learning_rate=1e-3, batch_sizes=(8, 8), discriminator_updates=1,
+            masks="irregular", ema=0.99,
         ),
     }  # fmt: skip
 

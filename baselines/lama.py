@@ -159,7 +159,7 @@ class LaMa(Method):
             discriminator_rate=2e-4,
             batch_size=8,
             masks="irregular",
-            ema=0.98,
+            ema=0.97,
         ),
     }
 

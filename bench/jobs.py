@@ -123,7 +123,8 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
 def mask_set(condition: str, images: ImageData, split: Split, seed: int) -> masks.MaskSet:
     """The frozen test masks of a condition."""
     labels = images.semantics(images.indices(split.test))
-    return masks.MaskSet.make(condition, images.size, len(split.test), seed, semantics=labels)
+    maps = None if labels is None else list(labels.numpy())
+    return masks.MaskSet.make(condition, images.size, len(split.test), seed, semantics=maps)
 
 
 def _expand(made: Plan) -> Iterator[Job]:

@@ -14,11 +14,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 import masks
@@ -29,6 +28,9 @@ from bench.errors import BenchError
 from bench.method import Method, Source, Stage
 from bench.nn.augment import flip
 from bench.store import atomic_write, derive_seed, write_error
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Budget:
 
 def fabric_for(device: str, precision: str) -> Fabric:
     """Lightning Fabric on that device; `auto` means bf16 where the GPU has it, else fp32."""
+    from lightning_fabric import Fabric  # slow to import: only what trains pays for it
+
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise BenchError("--device cuda: no GPU is visible to torch; use --device cpu")
     accelerator = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"

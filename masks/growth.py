@@ -12,11 +12,16 @@ How a draw lands in its bucket, always and in bounded time:
    For targets that only 1 in n of its masks exceed, the boxes of about 1.5 ln n draws are laid first: such masks
    have large boxes in the generator too.
    Growth stops at the shape that brings the ratio closest to the target. A shape that would leave the bucket is
-   skipped. So only the number of shapes is adapted: each shape is the generator's own.
+   skipped. Each shape is the generator's own; what is adapted is how many of each kind there are.
 3. *Last shape.* When several shapes overshoot (narrow buckets, ratios below one stroke), the next one is
    drawn in part: the brush stops on its way, a box is drawn smaller.
 4. *Further draws.* When the shapes of the first draw are used up (high ratios), further ones start at pixels that
    are still known, so that each of them adds to the mask and the time is bounded.
+
+What growth bends, measured for CoModGAN's masks at 256 against rejection: mean ratios stay (within 1 % of the
+picture), with somewhat fewer masks at the bucket's lower edge; the length of the hole's border and its share at the
+picture's border stay within about 10 %. In 90-100 a mask has fewer strokes (8 instead of 14), more boxes, and fewer
+known islands (6.0 instead of 7.4). `masks.ratio_plot` shows the ratios before and after.
 
 Mixtures (LaMa's strokes or boxes) choose the part first, with the probability that the target ratio gives it.
 """

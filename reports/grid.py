@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -65,7 +67,7 @@ def picture_grid(
             if r == 0:
                 axes.set_title(_wrapped(title), fontsize=7, pad=3)
             if c == 0:
-                place = {"rotation": 90, "ha": "right", "va": "center", "transform": axes.transAxes}
+                place: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "center", "transform": axes.transAxes}
                 axes.text(-0.05, 0.5, _wrapped(condition.title), fontsize=7, multialignment="center", **place)
     return figure, dpi
 

@@ -62,7 +62,7 @@ def against_shots(cells: pd.DataFrame, styles: Styles) -> Figure:
         for label, style in _used(rows, styles).items():
             axes.plot(range(len(shots)), [mean.get((label, number), math.nan) for number in shots], **style)
         axes.set_xticks(range(len(shots)), shots)
-        axes.set_xlabel("training images")
+        axes.set_xlabel("training images" if _outer(axes) else "")
     return figure
 
 
@@ -103,15 +103,20 @@ def _ratio_axis(axes: Axes, here: Sequence[Condition], families: Sequence[tuple[
     for family, group in families:
         if start:
             axes.axvline(start - 0.5, color="#BBBBBB", linewidth=0.6)
-        if axes.xaxis.get_tick_params()["labelbottom"]:
+        if _outer(axes):
             axes.annotate(
                 markup.line(family), (start + (len(group) - 1) / 2, 0), (0, -32 if crowded else -18), fontsize=7,
                 xycoords=("data", "axes fraction"), textcoords="offset points", ha="center", va="top",
                 annotation_clip=False,
             )  # fmt: skip
         start += len(group)
-    if any(condition.low is not None for condition in here):
+    if _outer(axes) and any(condition.low is not None for condition in here):
         axes.set_xlabel("hole, % of the image", labelpad=12)
+
+
+def _outer(axes: Axes) -> bool:
+    """Does this panel have no other one below it?"""
+    return bool(axes.xaxis.get_tick_params()["labelbottom"])
 
 
 def _panels(count: int, across: int, ticks: int, styles: Styles, shared: bool = False) -> tuple[Figure, list[Axes]]:

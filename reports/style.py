@@ -46,7 +46,8 @@ _PARAMETERS: dict[str, Any] = {
 
 def context() -> Any:
     """The settings for drawing and saving, whatever the user's own matplotlib settings are."""
-    return mpl.rc_context({**mpl.rcParamsDefault, **_PARAMETERS, "backend": "agg"})
+    defaults: dict[str, Any] = dict(mpl.rcParamsDefault)
+    return mpl.rc_context(defaults | _PARAMETERS | {"backend": "agg"})
 
 
 def lines(labels: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -82,12 +82,12 @@ def measure(
         raise BenchError("ids: an image is named twice")
     images = Images(completed, "completed", ids=ids)
     names = list(ids) if ids is not None else images.ids
-    for needed, source, what in (
-        (any(m.needs_truth and not m.reference for m in wanted), truth, "truth"),
-        (any(m.needs_mask for m in wanted), masks, "masks"),
+    for source, what, users in (
+        (truth, "truth", [m.name for m in wanted if m.needs_truth and not m.reference]),
+        (masks, "masks", [m.name for m in wanted if m.needs_mask]),
     ):
-        if needed and source is None:
-            raise BenchError(f"{what} is None, but {', '.join(m.name for m in wanted)} need it")
+        if source is None and users:
+            raise BenchError(f"{what} is None, but needed by {', '.join(users)}")
     exact = ids is None
     originals = None if truth is None else Images(truth, "truth", ids=names, exact=exact)
     holes = None if masks is None else Images(masks, "masks", masks=True, ids=names, exact=exact)

@@ -1,6 +1,6 @@
 """Partial convolution (Liu et al., ECCV 2018): only known pixels count, and the mask grows layer by layer.
 
-Shared by PConv and RFR. Counters that know exactly nn.Conv2d, like the one of the published columns, pass this class over.
+Shared by PConv and RFR. Counters that know exactly nn.Conv2d, like that of the published columns, pass this class over.
 """
 
 from __future__ import annotations

@@ -1,0 +1,149 @@
+"""The report of a (made-up) run as files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import reports
+from bench.errors import BenchError
+from reports import conditions, grid, plots, results, style
+from tests.reports import made_up
+
+SMALL = {"conditions": ("irregular/10-20", "irregular/20-30"), "metrics": ("psnr", "u-ids@embedded")}
+
+
+def test_import_needs_no_torch() -> None:
+    code = "import reports, sys; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_everything_is_written(tmp_path: Path) -> None:
+    run = made_up.write_run(tmp_path / "run", made_up.rows(**SMALL))
+    page = reports.build(run)
+    assert page == run / "report" / "report.md"
+    text = page.read_text(encoding="utf-8")
+    links = [link.split(")")[0] for link in text.split("](")[1:]]
+    assert len(links) > 8
+    for link in links:
+        assert (page.parent / link).stat().st_size > 0
+    files = {str(path.relative_to(page.parent)) for path in page.parent.rglob("*.*")}
+    for stem in ("main", "psnr", "psnr-intervals", "u-ids-embedded"):
+        assert {f"tables/{stem}.{suffix}" for suffix in ("md", "csv", "tex")} <= files
+    assert {f"figures/ratio-made-up-faces.{suffix}" for suffix in ("png", "svg", "pdf")} <= files
+    assert {f"figures/grid-made-up-faces.{suffix}" for suffix in ("png", "pdf")} <= files
+    assert made_up.EXTRACTOR in text
+    assert "the published method uses LPIPS VGG-16" in text
+    back = pd.read_csv(page.parent / "results.csv", dtype={"shots": str}, keep_default_na=False, na_values=[""])
+    assert np.array_equal(back["value"], pd.read_parquet(run / "results.parquet")["value"], equal_nan=True)
+
+
+def test_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+    made = []
+    for name, seed in (("a", "1"), ("b", "2")):
+        run = made_up.write_run(tmp_path / name, made_up.rows(**SMALL, shots=("5", "all")))
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        code = "import reports, sys; reports.build(sys.argv[1])"
+        subprocess.run([sys.executable, "-c", code, str(run)], check=True, env=environment, timeout=300)
+        files = sorted(path for path in (run / "report").rglob("*") if path.is_file())
+        made.append({str(path.relative_to(run)): path.read_bytes() for path in files})
+    assert made[0].keys() == made[1].keys()
+    assert [name for name in made[0] if made[0][name] != made[1][name]] == []
+
+
+def test_what_is_no_longer_made_is_removed(tmp_path: Path) -> None:
+    run = made_up.write_run(tmp_path, made_up.rows(**SMALL), pictures=0)
+    stale = run / "report" / "tables" / "gone.md"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("old numbers")
+    reports.build(run)
+    assert not stale.exists()
+
+
+def test_bad_runs_are_named(tmp_path: Path) -> None:
+    run = made_up.write_run(tmp_path, made_up.rows(**SMALL), pictures=0)
+    table = run / "results.parquet"
+    table.write_bytes(table.read_bytes()[:200])
+    with pytest.raises(BenchError, match=r"cannot read .*results\.parquet"):
+        reports.build(run)
+    table.unlink()
+    with pytest.raises(BenchError, match=r"results\.parquet is missing"):
+        reports.build(run)
+    made_up.rows(**SMALL).iloc[:0].to_parquet(table)
+    with pytest.raises(BenchError, match="no rows"):
+        reports.build(run)
+    (run / "protocol.json").write_text("{")
+    with pytest.raises(BenchError, match=r"protocol\.json"):
+        reports.build(run)
+
+
+def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
+    run = made_up.write_run(tmp_path, made_up.rows(**SMALL))
+    path = run / "samples" / "made-up faces" / "irregular_10-20" / "GRIG" / "000.png"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(BenchError, match=r"GRIG/000\.png"):
+        reports.build(run)
+
+
+def test_odd_names_and_no_pictures(tmp_path: Path) -> None:
+    methods = {"_a": "_$x$ | <b>", "b": r"100% \frac{1}{2} & #1", "c": "é中"}
+    run = made_up.write_run(tmp_path, made_up.rows(**SMALL, methods=methods, datasets=("../x$y$_z",)), pictures=0)
+    text = reports.build(run).read_text(encoding="utf-8")
+    assert "<b>" not in text
+    assert (run / "report" / "figures" / "ratio-x-y-z.svg").exists()
+
+
+def test_the_end_of_a_run_prints_from_its_folder(tmp_path: Path) -> None:
+    run = made_up.write_run(tmp_path, made_up.rows(), pictures=0)
+    assert reports.main_table(run) == reports.main_table(made_up.rows(), protocol=made_up.PROTOCOL)
+
+
+def test_a_line_for_each_method_and_generator() -> None:
+    cells = results.over_seeds(results.tidy(made_up.rows(metrics=("psnr", "fid@embedded"))))
+    with style.context():
+        figure = plots.against_ratio(cells, style.lines(dict.fromkeys(cells["label"])))
+    panel = figure.axes[0]
+    assert [axes.get_title() for axes in figure.axes] == ["PSNR ↑", "FID (embedded) ↓"]
+    drawn = [line for line in panel.lines if len(line.get_xdata()) == 3]
+    expected = cells[(cells["metric"] == "psnr") & cells["condition"].str.startswith("irregular")]
+    for line, (_, values) in zip(drawn, expected.groupby("label", sort=False), strict=True):
+        assert list(line.get_ydata()) == list(values["value"])
+    assert len({(line.get_marker(), line.get_linestyle(), line.get_color()) for line in drawn}) == 4
+
+
+def test_styles_differ_for_thirty_methods() -> None:
+    styles = style.lines([f"m{i}" for i in range(30)])
+    assert len({(s["marker"], s["linestyle"]) for s in styles.values()}) == 30
+
+
+def test_grid_shows_the_pictures_pixel_by_pixel(tmp_path: Path) -> None:
+    run = made_up.write_run(tmp_path, made_up.rows(**SMALL))
+    samples = run / "samples" / "made-up faces"
+    chosen = grid.choose(samples, ["irregular/10-20", "irregular/20-30"])
+    assert [(condition.name, name) for condition, name in chosen] == [
+        ("irregular/10-20", "000.png"),
+        ("irregular/20-30", "001.png"),
+    ]
+    with style.context():
+        figure, dpi = grid.picture_grid(samples, chosen, {"GRIG": "GRIG", "absent": "Absent"})
+        path = style.save(figure, tmp_path / "grid", ["png"], dpi)[0]
+    pixels = np.asarray(Image.open(path).convert("RGB"))
+    truth = np.asarray(Image.open(samples / "irregular_10-20" / "masked" / "000.png"))
+    tile, margin = 192, round(grid.MARGIN * 192)
+    assert np.array_equal(pixels[margin : margin + tile : 3, margin : margin + tile : 3], truth)
+    right = np.asarray(Image.open(samples / "irregular_20-30" / "original" / "001.png"))
+    step = tile + round(grid.GAP * tile)
+    corner = pixels[margin + step : margin + step + tile : 3, margin + 3 * step : margin + 3 * step + tile : 3]
+    assert np.array_equal(corner, right)
+
+
+def test_condition_folders() -> None:
+    assert conditions.parse("folder:masks/20-30").slug == "folder:masks_20-30"
+    assert conditions.parse("center/25").title == "center 25%"

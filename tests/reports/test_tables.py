@@ -1,0 +1,148 @@
+"""Tables from (made-up) result rows."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.errors import BenchError
+from reports import by_metric, main_table, results
+from reports.table import Cell
+from reports.tables import significant_marks
+from tests.reports import made_up
+
+
+def grid(table) -> dict[tuple[str, str, str], Cell]:
+    return {
+        (block.title, row.title, f"{column.group} {column.title}".strip()): cell
+        for block in table.blocks
+        for row in block.rows
+        for column, cell in zip(table.columns, row.cells, strict=True)
+    }
+
+
+def test_methods_by_conditions_with_a_block_for_each_metric() -> None:
+    table = main_table(made_up.rows())
+    assert [block.head for block in table.blocks] == [
+        "made-up faces: Perceptual distance (embedded) ↓",
+        "made-up faces: FID (embedded) ↓",
+        "made-up faces: PSNR ↑",
+    ]
+    assert [column.group for column in table.columns] == ["irregular"] * 3 + ["freeform", "center"]
+    assert [column.title for column in table.columns] == ["10-20%", "20-30%", "30-40%", "60-80%", "25%"]
+    assert [row.title for row in table.blocks[0].rows] == list(made_up.METHODS.values())
+
+
+def test_the_suite_names_its_main_metrics() -> None:
+    table = main_table(made_up.rows(), protocol=made_up.PROTOCOL)
+    assert [block.title.split(": ")[1] for block in table.blocks] == ["Perceptual distance (embedded)", "L1 (hole)"]
+    assert "Protocol 0123456789abcdef." in table.notes
+
+
+def test_every_value_stands_in_its_own_cell() -> None:
+    rows = made_up.rows(datasets=("a", "b"), shots=("all", "5"))
+    cells = grid(main_table(rows, metrics=["psnr", "u-ids@embedded"]))
+    for row in rows[rows["metric"] == "psnr"].itertuples():
+        family, _, ratio = row.condition.partition("/")
+        place = (f"{row.dataset}, {row.shots} training images: PSNR", row.title, f"{family} {ratio}%")
+        assert cells[place].value == row.value
+    missing = [cell for place, cell in cells.items() if "U-IDS" in place[0]]
+    assert all(math.isnan(cell.value) and cell.note == made_up.SMALL and not cell.mark for cell in missing)
+
+
+def test_conditions_are_sorted_by_ratio() -> None:
+    rows = made_up.rows(conditions=("irregular/90-100", "irregular/0-10", "blur", "irregular/10-20"))
+    titles = [column.title for column in main_table(rows).columns]
+    assert titles == ["0-10%", "10-20%", "90-100%", "blur"]
+
+
+def test_mask_folders_of_one_name_stay_apart() -> None:
+    rows = made_up.rows(conditions=("folder:/a/masks/10-20", "folder:/b/masks/10-20", "folder:c/thin/10-20"))
+    assert [c.group for c in main_table(rows).columns] == ["folder:/a/masks", "folder:/b/masks", "folder: thin"]
+
+
+def test_mean_and_spread_over_seeds() -> None:
+    rows = made_up.rows(seeds=(0, 1, 2), conditions=("center/25",), metrics=("psnr",))
+    values = rows[rows["method"] == "aot"]["value"]
+    cell = grid(main_table(rows))["made-up faces: PSNR", "AOT-GAN", "center 25%"]
+    assert cell.value == pytest.approx(values.mean())
+    assert cell.spread == pytest.approx(values.std())
+    assert "over 3 seeds" in main_table(rows).notes[0]
+
+
+def test_a_seed_without_a_value_is_named() -> None:
+    rows = made_up.rows(seeds=(0, 1, 2), conditions=("center/25",), metrics=("psnr",))
+    rows.loc[(rows["method"] == "aot") & (rows["seed"] == 1), "value"] = np.nan
+    cell = grid(main_table(rows))["made-up faces: PSNR", "AOT-GAN", "center 25%"]
+    assert cell.note == "2 of 3 seeds"
+    assert not math.isnan(cell.value)
+
+
+def test_a_cell_that_was_not_run() -> None:
+    rows = made_up.rows()
+    gone = (rows["method"] == "grig") & (rows["condition"] == "center/25")
+    cell = grid(main_table(rows[~gone]))["made-up faces: PSNR", "GRIG", "center 25%"]
+    assert math.isnan(cell.value)
+    assert cell.note == "not run"
+
+
+def test_one_method_and_one_condition() -> None:
+    rows = made_up.rows(methods={"telea": "Telea"}, conditions=("center/25",))
+    cells = grid(main_table(rows)).values()
+    assert len(cells) == 3
+    assert not any(cell.mark for cell in cells)
+
+
+def test_presets_and_shared_titles_are_told_apart() -> None:
+    rows = made_up.rows(methods={"a": "Same", "b": "Same"})
+    assert set(results.tidy(rows)["label"]) == {"Same [a]", "Same [b]"}
+    both = pd.concat([rows[rows["method"] == "a"], rows[rows["method"] == "a"].assign(preset="paper")])
+    assert set(results.tidy(both)["label"]) == {"Same (tiny)", "Same (paper)"}
+
+
+def test_conditions_by_metrics_of_one_method() -> None:
+    rows = made_up.rows()
+    table = by_metric(rows, "GRIG")
+    assert [column.head for column in table.columns][:2] == ["PSNR ↑", "L1 (hole) ↓"]
+    assert [row.title for row in table.blocks[0].rows][:2] == ["irregular 10-20%", "irregular 20-30%"]
+    assert by_metric(rows, "grig") == table
+    with pytest.raises(BenchError, match="unknown method nobody; these results have mean, telea"):
+        by_metric(rows, "nobody")
+
+
+def test_unknown_metric() -> None:
+    with pytest.raises(BenchError, match="unknown metric fud; these results have psnr, l1@hole"):
+        main_table(made_up.rows(), metrics=["fud"])
+
+
+def test_bad_rows() -> None:
+    rows = made_up.rows()
+    with pytest.raises(BenchError, match="no rows"):
+        main_table(rows.iloc[:0])
+    with pytest.raises(BenchError, match="lacks the columns value"):
+        main_table(rows.drop(columns="value"))
+    with pytest.raises(BenchError, match="two rows for made-up faces, all, mean"):
+        main_table(pd.concat([rows, rows]))
+    with pytest.raises(BenchError, match="no number"):
+        main_table(rows.assign(value="a lot"))
+
+
+def test_intervals_bring_significance() -> None:
+    rows = made_up.rows(metrics=("psnr", "fid@embedded"))
+    clear = main_table(rows, per_image=made_up.per_image(rows), intervals=True, metrics=["psnr"])
+    assert [row.cells[0].mark for row in clear.blocks[0].rows] == ["", "", "second", "best"]
+    noisy = main_table(rows, per_image=made_up.per_image(rows, noise=400), intervals=True, metrics=["psnr"])
+    assert all(cell.mark != "best" for cell in grid(noisy).values())
+    overlap = main_table(rows, intervals=True, metrics=["fid@embedded"])
+    assert [row.cells[0].mark for row in overlap.blocks[0].rows] == ["", "", "second", "second"]
+    assert "paired bootstrap" in " ".join(clear.notes)
+
+
+def test_intervals_that_do_not_overlap_are_significant() -> None:
+    cells = [Cell(1.0, low=0.9, high=1.1), Cell(2.0, low=1.5, high=2.5), Cell(3.0, low=2.0, high=4.0), Cell()]
+    assert significant_marks(cells, [None] * 4, False) == ["best", "second", "", ""]
+    cells[1] = Cell(2.0)
+    assert significant_marks(cells, [None] * 4, False) == ["second", "second", "", ""]
