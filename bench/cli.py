@@ -310,14 +310,21 @@ def masks_show(
     path: Annotated[Path, typer.Argument(help="PNG file to write.")] = Path("masks.png"),
     size: Annotated[int, typer.Option(help="Side in pixels, for a condition.")] = 256,
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Masks to show.")] = 32,
+    buckets: Annotated[
+        str | None, typer.Option(help="Plot instead how these buckets treat the generator's ratios: 10-20,90-100.")
+    ] = None,
 ) -> None:
-    """Draw a contact sheet of masks to look at."""
+    """Draw a contact sheet of masks to look at, or a generator's ratios before and after bucketing."""
     import masks
     from bench.store import atomic_write
 
-    shown = masks.MaskSet.load(source) if source.endswith(".npz") else masks.MaskSet.make(source, size, count, 0)
+    if buckets:
+        picture = masks.ratio_plot(source, buckets.split(","), size=size)
+    else:
+        shown = masks.MaskSet.load(source) if source.endswith(".npz") else masks.MaskSet.make(source, size, count, 0)
+        picture = masks.contact_sheet(shown, title=source, most=count)
     with atomic_write(path) as handle:
-        masks.contact_sheet([shown[i] for i in range(min(count, len(shown)))]).save(handle, format="PNG")
+        picture.save(handle, format="PNG")
     out.print(f"wrote {path}", highlight=False, markup=False)
 
 
@@ -326,7 +333,7 @@ def masks_check(
     path: Annotated[Path, typer.Argument(help="A frozen set (.npz), or a folder of mask files.")],
     size: Annotated[int, typer.Option(help="Side in pixels, for a folder.")] = 256,
 ) -> None:
-    """Check a frozen set against its manifest, or sort a folder of mask files into ratio buckets."""
+    """Check a frozen set: its checksum, its buckets, and that it is drawn the same here. Or sort a folder into buckets."""
     import masks
 
     if path.is_dir():
@@ -338,7 +345,7 @@ def masks_check(
         out.print(table)
         out.print(f"{len(ratios)} masks, fingerprint {folder.fingerprint[:16]}", highlight=False)
         return
-    loaded = masks.MaskSet.load(path)
+    loaded = masks.verify(path)
     ratios = loaded.ratios
     span = f"ratios {min(ratios):.3f} to {max(ratios):.3f}"
     what = f"{len(loaded)} masks of {loaded.manifest['condition']}, {span}, fingerprint {loaded.fingerprint[:16]}"

@@ -42,6 +42,9 @@ INDEX = {
         File("efficientnet-lite1", "tf_efficientnet_lite1-bde8b488.pth",
              "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights/tf_efficientnet_lite1-bde8b488.pth",
              "21 MB", "Apache-2.0", "the projected discriminator of GRIG's thesis"),
+        File("ade20k-resnet50", "encoder_epoch_20.pth",
+             "http://sceneparsing.csail.mit.edu/model/pytorch/ade20k-resnet50dilated-ppm_deepsup/encoder_epoch_20.pth",
+             "95 MB", "BSD-3-Clause", "the perceptual loss of LaMa"),
     )
 }  # fmt: skip
 

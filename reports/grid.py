@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure

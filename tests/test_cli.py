@@ -69,6 +69,8 @@ def test_masks_are_made_shown_and_checked(tmp_path: Path) -> None:
     assert "sound" in call("masks", "check", str(path))
     call("masks", "show", str(path), str(tmp_path / "sheet.png"))
     assert Image.open(tmp_path / "sheet.png").width > 64
+    call("masks", "show", "irregular", str(tmp_path / "plot.png"), "--buckets", "10-20", "--size", "32")
+    assert Image.open(tmp_path / "plot.png").width > 64
     folder = tmp_path / "folder"
     folder.mkdir()
     mask = np.zeros((64, 64), np.uint8)

@@ -50,24 +50,6 @@ def moved(stage: EdgeConnectStage, method: EdgeConnect) -> set[str]:
     return {n.split(".")[0] for n, value in method.named_parameters() if not torch.equal(value, before[n])}
 
 
-@pytest.mark.parametrize(
-    "slug",
-    [
-        pytest.param("edgeconnect", marks=SLOW),
-        pytest.param("edgeconnect.edge", marks=SLOW),
-        pytest.param("edgeconnect.inpaint", marks=SLOW),
-        "edgeconnect.edge_discriminator",
-        "edgeconnect.inpaint_discriminator",
-    ],
-)
-def test_golden(slug: str) -> None:
-    result = golden.check(GOLDEN / f"{slug}.npz", GOLDEN, {slug: ("edgeconnect", EdgeConnect.golden[slug])})
-    assert result.error == ""
-    assert result.deviations and max(result.deviations.values()) <= result.tolerance
-    assert result.params and all(ours == recorded for ours, recorded in result.params.values())
-    assert result.macs and result.passed
-
-
 def test_edges_are_the_authors() -> None:
     file = golden.File.load(GOLDEN / "edgeconnect.npz")
     inputs = golden.Inputs(file.seed)

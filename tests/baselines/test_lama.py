@@ -15,8 +15,6 @@ from bench.errors import BenchError
 from bench.method import Batch, Noise
 from bench.nn.dilated_resnet import DilatedResNet50, SegmentationLoss
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-
 
 def create(**options: object) -> LaMa:
     torch.manual_seed(0)
@@ -30,21 +28,6 @@ def batch(height: int = 64, width: int = 64, count: int = 2) -> Batch:
     mask = torch.zeros(count, 1, height, width)
     mask[:, :, height // 4 : height // 2, width // 3 :] = 1
     return Batch(image * 2 - 1, mask)
-
-
-@pytest.mark.parametrize(
-    "slug",
-    [
-        pytest.param("lama.fourier", marks=pytest.mark.slow),
-        "lama.discriminator",
-        pytest.param("lama.resnet_pl", marks=pytest.mark.slow),
-    ],
-)
-def test_golden(slug: str) -> None:
-    result = golden.check(GOLDEN / f"{slug}.npz", GOLDEN, {slug: ("lama", LaMa.golden[slug])})
-    assert result.error == ""
-    assert result.deviations and result.params and result.macs
-    assert result.passed
 
 
 @pytest.mark.parametrize(("preset", "blocks"), [("paper", 9), ("big", 18)])

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.pconv import PConv, PConvStage
-from bench import golden
 from bench.errors import BenchError
 from bench.method import Batch, Noise
-
-GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def create(**options) -> PConv:
@@ -33,14 +28,6 @@ def batch(size: int = 2) -> Batch:
 
 def stage(number: int, **options) -> PConvStage:
     return create(**options).train().stages("embedded")[number]
-
-
-def test_golden() -> None:
-    result = golden.check(GOLDEN / "pconv.npz", GOLDEN, {"pconv": ("pconv", PConv.golden["pconv"])})
-    assert result.error == ""
-    assert result.deviations and max(result.deviations.values()) <= result.tolerance
-    assert result.params and all(ours == recorded for ours, recorded in result.params.values())
-    assert result.macs and result.passed
 
 
 def test_official_weights_are_turned_from_bgr_to_rgb() -> None:

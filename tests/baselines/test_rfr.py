@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.rfr import RFR, KnowledgeConsistentScores, RFRStage, _pass, merge, total_variation
-from bench import golden
 from bench.errors import BenchError
 from bench.method import Batch, Noise
 from bench.profile import count_parameters
 from tests.baselines import thop_rule
-
-GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def create(**options) -> RFR:
@@ -31,15 +26,6 @@ def batch(size: int = 2) -> Batch:
     mask = torch.zeros(size, 1, 64, 64)
     mask[:, :, 20:44, 16:40] = 1
     return Batch(image, mask)
-
-
-@pytest.mark.slow
-def test_golden() -> None:
-    result = golden.check(GOLDEN / "rfr.npz", GOLDEN, {"rfr": ("rfr", RFR.golden["rfr"])})
-    assert result.error == ""
-    assert result.deviations and max(result.deviations.values()) <= result.tolerance
-    assert result.params and all(ours == recorded for ours, recorded in result.params.values())
-    assert result.macs and result.passed
 
 
 def test_published_columns_follow_thops_rule() -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench import golden
 from bench.errors import BenchError
 from bench.method import Batch, Noise
 from bench.nn.losses import hinge
@@ -18,8 +16,6 @@ from bench.nn.projected import EfficientNetLite
 from methods.grig import GRIG
 from methods.grig.discriminators import forged_patch_hinge, label_map
 from methods.grig.training import GRIGStage, projected_discriminator
-
-GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def create(preset: str = "tiny", **options) -> GRIG:
@@ -49,15 +45,6 @@ def updates(stage: GRIGStage, order: list[str] | None = None) -> Callable[[str, 
             order.append(name)
 
     return update
-
-
-@pytest.mark.parametrize("slug", ["grig.generator", "grig.projected", "grig.projected_lite1", "grig.patch"])
-def test_golden(slug: str) -> None:
-    result = golden.check(GOLDEN / f"{slug}.npz", GOLDEN, {slug: ("grig", GRIG.golden[slug])})
-    assert result.error == ""
-    assert result.deviations and max(result.deviations.values()) <= result.tolerance
-    assert result.params and all(ours == recorded for ours, recorded in result.params.values())
-    assert result.macs and result.passed
 
 
 @pytest.mark.parametrize("strides", [(2, 2, 2, 1, 1), (2, 1, 1)])

@@ -158,7 +158,7 @@ def test_manifest(images):
 def test_what_a_metric_needs(images):
     completed, truth, masks = (part[:3] for part in images)
     assert measure(completed, truth, None, ["psnr"]).value("psnr") > 0
-    with pytest.raises(BenchError, match="masks is None, but needed by l1@hole$"):
+    with pytest.raises(BenchError, match=r"masks is None, but needed by l1@hole$"):
         measure(completed, truth, None, ["psnr", "l1@hole"])
     with pytest.raises(BenchError, match="truth is None, but needed by psnr"):
         measure(completed, None, masks, ["psnr"])
