@@ -333,7 +333,7 @@ def masks_check(
     path: Annotated[Path, typer.Argument(help="A frozen set (.npz), or a folder of mask files.")],
     size: Annotated[int, typer.Option(help="Side in pixels, for a folder.")] = 256,
 ) -> None:
-    """Check a frozen set: its checksum, its buckets, and that it is drawn the same here. Or sort a folder into buckets."""
+    """Check a frozen set (checksum, buckets, drawn the same here), or sort a folder of mask files into buckets."""
     import masks
 
     if path.is_dir():

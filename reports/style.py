@@ -46,8 +46,8 @@ _PARAMETERS: dict[str, Any] = {
 
 def context() -> Any:
     """The settings for drawing and saving, whatever the user's own matplotlib settings are."""
-    defaults: dict[str, Any] = dict(mpl.rcParamsDefault)
-    return mpl.rc_context(defaults | _PARAMETERS | {"backend": "agg"})
+    settings: Any = {**mpl.rcParamsDefault} | _PARAMETERS | {"backend": "agg"}
+    return mpl.rc_context(settings)
 
 
 def lines(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
