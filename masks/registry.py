@@ -95,7 +95,7 @@ def _boxes(name: str, weight: float, times: tuple[int, int], margin: int, sides:
 _FREEFORM = _freeform("boxes and brush strokes (CoModGAN, GRIG)", _COMODGAN, "freeform", (10, 5, 20))
 _EVEN = Strokes(
     "CoModGAN's shapes with ratios spread evenly over the bucket (easy/0-40, difficult/40-100)",
-    "Yu et al., HierInv: masks by erased share",
+    "Dundar, 2024 (HierInv): masks by erased share",
     (replace(_FREEFORM.parts[0], even=True),),
 )
 _LARGE_STROKES = _strokes("lama-irregular", 1.0, (1, 5), 200, 100)

@@ -17,7 +17,6 @@ from bench.nn.canny import canny, to_grey
 from tests.baselines import thop_rule
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-SLOW = pytest.mark.slow
 
 
 def create(**options) -> EdgeConnect:

@@ -146,5 +146,5 @@ def test_grid_shows_the_pictures_pixel_by_pixel(tmp_path: Path) -> None:
 
 
 def test_condition_folders() -> None:
-    assert conditions.parse("folder:masks/20-30").slug == "folder:masks_20-30"
+    assert conditions.parse("folder:masks/20-30").slug == "folder_masks_20-30"
     assert conditions.parse("center/25").title == "center 25%"
