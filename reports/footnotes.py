@@ -1,4 +1,4 @@
-"""Where the letters of footnotes go: once at a block's or a column's head if all its cells share a note."""
+"""Where the letters of footnotes go: once at the head of a block, column or row whose cells share a note."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ class Footnotes:
 
     blocks: dict[int, str] = field(default_factory=dict)
     columns: dict[int, str] = field(default_factory=dict)
+    rows: dict[tuple[int, int], str] = field(default_factory=dict)
     cells: dict[tuple[int, int, int], str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
 
@@ -38,7 +39,11 @@ def place(blocks: Sequence[Sequence[Sequence[str]]], titled: Sequence[bool]) -> 
         if len(column) > 1 and column[0] and len(set(column)) == 1 and not feet.blocks:
             feet.columns[c] = feet.letter(column[0])
     for b, r, row in rest:
-        for c, note in enumerate(row):
-            if note and c not in feet.columns:
+        left = {c: note for c, note in enumerate(row) if c not in feet.columns}
+        if len(left) > 1 and len(set(left.values())) == 1 and "" not in left.values():
+            feet.rows[b, r] = feet.letter(row[min(left)])
+            continue
+        for c, note in left.items():
+            if note:
                 feet.cells[b, r, c] = feet.letter(note)
     return feet

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, product
+from textwrap import fill
 from typing import Any
 
 import pandas as pd
@@ -34,7 +35,7 @@ def against_ratio(cells: pd.DataFrame, styles: Styles) -> Figure:
         for axes, title in zip(panels, shots.values(), strict=False):
             axes.set_title(title)
         for axes, title in zip(panels[:: len(shots)], metrics.values(), strict=True):
-            axes.set_ylabel(title)
+            axes.set_ylabel(fill(title, 24))
     else:
         figure, panels = _panels(len(metrics), min(ACROSS, len(metrics)), len(here), _used(cells, styles))
         for axes, title in zip(panels, metrics.values(), strict=True):
@@ -63,6 +64,31 @@ def against_shots(cells: pd.DataFrame, styles: Styles) -> Figure:
             axes.plot(range(len(shots)), [mean.get((label, number), math.nan) for number in shots], **style)
         axes.set_xticks(range(len(shots)), shots)
         axes.set_xlabel("training images" if _outer(axes) else "")
+    return figure
+
+
+def against_cost(cells: pd.DataFrame, costs: pd.DataFrame, styles: Styles) -> Figure:
+    """Quality against parameters and multiply-accumulates (log scales) for one data set: one marker a method.
+
+    Quality is the mean over the conditions that all methods share. `costs` has method, preset, params and macs as plain
+    counts; methods without parameters or operations have no place on a log scale and are left out.
+    """
+    metrics = _heads(cells)
+    priced = cells.merge(costs[results.COSTS], on=["method", "preset"])
+    axis_titles = {"params": (1e6, "parameters, M"), "macs": (1e9, "multiply-accumulates, G")}
+    figure, panels = _panels(2 * len(metrics), 2, 0, _used(priced, styles), shared=True)
+    for axes, (metric, cost) in zip(panels, product(metrics, axis_titles), strict=True):
+        unit, title = axis_titles[cost]
+        rows = priced[priced["metric"] == metric]
+        mean = rows.pivot_table(index="label", columns="condition", values="value").dropna(axis=1).mean(axis=1)
+        price = rows.groupby("label")[cost].first()
+        for label, style in _used(rows, styles).items():
+            if price[label] > 0 and label in mean.index:
+                axes.plot(price[label] / unit, mean[label], **style)
+        axes.set_xscale("log")
+        axes.set_xlabel(title if _outer(axes) else "")
+        if cost == "params":
+            axes.set_ylabel(fill(metrics[metric], 24))
     return figure
 
 
@@ -125,7 +151,7 @@ def _panels(count: int, across: int, ticks: int, styles: Styles, shared: bool = 
     With `shared`, the panels of a row have one scale.
     """
     down = math.ceil(count / across)
-    width, height, left, top, right = max(2.0, 0.27 * ticks), 1.55, 0.75, 0.3, 0.15
+    width, height, left, top, right = max(2.0, 0.27 * ticks), 1.55, 0.85, 0.3, 0.15
     between, above = (0.15, 0.2) if shared else (0.55, 0.35)
     total = left + across * width + (across - 1) * between + right
     # Matplotlib drops labels that start with "_" from legends, unless a space of no width stands before them.
@@ -134,7 +160,7 @@ def _panels(count: int, across: int, ticks: int, styles: Styles, shared: bool = 
     bottom = 0.85 + 0.17 * math.ceil(len(names) / columns)
     tall = top + down * height + (down - 1) * above + bottom
     figure = Figure(figsize=(total, tall))
-    grid = figure.subplots(down, across, sharex=True, sharey="row" if shared else False, squeeze=False)
+    grid = figure.subplots(down, across, sharex="col", sharey="row" if shared else False, squeeze=False)
     figure.subplots_adjust(
         left / total, bottom / tall, 1 - right / total, 1 - top / tall, wspace=between / width, hspace=above / height
     )

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.store import write_text
-from reports import grid, markup, plots, results, style, tables
+from bench.store import file_slug, write_text
+from reports import grid, markup, plots, published, results, style, tables
 from reports.results import Results
 from reports.table import Table
 
@@ -35,7 +35,13 @@ def build(run: str | Path) -> Path:
 def _tables(found: Results, cells: pd.DataFrame) -> dict[str, Table]:
     """Every table by the stem of its files: the main one, then one a metric, plain and with intervals."""
     made = {"main": tables.main_table(found.rows, protocol=found.protocol)}
-    for metric, stem in markup.slugs(cells["metric"]).items():
+    if compared := published.beside(found.rows):
+        made["published"] = compared
+    if found.costs is not None:
+        made["cost"] = tables.by_cost(cells, found.costs)
+    for metric, stem in markup.slugs([*made, *cells["metric"]]).items():
+        if metric in made:
+            continue
         for intervals in (False, True):
             table = tables.by_condition(cells, [metric], found.per_image, intervals, found.protocol)
             made[f"{stem}-intervals" if intervals else stem] = table
@@ -61,6 +67,12 @@ def _figures(found: Results, cells: pd.DataFrame, folder: Path) -> dict[str, lis
             if here["shots"].nunique() > 1:
                 paths = style.save(plots.against_shots(here, styles), folder / f"shots-{slug}")
                 made[f"{dataset}: metrics against the number of training images"] = [path.name for path in paths]
+            if found.costs is not None and not here.empty:
+                metrics = tables.main_metrics(list(dict.fromkeys(here["metric"])), found.protocol)
+                most = results.shots_in_order(here["shots"])[-1]
+                compared = here[here["metric"].isin(metrics) & (here["shots"] == most)]
+                paths = style.save(plots.against_cost(compared, found.costs, styles), folder / f"cost-{slug}")
+                made[f"{dataset}: quality against cost"] = [path.name for path in paths]
             samples = found.samples / dataset
             chosen = grid.choose(samples, list(cells["condition"]))
             if chosen:
@@ -74,7 +86,8 @@ def _figures(found: Results, cells: pd.DataFrame, folder: Path) -> dict[str, lis
 def _sample_titles(samples: Path, chosen: list[tuple[Any, str]], cells: pd.DataFrame) -> dict[str, str]:
     """Folders of methods under `samples/` and their printed names, in the tables' order."""
     folders = {path.name for c, _ in chosen for path in (samples / c.slug).iterdir() if path.is_dir()}
-    named = {name: row.label for row in cells.drop_duplicates("label").itertuples() for name in (row.title, row.method)}
+    labels = dict(zip(cells["title"], cells["label"], strict=True))
+    named = {name: label for title, label in labels.items() for name in (title, file_slug(title))}
     return {name: label for name, label in named.items() if name in folders}
 
 
@@ -99,8 +112,9 @@ def _page(found: Results, made: dict[str, Table], figures: dict[str, list[str]])
     for stem, table in made.items():
         links = ", ".join(f"[{suffix}](tables/{stem}.{suffix})" for suffix in ("md", "csv", "tex"))
         intervals = f"[with intervals and significance](tables/{stem}-intervals.md)"
+        more = f"; {intervals}" if f"{stem}-intervals" in made else ""
         if stem != "main" and not table.intervals:
-            parts += [f"### {markup.markdown(table.title)}", table.to_markdown(), f"Files: {links}; {intervals}."]
+            parts += [f"### {markup.markdown(table.title)}", table.to_markdown(), f"Files: {links}{more}."]
     parts += ["## Protocol", *_protocol(found)]
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 

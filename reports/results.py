@@ -20,7 +20,7 @@ TEXT = ["suite", *CELL, "metric_title", "extractor", "note"]
 NUMBERS = ["value", "low", "high"]
 COLUMNS = [*TEXT, "seed", "higher_is_better", *NUMBERS, "n"]
 PER_IMAGE = [*METHOD, "dataset", "shots", "seed", "condition", "id", "metric", "value"]
-METHOD_COSTS = ["method", "preset", "params", "macs"]
+COSTS = ["method", "preset", "params", "macs"]
 AGAIN = "run the same command again, so that it is written anew"
 
 
@@ -43,7 +43,7 @@ def load(run: Path) -> Results:
     return Results(
         rows=tidy(_read(run / "results.parquet", COLUMNS), str(run / "results.parquet")),
         per_image=_optional(run / "per_image.parquet", PER_IMAGE),
-        costs=_optional(run / "costs.parquet", METHOD_COSTS),
+        costs=_optional(run / "costs.parquet", COSTS),
         protocol=protocol,
         samples=run / "samples",
     )

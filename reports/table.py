@@ -129,7 +129,7 @@ class Table:
                 lines.append(pipes([title, *[""] * len(heads)]))
             for r, row in enumerate(block.rows):
                 cells = [cell(x, self._feet.cells.get((b, r, c))) for c, x in enumerate(row.cells)]
-                lines.append(pipes([markup.markdown(row.title), *cells]))
+                lines.append(pipes([markup.markdown(row.title) + raised(self._feet.rows.get((b, r))), *cells]))
         feet = [f"{raised(letter)} {markup.markdown(note)}" for note, letter in self._feet.notes.items()]
         feet += [markup.markdown(note) for note in self.notes]
         return "\n".join([*lines, "", *(f"{foot}<br>" for foot in feet)]).removesuffix("<br>").rstrip() + "\n"
@@ -186,7 +186,7 @@ class Table:
                 body.append(rf"    \multicolumn{{{width}}}{{l}}{{{title}}} \\")
             for r, row in enumerate(block.rows):
                 cells = [cell(x, self._feet.cells.get((b, r, c))) for c, x in enumerate(row.cells)]
-                body.append(ampersands([markup.latex(row.title), *cells]))
+                body.append(ampersands([markup.latex(row.title) + raised(self._feet.rows.get((b, r))), *cells]))
         feet = [f"{raised(letter)} {markup.latex(note)}" for note, letter in self._feet.notes.items()]
         feet += [markup.latex(note) for note in self.notes]
         below = [r"", r"  \smallskip", rf"  \parbox{{\linewidth}}{{\footnotesize {' '.join(feet)}}}"] if feet else []
@@ -244,10 +244,10 @@ class Table:
                 printout.add_column(Text(f"{column.group}\n{text}" if column.group else text), justify="right")
             for r, row in enumerate(block.rows):
                 cells = [cell(x, self._feet.cells.get((b, r, c))) for c, x in enumerate(row.cells)]
-                printout.add_row(Text(markup.line(row.title)), *cells)
+                printout.add_row(Text(name(row.title, self._feet.rows.get((b, r)))), *cells)
             printouts.append(printout)
         feet = [f"({letter}) {note}" for note, letter in self._feet.notes.items()]
-        return Group(*printouts, Text(markup.line("\n".join([*feet, *self.notes])), style="dim"))
+        return Group(*printouts, Text("\n".join(map(markup.line, [*feet, *self.notes])), style="dim"))
 
 
 def ranked(blocks: Sequence[Block], columns: Sequence[Column]) -> tuple[Block, ...]:

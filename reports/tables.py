@@ -125,6 +125,14 @@ def by_metric(
     )
 
 
+def by_cost(cells: pd.DataFrame, costs: pd.DataFrame) -> Table:
+    """Methods × cost: millions of parameters and billions of multiply-accumulates, from plain counts in `costs`."""
+    labels = cells.drop_duplicates("label").merge(costs[results.COSTS], on=["method", "preset"])
+    rows = [Row(r.label, (Cell(r.params / 1e6), Cell(r.macs / 1e9))) for r in labels.itertuples()]
+    columns = (Column("Parameters (M)", "", False), Column("MACs (G)", "", False))
+    return Table("Cost", "Method", columns, ranked([Block(tuple(rows))], columns))
+
+
 def cell(row: Any) -> Cell:
     """A table cell from one row of `results.over_seeds`."""
     return Cell(row.value, numbers.decimals(row.metric), row.low, row.high, row.spread, row.note)

@@ -21,6 +21,7 @@ METRICS = {  # title, higher is better, per image, made-up level and slope
 }
 EXTRACTOR = "embedded-metrics-00000000"
 SMALL = "n/a below n = 625"
+PER_IMAGE = "suite method title preset dataset shots seed condition id metric value".split()
 
 
 def rows(
@@ -70,7 +71,7 @@ def rows(
 def per_image(table: pd.DataFrame, images: int = 40, noise: float = 0.2) -> pd.DataFrame:
     """Made-up values per image, whose means are near those of `table`; images are paired over methods."""
     parts = []
-    for row in table[table["metric"].map(lambda metric: METRICS[metric][2])].itertuples():
+    for row in table[[METRICS.get(metric, [False] * 3)[2] for metric in table["metric"]]].itertuples():
         generator = np.random.default_rng([images, len(row.method), row.seed])
         shared = np.random.default_rng(images).normal(size=images) * abs(row.value) * 0.3
         values = row.value + shared + generator.normal(size=images) * abs(row.value) * 0.01 * noise
@@ -91,7 +92,7 @@ def per_image(table: pd.DataFrame, images: int = 40, noise: float = 0.2) -> pd.D
                 }
             )
         )
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=PER_IMAGE)
 
 
 PROTOCOL = {

@@ -148,3 +148,20 @@ def test_grid_shows_the_pictures_pixel_by_pixel(tmp_path: Path) -> None:
 def test_condition_folders() -> None:
     assert conditions.parse("folder:masks/20-30").slug == "folder_masks_20-30"
     assert conditions.parse("center/25").title == "center 25%"
+
+
+def test_costs_bring_a_table_and_a_figure(tmp_path: Path) -> None:
+    rows = made_up.rows(**SMALL)
+    run = made_up.write_run(tmp_path, rows, pictures=0)
+    costs = pd.DataFrame({"method": list(made_up.METHODS), "preset": "tiny", "params": [0, 0, 15_200_000, 31_760_000]})
+    costs.assign(macs=costs["params"] * 2000.0).to_parquet(run / "costs.parquet", index=False)
+    text = reports.build(run).read_text(encoding="utf-8")
+    assert "| GRIG | 31.76 | 63.52 |" in text
+    assert (run / "report" / "figures" / "cost-made-up-faces.pdf").exists()
+
+
+def test_the_report_shows_published_numbers_beside(tmp_path: Path) -> None:
+    rows = made_up.rows(methods={"exegan": "EXE-GAN"}, conditions=("irregular/50-60",), metrics=("fid@embedded",))
+    rows = rows.assign(preset="paper", dataset="FFHQ", metric="fid", metric_title="FID", value=4.0)
+    text = reports.build(made_up.write_run(tmp_path, rows, pictures=0)).read_text(encoding="utf-8")
+    assert "| EXE-GAN, irregular 50-60% | 4.00 | 3.57 | +0.43 |" in text

@@ -1,0 +1,91 @@
+"""One's own numbers beside the published ones, wherever method, data set, condition and metric are the same."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pandas as pd
+
+from reports import conditions, results
+from reports.published.shapes import load
+from reports.table import Block, Cell, Column, Row, Table
+
+ALIASES = {"cmod": "comodgan", "divinversion": "divinv", "ffhqvalidation": "ffhq"}
+METRICS = {  # ours -> as documents name it, factor of their unit
+    "fid": ("FID", 1.0),
+    "u-ids": ("U-IDS", 100.0),
+    "p-ids": ("P-IDS", 100.0),
+    "lpips@alex": ("LPIPS", 1.0),
+    "lpips@vgg": ("LPIPS", 1.0),
+    "psnr": ("PSNR", 1.0),
+    "ssim": ("SSIM", 1.0),
+    "ssim@rgb51": ("SSIM", 1.0),
+    "l1": ("L1", 1.0),
+    "niqe": ("NIQE", 1.0),
+}
+CONDITIONS = {
+    "fixed centre 128x128": "center/25",
+    "easy masks (0.0-0.4)": "easy/0-40",
+    "difficult masks (0.4-1.0)": "difficult/40-100",
+    "all masks (0.0-1.0)": "all/0-100",
+}
+
+
+def beside(rows: pd.DataFrame) -> Table | None:
+    """Ours, published, and the difference (ours - published); None where nothing matches.
+
+    `rows` are tidy result rows. Only the `paper` preset trained on all images is compared, and only metrics made with
+    the networks that papers use: an "embedded" score never stands beside a published one.
+    """
+    cells = results.over_seeds(results.tidy(rows))
+    cells = cells[(cells["preset"] == "paper") & (cells["shots"] == "all") & cells["metric"].isin(list(METRICS))]
+    published: dict[tuple[str, ...], list[Any]] = {}
+    for row in load().itertuples():
+        key = (_name(row.dataset), _name(row.method), _condition(row.condition), row.metric)
+        if row.printed and not row.table.startswith(("text", "abstract")):
+            published.setdefault(key, []).append(row)
+    blocks: dict[tuple[str, str, bool], list[Row]] = {}
+    for ours in cells.itertuples():
+        title, factor = METRICS[ours.metric]
+        for theirs in published.get((_name(ours.dataset), _name(ours.method), ours.condition, title), []):
+            head = f"{ours.dataset}: {ours.metric_title}, {theirs.source} {theirs.table}"
+            places = len(theirs.printed.partition(".")[2])
+            value = ours.value * factor
+            line = (
+                Cell(value, places, ours.low * factor, ours.high * factor, ours.spread * factor, ours.note),
+                Cell(theirs.value, places, note=theirs.note),
+                Cell(value - theirs.value, places, signed=True),
+            )
+            unit = theirs.unit if factor != 1 else ""
+            row_title = f"{ours.label}, {conditions.parse(ours.condition).title}"
+            blocks.setdefault((head, unit, bool(ours.higher_is_better)), []).append(Row(row_title, line))
+    if not blocks:
+        return None
+    return Table(
+        title="Ours beside the published numbers",
+        stub="Method, condition",
+        columns=(Column("Ours"), Column("Published"), Column("Difference")),
+        blocks=tuple(
+            Block(tuple(lines), f"{head} ({unit})" if unit else head, higher)
+            for (head, unit, higher), lines in blocks.items()
+        ),
+        notes=("Difference: ours - published. Documents may define LPIPS, SSIM and L1 in another way.",),
+    )
+
+
+def _name(name: str) -> str:
+    """A name without case and punctuation, by which a registry's and a paper's spelling meet."""
+    bare = re.sub(r"[^a-z0-9]", "", name.lower())
+    return ALIASES.get(bare, bare)
+
+
+def _condition(printed: str) -> str:
+    """Our name of a published condition; "" where we have none.
+
+    Below 60 % the documents use the irregular mask templates of partial convolution, above it CoModGAN's free-form
+    generator.
+    """
+    if match := re.fullmatch(r"(\d+)-(\d+)%", printed):
+        return f"{'irregular' if int(match[1]) < 60 else 'freeform'}/{match[1]}-{match[2]}"
+    return CONDITIONS.get(printed, "")
