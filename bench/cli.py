@@ -141,13 +141,9 @@ def _plain(value: Any) -> str:
         return "\n".join(f"{key}: {_plain(v)}" for key, v in value.items())
     if isinstance(value, tuple | list):
         return ", ".join(map(str, value))
-    return (
-        f"{value:,}"
-        if isinstance(value, int) and value > 9999
-        else f"{value:.4g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if isinstance(value, float):
+        return f"{value / 1e9:.3f} G"  # multiply-accumulates
+    return f"{value:,}" if isinstance(value, int) and value > 9999 else str(value)
 
 
 @app.command()

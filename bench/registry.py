@@ -42,7 +42,7 @@ class Card:
     task: Task = "inpainting"
     resolution: int | None = None  # pixels that the paper's model was trained at; None: any
     params: dict[str, int] = field(default_factory=dict)  # network -> parameters of the `paper` preset
-    macs: dict[str, float] = field(default_factory=dict)  # network -> multiply-accumulates, one pass at `resolution`
+    macs: dict[str, float] = field(default_factory=dict)  # network -> multiply-accumulates of one pass at 256 px
     published: dict[str, str] = field(default_factory=dict)  # figures as the paper or a later table prints them
     training: str = ""  # optimiser, batch, iterations, loss weights, in one line
     features: str = ""  # pretrained networks that the published training losses stand on
