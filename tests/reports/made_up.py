@@ -21,7 +21,7 @@ METRICS = {  # title, higher is better, per image, made-up level and slope
 }
 EXTRACTOR = "embedded-metrics-00000000"
 SMALL = "n/a below n = 625"
-PER_IMAGE = "suite method title preset dataset shots seed condition id metric value".split()
+PER_IMAGE = ["suite", "method", "title", "preset", "dataset", "shots", "seed", "condition", "id", "metric", "value"]
 
 
 def rows(

@@ -51,7 +51,8 @@ def test_thesis_5_1_has_the_shape_of_the_paper() -> None:
     assert [column.title for column in table.columns][:3] == ["fixed centre 128x128", "10-20%", "20-30%"]
     exegan = table.blocks[0].rows[-1]
     assert exegan.title == "EXE-GAN"
-    assert [cell.text for cell in exegan.cells] == "4.66 2.10 3.50 4.80 6.22 8.16 11.86 14.78 18.71 27.15".split()
+    assert [cell.text for cell in exegan.cells][:7] == ["4.66", "2.10", "3.50", "4.80", "6.22", "8.16", "11.86"]
+    assert [cell.text for cell in exegan.cells][7:] == ["14.78", "18.71", "27.15"]
     assert [cell.mark for cell in exegan.cells] == ["", *["best"] * 5, *["second"] * 4]
 
 

@@ -47,11 +47,14 @@ def test_everything_is_written(tmp_path: Path) -> None:
 
 def test_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     made = []
-    for name, seed in (("a", "1"), ("b", "2")):
+    for name in ("here", "there"):
         run = made_up.write_run(tmp_path / name, made_up.rows(**SMALL, shots=("5", "all")))
-        environment = os.environ | {"PYTHONHASHSEED": seed}
-        code = "import reports, sys; reports.build(sys.argv[1])"
-        subprocess.run([sys.executable, "-c", code, str(run)], check=True, env=environment, timeout=300)
+        if name == "here":
+            reports.build(run)
+        else:
+            code = "import reports, sys; reports.build(sys.argv[1])"
+            environment = os.environ | {"PYTHONHASHSEED": "1"}
+            subprocess.run([sys.executable, "-c", code, str(run)], check=True, env=environment, timeout=300)
         files = sorted(path for path in (run / "report").rglob("*") if path.is_file())
         made.append({str(path.relative_to(run)): path.read_bytes() for path in files})
     assert made[0].keys() == made[1].keys()
@@ -164,4 +167,4 @@ def test_the_report_shows_published_numbers_beside(tmp_path: Path) -> None:
     rows = made_up.rows(methods={"exegan": "EXE-GAN"}, conditions=("irregular/50-60",), metrics=("fid@embedded",))
     rows = rows.assign(preset="paper", dataset="FFHQ", metric="fid", metric_title="FID", value=4.0)
     text = reports.build(made_up.write_run(tmp_path, rows, pictures=0)).read_text(encoding="utf-8")
-    assert "| EXE-GAN, irregular 50-60% | 4.00 | 3.57 | +0.43 |" in text
+    assert "| EXE-GAN, irregular 50-60% | 4.00 | 3.57<sup>a</sup> | +0.43 |" in text
