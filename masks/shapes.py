@@ -145,9 +145,11 @@ class PillowStroke(Stroke):
 
     def draw_upto(self, canvas: Canvas, segments: int) -> None:
         points, half = self.points[: segments + 1], self.width // 2
-        canvas.pen.line(points, fill=1, width=self.width)
+        pen = canvas.pen.draw  # Pillow's own rasteriser: its wrappers look the colour up again at every call
+        pen.draw_lines(points, 1, self.width)
+        ellipse = pen.draw_ellipse
         for x, y in points:
-            canvas.pen.ellipse((x - half, y - half, x + half, y + half), fill=1)
+            ellipse((x - half, y - half, x + half, y + half), 1, 1)
 
     def _moved(self, points: tuple[Point, ...]) -> PillowStroke:
         return PillowStroke(points, self.width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import groupby, product
+from itertools import accumulate, groupby, product
 from textwrap import fill
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from reports import conditions, markup, results
 from reports.conditions import Condition
@@ -19,6 +20,9 @@ from reports.numbers import head
 
 Styles = Mapping[str, dict[str, Any]]
 ACROSS = 3  # panels in a row
+_BELOW: dict[str, Any] = {  # text below a panel, at a distance in points
+    "xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top", "annotation_clip": False,
+}  # fmt: skip
 
 
 def against_ratio(cells: pd.DataFrame, styles: Styles) -> Figure:
@@ -76,7 +80,8 @@ def against_cost(cells: pd.DataFrame, costs: pd.DataFrame, styles: Styles) -> Fi
     metrics = _heads(cells)
     priced = cells.merge(costs[results.COSTS], on=["method", "preset"])
     axis_titles = {"params": (1e6, "parameters, M"), "macs": (1e9, "multiply-accumulates, G")}
-    figure, panels = _panels(2 * len(metrics), 2, 0, _used(priced, styles), shared=True)
+    styles = {label: {**style, "linestyle": "none"} for label, style in _used(priced, styles).items()}
+    figure, panels = _panels(2 * len(metrics), 2, 0, styles, shared=True)
     for axes, (metric, cost) in zip(panels, product(metrics, axis_titles), strict=True):
         unit, title = axis_titles[cost]
         rows = priced[priced["metric"] == metric]
@@ -86,6 +91,8 @@ def against_cost(cells: pd.DataFrame, costs: pd.DataFrame, styles: Styles) -> Fi
             if price[label] > 0 and label in mean.index:
                 axes.plot(price[label] / unit, mean[label], **style)
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(title if _outer(axes) else "")
         if cost == "params":
             axes.set_ylabel(fill(metrics[metric], 24))
@@ -125,19 +132,27 @@ def _ratio_axis(axes: Axes, here: Sequence[Condition], families: Sequence[tuple[
     axes.set_xticks(range(len(here)), [markup.line(condition.label.removesuffix("%")) for condition in here])
     crowded = sum(len(condition.label) for condition in here) > 14 * axes.bbox.width / axes.figure.dpi
     axes.tick_params(axis="x", rotation=45 if crowded else 0)
+    for end in list(accumulate(len(group) for _, group in families))[:-1]:
+        axes.axvline(end - 0.5, color="#BBBBBB", linewidth=0.6)
+    if _outer(axes):
+        depth = _family_names(axes, families, 34 if crowded else 18)
+        if any(condition.low is not None for condition in here):
+            axes.annotate("hole, % of the image", (0.5, 0), (0, -depth), fontsize=8, **_BELOW)
+
+
+def _family_names(axes: Axes, families: Sequence[tuple[str, list[Condition]]], depth: int) -> int:
+    """Write the mask generators `depth` points below the axis, in two lines where they need it; the new depth."""
+    room = axes.bbox.width / axes.figure.dpi / sum(len(group) for _, group in families)
+    tight = any(0.058 * len(family) > room * len(group) for family, group in families)
     start = 0
-    for family, group in families:
-        if start:
-            axes.axvline(start - 0.5, color="#BBBBBB", linewidth=0.6)
-        if _outer(axes):
-            axes.annotate(
-                markup.line(family), (start + (len(group) - 1) / 2, 0), (0, -32 if crowded else -18), fontsize=7,
-                xycoords=("data", "axes fraction"), textcoords="offset points", ha="center", va="top",
-                annotation_clip=False,
-            )  # fmt: skip
+    for turn, (family, group) in enumerate(families):
+        last = tight and turn == len(families) - 1
+        x = start + len(group) - 0.6 if last else start + (len(group) - 1) / 2
+        where = {"xycoords": ("data", "axes fraction"), "ha": "right" if last else "center"}
+        axes.annotate(markup.line(family), (x, 0), (0, -depth - 10 * (turn % 2 if tight else 0)), fontsize=7,
+                      **(_BELOW | where))  # fmt: skip
         start += len(group)
-    if _outer(axes) and any(condition.low is not None for condition in here):
-        axes.set_xlabel("hole, % of the image", labelpad=12)
+    return depth + (22 if tight else 12)
 
 
 def _outer(axes: Axes) -> bool:
@@ -151,8 +166,8 @@ def _panels(count: int, across: int, ticks: int, styles: Styles, shared: bool = 
     With `shared`, the panels of a row have one scale.
     """
     down = math.ceil(count / across)
-    width, height, left, top, right = max(2.0, 0.27 * ticks), 1.55, 0.85, 0.3, 0.15
-    between, above = (0.15, 0.2) if shared else (0.55, 0.35)
+    width, height, top, right = max(2.0, 0.27 * ticks), 1.55, 0.3, 0.15
+    left, between, above = (0.85, 0.15, 0.2) if shared else (0.55, 0.55, 0.35)
     total = left + across * width + (across - 1) * between + right
     # Matplotlib drops labels that start with "_" from legends, unless a space of no width stands before them.
     names = ["\u200b" * label.startswith("_") + markup.line(label) for label in styles]

@@ -75,7 +75,7 @@ def by_condition(
     columns = tuple(Column(c.label, c.family) for c in heads)
     pairs = None
     if intervals and per_image is not None:
-        pairs = _PerImage(per_image[per_image["metric"].isin(metrics)])
+        pairs = _PerImage(per_image[per_image["metric"].isin(metrics)], chosen)
     shots = results.shots_titles(chosen["shots"])
     cells_of = dict(iter(chosen.groupby(["dataset", "shots", "metric"], sort=False)))
     blocks = []
@@ -146,11 +146,8 @@ def _block(block: pd.DataFrame, title: str, names: Sequence[str], pairs: _PerIma
     higher = bool(first.higher_is_better)
     if intervals:
         for c, name in enumerate(names):
-            here = block[block["condition"] == name]
-            keys = {r.label: (r.method, r.preset, r.title) for r in here.itertuples()}
-            found = pairs.scores(first.dataset, first.shots, name, first.metric) if pairs else {}
-            scores = [found.get(keys[label]) if label in keys else None for label in labels]
-            marks = significant_marks([line[c] for line in grid], scores, higher)
+            scores = pairs.scores(first.dataset, first.shots, name, first.metric) if pairs else _NONE
+            marks = significant_marks([line[c] for line in grid], [scores.get(label) for label in labels], higher)
             for line, mark in zip(grid, marks, strict=True):
                 line[c] = replace(line[c], mark=mark)
     rows = tuple(Row(label, tuple(line)) for label, line in zip(labels, grid, strict=True))
@@ -158,19 +155,21 @@ def _block(block: pd.DataFrame, title: str, names: Sequence[str], pairs: _PerIma
 
 
 class _PerImage:
-    """Per-image values of each method in one cell of the protocol, averaged over seeds."""
+    """Per-image values in each cell of the protocol, averaged over seeds."""
 
-    def __init__(self, per_image: pd.DataFrame) -> None:
+    def __init__(self, per_image: pd.DataFrame, cells: pd.DataFrame) -> None:
         keys = ["dataset", "shots", "condition", "metric"]
-        frame = per_image.assign(shots=per_image["shots"].astype(str))
-        self._cells = dict(iter(frame.groupby(keys, sort=False, observed=True)))
+        labels = cells[[*results.METHOD, "label"]].drop_duplicates()
+        frame = per_image.assign(shots=per_image["shots"].astype(str)).merge(labels, on=results.METHOD)
+        means = frame.groupby([*keys, "label", "id"], sort=False, observed=True)["value"].mean().reset_index()
+        self._cells = dict(iter(means.groupby(keys, sort=False)))
 
-    def scores(self, *cell: str) -> dict[tuple[str, str, str], pd.Series]:
-        """Series by image id for each (method, preset, title)."""
-        if cell not in self._cells:
-            return {}
-        methods = self._cells[cell].groupby(results.METHOD, sort=False, observed=True)
-        return {method: group.groupby("id", observed=True)["value"].mean() for method, group in methods}
+    def scores(self, *cell: str) -> pd.DataFrame:
+        """Image ids × methods (their labels)."""
+        return self._cells[cell].pivot(index="id", columns="label", values="value") if cell in self._cells else _NONE
+
+
+_NONE = pd.DataFrame()
 
 
 def significant_marks(cells: Sequence[Cell], scores: Sequence[pd.Series | None], higher_is_better: bool) -> list[Mark]:
@@ -196,7 +195,8 @@ def _beaten(cells: Sequence[Cell], scores: Sequence[pd.Series | None], best: int
     paired = {rival: ours - series for rival in rivals if ours is not None and (series := scores[rival]) is not None}
     verdict = {}
     if paired:
-        differences = pd.DataFrame(paired).replace([np.inf, -np.inf], np.nan).dropna().to_numpy(dtype=float)
+        differences = pd.DataFrame(paired).to_numpy(dtype=float)
+        differences = differences[np.isfinite(differences).all(axis=1)]
         p = significance.holm(significance.paired_bootstrap(differences))
         verdict = dict(zip(paired, p < significance.LEVEL, strict=True))
     for rival in rivals:
