@@ -156,7 +156,9 @@ def folder_mask(request: Request, stream: Stream) -> np.ndarray:
     if not pixels.any():
         raise MaskError(f"{folder.files[index]} has no hole: remove it, or ask for a bucket")
     if request.bucket is None and pixels.all():
-        raise MaskError(f"{folder.files[index]} is all hole: nothing is known; remove it, or ask for a bucket such as 90-100")
+        raise MaskError(
+            f"{folder.files[index]} is all hole: nothing is known; remove it, or ask for a bucket such as 90-100"
+        )
     return pixels
 
 

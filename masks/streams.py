@@ -42,6 +42,11 @@ class Stream:
         span, draw = high - low, self.random
         return [low + int(draw() * span) for _ in range(n)]
 
+    def below(self, first: int, second: int) -> tuple[int, int]:
+        """Two integers: one in 0 .. first - 1, one in 0 .. second - 1."""
+        draw = self.random
+        return int(draw() * first), int(draw() * second)
+
     def uniform(self, low: float, high: float) -> float:
         """One real number in [low, high)."""
         return low + (high - low) * self.random()
@@ -88,6 +93,10 @@ class AuthorStream:
     def integers(self, low: int, high: int, n: int) -> list[int]:
         """`n` integers in low .. high - 1."""
         return self._state.randint(low, high, n).tolist()
+
+    def below(self, first: int, second: int) -> tuple[int, int]:
+        """Two integers: one in 0 .. first - 1, one in 0 .. second - 1."""
+        return int(self._state.randint(first)), int(self._state.randint(second))
 
     def uniform(self, low: float, high: float) -> float:
         """One real number in [low, high)."""

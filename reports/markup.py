@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~#$])")
 _LATEX = {
@@ -49,13 +49,16 @@ def latex(text: str) -> str:
     return re.sub(r"-\{\}(?!-)", "-", escaped)
 
 
-def slugs(names: Iterable[str]) -> dict[str, str]:
-    """File names, one for each name: lower case letters, digits and dashes; a number where two would be alike."""
+def slugs(names: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
+    """File names, one for each name: lower case letters, digits and dashes; a number where two would be alike.
+
+    `taken` are file names that something else has.
+    """
     made: dict[str, str] = {}
     for name in dict.fromkeys(names):
         slug = base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:80] or "unnamed"
         count = 1
-        while slug in made.values():
+        while slug in taken or slug in made.values():
             slug = f"{base}-{(count := count + 1)}"
         made[name] = slug
     return made

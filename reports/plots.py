@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from reports import conditions, markup, results
 from reports.conditions import Condition
@@ -91,6 +91,8 @@ def against_cost(cells: pd.DataFrame, costs: pd.DataFrame, styles: Styles) -> Fi
             if price[label] > 0 and label in mean.index:
                 axes.plot(price[label] / unit, mean[label], **style)
         axes.set_xscale("log")
+        narrow = price.max() < 20 * price[price > 0].min()
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,)))
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(title if _outer(axes) else "")
@@ -172,7 +174,7 @@ def _panels(count: int, across: int, ticks: int, styles: Styles, shared: bool = 
     # Matplotlib drops labels that start with "_" from legends, unless a space of no width stands before them.
     names = ["\u200b" * label.startswith("_") + markup.line(label) for label in styles]
     columns = max(1, min(len(names), int(total * 13 / (max(map(len, names), default=0) + 8))))
-    bottom = 0.85 + 0.17 * math.ceil(len(names) / columns)
+    bottom = 0.95 + 0.17 * math.ceil(len(names) / columns)
     tall = top + down * height + (down - 1) * above + bottom
     figure = Figure(figsize=(total, tall))
     grid = figure.subplots(down, across, sharex="col", sharey="row" if shared else False, squeeze=False)

@@ -39,9 +39,7 @@ def _tables(found: Results, cells: pd.DataFrame) -> dict[str, Table]:
         made["published"] = compared
     if found.costs is not None:
         made["cost"] = tables.by_cost(cells, found.costs)
-    for metric, stem in markup.slugs([*made, *cells["metric"]]).items():
-        if metric in made:
-            continue
+    for metric, stem in markup.slugs(cells["metric"], taken=tuple(made)).items():
         for intervals in (False, True):
             table = tables.by_condition(cells, [metric], found.per_image, intervals, found.protocol)
             made[f"{stem}-intervals" if intervals else stem] = table

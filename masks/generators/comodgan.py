@@ -25,7 +25,7 @@ def brush(
     high = _MEAN_ANGLE + stream.uniform(0, _ANGLE_RANGE)
     angles = stream.uniforms(low, high, n)
     angles[::2] = [2 * math.pi - angle for angle in angles[::2]]
-    x, y = stream.integer(0, width), stream.integer(0, height)
+    x, y = stream.below(width, height)
     radius = math.sqrt(height * height + width * width) / 8
     steps = stream.normals(radius, radius // 2, n)
     points = walk(x, y, angles, steps, 2 * radius, height, width)
@@ -53,10 +53,12 @@ def walk(
 def boxes(stream: AnyStream, height: int, width: int, most: int, part: int) -> list[Box]:
     """0 .. most - 1 boxes with sides up to 1/`part` of the picture's; a box may stick out by half of its size."""
     found = []
+    across, down, below = width // part, height // part, stream.below
     for _ in range(stream.integer(0, most)):
-        w, h = stream.integer(0, width // part), stream.integer(0, height // part)
-        x = stream.integer(-(w // 2), width - w + w // 2)
-        y = stream.integer(-(h // 2), height - h + h // 2)
+        w, h = below(across, down)
+        half_w, half_h = w // 2, h // 2
+        x, y = below(width - w + 2 * half_w, height - h + 2 * half_h)
+        x, y = x - half_w, y - half_h
         found.append(Box(y, x, y + h, x + w))
     return found
 

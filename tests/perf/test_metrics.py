@@ -180,7 +180,7 @@ def test_all_cells_are_3_times_as_fast_as_the_separate_tools(benchmark, official
             ours.append({row["metric"]: row["value"] for row in result.rows})
 
     def forward_passes() -> None:
-        batch = torch.zeros(32, 3, SIZE, SIZE)
+        batch = torch.rand(32, 3, SIZE, SIZE)
         with torch.inference_mode():
             for _ in range(0, IMAGES, 32):
                 inception(batch)
@@ -190,7 +190,7 @@ def test_all_cells_are_3_times_as_fast_as_the_separate_tools(benchmark, official
                     for _ in range(2):
                         lpips.net(lpips.scaling_layer(batch))
 
-    bare = timed(forward_passes)
+    bare = min(timed(forward_passes) for _ in range(2))
     mine = timed(lambda: benchmark.pedantic(one_pass, rounds=1))
     start = time.perf_counter()
     theirs = [separate_tools(cell, truth, inception, lpips) for cell in cells]
