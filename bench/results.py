@@ -37,10 +37,12 @@ def collect(made: Plan) -> Path:
         if not made.done(job):
             missing.append(job.label)
             continue
-        head = {"suite": made.suite.suite} | job.row
         folder = made.job_folder(job.id)
-        rows.append(pd.read_parquet(folder / "rows.parquet").assign(**head))
-        images.append(pd.read_parquet(folder / "per_image.parquet").assign(**head))
+        measured, single = pd.read_parquet(folder / "rows.parquet"), pd.read_parquet(folder / "per_image.parquet")
+        for shots in (job.row["shots"],) if job.needs else map(str, made.suite.shots):  # untrained: the same for all
+            head = {"suite": made.suite.suite} | job.row | {"shots": shots}
+            rows.append(measured.assign(**head))
+            images.append(single.assign(**head))
         _copy_samples(made, job)
     if rows:
         table = pd.concat(rows, ignore_index=True)
@@ -125,8 +127,9 @@ def _reporter(name: str) -> Any:
 
 
 def _copy_samples(made: Plan, job: Job) -> None:
+    """Of several shots and seeds the last one's pictures stay."""
     row = job.row
-    target = made.folder / "samples" / row["dataset"] / file_slug(row["condition"]) / row["title"]
+    target = made.folder / "samples" / row["dataset"] / file_slug(row["condition"]) / file_slug(row["title"])
     for path in sorted((made.job_folder(job.id) / "samples").glob("*.png")):
         target.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target / path.name)

@@ -26,7 +26,7 @@ class Section(BaseModel):
 class Data(Section):
     """A data set: the embedded synthetic faces, or a folder of images."""
 
-    name: str  # printed in tables; `synthfaces` is the embedded generator
+    name: str = Field(pattern=r"^[^./\\][^/\\]*$")  # printed in tables; `synthfaces` is the embedded generator
     folder: Path | None = None  # a folder of images; for `synthfaces` leave it out
     train: int | None = Field(default=None, ge=1)  # training images; default: what the test set leaves
     test: int | None = Field(default=None, ge=1)  # test images; default: the published split, else a fifth

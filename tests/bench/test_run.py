@@ -172,6 +172,7 @@ def test_a_folder_of_images_with_masks_and_few_shots(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     rows = pd.read_parquet(tmp_path / "runs/small/results.parquet")
     assert set(rows.shots) == {"5", "10"}
+    assert set(rows[rows.method == "mean"].shots) == {"5", "10"}  # measured once, shown beside both
     assert any("masks" in condition for condition in rows.condition)
     assert set(rows.dataset) == {"faces"}
 
