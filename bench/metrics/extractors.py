@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,10 +20,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench import weights
 from bench.errors import BenchError
 from bench.metrics import naturalness, perceptual
 from bench.metrics.identity import IRSE50, align
 
+Official = Callable[[Path, str, torch.device], "Extractor"]  # (file, its short hash, device)
 Features = dict[str, Any]  # name -> Tensor (N, ...) or, for "maps", a list of them
 
 
@@ -39,10 +42,28 @@ class Extractor(Protocol):
 
 
 def load(name: str, device: str | torch.device = "cpu") -> Extractor:
-    """The extractor of that name on `device`. BenchError when its weights are absent."""
-    if name not in _LOADERS:
-        raise BenchError(f"unknown extractor {name!r}: choose from {', '.join(_LOADERS)}")
-    return _LOADERS[name](torch.device(device))
+    """The extractor of that name on `device`. BenchError when its weights are absent.
+
+    Official networks stay in memory, so that many cells can be measured in one process without reading them again.
+    """
+    if name not in NAMES:
+        raise BenchError(f"unknown extractor {name!r}: choose from {', '.join(NAMES)}")
+    if name in _BUILT_IN:
+        return _BUILT_IN[name](torch.device(device))
+    path = weights.path(_OFFICIAL[name][0])
+    state = path.stat()
+    return _load_official(name, path, state.st_mtime_ns, state.st_size, torch.device(device))
+
+
+@lru_cache(maxsize=8)
+def _load_official(name: str, path: Path, _changed: int, _size: int, device: torch.device) -> Extractor:
+    """The time and size of the file are there for the cache: another file is read again."""
+    with path.open("rb") as handle:
+        found = hashlib.file_digest(handle, "sha256").hexdigest()[:8]
+    stated = re.search(r"-([0-9a-f]{8})$", path.stem)
+    if stated and stated[1] != found:  # nothing may stand in for the official file
+        raise BenchError(f"{path} is not the official file (its SHA-256 begins with {found}): fetch it again")
+    return _OFFICIAL[name][1](path, found, device)
 
 
 @contextmanager
@@ -106,37 +127,12 @@ class _Network:
         return self._run(self._network, self._crop(images, faces))
 
 
-# Weights ------------------------------------------------------------------------------------------------------------
-
-
-def _official(name: str) -> tuple[Path, str]:
-    """Path and short hash of a pretrained file. One whose name states its hash must have it: nothing may stand in."""
-    from bench import weights
-
-    path = weights.path(name)
-    with path.open("rb") as handle:
-        found = hashlib.file_digest(handle, "sha256").hexdigest()[:8]
-    stated = re.search(r"-([0-9a-f]{8})$", path.stem)
-    if stated and stated[1] != found:
-        raise BenchError(f"{path} is not the official file (its SHA-256 begins with {found}): fetch it again")
-    return path, found
-
-
-def _state(path: Path) -> Mapping[str, Tensor]:
-    from bench import weights
-
-    return weights.read(path)
-
-
 def _fill_network(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> nn.Module:
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
         raise BenchError(f"{path} does not fit {type(network).__name__}: {error}") from error
     return network
-
-
-# The extractors -----------------------------------------------------------------------------------------------------
 
 
 def _embedded(device: torch.device) -> Extractor:
@@ -150,13 +146,12 @@ def _embedded(device: torch.device) -> Extractor:
     return _Network("embedded", embedded.fingerprint("metrics"), embedded.load("metrics"), run, device)
 
 
-def _inception(device: torch.device) -> Extractor:
+def _inception(path: Path, digest: str, device: torch.device) -> Extractor:
     """pytorch-fid's Inception: 299 x 299 bilinear without antialiasing, pool3, 2,048 numbers."""
-    path, digest = _official("inception-fid")
     import pytorch_fid.inception as reference
 
     original = reference.load_state_dict_from_url
-    reference.load_state_dict_from_url = lambda *_args, **_kwargs: _state(path)  # its constructor downloads
+    reference.load_state_dict_from_url = lambda *_args, **_kwargs: weights.read(path)  # its constructor downloads
     try:
         network = reference.InceptionV3()
     except RuntimeError as error:
@@ -170,9 +165,8 @@ def _inception(device: torch.device) -> Extractor:
     return _Network("inception", f"inception-fid-299-float32-{digest}", network, run, device)
 
 
-def _lpips(backbone: str, file: str) -> Callable[[torch.device], Extractor]:
-    def make(device: torch.device) -> Extractor:
-        path, digest = _official(file)
+def _lpips(backbone: str) -> Official:
+    def make(path: Path, digest: str, device: torch.device) -> Extractor:
         import warnings
 
         import lpips
@@ -181,7 +175,7 @@ def _lpips(backbone: str, file: str) -> Callable[[torch.device], Extractor]:
             warnings.simplefilter("ignore", UserWarning)
             network = lpips.LPIPS(net=backbone, pnet_rand=True, verbose=False)
         # lpips cuts the trunk into slices that keep torchvision's layer numbers: slice2.3.weight is features.3.weight
-        state = _state(path)
+        state = weights.read(path)
         names = {key: f"features.{key.partition('.')[2]}" for key in network.net.state_dict()}
         _fill_network(network.net, {key: state[name] for key, name in names.items() if name in state}, path)
 
@@ -220,11 +214,10 @@ class _MTCNN:
         return {"box": boxes.to(images.device), "landmarks": points.to(images.device)}
 
 
-def _facenet(device: torch.device) -> Extractor:
-    path, digest = _official("facenet-vggface2")
+def _facenet(path: Path, digest: str, device: torch.device) -> Extractor:
     from facenet_pytorch import InceptionResnetV1
 
-    state = {key: value for key, value in _state(path).items() if not key.startswith("logits.")}
+    state = {key: value for key, value in weights.read(path).items() if not key.startswith("logits.")}
     network = _fill_network(InceptionResnetV1(), state, path)
     fingerprint = f"facenet-vggface2-mtcnn160-float32-{digest}"
     return _Network("facenet", fingerprint, network, _identify, device, crop=_facenet_crop)
@@ -234,9 +227,8 @@ def _facenet_crop(images: Tensor, faces: Mapping[str, Tensor]) -> Tensor:
     return (crop_boxes(images, faces["box"]) - 127.5) / 128
 
 
-def _arcface(device: torch.device) -> Extractor:
-    path, digest = _official("arcface-ir-se50")
-    network = _fill_network(IRSE50(), _state(path), path)
+def _arcface(path: Path, digest: str, device: torch.device) -> Extractor:
+    network = _fill_network(IRSE50(), weights.read(path), path)
     fingerprint = f"arcface-ir-se50-aligned112-float32-{digest}"
     return _Network("arcface", fingerprint, network, _identify, device, crop=_arcface_crop)
 
@@ -256,14 +248,13 @@ class _NIQE:
 
     name, faces, note = "niqe", False, ""
 
-    def __init__(self, device: torch.device) -> None:
-        path, digest = _official("niqe")
+    def __init__(self, path: Path, digest: str, device: torch.device) -> None:
         self.fingerprint = f"niqe-live-{digest}"
         self._model = [part.to(device) for part in naturalness.read_model(path)]
 
     def __call__(self, images: Tensor, faces: Mapping[str, Tensor] | None = None) -> Features:
-        if min(images.shape[-2:]) < 3 * naturalness.BLOCK:
-            self.note = "noisy: only 4 blocks of 96 pixels an image"
+        small = min(images.shape[-2:]) < 3 * naturalness.BLOCK
+        self.note = "noisy: blocks of 96 pixels, fewer than 3 a side" if small else ""
         return {"niqe": naturalness.niqe(images, *self._model)}
 
 
@@ -285,14 +276,13 @@ def crop_boxes(images: Tensor, boxes: Tensor, size: int = 160) -> Tensor:
     return crops
 
 
-_LOADERS: dict[str, Callable[[torch.device], Extractor]] = {
-    "embedded": _embedded,
-    "inception": _inception,
-    "lpips-alex": _lpips("alex", "alexnet"),
-    "lpips-vgg": _lpips("vgg", "vgg16"),
-    "mtcnn": _MTCNN,
-    "facenet": _facenet,
-    "arcface": _arcface,
-    "niqe": _NIQE,
+_BUILT_IN: dict[str, Callable[[torch.device], Extractor]] = {"embedded": _embedded, "mtcnn": _MTCNN}
+_OFFICIAL: dict[str, tuple[str, Official]] = {  # name in `bench.weights`, what reads the file
+    "inception": ("inception-fid", _inception),
+    "lpips-alex": ("alexnet", _lpips("alex")),
+    "lpips-vgg": ("vgg16", _lpips("vgg")),
+    "facenet": ("facenet-vggface2", _facenet),
+    "arcface": ("arcface-ir-se50", _arcface),
+    "niqe": ("niqe", _NIQE),
 }
-NAMES = tuple(_LOADERS)
+NAMES = (*_BUILT_IN, *_OFFICIAL)

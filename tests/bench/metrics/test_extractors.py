@@ -221,6 +221,16 @@ def test_weights_of_another_network_are_refused(supply):
         extractors.load("vgg")
 
 
+def test_networks_are_read_once_and_again_when_the_file_changes(supply):
+    from facenet_pytorch import InceptionResnetV1
+
+    supply("facenet-vggface2", randomise(InceptionResnetV1()).state_dict())
+    first = extractors.load("facenet")
+    assert extractors.load("facenet") is first
+    supply("facenet-vggface2", randomise(InceptionResnetV1(), 1).state_dict())
+    assert extractors.load("facenet").fingerprint != first.fingerprint
+
+
 def test_precision_is_forced_and_restored():
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")

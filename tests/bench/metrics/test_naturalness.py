@@ -61,7 +61,7 @@ def test_score_by_the_formula(model):
 
 def test_small_flat_and_damaged(model, tmp_path):
     noisy = measure(picture(256, 12), None, None, ["niqe"]).rows[0]
-    assert noisy["note"] == "noisy: only 4 blocks of 96 pixels an image"
+    assert noisy["note"] == "noisy: blocks of 96 pixels, fewer than 3 a side"
     flat = measure(torch.zeros(2, 3, 192, 192, dtype=torch.uint8), None, None, ["niqe"]).rows[0]
     assert flat["value"] is None
     with pytest.raises(TooSmall, match="192 pixels or more a side, got 300x191"):
