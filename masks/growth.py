@@ -240,9 +240,10 @@ def _known_pixel(stream: Stream, part: Part, canvas: Canvas, scale: float) -> tu
     edge = round(part.margin * scale)
     height, width = canvas.pixels.shape
     inner = canvas.pixels[edge : height - edge, edge : width - edge].ravel()  # a view where there is no margin
+    known_at, size, draw = inner.data, inner.size, stream.random
     for _ in range(32):
-        place = stream.integer(0, inner.size)
-        if not inner[place]:
+        place = int(draw() * size)
+        if not known_at[place]:
             break
     else:
         known = np.flatnonzero(inner == 0)

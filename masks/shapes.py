@@ -12,7 +12,7 @@ from itertools import chain
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 Point = tuple[int, int]
 
@@ -35,14 +35,17 @@ def opencv_width(width: int, scale: float) -> int:
 
 
 class Canvas:
-    """A mask under construction: `pixels` is (height, width) uint8, `pen` a Pillow pen on the same memory."""
+    """A mask under construction: `pixels` is (height, width) uint8, `pen` Pillow's rasteriser on the same memory.
+
+    `pen` is the object behind `ImageDraw`, whose wrappers look the colour up again at every call.
+    """
 
     def __init__(self, height: int, width: int) -> None:
         self.pixels = np.zeros((height, width), np.uint8)
         # Shared memory: Pillow draws straight into the array: no copy after each stroke.
         view = Image.frombuffer("L", (width, height), self.pixels, "raw", "L", 0, 1)
         view.readonly = 0
-        self.pen = ImageDraw.Draw(view)
+        self.pen = Image.core.draw(view.im, 0)
 
     def flip(self, rows: bool, columns: bool) -> None:
         """Mirror the picture."""
@@ -66,8 +69,8 @@ class Box:
     def draw(self, canvas: Canvas) -> None:
         """Fill the box."""
         top, left, bottom, right = self.top, self.left, self.bottom, self.right
-        if bottom > 0 and right > 0:
-            canvas.pixels[top if top > 0 else 0 : bottom, left if left > 0 else 0 : right] = 1
+        if bottom > top and right > left:
+            canvas.pen.draw_rectangle((left, top, right - 1, bottom - 1), 1, 1)
 
     def reaching(self, point: Point) -> Box:
         """The same box, moved no further than it must so that it holds the point."""
@@ -145,9 +148,8 @@ class PillowStroke(Stroke):
 
     def draw_upto(self, canvas: Canvas, segments: int) -> None:
         points, half = self.points[: segments + 1], self.width // 2
-        pen = canvas.pen.draw  # Pillow's own rasteriser: its wrappers look the colour up again at every call
-        pen.draw_lines(points, 1, self.width)
-        ellipse = pen.draw_ellipse
+        canvas.pen.draw_lines(points, 1, self.width)
+        ellipse = canvas.pen.draw_ellipse
         for x, y in points:
             ellipse((x - half, y - half, x + half, y + half), 1, 1)
 

@@ -11,7 +11,7 @@ import hashlib
 import random
 from collections.abc import Iterable, Sequence
 from decimal import Decimal, localcontext
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate
 from statistics import NormalDist
 
@@ -24,6 +24,11 @@ _QUANTILES = 4096
 def _normal_quantiles() -> list[float]:
     normal = NormalDist()
     return [normal.inv_cdf((i + 0.5) / _QUANTILES) for i in range(_QUANTILES)]
+
+
+@lru_cache(maxsize=32)
+def _quantiles(mean: float, deviation: float) -> list[float]:
+    return [mean + deviation * quantile for quantile in _normal_quantiles()]
 
 
 class Stream:
@@ -44,8 +49,7 @@ class Stream:
 
     def below(self, first: int, second: int) -> tuple[int, int]:
         """Two integers: one in 0 .. first - 1, one in 0 .. second - 1."""
-        draw = self.random
-        return int(draw() * first), int(draw() * second)
+        return int(self.random() * first), int(self.random() * second)
 
     def uniform(self, low: float, high: float) -> float:
         """One real number in [low, high)."""
@@ -58,8 +62,8 @@ class Stream:
 
     def normals(self, mean: float, deviation: float, n: int) -> list[float]:
         """`n` normal numbers, by a table of 4096 quantiles."""
-        table, draw = _normal_quantiles(), self.random
-        return [mean + deviation * table[int(draw() * _QUANTILES)] for _ in range(n)]
+        table, draw = _quantiles(mean, deviation), self.random
+        return [table[int(draw() * _QUANTILES)] for _ in range(n)]
 
     def choice(self, weights: Iterable[float]) -> int:
         """An index, drawn with probability proportional to its weight."""

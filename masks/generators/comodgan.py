@@ -38,12 +38,13 @@ def walk(
 ) -> tuple[Point, ...]:
     """The vertices of a path from (x, y): steps cut to 0 .. longest, points cut to the picture and to whole pixels."""
     points = [(x, y)]
-    for step, cosine, sine in zip(steps, map(math.cos, angles), map(math.sin, angles), strict=True):
+    cos, sin = math.cos, math.sin
+    for step, angle in zip(steps, angles, strict=True):
         if step < 0:
             step = 0.0
         elif step > longest:
             step = longest
-        across, down = x + step * cosine, y + step * sine
+        across, down = x + step * cos(angle), y + step * sin(angle)
         x = 0 if across < 0 else width if across > width else int(across)
         y = 0 if down < 0 else height if down > height else int(down)
         points.append((x, y))

@@ -189,13 +189,16 @@ def test_masks_a_second(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("bucket", "times"), [("50-60", 20), ("60-70", 15), ("90-100", 10)])
+@pytest.mark.parametrize(("bucket", "times"), [("50-60", 40), ("60-70", 25), ("90-100", 20)])
 def test_times_faster_than_rejection(bucket: str, times: float) -> None:
-    """CoModGAN's masks, both sides in turns in one run, by the core's own time."""
+    """CoModGAN's masks, both sides in turns in one run, by the core's own time.
+
+    500 masks by rejection: how many draws each takes varies so much that fewer would not tell.
+    """
     sides = straightforward("freeform", bucket), facebench("freeform", bucket)
     spent = [0.0, 0.0]
     for _ in range(10):
-        for side, (draw, n) in enumerate(zip(sides, (10, 40), strict=True)):
+        for side, (draw, n) in enumerate(zip(sides, (50, 100), strict=True)):
             begin = time.process_time()
             for _ in range(n):
                 draw()
