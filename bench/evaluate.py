@@ -32,15 +32,33 @@ class Task:
     masks: MaskSet
     condition: str
     seed: int
+    needs: tuple[str, ...] = ()  # what guides the method, beside image and mask: fields of `Batch`
+
+    def exemplars(self) -> list[int]:
+        """The picture that guides each test image: a test image of another person, the same for all methods."""
+        seed = derive_seed(self.seed, self.images.name, "exemplars")
+        order = np.random.Generator(np.random.PCG64(seed)).permutation(self.positions).tolist()
+        people = self.images.identity(order)
+        labels = list(range(len(order))) if people is None else people.tolist()
+        chosen = {}
+        for i, position in enumerate(order):
+            others = (j % len(order) for j in range(i + 1, i + len(order)))
+            found = next((j for j in others if labels[j] != labels[i]), None)
+            if found is None:
+                raise BenchError(f"{self.images.name}: the test images show one person only; exemplars need another one")
+            chosen[position] = order[found]
+        return [chosen[position] for position in self.positions]
 
     def batches(self) -> Iterator[Batch]:
         """The test images with their masks; the pixels under the holes are there."""
+        exemplars = self.exemplars() if "exemplar" in self.needs else []
         for start in range(0, len(self.positions), BATCH):
             chosen = list(self.positions[start : start + BATCH])
             holes = np.stack([self.masks[start + i] for i in range(len(chosen))])
             yield Batch(
                 image=self.images.floats(chosen),
                 mask=torch.from_numpy(holes).float()[:, None],
+                exemplar=self.images.floats(exemplars[start : start + BATCH]) if exemplars else None,
                 semantics=self.images.semantics(chosen),
                 landmarks=self.images.landmarks(chosen),
                 identity=self.images.identity(chosen),

@@ -15,7 +15,6 @@ from bench.data import dataset, splits
 from bench.data.dataset import ImageData, Progress
 from bench.data.splits import Split
 from bench.errors import BenchError
-from bench.method import Config
 from bench.metrics import extractors
 from bench.store import digest, file_slug
 from bench.suite import Data, Entry, Suite
@@ -156,9 +155,7 @@ def _models(entry: Entry, suite: Suite, prepared: Prepared, cell: dict[str, Any]
     registered = registry.get(entry.method)
     method = registered.load()
     preset = suite.preset_of(entry)
-    if preset not in method.presets:
-        raise BenchError(f"{entry.method} has no preset {preset!r}: choose from {', '.join(method.presets)}")
-    config = configure(entry, method.presets[preset])
+    config = method.configure(preset, entry.variant, entry.options)
     row = {"title": suite.title_of(entry), "method": entry.method, "preset": preset} | cell
     priors = {}
     for slug in registered.card.requires:
@@ -216,20 +213,6 @@ def _evaluate_job(model: Job | Untrained, suite: Suite, prepared: Prepared, cond
     }
     row = model.row | {"condition": condition}
     return Job("evaluate", _label("evaluate", row), identity, row, needs)
-
-
-def configure(entry: Entry, preset: Config) -> Config:
-    """The configuration of a row: its preset with single options changed."""
-    from pydantic import ValidationError
-
-    try:
-        return type(preset).model_validate(preset.model_dump() | entry.options)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        reason = "unknown option" if problem["type"] == "extra_forbidden" else problem["msg"]
-        allowed = ", ".join(type(preset).model_fields) or "none"
-        raise BenchError(f"method {entry.method}: options.{key}: {reason}; its options are: {allowed}") from None
 
 
 def _label(kind: str, row: dict[str, Any]) -> str:

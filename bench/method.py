@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -81,6 +81,7 @@ class Method(nn.Module):
     card: ClassVar[Card]
     Config: ClassVar[type[AnyConfig]] = AnyConfig
     presets: ClassVar[Mapping[str, AnyConfig]] = {"paper": AnyConfig()}
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # ablation, as the paper prints it -> options that differ
     golden: ClassVar[Mapping[str, Golden]] = {}  # golden file -> how to run it
 
     def __init__(self, config: AnyConfig):
@@ -88,11 +89,29 @@ class Method(nn.Module):
         self.config = config
 
     @classmethod
-    def create(cls, preset: str = "paper", **options: Any) -> Method:
-        """A method with the values of a preset, some of them changed."""
+    def configure(
+        cls, preset: str = "paper", variant: str | None = None, options: Mapping[str, Any] | None = None
+    ) -> AnyConfig:
+        """The values of a preset, changed as an ablation says, then by single options."""
+        slug, changed = cls.card.slug, dict(options or {})
         if preset not in cls.presets:
-            raise BenchError(f"{cls.card.slug} has no preset {preset!r}: choose from {', '.join(cls.presets)}")
-        return cls(cls.Config.model_validate(cls.presets[preset].model_dump() | options))
+            raise BenchError(f"{slug} has no preset {preset!r}: choose from {', '.join(cls.presets)}")
+        if variant is not None and variant not in cls.variants:
+            raise BenchError(f"{slug} has no variant {variant!r}: choose from {', '.join(cls.variants) or 'none'}")
+        ablation = cls.variants[variant] if variant else {}
+        try:
+            return cls.Config.model_validate(cls.presets[preset].model_dump() | dict(ablation) | changed)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            key = ".".join(str(part) for part in problem["loc"])
+            reason = "unknown option" if problem["type"] == "extra_forbidden" else problem["msg"]
+            allowed = ", ".join(cls.Config.model_fields) or "none"
+            raise BenchError(f"method {slug}: options.{key}: {reason}; its options are: {allowed}") from error
+
+    @classmethod
+    def create(cls, preset: str = "paper", variant: str | None = None, **options: Any) -> Method:
+        """A method with the values of a preset, some of them changed."""
+        return cls(cls.configure(preset, variant, options))
 
     @classmethod
     def trainable(cls) -> bool:

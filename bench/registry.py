@@ -49,7 +49,7 @@ class Card:
     convention: str = ""  # the authors' mask polarity, value range and filling, where they differ from ours
     licence: str = ""  # of the authors' code and weights
     weights: str = ""  # where the authors' checkpoints are, and their layout
-    requires: tuple[str, ...] = ()  # priors: slugs of methods, or names of pretrained files
+    requires: tuple[str, ...] = ()  # priors: slugs of methods
     needs: tuple[str, ...] = ()  # guidance beside image and mask: fields of Batch
     choices: dict[str, str] = field(default_factory=dict)  # where paper and code differ: option -> what is the default
     notes: str = ""

@@ -198,7 +198,8 @@ def _evaluate(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
         _load_trained(made, method, job.needs[0])
     prepared = made.data[row["dataset"]]
     condition = row["condition"]
-    task = Task(prepared.images, prepared.test, prepared.masks[condition], condition, made.suite.seed)
+    frozen, needs = prepared.masks[condition], method.card.needs
+    task = Task(prepared.images, prepared.test, frozen, condition, made.suite.seed, needs)
     names = [name for name, *_ in identity["metrics"]]
     device = "cuda" if options.on_gpu else "cpu"
     measured = evaluate(method, task, names, identity["samples"], folder, device, made.root / "cache" / "features")

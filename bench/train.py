@@ -100,7 +100,8 @@ class Loader:
         chosen = np.array([self.epoch(p // len(self.indices))[p % len(self.indices)] for p in positions])
         seed = derive_seed(self.budget.seed, "masks", self.stage.name)
         holes = np.stack([masks.training(self.stage.masks, size, seed, p) for p in positions])
-        guides = {name: getattr(self.data, name)(chosen) for name in self.stage.guides}
+        user = f"{self.stage.method.card.slug} ({self.stage.name})"
+        guides = {name: self.data.guide(name, chosen, user) for name in self.stage.guides}
         return Batch(image=self.data.floats(chosen), mask=torch.from_numpy(holes).float()[:, None], **guides)
 
     def batches(self, start: int, stop: int, ahead: int = 2) -> Iterator[Batch]:
@@ -196,8 +197,8 @@ class Run:
 
 
 def augmented(batch: Batch, stage: Stage, noise: Noise) -> Batch:
-    """The batch with the paper's augmentation. Images that guides belong to are not mirrored."""
-    image = batch.image if stage.guides else flip(batch.image, noise)
+    """The batch with the paper's augmentation. Images with guides that would have to be mirrored too are not."""
+    image = batch.image if {"semantics", "landmarks"} & set(stage.guides) else flip(batch.image, noise)
     return replace(batch, image=stage.augment(image, noise))
 
 

@@ -3,34 +3,53 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import fields, replace
 
 import pytest
 import torch
 
-from bench import registry
+from bench import registry, weights
 from bench.batch import Batch, Noise
-from bench.method import Method
+from bench.method import Method, Source
 from bench.profile import count_macs, count_parameters
+from tests import made_up_weights
 
 SIZE = 64
-ALL = [slug for slug, entry in registry.entries().items() if entry.card.task != "prior" and slug != "external"]
-TRAINED = [slug for slug in ALL if registry.get(slug).load().trainable()]
+EVERY = [slug for slug in registry.entries() if slug != "external"]
+ALL = [slug for slug in EVERY if registry.get(slug).card.task != "prior"]
+TRAINABLE = [slug for slug in EVERY if registry.get(slug).load().trainable()]
+TRAINED = [slug for slug in ALL if slug in TRAINABLE]
 COUNTED = [slug for slug, entry in registry.entries().items() if entry.card.params]
+VARIANTS = [(slug, variant) for slug in EVERY for variant in registry.get(slug).load().variants]
 
 
-def small(slug: str) -> Method:
-    """The method in its smallest preset, with fixed weights."""
-    method = registry.get(slug).load()
-    torch.manual_seed(0)
-    return method.create("tiny" if "tiny" in method.presets else "paper").eval()
+def small(slug: str, variant: str | None = None, seed: int = 0) -> Method:
+    """The method in its smallest preset, with fixed weights, and its priors."""
+    torch.manual_seed(seed)
+    return created(slug, "tiny" if "tiny" in registry.get(slug).load().presets else "paper", variant).eval()
 
 
-def batch(count: int = 2, seed: int = 0) -> Batch:
+def created(slug: str, preset: str, variant: str | None = None) -> Method:
+    """The method in a preset, with its priors in the same one."""
+    made = registry.get(slug).load().create(preset, variant)
+    if made.card.requires:
+        made.attach({prior: created(prior, preset) for prior in made.card.requires})
+    return made
+
+
+def batch(count: int = 2, seed: int = 0, size: int = SIZE) -> Batch:
     generator = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(count, 3, 8, 8, generator=generator) * 2 - 1
-    mask = torch.zeros(count, 1, SIZE, SIZE)
-    mask[:, :, 20:44, 12:50] = 1
-    return Batch(image=torch.nn.functional.interpolate(coarse, SIZE, mode="bicubic").clamp(-1, 1), mask=mask)
+    coarse = torch.rand(2, count, 3, 8, 8, generator=generator) * 2 - 1
+    image, exemplar = (torch.nn.functional.interpolate(c, size, mode="bicubic").clamp(-1, 1) for c in coarse)
+    mask = torch.zeros(count, 1, size, size)
+    mask[:, :, 5 * size // 16 : 11 * size // 16, 3 * size // 16 : 25 * size // 32] = 1
+    return Batch(image=image, mask=mask, exemplar=exemplar, identity=torch.arange(count) % 2)
+
+
+def one(given: Batch, i: int) -> Batch:
+    """Image `i` alone."""
+    values = {field.name: getattr(given, field.name) for field in fields(given)}
+    return replace(given, **{name: v[i : i + 1] for name, v in values.items() if isinstance(v, torch.Tensor)})
 
 
 def noise(count: int = 2) -> Noise:
@@ -49,7 +68,7 @@ def test_completion_has_the_shape_and_is_finite(slug: str) -> None:
 def test_pixels_under_the_hole_never_reach_the_output(slug: str) -> None:
     """The leak test."""
     method, given = small(slug), batch()
-    changed = Batch(image=torch.where(given.mask > 0, torch.rand_like(given.image), given.image), mask=given.mask)
+    changed = replace(given, image=torch.where(given.mask > 0, torch.rand_like(given.image), given.image))
     with torch.no_grad():
         assert torch.equal(method.complete(given, noise()), method.complete(changed, noise()))
 
@@ -59,9 +78,7 @@ def test_completion_does_not_depend_on_the_images_beside_it(slug: str) -> None:
     method, given = small(slug), batch(3)
     with torch.no_grad():
         together = method.complete(given, noise(3))
-        alone = [
-            method.complete(Batch(given.image[i : i + 1], given.mask[i : i + 1]), Noise([7 + i])) for i in range(3)
-        ]
+        alone = [method.complete(one(given, i), Noise([7 + i])) for i in range(3)]
     torch.testing.assert_close(together, torch.cat(alone), atol=2e-5, rtol=1e-4)
 
 
@@ -72,22 +89,48 @@ def test_completion_is_the_same_again(slug: str) -> None:
         assert torch.equal(method.complete(given, noise()), method.complete(given, noise()))
 
 
+@pytest.mark.parametrize(("slug", "variant"), VARIANTS)
+def test_variants_complete(slug: str, variant: str) -> None:
+    if slug in ALL:
+        with torch.no_grad():
+            assert torch.isfinite(small(slug, variant).complete(batch().blind(), noise())).all()
+
+
+@pytest.mark.parametrize("slug", [slug for slug in ALL if "exemplar" in registry.get(slug).card.needs])
+def test_another_exemplar_changes_the_completion(slug: str) -> None:
+    method, given = small(slug), batch()
+    assert given.exemplar is not None
+    with torch.no_grad():
+        changed = method.complete(replace(given, exemplar=given.exemplar.flip(0)), noise())
+        assert not torch.equal(method.complete(given, noise()), changed)
+
+
 @pytest.mark.parametrize("slug", TRAINED)
 def test_weights_survive_saving(slug: str) -> None:
-    method, given = small(slug), batch()
-    torch.manual_seed(1)
-    other = type(method)(method.config).eval()
+    method, given, other = small(slug), batch(), small(slug, seed=1)
     with torch.no_grad():
         assert not torch.equal(method.complete(given, noise()), other.complete(given, noise()))
         other.load_state_dict(copy.deepcopy(method.state_dict()))
         assert torch.equal(method.complete(given, noise()), other.complete(given, noise()))
 
 
-@pytest.mark.parametrize("slug", TRAINED)
-def test_every_stage_trains_its_networks(slug: str) -> None:
+@pytest.mark.parametrize(("slug", "variant"), [(slug, None) for slug in TRAINABLE] + VARIANTS)
+def test_every_stage_trains_its_networks(slug: str, variant: str | None) -> None:
     """A step gives finite losses, and each optimiser's parameters receive a gradient and move."""
-    method = small(slug).train()
-    stages = method.stages("embedded")
+    take_a_step(small(slug, variant), "embedded", batch(4))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("slug", TRAINABLE)
+def test_a_full_step_of_the_paper_preset(slug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As published, at 256 px: forward passes, losses on the official networks, updates of every network."""
+    monkeypatch.setattr(weights, "load", made_up_weights.state)
+    take_a_step(created(slug, "paper"), "official", batch(2, size=256))
+
+
+def take_a_step(method: Method, features: Source, given: Batch) -> None:
+    """One step of every stage, which must move the parameters of each optimiser."""
+    stages = method.train().stages(features)
     assert sum(stage.share for stage in stages) == pytest.approx(1)
     for stage in stages:
         optimisers = stage.train().optimisers()
@@ -104,7 +147,7 @@ def test_every_stage_trains_its_networks(slug: str) -> None:
             optimisers[name].step()
 
         torch.manual_seed(0)
-        losses = stage.step(batch(4), update, Noise.shared(0, 4))
+        losses = stage.step(given, update, Noise.shared(0, len(given)))
         assert losses
         assert all(torch.isfinite(value) for value in losses.values())
         assert moved == set(optimisers)

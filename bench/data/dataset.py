@@ -101,6 +101,13 @@ class ImageData:
                 return self.published.split(self.fingerprint, self.ids, seed)
         return splits.draw(self.name, self.fingerprint, self.ids, seed, train=train, test=test)
 
+    def guide(self, name: str, indices: Indices, user: str) -> torch.Tensor:
+        """What guides a completion: one of `GUIDES`; BenchError tells `user` when the data set has none."""
+        found = self._guide(name, indices)
+        if found is None:
+            raise BenchError(f"{user} needs {name}, and the data set {self.name} has none: take another, or synthfaces")
+        return found
+
     def _guide(self, name: str, indices: Indices) -> torch.Tensor | None:
         array = self._arrays.get(name)
         return None if array is None else torch.from_numpy(array[np.asarray(indices, dtype=np.int64)])

@@ -169,39 +169,44 @@ def separate_tools(completed: Path, truth: Path, inception: nn.Module, lpips: nn
 
 
 def test_all_cells_are_3_times_as_fast_as_the_separate_tools(benchmark, official, folders, tmp_path):
-    """8 methods x 6 buckets: the originals' features are computed once; at most 15 % beside the forward passes."""
+    """8 methods x 6 buckets: the originals' features are computed once; at most 15 % beside the forward passes.
+
+    The bare forward passes run in turns with ours, a cell each, so that other work on the machine slows both. The
+    separate tools do the same work for every method: they are timed on all buckets of one.
+    """
     truth, cells = folders
     inception, lpips = official
+    batch = torch.rand(32, 3, SIZE, SIZE)
     ours: list[dict[str, float]] = []
+    bare = []
+
+    def forward_passes(inceptions: int = 1) -> None:
+        with torch.inference_mode():
+            for _ in range(0, IMAGES, 32):
+                for _ in range(inceptions):
+                    inception(batch)
+                for _ in range(2):
+                    lpips.net(lpips.scaling_layer(batch))
 
     def one_pass() -> None:
         for cell in cells:
             result = measure(cell, truth, None, WANTED, cache=tmp_path / "cache")
             ours.append({row["metric"]: row["value"] for row in result.rows})
+            bare.append(timed(lambda: forward_passes(1 if bare else 2)))  # the originals go through Inception once
 
-    def forward_passes() -> None:
-        batch = torch.rand(32, 3, SIZE, SIZE)
-        with torch.inference_mode():
-            for _ in range(0, IMAGES, 32):
-                inception(batch)
-            for _ in cells:
-                for _ in range(0, IMAGES, 32):
-                    inception(batch)
-                    for _ in range(2):
-                        lpips.net(lpips.scaling_layer(batch))
-
-    bare = min(timed(forward_passes) for _ in range(2))
-    mine = timed(lambda: benchmark.pedantic(one_pass, rounds=1))
+    forward_passes()
+    mine = timed(lambda: benchmark.pedantic(one_pass, rounds=1)) - sum(bare)
     start = time.perf_counter()
-    theirs = [separate_tools(cell, truth, inception, lpips) for cell in cells]
-    separate = time.perf_counter() - start
-    for a, b in zip(ours, theirs, strict=True):
+    theirs = [separate_tools(cell, truth, inception, lpips) for cell in cells[::METHODS]]
+    separate = (time.perf_counter() - start) * METHODS
+    for a, b in zip(ours[::METHODS], theirs, strict=True):
         # SciPy's root of a singular covariance is rough: pytorch-fid's number itself is only good to some digits
         assert a == pytest.approx(b, rel=1e-2, abs=1e-3)
-    benchmark.extra_info.update({"separate tools": separate, "bare forward passes": bare})
-    benchmark.extra_info.update({"times as fast": separate / mine, "overhead": mine / bare - 1})
+    overhead = mine / sum(bare) - 1
+    benchmark.extra_info.update({"separate tools": separate, "bare forward passes": sum(bare)})
+    benchmark.extra_info.update({"times as fast": separate / mine, "overhead": overhead})
     assert separate / mine >= 3
-    assert mine / bare - 1 <= 0.15
+    assert overhead <= 0.15
 
 
 def test_70000_rows_stream_in_flat_memory():

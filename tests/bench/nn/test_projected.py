@@ -10,6 +10,7 @@ from bench import weights
 from bench.errors import BenchError
 from bench.nn.projected import EfficientNetLite, EmbeddedBackbone, ProjectedDiscriminator, SameConv2d, from_timm
 from bench.profile import count_macs, count_parameters
+from tests.made_up_weights import timm_state
 
 
 @pytest.fixture(scope="module")
@@ -65,14 +66,7 @@ def test_same_padding_puts_the_odd_pixel_last(size: int, kernel: int, stride: in
 def test_pretrained_file_is_read_under_timm_names(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(1)
     source = EfficientNetLite("lite1")
-    names = {"layer0.0": "conv_stem", "layer0.1": "bn1", "layer0.3": "blocks.0", "layer0.4": "blocks.1",
-             "layer1.0": "blocks.2", "layer2.0": "blocks.3", "layer2.1": "blocks.4", "layer3.0": "blocks.5",
-             "layer3.1": "blocks.6"}  # fmt: skip
-    file = {}
-    for key, value in source.state_dict().items():
-        place = ".".join(key.split(".")[:2])
-        file[names[place] + key.removeprefix(place)] = value
-    file |= {"conv_head.weight": torch.zeros(1), "bn2.weight": torch.zeros(1), "classifier.bias": torch.zeros(1)}
+    file = timm_state(source)
     assert from_timm(file).keys() == source.state_dict().keys()
 
     asked = []
