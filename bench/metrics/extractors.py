@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -23,7 +22,8 @@ from torch.nn import functional as F
 from bench import weights
 from bench.errors import BenchError
 from bench.metrics import naturalness, perceptual
-from bench.metrics.identity import IRSE50, align
+from bench.metrics.identity import align
+from bench.nn.irse import IRSE
 
 Official = Callable[[Path, str, torch.device], "Extractor"]  # (file, its short hash, device)
 Features = dict[str, Any]  # name -> Tensor (N, ...) or, for "maps", a list of them
@@ -58,12 +58,7 @@ def load(name: str, device: str | torch.device = "cpu") -> Extractor:
 @lru_cache(maxsize=8)
 def _load_official(name: str, path: Path, _changed: int, _size: int, device: torch.device) -> Extractor:
     """The time and size of the file are there for the cache: another file is read again."""
-    with path.open("rb") as handle:
-        found = hashlib.file_digest(handle, "sha256").hexdigest()[:8]
-    stated = re.search(r"-([0-9a-f]{8})$", path.stem)
-    if stated and stated[1] != found:  # nothing may stand in for the official file
-        raise BenchError(f"{path} is not the official file (its SHA-256 begins with {found}): fetch it again")
-    return _OFFICIAL[name][1](path, found, device)
+    return _OFFICIAL[name][1](path, weights.checked(path)[:8], device)
 
 
 @contextmanager
@@ -104,8 +99,6 @@ def signed(images: Tensor) -> Tensor:
 class _Network:
     """An extractor made of a network and what happens before and after it."""
 
-    note = ""
-
     def __init__(
         self,
         name: str,
@@ -114,8 +107,9 @@ class _Network:
         run: Callable[[nn.Module, Tensor], Features],
         device: torch.device,
         crop: Callable[[Tensor, Mapping[str, Tensor]], Tensor] | None = None,
+        note: str = "",
     ) -> None:
-        self.name, self.fingerprint, self.faces = name, fingerprint, crop is not None
+        self.name, self.fingerprint, self.faces, self.note = name, fingerprint, crop is not None, note
         self._network = network.eval().requires_grad_(False).to(device=device, dtype=torch.float32)
         self._run, self._crop = run, crop
 
@@ -228,9 +222,10 @@ def _facenet_crop(images: Tensor, faces: Mapping[str, Tensor]) -> Tensor:
 
 
 def _arcface(path: Path, digest: str, device: torch.device) -> Extractor:
-    network = _fill_network(IRSE50(), weights.read(path), path)
+    network = _fill_network(IRSE(), weights.read(path), path)
     fingerprint = f"arcface-ir-se50-aligned112-float32-{digest}"
-    return _Network("arcface", fingerprint, network, _identify, device, crop=_arcface_crop)
+    note = "some methods train with this network: compare with identity@facenet"
+    return _Network("arcface", fingerprint, network, _identify, device, crop=_arcface_crop, note=note)
 
 
 def _arcface_crop(images: Tensor, faces: Mapping[str, Tensor]) -> Tensor:

@@ -19,6 +19,7 @@ from bench.errors import BenchError
 
 Source = str | os.PathLike[str] | Tensor | np.ndarray | Iterable[Tensor] | Callable[[], Iterable[Tensor]]
 Batch = list[Tensor | None]  # one part for each source
+BEYOND = 16.0  # a network may overshoot [-1, 1]; larger values are another range, such as [0, 255]
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 
 
@@ -36,17 +37,17 @@ def composite(output: Tensor, image: Tensor, mask: Tensor) -> Tensor:
 
 
 def to_uint8(images: Tensor, name: str = "images") -> Tensor:
-    """Float images in [-1, 1] to uint8: clamp, round. uint8 stays. NaN is an error that names `name`."""
+    """Float images in [-1, 1] to uint8: clamp, round. uint8 stays. NaN and infinity are errors that name `name`."""
     if images.ndim != 4 or images.shape[1] != 3:
         raise BenchError(f"{name}: expected images of shape (N, 3, H, W), got {tuple(images.shape)}")
     if images.dtype == torch.uint8:
         return images
     if not images.is_floating_point():
         raise BenchError(f"{name}: expected uint8 or float images in [-1, 1], got {images.dtype}")
-    bad = images.isnan().flatten(1).any(dim=1)
+    bad = ~images.isfinite().flatten(1).all(dim=1)
     if bad.any():
         which = ", ".join(str(int(i)) for i in bad.nonzero()[:5])
-        raise BenchError(f"{name}: NaN in image {which} of its batch; the method diverged or divided by zero")
+        raise BenchError(f"{name}: NaN or infinity in image {which} of its batch; the method diverged")
     return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
@@ -98,6 +99,9 @@ class Images:
         if not isinstance(chunk, Tensor):
             raise BenchError(f"{self.name}: expected batches of tensors, got {type(chunk).__name__}")
         if not self.masks:
+            if chunk.is_floating_point() and (chunk.abs() > BEYOND).any() and chunk.isfinite().all():
+                most = float(chunk.abs().max())
+                raise BenchError(f"{self.name}: values up to {most:g}; float images are expected in [-1, 1]")
             return to_uint8(chunk, self.name)
         if chunk.ndim != 4 or chunk.shape[1] != 1:
             raise BenchError(f"{self.name}: expected masks of shape (N, 1, H, W), got {tuple(chunk.shape)}")
@@ -149,6 +153,13 @@ def _files(folder: Path, name: str, ids: Sequence[str] | None, exact: bool) -> l
         parts += [f"{len(extra)} not expected ({', '.join(extra[:3])})"] if extra else []
         raise BenchError(f"{name}: file names in {folder} do not match: {' and '.join(parts)}")
     return [found[i] for i in ids]
+
+
+def composites(completed: Source, truth: Source, masks: Source, size: int = 32) -> Iterator[Tensor]:
+    """`composite` of whole sources, in batches. Folders must hold files of the same names."""
+    images = Images(completed, "completed")
+    others = [Images(truth, "truth", ids=images.ids), Images(masks, "masks", masks=True, ids=images.ids)]
+    return (composite(*cast(list[Tensor], batch)) for batch in zip_batches([images, *others], size))
 
 
 def _size(images: Tensor) -> str:

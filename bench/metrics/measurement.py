@@ -23,7 +23,7 @@ from bench.metrics.extractors import Extractor, Features
 from bench.metrics.frechet import Moments
 from bench.metrics.images import Images, Source, prefetched
 from bench.metrics.score import Pair, Score, TooSmall
-from bench.store import atomic_write
+from bench.store import atomic_write, write_error
 
 log = logging.getLogger(__name__)
 
@@ -343,6 +343,8 @@ class _Cache:
             data = path.read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise write_error(path, error) from error
         if hashlib.sha256(data[32:]).digest() != data[:32]:
             log.warning("the feature cache %s is damaged: its features are computed again", path)
             return None

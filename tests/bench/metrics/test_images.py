@@ -119,7 +119,7 @@ def test_bad_tensors():
     nan = torch.zeros(3, 3, 2, 2)
     nan[1, 0, 0, 0] = torch.nan
     for bad, message in (
-        (nan, "completed: NaN in image 1"),
+        (nan, "completed: NaN or infinity in image 1"),
         (torch.zeros(2, 1, 4, 4), r"expected images of shape \(N, 3, H, W\), got \(2, 1, 4, 4\)"),
         (torch.zeros(2, 3, 4, 4, dtype=torch.int64), "expected uint8 or float"),
         ([np.zeros((1, 3, 2, 2))], "expected batches of tensors, got ndarray"),

@@ -122,6 +122,12 @@ def test_a_damaged_cache_is_computed_again(network, images, tmp_path, caplog):
     assert not caplog.text
 
 
+def test_a_cache_that_is_no_folder_is_an_error(network, images, tmp_path):
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(BenchError, match="cache"):
+        measure(*images, ["fid@embedded"], cache=tmp_path / "cache")
+
+
 def test_folders(network, images, tmp_path):
     for folder, part in zip(("completed", "truth", "masks"), images, strict=True):
         (tmp_path / folder).mkdir()
@@ -233,7 +239,7 @@ def test_nan_output_is_an_error(images):
     completed, truth, masks = (part[:3] for part in images)
     diverged = signed(completed)
     diverged[2] = torch.nan
-    with pytest.raises(BenchError, match="completed: NaN in image 2"):
+    with pytest.raises(BenchError, match="completed: NaN or infinity in image 2"):
         measure(diverged, truth, masks, ["psnr"])
 
 

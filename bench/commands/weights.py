@@ -1,0 +1,65 @@
+"""`facebench weights`: what pretrained files are here, and how to get those that are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from bench.commands import out
+
+app = typer.Typer(no_args_is_help=True, help="Pretrained weights: what is here, fetch, add, convert.")
+
+Name = Annotated[str, typer.Argument(help="Name of a file, as in `facebench weights list`.")]
+
+
+@app.command("list")
+def list_files(
+    here: Annotated[bool, typer.Option("--here", help="Only the files that are on this machine.")] = False,
+) -> None:
+    """List the pretrained files that methods and metrics can use, with size and licence."""
+    from bench import weights
+
+    table = Table("name", "here", "size", "licence", "used by", "get it with", box=None, pad_edge=False)
+    for name, file in weights.INDEX.items():
+        found = (weights.folder() / file.filename).exists()
+        if found or not here:
+            how = "" if found else "by hand" if file.by_hand else "fetch"
+            table.add_row(name, "yes" if found else "no", file.size or "-", file.licence, file.used_by, how)
+    out.print(table)
+    out.print(f"folder: {weights.folder()} (FACEBENCH_WEIGHTS chooses another)", highlight=False, markup=False)
+    out.print("`facebench weights fetch NAME` says where a file lies that comes by hand", highlight=False, markup=False)
+
+
+@app.command("fetch")
+def fetch(name: Name) -> None:
+    """Download a pretrained file, check its SHA-256 and keep it. A file that is here is only checked."""
+    from bench import weights
+
+    _say(*weights.fetch(name))
+
+
+@app.command("add")
+def add(name: Name, file: Annotated[Path, typer.Argument(help="The file that you have.")]) -> None:
+    """Check a pretrained file that you have and copy it to where methods and metrics find it."""
+    from bench import weights
+
+    _say(*weights.add(name, file))
+
+
+@app.command("convert")
+def convert(
+    file: Annotated[Path, typer.Argument(help="An official file: .pth, .pt, .ckpt or .pkl.")],
+    path: Annotated[Path, typer.Argument(help="File to write (.safetensors).")],
+) -> None:
+    """Write the tensors of an official file as safetensors. Nothing in the file is executed."""
+    from bench import weights
+
+    count = weights.convert(file, path)
+    out.print(f"wrote {path}: {count} tensors", highlight=False, markup=False, soft_wrap=True)
+
+
+def _say(path: Path, digest: str) -> None:
+    out.print(f"{path}: sound, SHA-256 {digest}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,27 @@
+"""Pretrained weights: an index of published files, a folder that keeps them, and readers that execute nothing.
+
+`index` says where each file comes from, `cache` fetches and keeps files, `reading` reads every kind of official file
+(`unpickle` the kinds that hold more than tensors), `conversion` writes safetensors. Importing this package imports no
+torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from bench.weights.cache import add, checked, fetch, folder, load, path
+from bench.weights.index import INDEX, File
+
+if TYPE_CHECKING:
+    from bench.weights.conversion import convert
+    from bench.weights.reading import read
+
+__all__ = ["INDEX", "File", "add", "checked", "convert", "fetch", "folder", "load", "path", "read"]
+
+
+def __getattr__(name: str) -> Any:
+    module = {"convert": "conversion", "read": "reading"}.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"bench.weights.{module}"), name)

@@ -1,0 +1,149 @@
+"""The folder of pretrained files: what is there, fetching, and taking files that the user has."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError
+from bench.progress import Board
+from bench.store import atomic_write, write_error
+from bench.weights.index import INDEX, File, get, stated
+
+ARCHIVES = (".npz",)  # not read as checkpoints
+
+
+def folder() -> Path:
+    """Where pretrained files lie: $FACEBENCH_WEIGHTS, else the user's cache folder."""
+    if given := os.environ.get("FACEBENCH_WEIGHTS"):
+        return Path(given)
+    import pooch
+
+    return Path(pooch.os_cache("facebench")) / "weights"
+
+
+def path(name: str) -> Path:
+    """The file of that name; when it is absent, an error that says how to supply it."""
+    file = get(name)
+    found = folder() / file.filename
+    if not found.exists():
+        start = "" if file.by_hand else f"run `facebench weights fetch {name}`, or "
+        raise BenchError(f"the pretrained file {file} is not on this machine: {start}{by_hand(file)}")
+    return found
+
+
+def load(name: str) -> Mapping[str, Any]:
+    """The tensors of a pretrained file; nothing in it is executed."""
+    from bench.weights.reading import read
+
+    return read(path(name))
+
+
+def by_hand(file: File) -> str:
+    """How a user supplies a file."""
+    what = f"fetch {file.part or file.filename} by hand from {file.url}"
+    return f"{what}, then run `facebench weights add {file.name} FILE` (the folder is {folder()})"
+
+
+def expected(filename: str) -> str:
+    """The start of the SHA-256 that the file of that name must have; empty where nothing is known."""
+    return next((file.expected for file in INDEX.values() if file.filename == filename), stated(filename))
+
+
+def checked(path: Path, filename: str | None = None) -> str:
+    """The SHA-256 of a file. BenchError when it is not what the index, or its own name, states.
+
+    Nothing may stand in for an official file. `filename`: its official name, where `path` has another.
+    """
+    try:
+        with path.open("rb") as handle:
+            found = hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise BenchError(f"cannot read {path}: {error.strerror or error}") from error
+    start = expected(filename or path.name)
+    if not found.startswith(start):
+        raise BenchError(
+            f"{path} is not the official file: its SHA-256 begins with {found[: len(start)]}, not with {start}; "
+            f"fetch it again"
+        )
+    return found
+
+
+def _accept(file: File, path: Path) -> str:
+    """The SHA-256 of what is to become a pretrained file; BenchError when it is another file."""
+    from bench.weights.reading import read
+
+    found = checked(path, file.filename)
+    if not file.expected and not file.filename.endswith(ARCHIVES):
+        read(path)  # no hash is known; a web page in the place of the file is noticed here
+    return found
+
+
+def add(name: str, path: str | Path) -> tuple[Path, str]:
+    """Copy a file that the user has into the folder, checked; returns where it lies and its SHA-256."""
+    file, source = get(name), Path(path)
+    found = _accept(file, source)
+    target = folder() / file.filename
+    with source.open("rb") as given, atomic_write(target) as handle:
+        shutil.copyfileobj(given, handle, 1 << 20)
+    return target, found
+
+
+def fetch(name: str) -> tuple[Path, str]:
+    """Download a file into the folder with progress, checked; returns where it lies and its SHA-256.
+
+    A file that is there already is only checked. BenchError when there is no network, with what to do instead.
+    """
+    file = get(name)
+    target = folder() / file.filename
+    if target.exists():
+        return target, checked(target)
+    if file.by_hand:
+        raise BenchError(f"{file} is behind a page that no program should click through: {by_hand(file)}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as part:
+            arrived = _download(file, Path(part))
+            found = _accept(file, arrived)
+            os.replace(arrived, target)
+    except OSError as error:
+        raise write_error(target, error) from error
+    return target, found
+
+
+def _download(file: File, folder: Path) -> Path:
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel("WARNING")
+    try:
+        with Board() as board:
+            downloader = pooch.HTTPDownloader(progressbar=_Bar(board, file.filename), chunk_size=1 << 16)
+            return Path(pooch.retrieve(file.url, None, file.filename, folder, downloader=downloader))
+    except requests.exceptions.RequestException as error:
+        raise BenchError(f"cannot download {file}: {type(error).__name__} at {file.url}; {by_hand(file)}") from error
+
+
+class _Bar:
+    """What pooch asks of a progress bar, shown on a `Board` in kilobytes."""
+
+    def __init__(self, board: Board, title: str) -> None:
+        self.board, self.title, self.total, self.done = board, title, 0, 0
+
+    def update(self, size: int) -> None:
+        """Say that `size` more bytes have come."""
+        self.done += size
+        self.board.update(self.title, self.done >> 10, max(self.total, self.done) >> 10)
+
+    def reset(self) -> None:
+        """Start again: pooch ends by reporting the whole size."""
+        self.done = 0
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self.board.finish(self.title)

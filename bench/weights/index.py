@@ -1,0 +1,238 @@
+"""The index of pretrained files: address, size, licence and users of each.
+
+A hash stands here only where its source states it. Many file names end in the start of their SHA-256 (torchvision,
+timm, MMEditing, pytorch-fid); that start is checked instead.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bench.errors import BenchError
+
+
+@dataclass(frozen=True)
+class File:
+    """A pretrained file that somebody published."""
+
+    name: str  # in commands
+    filename: str  # in the folder of pretrained files
+    url: str  # of the file; of the page that links it where `by_hand`
+    size: str  # empty where the source does not state it
+    licence: str
+    used_by: str
+    sha256: str = ""  # empty where the source does not state it
+    by_hand: bool = False  # behind a page that no program should click through
+    part: str = ""  # what to take from an archive
+
+    @property
+    def expected(self) -> str:
+        """The start of the SHA-256 that the file must have; empty where nothing is known."""
+        return self.sha256 or stated(self.filename)
+
+    def __str__(self) -> str:
+        return f"{self.filename} ({', '.join(filter(None, (self.size, self.licence)))})"
+
+
+def stated(filename: str) -> str:
+    """The start of the SHA-256 that a file's name ends in (`vgg16-397923af.pth`); empty where it has none."""
+    found = re.search(r"-([0-9a-f]{8,64})\.[a-z]+$", filename)
+    return found[1] if found else ""
+
+
+def get(name: str) -> File:
+    """The entry of that name; BenchError for an unknown one."""
+    if name not in INDEX:
+        import difflib
+
+        close = difflib.get_close_matches(name, INDEX, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(close)}?" if close else "see `facebench weights list`"
+        raise BenchError(f"unknown pretrained file {name!r}: {hint}")
+    return INDEX[name]
+
+
+TORCHVISION = "https://download.pytorch.org/models"
+TIMM = "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights"
+MMEDITING = "https://download.openmmlab.com/mmediting/inpainting"
+FACENET = "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9"
+VSPBFR = "https://huggingface.co/Wanglong2/VSPBFR/resolve/main"
+NGC = "https://api.ngc.nvidia.com/v2/models/nvidia/research/stylegan2/versions/1/files"
+GFPGAN = "https://github.com/TencentARC/GFPGAN/releases/download"
+FCF = "https://shi-labs.com/projects/fcf-inpainting"
+
+BSD = "BSD-3-Clause"
+NVIDIA = "Nvidia Source Code License-NC: research only"
+MS1M = "MIT code; trained on MS-Celeb-1M: research only"
+UNSTATED = "none stated"
+
+# Networks behind metrics, losses and frozen parts
+_NETWORKS = (
+    File("vgg16", "vgg16-397923af.pth", f"{TORCHVISION}/vgg16-397923af.pth", "528 MB", BSD, "LPIPS (VGG)"),
+    File("vgg19", "vgg19-dcbb9e9d.pth", f"{TORCHVISION}/vgg19-dcbb9e9d.pth", "548 MB", BSD,
+         "perceptual and style losses"),
+    File("alexnet", "alexnet-owt-7be5be79.pth", f"{TORCHVISION}/alexnet-owt-7be5be79.pth", "233 MB", BSD,
+         "LPIPS (AlexNet)"),
+    File("resnet18", "resnet18-5c106cde.pth", f"{TORCHVISION}/resnet18-5c106cde.pth", "", BSD,
+         "training of the face parser"),
+    File("resnet34", "resnet34-333f7ec4.pth", f"{TORCHVISION}/resnet34-333f7ec4.pth", "", BSD,
+         "training of HyperStyle"),
+    File("inception-fid", "pt_inception-2015-12-05-6726825d.pth",
+         "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+         "91 MB", "Apache-2.0", "FID, KID, U-IDS, P-IDS"),
+    File("niqe", "niqe_pris_params.npz",
+         "https://raw.githubusercontent.com/XPixelGroup/BasicSR/master/basicsr/metrics/niqe_pris_params.npz",
+         "12 kB", "Apache-2.0 (BasicSR)", "NIQE",
+         sha256="2a7c182a68c9e7f1b2e2e5ec723279d6f65d912b6fcaf37eb2bf03d7367c4296"),
+    File("facenet-vggface2", "20180402-114759-vggface2.pt", f"{FACENET}/20180402-114759-vggface2.pt", "107 MB",
+         "MIT", "identity@facenet"),
+    File("facenet-casia", "20180408-102900-casia-webface.pt", f"{FACENET}/20180408-102900-casia-webface.pt",
+         "111 MB", "MIT", "the FaceNet prior"),
+    File("arcface-ir-se50", "model_ir_se50.pth", "https://github.com/eladrich/pixel2style2pixel", "175 MB", MS1M,
+         "identity@arcface; pSp, e4e, HFGI, HyperStyle", by_hand=True),
+    File("arcface-resnet101", "Arcface.pth", f"{VSPBFR}/Arcface.pth", "172 MB", MS1M,
+         "training of EXE-GAN and VSPBFR"),
+    File("efficientnet-lite0", "tf_efficientnet_lite0-0aa007d2.pth", f"{TIMM}/tf_efficientnet_lite0-0aa007d2.pth",
+         "18 MB", "Apache-2.0", "the projected discriminator of GRIG and Projected GAN"),
+    File("efficientnet-lite1", "tf_efficientnet_lite1-bde8b488.pth", f"{TIMM}/tf_efficientnet_lite1-bde8b488.pth",
+         "21 MB", "Apache-2.0", "the projected discriminator of GRIG's thesis"),
+    File("ade20k-resnet50", "encoder_epoch_20.pth",
+         "http://sceneparsing.csail.mit.edu/model/pytorch/ade20k-resnet50dilated-ppm_deepsup/encoder_epoch_20.pth",
+         "95 MB", BSD, "the perceptual loss of LaMa and FcF"),
+    File("faceparsing", "79999_iter.pth", "https://github.com/zllrunning/face-parsing.PyTorch", "53 MB", "MIT",
+         "semantic maps of faces", by_hand=True),
+)  # fmt: skip
+
+# StyleGAN2 and what inverts it
+_PRIORS = (
+    *(
+        File(f"stylegan2-{data}", f"stylegan2-{data}.pkl", f"{NGC}/stylegan2-{data}.pkl", "", NVIDIA, "StyleGAN2")
+        for data in ("ffhq-256x256", "ffhqu-256x256", "celebahq-256x256", "ffhq-1024x1024")
+    ),
+    File("stylegan2-ffhq-config-f", "stylegan2-ffhq-config-f.pt", "https://github.com/eladrich/pixel2style2pixel", "",
+         NVIDIA, "training of pSp, e4e, HFGI and HyperStyle", by_hand=True),
+    File("psp-ffhq", "psp_ffhq_encode.pt", "https://github.com/eladrich/pixel2style2pixel", "", "MIT",
+         "pSp; EXE-GAN", by_hand=True),
+    File("e4e-ffhq", "e4e_ffhq_encode.pt", "https://github.com/omertov/encoder4editing", "1.2 GB", "MIT",
+         "e4e; training of FACEMUG, VSPBFR and HFGI", by_hand=True),
+    File("projected-gan-ffhq", "projected_gan_ffhq.pkl", "https://github.com/autonomousvision/projected-gan", "",
+         "MIT", "Projected GAN", by_hand=True, part="ffhq.pkl"),
+    File("semanticstylegan", "CelebAMask-HQ-512x512.pt",
+         "https://github.com/seasonSH/SemanticStyleGAN/releases/download/1.0.0/CelebAMask-HQ-512x512.pt", "",
+         "CC BY-NC-SA 4.0", "SemanticStyleGAN"),
+    File("stylemapgan", "celeba_hq_256_8x8.pt", "https://github.com/naver-ai/StyleMapGAN", "",
+         "CC BY-NC 4.0", "StyleMapGAN", by_hand=True),
+    File("hfgi", "hfgi_ckpt.pt", "https://github.com/Tengfei-Wang/HFGI", "", UNSTATED, "HFGI", by_hand=True,
+         part="ckpt.pt"),
+    File("hyperstyle", "hyperstyle_ffhq.pt", "https://github.com/yuval-alaluf/hyperstyle", "", "MIT", "HyperStyle",
+         by_hand=True),
+    File("hyperstyle-w", "faces_w_encoder.pt", "https://github.com/yuval-alaluf/hyperstyle", "", "MIT", "HyperStyle",
+         by_hand=True),
+)  # fmt: skip
+
+
+def _mmediting(name: str, title: str, path: str) -> File:
+    return File(name, path.rpartition("/")[2], f"{MMEDITING}/{path}", "", "Apache-2.0 (MMEditing)", title)
+
+
+_INPAINTING = (
+    _mmediting("gl", "G&L", "global_local/gl_256x256_8x12_celeba_20200619-5af0493f.pth"),
+    _mmediting("gl-places", "G&L", "global_local/gl_256x256_8x12_places_20200619-52a040a8.pth"),
+    _mmediting("ca", "CA", "deepfillv1/deepfillv1_256x256_4x4_celeba_20200619-dd51a855.pth"),
+    _mmediting("ca-places", "CA", "deepfillv1/deepfillv1_256x256_8x2_places_20200619-c00a0e21.pth"),
+    _mmediting("pconv", "PConv", "pconv/pconv_256x256_stage2_4x2_celeba_20200619-860f8b95.pth"),
+    _mmediting("pconv-places", "PConv", "pconv/pconv_256x256_stage2_4x2_places_20200619-1ffed0e8.pth"),
+    _mmediting("gconv", "GConv", "deepfillv2/deepfillv2_256x256_8x2_celeba_20200619-c96e5f12.pth"),
+    _mmediting("gconv-places", "GConv", "deepfillv2/deepfillv2_256x256_8x2_places_20200619-10d15793.pth"),
+    File("aot-celebahq", "aot_celebahq_G0000000.pt", "https://github.com/researchmm/AOT-GAN-for-Inpainting", "61 MB",
+         "Apache-2.0", "AOT-GAN", by_hand=True, part="G0000000.pt"),
+    File("comodgan-ffhq-512", "co-mod-gan-ffhq-9-025000.pkl", "https://github.com/zsyzzsoft/co-mod-gan", "", NVIDIA,
+         "CoModGAN (TensorFlow)", by_hand=True),
+    File("edgeconnect-celeba", "edgeconnect_InpaintingModel_gen.pth", "https://github.com/knazeri/edge-connect",
+         "43 MB", "CC BY-NC 4.0", "EdgeConnect", by_hand=True, part="InpaintingModel_gen.pth"),
+    File("edgeconnect-celeba-edges", "edgeconnect_EdgeModel_gen.pth", "https://github.com/knazeri/edge-connect",
+         "43 MB", "CC BY-NC 4.0", "EdgeConnect", by_hand=True, part="EdgeModel_gen.pth"),
+    File("exegan-256", "EXE_GAN_model_256.pt", "https://github.com/LonglongaaaGo/EXE-GAN", "", "MIT", "EXE-GAN",
+         by_hand=True),
+    File("exegan-512", "EXE_GAN_model_512.pt", "https://github.com/LonglongaaaGo/EXE-GAN", "", "MIT", "EXE-GAN",
+         by_hand=True),
+    *(
+        File(f"fcf-{name}", f"fcf_{file}", f"{FCF}/{file}", "", "Apache-2.0; StyleGAN2 parts: " + NVIDIA, "FcF")
+        for name, file in (("celebahq", "celeba-hq.pkl"), ("places", "places.pkl"), ("places-512", "places_512.pkl"))
+    ),
+    File("gmcnn", "gmcnn_net_GM.pth", "https://github.com/shepnerd/inpainting_gmcnn", "50 MB", "MIT", "GMCNN",
+         by_hand=True, part="*_net_GM.pth"),
+    File("grig", "grig.pt", "https://github.com/LonglongaaaGo/GRIG_few_shot_inpainting", "", "MIT", "GRIG",
+         by_hand=True),
+    File("lafin-celebahq", "lafin_InpaintingModel_gen.pth", "https://github.com/YaN9-Y/lafin", "", UNSTATED, "LaFIn",
+         by_hand=True, part="InpaintingModel_gen.pth"),
+    File("lafin-landmarks", "lafin_landmark_detector.pth", "https://github.com/YaN9-Y/lafin", "", UNSTATED, "LaFIn",
+         by_hand=True, part="landmark_detector.pth"),
+    File("lama-big", "big-lama_best.ckpt", "https://huggingface.co/smartywu/big-lama", "", "Apache-2.0", "LaMa",
+         by_hand=True, part="models/best.ckpt of big-lama.zip"),
+    File("lama-celebahq", "lama-fourier-celebahq_best.ckpt", "https://github.com/advimman/lama", "", "Apache-2.0",
+         "LaMa", by_hand=True, part="lama-fourier for CelebA-HQ of lama-models.zip"),
+    File("madf-celeba", "madf_celeba.pth", "https://github.com/MADF-inpainting/Pytorch-MADF", "", "GPL-3.0 (code)",
+         "MADF", by_hand=True),
+    File("mat-celebahq-512", "CelebA-HQ.pkl", "https://github.com/fenglinglwb/MAT", "", "CC BY-NC 4.0", "MAT",
+         by_hand=True),
+    File("mat-celebahq-256", "CelebA-HQ_256.pkl", "https://github.com/fenglinglwb/MAT", "", "CC BY-NC 4.0", "MAT",
+         by_hand=True),
+    File("rfr-celeba", "checkpoint_celeba.pth", "https://github.com/jingyuanli001/RFR-Inpainting", "", "MIT",
+         "RFR-Net", by_hand=True),
+    *(
+        File(f"lgnet-{part.lower()}", f"lgnet_latest_net_{part}.pth", "https://github.com/weizequan/LGNet", "",
+             UNSTATED, "LGNet", by_hand=True, part=f"latest_net_{part}.pth of CelebA-HQ")
+        for part in ("G1", "G2", "G3")
+    ),
+    *(
+        File(f"tfill-{part.lower()}", f"tfill_latest_net_{part}.pth", "https://github.com/lyndonzheng/TFill", "", "MIT",
+             "TFill", by_hand=True, part=f"latest_net_{part}.pth of CelebA-HQ or FFHQ")
+        for part in ("E", "T", "G", "G_Ref")
+    ),
+)  # fmt: skip
+
+_EDITING = (
+    File("ilvr-ffhq", "ffhq_10m.pt", "https://github.com/jychoi118/ilvr_adm", "", "MIT", "ILVR", by_hand=True),
+    File("maskgan", "maskgan_latest_net_G.pth", "https://github.com/switchablenorms/CelebAMask-HQ", "",
+         "non-commercial research and education", "MaskGAN", by_hand=True, part="label2face_512p/latest_net_G.pth"),
+    File("sean", "sean_latest_net_G.pth", "https://github.com/ZPdesu/SEAN", "", "CC BY-NC-SA 4.0", "SEAN", by_hand=True,
+         part="latest_net_G.pth of CelebA-HQ_pretrained.tar.gz"),
+    File("simswap", "simswap_latest_net_G.pth", "https://github.com/neuralchen/SimSwap/releases/tag/1.0", "",
+         "CC BY-NC 4.0", "SimSwap", by_hand=True, part="people/latest_net_G.pth of checkpoints.zip"),
+    File("simswap-512", "550000_net_G.pth", "https://github.com/neuralchen/SimSwap/releases/tag/1.0", "",
+         "CC BY-NC 4.0", "SimSwap", by_hand=True, part="550000_net_G.pth of 512.zip"),
+    File("starganv2", "100000_nets_ema.ckpt", "https://github.com/clovaai/stargan-v2", "", "CC BY-NC 4.0", "StarGAN v2",
+         by_hand=True, part="celeba_hq/100000_nets_ema.ckpt"),
+)  # fmt: skip
+
+_RESTORATION = (
+    File("gfpgan-1", "GFPGANv1.pth", f"{GFPGAN}/v0.1.0/GFPGANv1.pth", "", "Apache-2.0", "GFP-GAN"),
+    File("gfpgan-1.2", "GFPGANCleanv1-NoCE-C2.pth", f"{GFPGAN}/v0.2.0/GFPGANCleanv1-NoCE-C2.pth", "346 MB",
+         "Apache-2.0", "GFP-GAN"),
+    File("gfpgan-1.3", "GFPGANv1.3.pth", f"{GFPGAN}/v1.3.0/GFPGANv1.3.pth", "346 MB", "Apache-2.0", "GFP-GAN"),
+    File("gfpgan-1.4", "GFPGANv1.4.pth", f"{GFPGAN}/v1.3.0/GFPGANv1.4.pth", "346 MB", "Apache-2.0", "GFP-GAN"),
+    File("restoreformer", "RestoreFormer.pth", f"{GFPGAN}/v1.3.4/RestoreFormer.pth", "291 MB", "Apache-2.0",
+         "RestoreFormer"),
+    File("gpen-256", "GPEN-BFR-256.pth", "https://github.com/yangxy/GPEN", "", UNSTATED, "GPEN", by_hand=True),
+    File("gpen-512", "GPEN-BFR-512.pth", "https://github.com/yangxy/GPEN", "284 MB", UNSTATED, "GPEN", by_hand=True),
+    File("psfrgan", "psfrgan_epoch15_net_G.pth",
+         "https://github.com/chaofengc/PSFRGAN/releases/download/v0.1.0/psfrgan_epoch15_net_G.pth", "184 MB",
+         "CC BY-NC-SA 4.0", "PSFR-GAN"),
+    File("psfrgan-parser", "parse_multi_iter_90000.pth",
+         "https://github.com/chaofengc/PSFRGAN/releases/download/v0.1.0/parse_multi_iter_90000.pth", "85 MB",
+         "CC BY-NC-SA 4.0", "PSFR-GAN"),
+    File("vqfr-1", "VQFR_v1-33a1fac5.pth", "https://github.com/TencentARC/VQFR", "306 MB", "Apache-2.0", "VQFR",
+         by_hand=True),
+    File("vqfr-codebook", "VQ_Codebook_FFHQ512-39165968.pth", "https://github.com/TencentARC/VQFR", "",
+         "Apache-2.0", "training of VQFR", by_hand=True),
+    *(
+        File(f"vspbfr-{name}", file, f"{VSPBFR}/{file}", "", "MIT", "VSPBFR")
+        for name, file in (
+            ("encoder", "style_encoder_decoder.pt"), ("diffuser", "code_diffuser.pt"),
+            ("restoration", "restoration_net.pt"),
+        )
+    ),
+)  # fmt: skip
+
+INDEX = {file.name: file for file in (*_NETWORKS, *_PRIORS, *_INPAINTING, *_EDITING, *_RESTORATION)}

@@ -1,0 +1,83 @@
+"""Networks among the records of a pickle, as state dicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.weights.records import Array, Record, Refused
+
+MOST = 200_000  # tensors and containers of one file; more is an attack
+DEEPEST = 100  # networks or containers inside each other
+
+
+def plain(value: Any) -> Any:
+    """The same with arrays as tensors and with modules (of PyTorch or of NVIDIA's TensorFlow code) as state dicts."""
+    made: dict[int, Any] = {}  # each container once: references to references could multiply
+
+    def visit(item: Any) -> Any:
+        if isinstance(item, Array):
+            return _to_tensor(item.value)
+        if not isinstance(item, dict | list | tuple | Record):
+            return item
+        if id(item) not in made:
+            made[id(item)] = item  # inside itself
+            made[id(item)] = convert(item)
+        return made[id(item)]
+
+    def convert(item: Any) -> Any:
+        if isinstance(item, Record):
+            if is_module(item):
+                return state_dict(item)
+            return {key: visit(part) for key, part in item.items.items()} if item.items else item
+        if isinstance(item, dict):
+            return {key: visit(part) for key, part in item.items()}
+        return type(item)(visit(part) for part in item)
+
+    return visit(value)
+
+
+def _to_tensor(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("=")))  # a copy: buffers are read-only
+
+
+def is_module(record: Record) -> bool:
+    """Whether a record was a network."""
+    state = record.state
+    return isinstance(state, dict) and (state.keys() >= {"_modules", "_parameters"} or "variables" in state)
+
+
+def state_dict(module: Record) -> dict[str, Tensor]:
+    """The tensors of a network under the names that `state_dict()` of the live object would give."""
+    found: dict[str, Tensor] = {}
+    work = [("", module, 0)]
+    for _ in range(MOST):
+        if not work:
+            return found
+        prefix, record, depth = work.pop()
+        if depth > DEEPEST:
+            break
+        own, children, separator = _content(record.state)
+        found |= {prefix + name: tensor for name, tensor in own.items()}
+        work += [(f"{prefix}{name}{separator}", part, depth + 1) for name, part in reversed(children.items())]
+    raise Refused("modules inside modules without end")
+
+
+def _content(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Record], str]:
+    """A network's own tensors, its parts, and what stands between a part's name and the names inside."""
+    if "variables" in state:  # NVIDIA's TensorFlow networks
+        own = {name: _to_tensor(part.value) for name, part in state["variables"] if isinstance(part, Array)}
+        return own, _networks(state.get("components")), "/"
+    hidden = state.get("_non_persistent_buffers_set") or ()
+    buffers = {name: part for name, part in (state.get("_buffers") or {}).items() if name not in hidden}
+    own = {name: part for name, part in (state["_parameters"] | buffers).items() if isinstance(part, Tensor)}
+    return own, _networks(state["_modules"]), "."
+
+
+def _networks(parts: Any) -> dict[str, Record]:
+    parts = parts.items if isinstance(parts, Record) else parts or {}
+    return {name: part for name, part in parts.items() if isinstance(part, Record) and is_module(part)}

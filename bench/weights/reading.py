@@ -1,0 +1,143 @@
+"""Reads checkpoints of every official kind. Nothing in them is executed."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.errors import BenchError
+from bench.weights.modules import DEEPEST, MOST, plain
+from bench.weights.records import Global, Refused
+from bench.weights.unpickle import parse
+
+LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how files of `torch.save` before 1.6 start
+STORAGES = {
+    f"torch.{name}Storage": dtype
+    for name, dtype in {
+        "Double": torch.float64, "Float": torch.float32, "Half": torch.float16, "BFloat16": torch.bfloat16,
+        "Long": torch.int64, "Int": torch.int32, "Short": torch.int16, "Char": torch.int8, "Byte": torch.uint8,
+        "Bool": torch.bool, "ComplexFloat": torch.complex64, "ComplexDouble": torch.complex128,
+    }.items()
+}  # fmt: skip
+
+
+def read(file: str | Path) -> Mapping[str, Any]:
+    """The tensors of a checkpoint, under the names of its makers.
+
+    Takes ``.safetensors``, files of `torch.save` (read with `weights_only`; where they hold more than tensors, by
+    `unpickle`) and pickles of networks (``.pkl``), whose tensors get the names ``G_ema.synthesis.b4.const``.
+    Raises BenchError for a file that is damaged, holds no tensors, or asks to run something.
+    """
+    path = Path(file)
+    try:
+        if path.suffix == ".safetensors":
+            return _read_safetensors(path)
+        with path.open("rb") as handle:
+            start = handle.read(len(LEGACY))
+        if start == LEGACY or start.startswith(b"PK"):
+            return _read_torch(path)
+        return _read_pickle(path)
+    except OSError as error:
+        raise BenchError(f"cannot read the checkpoint {path}: {error.strerror or error}") from error
+    except Refused as error:
+        raise BenchError(f"cannot read the checkpoint {path}: {error}") from error
+    except Exception as error:  # a damaged or hostile file can raise anything
+        raise BenchError(f"cannot read the checkpoint {path}: it is damaged, or holds more than tensors") from error
+
+
+def flatten(value: Any) -> dict[str, Tensor]:
+    """The tensors of nested dictionaries and lists; names are joined by dots, other content is left out."""
+    found: dict[str, Tensor] = {}
+    work = [("", value, 0)]
+    for _ in range(MOST):
+        if not work:
+            return found
+        name, item, depth = work.pop()
+        if depth > DEEPEST:
+            break
+        if isinstance(item, Tensor):
+            found[name] = item
+        elif isinstance(item, Mapping | list | tuple):
+            parts = item.items() if isinstance(item, Mapping) else enumerate(item)
+            work += [
+                (f"{name}.{key}" if name else str(key), part, depth + 1)
+                for key, part in reversed([*parts])
+                if isinstance(part, Tensor | Mapping | list | tuple)
+            ]
+    raise Refused("more content than a checkpoint has")
+
+
+def _read_safetensors(path: Path) -> Mapping[str, Any]:
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as opened:
+        structure = (opened.metadata() or {}).get("structure")
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dictionary)
+    return _rebuild(json.loads(structure), tensors) if structure else tensors
+
+
+def _rebuild(structure: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """`structure` with each name replaced by its tensor: what a converted file held before."""
+    if isinstance(structure, dict):
+        return {key: _rebuild(part, tensors) for key, part in structure.items()}
+    if isinstance(structure, list):
+        return [_rebuild(part, tensors) for part in structure]
+    return tensors[structure]
+
+
+def _read_torch(path: Path) -> Mapping[str, Any]:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        if not zipfile.is_zipfile(path):
+            raise
+        return _read_archive(path)
+
+
+def _read_pickle(path: Path) -> Mapping[str, Any]:
+    with path.open("rb") as handle:
+        tensors = flatten(plain(parse(handle)))
+    if not tensors:
+        raise Refused("it holds no tensors")
+    return tensors
+
+
+def _read_archive(path: Path) -> Mapping[str, Any]:
+    """A file of `torch.save` (since 1.6) that holds more than tensors."""
+    with zipfile.ZipFile(path) as archive:
+        pickled = next(name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl")
+        folder = pickled.rpartition("/")[0]
+        known: dict[str, Tensor] = {}
+
+        def storage(identity: Any) -> Tensor:
+            _, kind, key, _, count = identity
+            if key not in known:
+                known[key] = _stored(archive, f"{folder}/data/{key}", kind)
+            if len(known[key]) < count:
+                raise Refused("a tensor is larger than its storage")
+            return known[key]
+
+        content = plain(parse(io.BytesIO(archive.read(pickled)), storage))
+    if not flatten(content):
+        raise Refused("it holds no tensors")
+    return content
+
+
+def _stored(archive: zipfile.ZipFile, name: str, kind: Any) -> Tensor:
+    """One storage of an archive, as a flat tensor."""
+    entry = archive.getinfo(name)
+    if entry.compress_type != zipfile.ZIP_STORED:
+        raise Refused("a compressed tensor")
+    if not isinstance(kind, Global) or kind.name not in STORAGES:
+        raise Refused("a tensor of no known type")
+    dtype = STORAGES[kind.name]
+    data = bytearray(archive.read(entry))
+    return torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)

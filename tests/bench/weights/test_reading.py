@@ -1,0 +1,103 @@
+"""Reading and converting checkpoints of every kind."""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from bench import weights
+from bench.errors import BenchError
+
+
+def content() -> dict[str, Any]:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3))
+    return {
+        "g": net.state_dict(), "g_ema": list(net.parameters()), "args": argparse.Namespace(size=256), "iter": 7,
+        "latent_avg": torch.randn(4, 6).t(), "half": {"a": {"b.c": torch.ones(2).half()}}, "empty": {},
+    }  # fmt: skip
+
+
+def equal(a: Any, b: Any) -> bool:
+    if isinstance(a, Tensor):
+        return torch.equal(a, b) and a.dtype == b.dtype
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(equal(a[key], b[key]) for key in a)
+    return len(a) == len(b) and all(equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_files_of_torch(tmp_path: Path, new: bool) -> None:
+    state = {"g": content()["g"], "iter": 7}
+    torch.save(state, tmp_path / "x.pth", _use_new_zipfile_serialization=new)
+    found = weights.read(tmp_path / "x.pth")
+    assert equal(found["g"], state["g"])
+    assert found["iter"] == 7
+
+
+def test_conversion_keeps_tensors_and_nesting(tmp_path: Path) -> None:
+    torch.save(content(), tmp_path / "x.pt")
+    count = weights.convert(tmp_path / "x.pt", tmp_path / "x.safetensors")
+    flat = load_file(tmp_path / "x.safetensors")  # plain safetensors for every other program
+    assert count == len(flat) == 7 + 4 + 2
+    assert {"g.0.weight", "g_ema.3", "latent_avg", "half.a.b.c"} <= set(flat)
+    expected = content()
+    found = weights.read(tmp_path / "x.safetensors")
+    assert list(found) == ["g", "g_ema", "latent_avg", "half"]
+    assert all(equal(found[key], expected[key]) for key in found)
+    weights.convert(tmp_path / "x.safetensors", tmp_path / "again.safetensors")
+    assert equal(weights.read(tmp_path / "again.safetensors"), found)
+
+
+def test_conversion_of_a_flat_state_and_of_a_pickle(tmp_path: Path) -> None:
+    net = nn.Linear(2, 3)
+    torch.save(net.state_dict(), tmp_path / "x.pth")
+    weights.convert(tmp_path / "x.pth", tmp_path / "x.safetensors")
+    assert equal(weights.read(tmp_path / "x.safetensors"), dict(net.state_dict()))
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps({"G_ema": net, "D": None}))
+    weights.convert(tmp_path / "x.pkl", tmp_path / "y.safetensors")
+    assert set(load_file(tmp_path / "y.safetensors")) == {"G_ema.weight", "G_ema.bias"}
+    assert equal(weights.read(tmp_path / "y.safetensors"), weights.read(tmp_path / "x.pkl"))
+
+
+def test_names_that_share_a_tensor_are_both_written(tmp_path: Path) -> None:
+    shared = torch.randn(3)
+    torch.save({"a": shared, "b": shared, "c": shared[1:]}, tmp_path / "x.pth")
+    weights.convert(tmp_path / "x.pth", tmp_path / "x.safetensors")
+    assert {key: len(value) for key, value in load_file(tmp_path / "x.safetensors").items()} == {"a": 3, "b": 3, "c": 2}
+
+
+def test_conversion_refuses(tmp_path: Path) -> None:
+    torch.save({"a": 1}, tmp_path / "x.pth")
+    with pytest.raises(BenchError, match="holds no tensors"):
+        weights.convert(tmp_path / "x.pth", tmp_path / "x.safetensors")
+    with pytest.raises(BenchError, match=r"must end in \.safetensors"):
+        weights.convert(tmp_path / "x.pth", tmp_path / "x.pt")
+    with pytest.raises(BenchError, match=r"cannot read the checkpoint .*absent"):
+        weights.convert(tmp_path / "absent", tmp_path / "x.safetensors")
+    assert [p.name for p in tmp_path.iterdir()] == ["x.pth"]
+
+
+def test_damaged_files_are_named(tmp_path: Path) -> None:
+    save_file({"w": torch.ones(100)}, tmp_path / "a.safetensors")
+    torch.save({"w": torch.ones(100)}, tmp_path / "b.pth")
+    torch.save({"w": torch.ones(100)}, tmp_path / "c.pth", _use_new_zipfile_serialization=False)
+    for file in sorted(tmp_path.iterdir()):
+        whole = file.read_bytes()
+        for cut in (0, 5, 60, len(whole) - 200):
+            file.write_bytes(whole[:cut])
+            with pytest.raises(BenchError, match=f"cannot read the checkpoint .*{file.name}"):
+                weights.read(file)
+
+
+def test_a_structure_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
+    save_file({"w": torch.ones(1)}, tmp_path / "x.safetensors", {"structure": '{"g": {"w": "other"}}'})
+    with pytest.raises(BenchError, match="cannot read"):
+        weights.read(tmp_path / "x.safetensors")
