@@ -18,6 +18,7 @@ from bench.nn.aot import AOTBlock
 from bench.nn.augment import colour_jitter, resized_crop
 from bench.nn.init import normal_init
 from bench.nn.perceptual import FeatureLoss
+from bench.nn.soft_mask import blur, enlarge, soft_mask_discriminator, soft_mask_generator
 
 CARD = Card(
     slug="aot",
@@ -179,25 +180,12 @@ class AOTStage(Stage):
 
     def adversarial(self, composite: Tensor, real: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Soft mask-guided least-squares losses (Eqs. 6 and 7): (generator's, discriminator's)."""
-        size = mask.shape[2:]
-        judge = lambda x: F.interpolate(self.discriminator(x), size, mode="bilinear", align_corners=True)  # noqa: E731
-        fake, fake_detached, true = judge(composite), judge(composite.detach()), judge(real)
+        fake, fake_detached, true = (self.discriminator(x) for x in (composite, composite.detach(), real))
         if self.config.adversarial == "released":
+            fake, fake_detached, true = (enlarge(x, mask) for x in (fake, fake_detached, true))
             discriminator = F.mse_loss(fake_detached, blur(mask)) + true.square().mean()
             return (fake - 1).square().mean(), discriminator
-        discriminator = F.mse_loss(fake_detached, blur(1 - mask)) + (true - 1).square().mean()
-        return ((fake - 1).square() * mask).sum() / mask.sum().clamp_min(1), discriminator
-
-
-def blur(mask: Tensor, kernel: int = 71, sigma: float = 10.0, trained_at: int = 512) -> Tensor:
-    """The soft label: the mask under a Gaussian (71 x 71, sigma 10 at 512 px, in proportion at other sizes)."""
-    scale = min(1.0, mask.shape[-1] / trained_at)
-    radius = max(1, round(kernel // 2 * scale))
-    x = torch.arange(-radius, radius + 1, device=mask.device, dtype=mask.dtype)
-    line = torch.exp(-(x**2) / (2 * (sigma * scale) ** 2))
-    line = line / line.sum()
-    rows = F.conv2d(mask, line.view(1, 1, -1, 1), padding=(radius, 0))
-    return F.conv2d(rows, line.view(1, 1, 1, -1), padding=(0, radius))
+        return soft_mask_generator(fake, mask), soft_mask_discriminator(true, fake_detached, mask)
 
 
 def _run_generator(method: AOTGAN, inputs: Inputs) -> dict[str, Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +18,7 @@ from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
 from bench.nn.canny import canny, to_grey
 from bench.nn.init import normal_init
+from bench.nn.patchgan import PatchGAN
 from bench.nn.perceptual import FeatureLoss
 from bench.nn.sizes import check_multiple
 
@@ -164,26 +164,6 @@ class InpaintGenerator(Generator):
         return (self.run(torch.cat([image * (1 - mask) + mask, edges], dim=1)).tanh() + 1) / 2
 
 
-class Discriminator(nn.Module):
-    """70x70 PatchGAN with spectral norm. (N, inputs, H, W) -> its five feature maps; the last one is the logits."""
-
-    def __init__(self, inputs: int, width: int):
-        super().__init__()
-        sizes = [inputs, width, 2 * width, 4 * width, 8 * width, 1]
-        for i, (before, after) in enumerate(pairwise(sizes), start=1):
-            convolution = nn.Conv2d(before, after, 4, stride=2 if i < 4 else 1, padding=1, bias=False)
-            activation = [nn.LeakyReLU(0.2)] if i < 5 else []
-            self.add_module(f"conv{i}", nn.Sequential(spectral_norm(convolution), *activation))
-        normal_init(self)
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        maps = []
-        for block in self.children():
-            x = block(x)
-            maps.append(x)
-        return maps
-
-
 class EdgeConnect(Method):
     """EdgeConnect as published."""
 
@@ -215,7 +195,7 @@ class EdgeConnect(Method):
     def stages(self, features: Source = "official") -> list[Stage]:
         """The edge model, the image model on true edges, then the last phase, which keeps the image discriminator."""
         c = self.config
-        discriminator = Discriminator(3, c.discriminator_width)
+        discriminator = PatchGAN(3, c.discriminator_width)
         loss = FeatureLoss(
             content=("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
             style=("relu2_2", "relu3_4", "relu4_4", "relu5_2"),
@@ -273,7 +253,7 @@ class EdgeStage(EdgeConnectStage):
 
     def __init__(self, method: EdgeConnect):
         super().__init__(method)
-        self.discriminator = Discriminator(2, self.config.discriminator_width)
+        self.discriminator = PatchGAN(2, self.config.discriminator_width)
 
     def optimisers(self) -> dict[str, Optimizer]:
         rate = self.config.learning_rate
@@ -303,7 +283,7 @@ class InpaintStage(EdgeConnectStage):
 
     name, phase = "inpaint", 1
 
-    def __init__(self, method: EdgeConnect, discriminator: Discriminator, features: FeatureLoss):
+    def __init__(self, method: EdgeConnect, discriminator: PatchGAN, features: FeatureLoss):
         super().__init__(method)
         self.discriminator, self.features = discriminator, features
 
@@ -400,7 +380,7 @@ def _run_both(method: EdgeConnect, inputs: Inputs) -> dict[str, Tensor]:
     }
 
 
-def _run_discriminator(network: Discriminator, inputs: Inputs) -> dict[str, Tensor]:
+def _run_discriminator(network: PatchGAN, inputs: Inputs) -> dict[str, Tensor]:
     image = (inputs.image(channels=next(network.parameters()).shape[1]) + 1) / 2
     judged, maps = network.eval()(image)[-1], network.train()(image)
     return {
@@ -422,7 +402,7 @@ def _inpaint_pass(network: InpaintGenerator) -> Tensor:
 def _discriminator(kind: str, channels: int) -> Golden:
     name = f"{kind}_discriminator"
     return Golden(
-        build=lambda: Discriminator(channels, EdgeConnectConfig().discriminator_width),
+        build=lambda: PatchGAN(channels, EdgeConnectConfig().discriminator_width),
         run=_run_discriminator,
         parts=lambda network: {name: network},
         costs={name: lambda network: network(torch.empty(1, channels, 256, 256))},

@@ -12,8 +12,10 @@ from torch.optim import Adam, Optimizer
 
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.nn.losses import total_variation
 from bench.nn.partial import PartialConv2d, freeze_batch_norm
 from bench.nn.perceptual import FeatureLoss
+from bench.nn.recurrent import KnowledgeConsistentAttention, Memory, merge
 from bench.nn.sizes import check_multiple
 
 CARD = Card(
@@ -64,45 +66,6 @@ class RFRConfig(Config):
     style: float = 120.0
     variation: float = 0.1
     masks: str = "rfr"  # training draw
-
-
-Memory = tuple[Tensor, Tensor]  # attention scores (N, keys, H, W) and mask (N, 1, H, W) of the last recurrence
-
-
-class KnowledgeConsistentScores(nn.Module):
-    """Attention whose scores are blended with those of the last recurrence."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ratio = nn.Parameter(torch.ones(1))
-
-    def forward(self, features: Tensor, mask: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
-        """Features (N, C, H, W) and the mask at this size, 1 = known; returns what was attended and the memory."""
-        size = features.shape[2:]
-        flat = features.flatten(2)
-        keys = flat + 1e-7
-        keys = keys / keys.square().sum(1, keepdim=True).sqrt()
-        similarity = (keys.transpose(1, 2) @ flat).unflatten(2, size)  # (N, keys, H, W): queries stay a picture
-        scores = (F.avg_pool2d(similarity, 3, stride=1, padding=1) * 9).softmax(dim=1)
-        if memory is not None:
-            before, known = memory
-            ratio = self.ratio.abs() + 1e-7
-            scores = (before * known + scores * ratio) / (known + ratio)
-        return (keys @ scores.flatten(2)).unflatten(2, size), (scores, mask)
-
-
-class KnowledgeConsistentAttention(nn.Module):
-    """What was attended, joined with the features by a 1x1 convolution. (N, channels, H, W) -> same."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.att = KnowledgeConsistentScores()
-        self.combiner = nn.Conv2d(2 * channels, channels, 1)
-
-    def forward(self, features: Tensor, mask: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
-        mask = F.interpolate(mask, features.shape[2:])
-        attended, memory = self.att(features, mask, memory)
-        return self.combiner(torch.cat([attended, features], dim=1)), memory
 
 
 def down(inputs: int, outputs: int, stride: int = 2, dilation: int = 1) -> nn.Sequential:
@@ -202,12 +165,6 @@ class Generator(nn.Module):
         return self.out(torch.cat([x, self.tail2(x)], dim=1))
 
 
-def merge(steps: list[tuple[Tensor, Tensor]]) -> Tensor:
-    """Adaptive feature merging: the mean of the maps at each pixel over the steps that had filled it."""
-    maps = torch.stack([x * mask for x, mask in steps]).mean(0)
-    return maps / (torch.stack([mask for _, mask in steps]).mean(0) + 1e-7)
-
-
 class RFR(Method):
     """RFR as published."""
 
@@ -283,11 +240,6 @@ class FinetuneStage(RFRStage):
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         freeze_batch_norm(self.method)
         return super().step(batch, update, noise)
-
-
-def total_variation(images: Tensor) -> Tensor:
-    """Mean absolute difference of vertical neighbours plus that of horizontal ones."""
-    return images.diff(dim=2).abs().mean() + images.diff(dim=3).abs().mean()
 
 
 def _run(method: RFR, inputs: Inputs) -> dict[str, Tensor]:

@@ -27,7 +27,7 @@ def state(name: str) -> Mapping[str, Tensor]:
         return timm_state(EfficientNetLite(name.removeprefix("efficientnet-")))  # type: ignore[arg-type]
     if name == "ade20k-resnet50":
         return DilatedResNet50().state_dict()
-    if name == "arcface-ir_se50":
+    if name == "arcface-ir-se50":
         return IRSE().state_dict()
     if name == "arcface-resnet101":
         return torchvision.models.resnet101(num_classes=256).state_dict()

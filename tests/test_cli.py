@@ -24,7 +24,9 @@ def call(*arguments: str) -> str:
 
 
 COMMANDS = [
-    [], ["list"], ["info"], ["run"], ["report"], ["data"], ["data", "check"], ["data", "list"], ["data", "faces"],
+    [], ["list"], ["info"], ["run"], ["report"],
+    ["published"], ["data"], ["data", "check"], ["data", "list"], ["data", "faces"],
+    ["evaluate"], ["weights"], ["weights", "list"], ["weights", "fetch"], ["weights", "add"], ["weights", "convert"],
     ["masks"], ["masks", "make"], ["masks", "show"], ["masks", "check"], ["verify"], ["verify", "golden"],
 ]  # fmt: skip
 
@@ -93,6 +95,33 @@ def test_data_check_counts(tmp_path: Path) -> None:
     assert "chase" in call("data", "list")
 
 
+def test_published_tables_are_listed_and_shown() -> None:
+    assert "thesis 5.1" in call("published").splitlines()
+    assert "EXE-GAN" in call("published", "thesis 5.1")
+    assert call("published", "thesis 4.6", "--format", "md").count("|") > 20
+    assert call("published", "thesis 4.6", "--format", "tex").startswith("\\begin{table}")
+    assert "62.76" in call("published", "thesis 4.6", "--format", "csv")
+    with pytest.raises(BenchError, match=r"no published table 'thesis 5.9'; there are thesis 5\.\d"):
+        call("published", "thesis 5.9")
+    with pytest.raises(BenchError, match="--format: 'pdf' is none of rich, md, csv, tex"):
+        call("published", "thesis 4.6", "--format", "pdf")
+
+
+def test_a_smoke_run_is_planned(tmp_path: Path) -> None:
+    shown = call("run", "thesis-4.6", "--smoke", "--plan", "--out", str(tmp_path))
+    assert "train grig (tiny) on synthfaces" in shown
+    with pytest.raises(BenchError, match="the suite folder has no `smoke` section"):
+        call("run", "folder", "--smoke", "--out", str(tmp_path))
+
+
+def test_published_data_sets_are_asked_for(tmp_path: Path) -> None:
+    wanted = "--data celeba-hq=DIR --data ffhq=DIR"
+    with pytest.raises(BenchError, match=f"needs your copies of its data sets, all or some: {wanted}"):
+        call("run", "thesis-5.1", "--plan", "--out", str(tmp_path))
+    with pytest.raises(BenchError, match=f"--data celebahq=x: the suite takes {wanted}"):
+        call("run", "thesis-5.1", "--data", "celebahq=x", "--out", str(tmp_path))
+
+
 def test_errors_are_one_message_and_exit_code_two(tmp_path: Path) -> None:
     for arguments, text in (
         (["run", "quikstart"], "did you mean quickstart"),
@@ -100,8 +129,100 @@ def test_errors_are_one_message_and_exit_code_two(tmp_path: Path) -> None:
         (["masks", "make", "irregular/30-30", str(tmp_path / "x.npz")], "30-30"),
         (["verify", "golden", str(tmp_path), "--keys", str(tmp_path)], "no golden files"),
         (["report", str(tmp_path)], str(tmp_path)),
+        (["published", "thesis"], "there is no published table"),
+        (["weights", "fetch", "grig"], "by hand"),
+        (["evaluate", str(tmp_path), str(tmp_path)], "no images in"),
     ):
         done = subprocess.run([FACEBENCH, *arguments], capture_output=True, text=True)
         assert done.returncode == 2, done.stderr
         assert "Traceback" not in done.stderr
         assert text in done.stderr
+
+
+def test_weights_are_listed_added_and_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    monkeypatch.setenv("FACEBENCH_WEIGHTS", str(tmp_path / "weights"))
+    file = tmp_path / "given.pt"
+    torch.save({"g": {"w": torch.ones(2)}, "iter": 1}, file)
+    shown = call("weights", "list")
+    assert "vgg16" in shown
+    assert "528 MB" in shown
+    assert "by hand" in shown
+    assert "sound, SHA-256" in call("weights", "add", "exegan-256", str(file))
+    assert "exegan-256" in call("weights", "list", "--here")
+    assert "vgg16" not in call("weights", "list", "--here")
+    assert "1 tensors" in call("weights", "convert", str(file), str(tmp_path / "out.safetensors"))
+    assert list(load_file(tmp_path / "out.safetensors")) == ["g.w"]
+    with pytest.raises(BenchError, match="not the official file"):
+        call("weights", "add", "vgg16", str(file))
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> dict[str, str]:
+    """Twelve completed images that also differ outside the hole, their originals, and masks."""
+    rng = np.random.default_rng(0)
+    for name in ("completed", "truth", "masks"):
+        (tmp_path / name).mkdir()
+    for i in range(12):
+        truth = rng.integers(0, 200, (64, 64, 3), dtype=np.uint8)
+        mask = np.zeros((64, 64), np.uint8)
+        mask[16:48, 16:48] = 255
+        Image.fromarray(truth).save(tmp_path / f"truth/{i}.png")
+        Image.fromarray(truth + rng.integers(1, 40, truth.shape, dtype=np.uint8)).save(tmp_path / f"completed/{i}.png")
+        Image.fromarray(mask).save(tmp_path / f"masks/{i}.png")
+    return {name: str(tmp_path / name) for name in ("completed", "truth", "masks")}
+
+
+def test_evaluate_measures_folders(folders: dict[str, str], tmp_path: Path) -> None:
+    import pandas as pd
+
+    from bench import metrics
+
+    names = "psnr,l1,fid,fid@embedded,lpips@alex,perceptual@embedded"
+    arguments = ["evaluate", folders["completed"], folders["truth"], "--metrics", names]
+    shown = call(*arguments, "--out", str(tmp_path / "raw.csv"))
+    assert "not computed" in shown
+    table = pd.read_csv(tmp_path / "raw.csv").set_index("metric")
+    assert list(table) == ["title", "extractor", "value", "low", "high", "n", "note", "images"]
+    assert set(table["images"]) == {"as given"}
+    assert (table["n"] == 12).all()
+    assert table.loc["psnr", "low"] < table.loc["psnr", "value"] < table.loc["psnr", "high"]
+    assert np.isnan(table.loc["fid", "value"])
+    assert "weights fetch inception-fid" in table.loc["fid", "note"]
+    for name, row in table.iterrows():  # no number of one network can be taken for another's
+        embedded = [metrics.get(str(name)).extractor == "embedded", "@embedded" in str(name)]
+        embedded += ["embedded" in row["title"], "embedded" in str(row["extractor"])]
+        assert len(set(embedded)) == 1
+    call(*arguments, "--masks", folders["masks"], "--out", str(tmp_path / "pasted.csv"))
+    pasted = pd.read_csv(tmp_path / "pasted.csv").set_index("metric")
+    assert set(pasted["images"]) == {"composite"}
+    assert pasted.loc["l1", "value"] == pytest.approx(table.loc["l1", "value"] / 4, rel=0.05)
+    again = call(*arguments, "--masks", folders["masks"], "--raw", "--out", str(tmp_path / "again.csv"))
+    assert "as given" in again
+    assert pd.read_csv(tmp_path / "again.csv").set_index("metric").loc["l1", "value"] == table.loc["l1", "value"]
+
+
+def test_evaluate_names_what_is_wrong(folders: dict[str, str], tmp_path: Path) -> None:
+    completed, truth, masks = folders.values()
+    with pytest.raises(BenchError, match="did you mean fid"):
+        call("evaluate", completed, truth, "--metrics", "fidd")
+    with pytest.raises(BenchError, match="masks is None, but needed by l1@hole"):
+        call("evaluate", completed, truth, "--metrics", "l1@hole")
+    with pytest.raises(BenchError, match="no reference is called 'train'"):
+        call("evaluate", completed, truth, "--metrics", "fid@embedded/train")
+    result = CliRunner().invoke(cli.app, ["evaluate", completed, truth, "--metrics", "fid,lpips@alex"])
+    assert result.exit_code == 1  # nothing could be computed
+    Image.new("RGB", (32, 64)).save(f"{truth}/3.png")
+    for extra in ([], ["--masks", masks]):
+        with pytest.raises(BenchError, match=r"truth.*3\.png is 32x64 but"):
+            call("evaluate", completed, truth, "--metrics", "psnr", *extra)
+    for i in range(12):
+        Image.new("RGB", (32, 32)).save(f"{truth}/{i}.png")
+    with pytest.raises(BenchError, match="sizes differ: completed 64x64, truth 32x32"):
+        call("evaluate", completed, truth, "--metrics", "psnr")
+    Path(f"{truth}/3.png").rename(f"{truth}/other.png")
+    for extra in ([], ["--masks", masks]):
+        with pytest.raises(BenchError, match=r"truth: .* do not match: 1 missing \(3\) and 1 not expected \(other\)"):
+            call("evaluate", completed, truth, "--metrics", "psnr", *extra)

@@ -22,6 +22,16 @@ def hinge(real: Tensor, fake: Tensor) -> Tensor:
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
+def logistic(real: Tensor, fake: Tensor) -> Tensor:
+    """Logistic loss of a discriminator: mean softplus(-D(real)) + mean softplus(D(fake))."""
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def nonsaturating(fake: Tensor) -> Tensor:
+    """Non-saturating logistic loss of a generator (Goodfellow et al., 2014): mean softplus(-D(fake))."""
+    return F.softplus(-fake).mean()
+
+
 def r1(logits: Tensor, images: Tensor) -> Tensor:
     """R1 penalty (Mescheder et al., 2018), without the factor 1/2: mean over the batch of |d sum(D(x)) / dx|².
 

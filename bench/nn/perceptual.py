@@ -16,7 +16,7 @@ Backbone = Literal["vgg16", "vgg19"]
 Scaling = Literal["imagenet", "centred", "raw"]  # of [0, 1]: (x - mean) / deviation, x - mean, x
 
 # torchvision's layer index of each ReLU or pooling, by the usual names
-VGG16 = {"pool1": 4, "pool2": 9, "pool3": 16}
+VGG16 = {"relu1_2": 3, "pool1": 4, "relu2_2": 8, "pool2": 9, "relu3_3": 15, "pool3": 16}
 VGG19 = {
     "relu1_1": 1, "relu1_2": 3, "relu2_1": 6, "relu2_2": 8, "relu3_1": 11, "relu3_2": 13, "relu3_3": 15, "relu3_4": 17,
     "relu4_1": 20, "relu4_2": 22, "relu4_3": 24, "relu4_4": 26, "relu5_1": 29, "relu5_2": 31, "relu5_3": 33,

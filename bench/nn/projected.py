@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils import spectral_norm
 
 from bench import weights
+from bench.method import Source
 from bench.nn import embedded
 from bench.nn.init import normal_init
 from bench.nn.perceptual import Frozen, frozen
@@ -136,6 +137,15 @@ class EmbeddedBackbone(nn.Module):
 
 
 Backbone = EfficientNetLite | EmbeddedBackbone
+
+
+def pretrained_backbone(source: Source, variant: Lite = "lite0") -> Backbone:
+    """EfficientNet-Lite with its ImageNet weights, or the embedded network in its place."""
+    if source == "embedded":
+        return EmbeddedBackbone()
+    network = EfficientNetLite(variant)
+    network.load_pretrained()
+    return network
 
 
 class Fusion(nn.Module):

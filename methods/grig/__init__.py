@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from bench.nn.fastgan import settle
 from bench.nn.init import normal_init
 from bench.nn.projected import EfficientNetLite, Lite, ProjectedDiscriminator
 from methods.grig.discriminators import PatchDiscriminator, label_map
-from methods.grig.generator import Generator
+from methods.grig.generator import Body, Generator
 from methods.grig.training import GRIGStage
 
 CARD = Card(
@@ -52,6 +52,8 @@ CARD = Card(
         "first_update": "discriminators: released code. generator: the thesis",
         "initialisation": "pretrained: the frozen backbone keeps its ImageNet weights, its projection is He-normal. "
         "released: as the authors' script, which draws the whole discriminator again, frozen parts included",
+        "patch_loss": "ablations (C) and (D): the losses are not stated; plain: hinge on all units, soft: AOT-GAN's",
+        "body": "ablation (E): the blocks are not described; FastGAN's, as in the rest of the generator",
         "steps": "T is fixed, 3 in training and test; the released test script keeps the step with the best FID on "
         "the test set",
     },
@@ -68,6 +70,7 @@ class GRIGConfig(Config):
     heads: tuple[int, int, int, int] = (1, 2, 4, 8)  # attention heads of levels 1 to 4
     refinement: int = 4  # transformer blocks after the decoder
     rates: tuple[int, ...] = (1, 2, 4, 8)  # dilation rates of the AOT blocks
+    body: Body = "transformer"  # between the encoder and the decoder; convolution: down- and upsampling blocks
     backbone: Lite = "lite0"  # of the projected discriminator: lite0 (released) or lite1 (thesis)
     resolution: int = 256  # that the projected discriminator is laid out for
     projected_width: int = 64  # channels of its finest map
@@ -76,8 +79,9 @@ class GRIGConfig(Config):
     patch_strides: tuple[int, ...] = (2, 2, 2, 1, 1)  # its convolutions
     generator_patch: Literal["all", "hole"] = "all"  # units in the generator's patch loss (thesis: hole)
     first_update: Literal["discriminators", "generator"] = "discriminators"  # in each step (thesis: generator)
-    projected: float = 1.0  # weight of the projected adversarial loss
-    patch: float = 1.0  # weight of the forged-patch adversarial loss
+    projected: float = 1.0  # weight of the projected adversarial loss; 0: without this discriminator
+    patch: float = 1.0  # weight of the forged-patch adversarial loss; 0: without this discriminator
+    patch_loss: Literal["forged", "plain", "soft"] = "forged"  # plain: PatchGAN; soft: SM-PatchGAN of AOT-GAN
     lpips: float = 1.5  # weight of LPIPS, summed over the batch
     learning_rate: float = 2e-4
     batch_size: int = 8
@@ -109,10 +113,23 @@ class GRIG(Method):
         ),
     }
 
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "(A)": {"patch": 0.0},  # table 4.5: without the forged-patch discriminator
+        "(B)": {"projected": 0.0},  # without the projected discriminator
+        "(C)": {"patch_loss": "plain"},  # PatchGAN in the place of the forged-patch discriminator
+        "(D)": {"patch_loss": "soft"},  # SM-PatchGAN in its place
+        "(E)": {"body": "convolution"},  # down- and upsampling blocks in the place of the transformer
+        "T = 1": {"steps": 1},  # table 4.6
+        "T = 3": {"steps": 3},
+        "T = 5": {"steps": 5},
+        "T = 7": {"steps": 7},
+        "T = 9": {"steps": 9},
+    }
+
     def __init__(self, config: GRIGConfig):
         super().__init__(config)
         c = config
-        generator = Generator(c.width, c.dim, c.blocks, c.heads, c.refinement, c.rates)
+        generator = Generator(c.width, c.dim, c.blocks, c.heads, c.refinement, c.rates, c.body)
         self.generator = settle(normal_init(generator))
 
     def refine(self, filled: Tensor, batch: Batch, noise: Noise) -> Tensor:
@@ -120,10 +137,14 @@ class GRIG(Method):
         return batch.composite(filled + self.generator(filled, batch.mask, noise))
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
-        filled = batch.masked
+        return self.steps(batch, noise)[-1]
+
+    def steps(self, batch: Batch, noise: Noise) -> list[Tensor]:
+        """r_1, ..., r_T."""
+        filled = [batch.masked]
         for _ in range(self.config.steps):
-            filled = self.refine(filled, batch, noise)
-        return filled
+            filled.append(self.refine(filled[-1], batch, noise))
+        return filled[1:]
 
     def stages(self, features: Source = "official") -> list[Stage]:
         return [GRIGStage(self, features)]

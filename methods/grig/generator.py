@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,8 @@ from bench.nn.aot import AOTBlock
 from bench.nn.fastgan import Down, SkipLayerExcitation, Up, conv
 from bench.nn.restormer import Downsample, PatchEmbed, TransformerBlock, Upsample
 
+Body = Literal["transformer", "convolution"]
+
 
 class Generator(nn.Module):
     """The residual network G: completed picture so far and mask -> the change of this step.
@@ -22,7 +25,8 @@ class Generator(nn.Module):
     are multiples of 64.
 
     `width`: channels of the 128-px map; `dim`: channels of transformer level 1; `blocks`, `heads`: of the transformer
-    levels 1 to 4; `refinement`: blocks after the decoder; `rates`: dilations of the AOT blocks.
+    levels 1 to 4; `refinement`: blocks after the decoder; `rates`: dilations of the AOT blocks. `body`: "convolution"
+    is ablation (E), with FastGAN's down- and upsampling blocks in the place of the transformer.
     """
 
     def __init__(
@@ -33,6 +37,7 @@ class Generator(nn.Module):
         heads: Sequence[int],
         refinement: int,
         rates: Sequence[int],
+        body: Body = "transformer",
     ):
         super().__init__()
         w256, w128, w64, w32 = width // 2, width, 2 * width, 2 * width
@@ -40,8 +45,16 @@ class Generator(nn.Module):
         h1, h2, h3, h4 = heads
         n1, n2, n3, n4 = blocks
 
-        def transformer(channels: int, heads: int, count: int) -> nn.Sequential:
+        def transformer(channels: int, heads: int, count: int) -> nn.Module:
+            if body == "convolution":
+                return nn.Identity()
             return nn.Sequential(*(TransformerBlock(channels, heads) for _ in range(count)))
+
+        def down(channels: int) -> nn.Module:
+            return Downsample(channels) if body == "transformer" else Down(channels, 2 * channels)
+
+        def up(channels: int) -> nn.Module:
+            return Upsample(channels) if body == "transformer" else Up(channels, channels // 2, "bilinear")
 
         def context(channels: int) -> list[nn.Module]:
             return [AOTBlock(channels, rates, norm=spectral_norm) for _ in range(2)]
@@ -59,19 +72,19 @@ class Generator(nn.Module):
 
         self.patch_embed = PatchEmbed(w32, d1)
         self.encoder_level1 = transformer(d1, h1, n1)
-        self.down1_2 = Downsample(d1)
+        self.down1_2 = down(d1)
         self.encoder_level2 = transformer(d2, h2, n2)
-        self.down2_3 = Downsample(d2)
+        self.down2_3 = down(d2)
         self.encoder_level3 = transformer(d3, h3, n3)
-        self.down3_4 = Downsample(d3)
+        self.down3_4 = down(d3)
         self.latent = transformer(d4, h4, n4)
-        self.up4_3 = Upsample(d4)
+        self.up4_3 = up(d4)
         self.reduce_chan_level3 = nn.Conv2d(2 * d3, d3, 1, bias=False)
         self.decoder_level3 = transformer(d3, h3, n3)
-        self.up3_2 = Upsample(d3)
+        self.up3_2 = up(d3)
         self.reduce_chan_level2 = nn.Conv2d(2 * d2, d2, 1, bias=False)
         self.decoder_level2 = transformer(d2, h2, n2)
-        self.up2_1 = Upsample(d2)
+        self.up2_1 = up(d2)
         self.decoder_level1 = transformer(2 * d1, h1, n1)
         self.refinement = transformer(2 * d1, h1, refinement)
         self.output = nn.Conv2d(2 * d1, w32, 3, padding=1, bias=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from bench.method import Batch, Noise, Source, Stage, Update
@@ -13,7 +13,8 @@ from bench.nn.augment import diff_augment
 from bench.nn.init import normal_init
 from bench.nn.losses import hinge
 from bench.nn.perceptual import PerceptualDistance
-from bench.nn.projected import EfficientNetLite, EmbeddedBackbone, ProjectedDiscriminator
+from bench.nn.projected import ProjectedDiscriminator, pretrained_backbone
+from bench.nn.soft_mask import soft_mask_discriminator, soft_mask_generator
 from methods.grig.discriminators import PatchDiscriminator, forged_patch_hinge, label_map
 
 if TYPE_CHECKING:
@@ -35,16 +36,16 @@ class GRIGStage(Stage):
         config = method.config
         self.config, self.masks, self.batch_size = config, config.masks, config.batch_size
         self.ema = {"generator": config.ema}
-        self.projected = projected_discriminator(config, features)
-        self.patch = normal_init(PatchDiscriminator(config.patch_width, config.patch_strides))
+        self.projected = projected_discriminator(config, features) if config.projected else None
+        self.patch = normal_init(PatchDiscriminator(config.patch_width, config.patch_strides)) if config.patch else None
         self.lpips = PerceptualDistance(features)
 
     def optimisers(self) -> dict[str, Optimizer]:
-        networks = {
-            "generator": self.method.generator,
-            "projected": self.projected.discriminator,
-            "patch": self.patch,
-        }
+        networks: dict[str, nn.Module] = {"generator": self.method.generator}
+        if self.projected:
+            networks["projected"] = self.projected.discriminator
+        if self.patch:
+            networks["patch"] = self.patch
         return {name: Adam(n.parameters(), self.config.learning_rate, (0.5, 0.999)) for name, n in networks.items()}
 
     def augment(self, images: Tensor, noise: Noise) -> Tensor:
@@ -53,58 +54,76 @@ class GRIGStage(Stage):
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         """T steps of residual reasoning. Returns the losses, each the mean over the steps."""
         with torch.no_grad():
-            real = self.projected.features(batch.image)  # the same in all steps: this network is frozen
-        label = label_map(batch.mask, self.config.patch_strides)
+            real = self.features(batch.image)  # the same in all steps: this network is frozen
         filled = batch.masked
         history = []
         for _ in range(self.config.steps):
             filled = self.method.refine(filled, batch, noise)
-            fake = self.projected.features(filled)
+            fake = self.features(filled)
             if self.config.first_update == "discriminators":
-                losses = self.judge(batch, real, filled, fake, label, update)
-                losses |= self.improve(batch, filled, fake, label, update)
+                losses = self.judge(batch, real, filled, fake, update)
+                losses |= self.improve(batch, filled, fake, update)
             else:
-                losses = self.improve(batch, filled, fake, label, update)
-                losses |= self.judge(batch, real, filled, fake, label, update)
+                losses = self.improve(batch, filled, fake, update)
+                losses |= self.judge(batch, real, filled, fake, update)
             history.append(losses)
             filled = filled.detach()
         return {name: torch.stack([losses[name].detach() for losses in history]).mean() for name in history[0]}
 
-    def judge(
-        self, batch: Batch, real: list[Tensor], filled: Tensor, fake: list[Tensor], label: Tensor, update: Update
-    ) -> dict[str, Tensor]:
-        """Update both discriminators; `real` and `fake` are projected features."""
-        judge = self.projected.discriminator
-        projected = hinge(judge(real), judge([x.detach() for x in fake]))
-        update("projected", projected)
-        patch = forged_patch_hinge(self.patch(batch.image), self.patch(filled.detach()), label)
-        update("patch", patch)
-        return {"projected": projected, "patch": patch}
+    def features(self, images: Tensor) -> list[Tensor]:
+        """The projected features, finest first; none without the projected discriminator."""
+        return self.projected.features(images) if self.projected else []
 
-    def improve(
-        self, batch: Batch, filled: Tensor, fake: list[Tensor], label: Tensor, update: Update
+    def judge(
+        self, batch: Batch, real: list[Tensor], filled: Tensor, fake: list[Tensor], update: Update
     ) -> dict[str, Tensor]:
-        """Update the generator: both adversarial losses and LPIPS, summed over the batch as published."""
-        c = self.config
-        units = self.patch(filled)
-        forged = units * label if c.generator_patch == "hole" else units
-        losses = {
-            "generator_projected": -self.projected.discriminator(fake).mean(),
-            "generator_patch": -forged.mean(),
-            "lpips": self.lpips(filled, batch.image).sum(),
-        }
-        total = c.projected * losses["generator_projected"] + c.patch * losses["generator_patch"]
-        update("generator", total + c.lpips * losses["lpips"])
+        """Update the discriminators; `real` and `fake` are projected features."""
+        losses = {}
+        if self.projected:
+            judge = self.projected.discriminator
+            losses["projected"] = hinge(judge(real), judge([x.detach() for x in fake]))
+        if self.patch:
+            losses["patch"] = self.patch_loss(self.patch(batch.image), self.patch(filled.detach()), batch.mask)
+        for name, loss in losses.items():
+            update(name, loss)
         return losses
+
+    def improve(self, batch: Batch, filled: Tensor, fake: list[Tensor], update: Update) -> dict[str, Tensor]:
+        """Update the generator: the adversarial losses and LPIPS, summed over the batch as published."""
+        c = self.config
+        losses = {"lpips": self.lpips(filled, batch.image).sum()}
+        total = c.lpips * losses["lpips"]
+        if self.projected:
+            losses["generator_projected"] = -self.projected.discriminator(fake).mean()
+            total = total + c.projected * losses["generator_projected"]
+        if self.patch:
+            losses["generator_patch"] = self.generator_patch_loss(self.patch(filled), batch.mask)
+            total = total + c.patch * losses["generator_patch"]
+        update("generator", total)
+        return losses
+
+    def patch_loss(self, real: Tensor, fake: Tensor, mask: Tensor) -> Tensor:
+        """The loss of the patch discriminator on its logits."""
+        match self.config.patch_loss:
+            case "soft":
+                return soft_mask_discriminator(real, fake, mask)
+            case "plain":
+                return hinge(real, fake)
+            case _:
+                return forged_patch_hinge(real, fake, label_map(mask, self.config.patch_strides))
+
+    def generator_patch_loss(self, fake: Tensor, mask: Tensor) -> Tensor:
+        """What the generator loses to the patch discriminator."""
+        if self.config.patch_loss == "soft":
+            return soft_mask_generator(fake, mask)
+        if self.config.generator_patch == "hole":
+            fake = fake * label_map(mask, self.config.patch_strides)
+        return -fake.mean()
 
 
 def projected_discriminator(config: GRIGConfig, features: Source) -> ProjectedDiscriminator:
     """The discriminator of one scale on the backbone of the configuration, or on the embedded one."""
-    if features == "embedded":
-        backbone: EfficientNetLite | EmbeddedBackbone = EmbeddedBackbone()
-    else:
-        backbone = EfficientNetLite(config.backbone)
-        backbone.load_pretrained()
+    backbone = pretrained_backbone(features, config.backbone)
     network = ProjectedDiscriminator(backbone, 1, config.resolution, config.projected_width)
     if config.initialisation == "released":
         normal_init(network)

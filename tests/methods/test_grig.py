@@ -211,3 +211,39 @@ def test_augmentation_is_diff_augment_or_none() -> None:
     assert torch.equal(stage.augment(images, noise), images)
     stage = create(augment=True).stages("embedded")[0]
     assert not torch.allclose(stage.augment(images, noise), images, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("variant", "missing"), [("(A)", {"patch", "generator_patch"}), ("(B)", {"projected", "generator_projected"})]
+)
+def test_ablations_train_without_a_discriminator(variant: str, missing: set[str]) -> None:
+    stage = create(**GRIG.variants[variant], steps=1).stages("embedded")[0]
+    losses = stage.step(batch(), updates(stage), Noise.shared(0, 2))
+    assert losses.keys() == {"projected", "patch", "generator_projected", "generator_patch", "lpips"} - missing
+    assert set(stage.optimisers()) == {"generator", "projected", "patch"} - missing
+
+
+def test_ablations_of_the_patch_loss() -> None:
+    real, fake = torch.randn(2, 1, 6, 6), torch.randn(2, 1, 6, 6)
+    mask = torch.zeros(2, 1, 64, 64)
+    mask[:, :, 20:44, 16:40] = 1
+    plain, soft = (create(**GRIG.variants[name]).stages("embedded")[0] for name in ("(C)", "(D)"))
+    assert torch.equal(plain.patch_loss(real, fake, mask), hinge(real, fake))
+    assert torch.equal(plain.generator_patch_loss(fake, mask), -fake.mean())
+    # a completion whose units say 1 where it is known and 0 in the hole is judged almost rightly
+    right = F.interpolate(1 - mask, (32, 32), mode="area")
+    ones = torch.ones_like(real)
+    assert soft.patch_loss(ones, right, mask) < 0.05 < soft.patch_loss(ones, 1 - right, mask)
+    assert soft.generator_patch_loss(ones, mask).item() == pytest.approx(0, abs=1e-9)
+    assert soft.generator_patch_loss(right, mask) > 0.8
+
+
+def test_ablation_without_the_transformer() -> None:
+    method = create(**GRIG.variants["(E)"]).eval()
+    assert not any("Transformer" in type(layer).__name__ for layer in method.modules())
+    with torch.no_grad():
+        assert method.complete(batch(), Noise([0, 1])).isfinite().all()
+
+
+def test_variants_with_other_numbers_of_steps() -> None:
+    assert [GRIG.create("tiny", **GRIG.variants[f"T = {t}"]).config.steps for t in (1, 3, 5, 7, 9)] == [1, 3, 5, 7, 9]

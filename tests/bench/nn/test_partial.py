@@ -47,6 +47,14 @@ def test_values_of_unknown_pixels_do_not_matter() -> None:
     assert torch.equal(layer(x, mask)[0], layer(torch.where(mask > 0, x, torch.full_like(x, 9.0)), mask)[0])
 
 
+def test_a_mask_of_one_channel_stands_for_all() -> None:
+    layer, (x, mask) = convolution(False), case()
+    y, updated = layer(x, mask[:, :1])
+    expected, channels = layer(x, mask[:, :1].expand(-1, 4, -1, -1))
+    torch.testing.assert_close(y, expected)
+    assert updated.shape[1] == 1 and torch.equal(updated.expand_as(channels), channels)
+
+
 def test_fully_known_inside_equals_a_convolution() -> None:
     layer, (x, mask) = convolution(True), case()
     y, updated = layer(x, torch.ones_like(mask))

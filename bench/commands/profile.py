@@ -1,0 +1,130 @@
+"""`facebench profile`: what methods cost."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bench.commands import out
+from bench.errors import BenchError
+
+KEY = (
+    "method", "preset", "variant", "size", "batch", "device", "precision", "compiled", "threads", "training",
+    "processor", "torch", "source",
+)  # fmt: skip
+COMPARED = ("rfr", "aot", "comodgan", "lama", "grig:T = 1", "grig:T = 3", "edgeconnect", "gmcnn", "exegan")
+
+
+def profile(
+    methods: Annotated[
+        str | None, typer.Argument(help="Names such as aot,grig or `grig:T = 1` for an ablation. Default: all.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="paper, tiny, ...")] = "paper",
+    size: Annotated[str, typer.Option(help="Sides of the images in pixels, for example 256 or 256,512.")] = "256",
+    batch: Annotated[str, typer.Option(help="Batch sizes, for example 1,8,32.")] = "1",
+    precision: Annotated[str, typer.Option(help="fp32 (TF32 off), tf32, bf16, fp16; several with commas.")] = "fp32",
+    modes: Annotated[str, typer.Option("--mode", help="eager, compiled (torch.compile), or both.")] = "eager",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int, typer.Option(min=0, help="Threads on the CPU; 0: all.")] = 0,
+    training: Annotated[bool, typer.Option("--training", help="Also a training step and its wait for data.")] = False,
+    seconds: Annotated[float, typer.Option(min=0.0, help="Length of a round; there are five.")] = 1.0,
+    compare: Annotated[
+        bool, typer.Option("--compare-published", help="Print the counts beside those of the thesis' tables 4.4, 5.2.")
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Measure also what has been measured before.")] = False,
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder of all runs.")] = Path("runs"),
+) -> None:
+    """Measure parameters, multiply-accumulates, latency, throughput and memory.
+
+    Each setting runs in a process of its own; results go to OUT/profile/profile.parquet and finished ones are reused.
+    """
+    from importlib.metadata import entry_points
+
+    import pandas as pd
+    import torch
+
+    from bench import registry
+    from bench.profile.cell import Setting, environment, measure
+    from bench.progress import many
+    from bench.store import atomic_write, check_folder
+
+    place = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    if place.startswith("cuda") and not torch.cuda.is_available():
+        raise BenchError("--device cuda: no GPU is visible to torch; use --device cpu")
+    names = methods.split(",") if methods else COMPARED if compare else _all()
+    settings = []
+    for name, side, count, kind, mode in product(
+        names, _numbers("--size", size), _numbers("--batch", batch), precision.split(","), modes.split(",")
+    ):
+        slug, _, variant = name.partition(":")
+        if kind not in ("fp32", "tf32", "bf16", "fp16"):
+            raise BenchError(f"--precision: {kind!r} is none of fp32, tf32, bf16, fp16")
+        if mode not in ("eager", "compiled"):
+            raise BenchError(f"--mode: {mode!r} is neither eager nor compiled")
+        registry.get(slug).load().configure(preset, variant or None)
+        settings.append(
+            Setting(
+                slug, preset, variant or None, side, count, place, kind, mode == "compiled",  # type: ignore[arg-type]
+                threads, training, seconds=seconds,
+            )
+        )  # fmt: skip
+    folder = out_folder / "profile"
+    check_folder(out_folder)
+    path = folder / "profile.parquet"
+    known = pd.read_parquet(path) if path.exists() else pd.DataFrame(columns=list(KEY))
+    here = environment(torch.device(place))
+    failed = []
+    with many() as report:
+        for done, setting in enumerate(settings):
+            report("profile", done, len(settings))
+            key = asdict(setting) | here | {"source": registry.get(setting.method).fingerprint()[:16]}
+            same = known.index[_matches(known, key)]
+            if len(same) and not again:
+                continue
+            try:
+                row = measure(setting) | {"source": key["source"], "threads": setting.threads}
+            except BenchError as error:
+                failed.append(str(error))
+                continue
+            known = pd.concat([known.drop(index=same), pd.DataFrame([row])], ignore_index=True)
+            with atomic_write(path) as handle:
+                known.to_parquet(handle, index=False)
+    chosen = [
+        known[_matches(known, asdict(s) | here | {"source": registry.get(s.method).fingerprint()[:16]})]
+        for s in settings
+    ]
+    rows = pd.concat(chosen, ignore_index=True)
+    if len(rows):
+        name = "published_costs" if compare else "costs"
+        reporter = next(point for point in entry_points(group="facebench.reports") if point.name == name).load()
+        out.print(reporter(rows).to_rich())
+        out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    for message in failed:
+        out.print(f"failed: {message}", style="red", highlight=False, markup=False)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _all() -> list[str]:
+    from bench import registry
+
+    return [slug for slug, entry in registry.entries().items() if entry.card.task != "prior" and slug != "external"]
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    found = text.split(",")
+    if not all(part.strip().isdigit() and int(part) > 0 for part in found):
+        raise BenchError(f"{option}: {text!r} is no list of positive whole numbers")
+    return [int(part) for part in found]
+
+
+def _matches(rows: Any, key: dict[str, Any]) -> Any:
+    """Which rows have this setting, device, version and source."""
+    found = rows["method"] == key["method"]
+    for name in KEY[1:]:
+        found &= rows[name].isna() if key[name] is None else rows[name] == key[name]
+    return found
