@@ -46,6 +46,7 @@ class Stage(nn.Module):
     held without registration, so each is saved once.
     """
 
+    method: Method
     name: str = "train"
     share: float = 1.0  # of the method's training budget
     iterations: int = 0  # as published
@@ -141,6 +142,13 @@ class Method(nn.Module):
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         """Completed images (N, 3, H, W) in [-1, 1], before the harness pastes the known pixels back."""
         raise NotImplementedError
+
+    def steps(self, batch: Batch, noise: Noise) -> list[Tensor]:
+        """The completion after each step, for a method that completes an image in steps; none for the others.
+
+        The last one is what `complete` gives. Reports show how the image comes about.
+        """
+        return []
 
     def load_official(self, state: Mapping[str, Any]) -> None:
         """Take the authors' checkpoint (their names and layout)."""

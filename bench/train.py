@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -45,6 +45,7 @@ class Budget:
     tensorboard: bool = False
     precision: str = "auto"
     device: str = "auto"
+    compiled: bool = False  # torch.compile for the networks of the method and of the stage
 
 
 def fabric_for(device: str, precision: str) -> Fabric:
@@ -101,10 +102,10 @@ class Loader:
         seed = derive_seed(self.budget.seed, "masks", self.stage.name)
         holes = np.stack([masks.training(self.stage.masks, size, seed, p) for p in positions])
         user = f"{self.stage.method.card.slug} ({self.stage.name})"
-        guides = {name: self.data.guide(name, chosen, user) for name in self.stage.guides}
+        guides: dict[str, Any] = {name: self.data.guide(name, chosen, user) for name in self.stage.guides}
         return Batch(image=self.data.floats(chosen), mask=torch.from_numpy(holes).float()[:, None], **guides)
 
-    def batches(self, start: int, stop: int, ahead: int = 2) -> Iterator[Batch]:
+    def batches(self, start: int, stop: int, ahead: int = 2) -> Generator[Batch, None, None]:
         """Batches in order; the next ones are made while the networks work."""
         with ThreadPoolExecutor(max_workers=1) as pool:
             queue: deque[Future[Batch]] = deque()
@@ -125,11 +126,17 @@ class Run:
         self.stage = 0
         self.step = 0  # iterations of this stage that are done
         method.to(self.device).train()
+        if budget.compiled:
+            for network in method.networks().values():
+                network.compile()
         self.enter(0)
 
     def enter(self, number: int) -> None:
         self.stage, self.step = number, 0
         stage = self.stages[number].to(self.device).train()
+        if self.budget.compiled:
+            for network in stage.children():
+                network.compile()
         self.optimisers = stage.optimisers()
         groups = {name: [p for g in o.param_groups for p in g["params"]] for name, o in self.optimisers.items()}
         self.parameters = groups
@@ -193,7 +200,8 @@ class Run:
         with self.fabric.autocast():
             losses = stage.step(augmented(batch, stage, noise), self.update, noise)
         self.step += 1
-        return {name: float(value.detach()) for name, value in losses.items()}
+        values = torch.stack([value.detach().float() for value in losses.values()]).tolist()  # one wait for the device
+        return dict(zip(losses, values, strict=True))
 
 
 def augmented(batch: Batch, stage: Stage, noise: Noise) -> Batch:

@@ -1,14 +1,16 @@
-"""Cost of a network: parameters and multiply-accumulates."""
+"""Parameters and multiply-accumulates of a network, counted while it runs."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 
 def count_parameters(module: nn.Module, learnable: bool = False) -> int:
@@ -26,3 +28,100 @@ def count_macs(run: Callable[[Any], Any], network: nn.Module) -> float:
     with torch.no_grad(), torch.device("meta"), FlopCounterMode(display=False) as counter:
         run(meta)
     return counter.get_total_flops() / 2
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Multiply-accumulates by kind.
+
+    `fir`: convolutions whose kernel is one fixed filter shared by all channels (StyleGAN2's resampling); published
+    counts leave them out. `fft`: half of the 5 n log2 n real operations that a complex transform of n points is
+    taken to need, half of that again for real input or output.
+    """
+
+    convolution: float = 0.0
+    matrix: float = 0.0
+    attention: float = 0.0
+    fft: float = 0.0
+    fir: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """All kinds together."""
+        return sum(astuple(self))
+
+    def __add__(self, other: Operations) -> Operations:
+        return Operations(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def __sub__(self, other: Operations) -> Operations:
+        return Operations(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+
+def count_operations(run: Callable[[], Any], networks: Mapping[str, nn.Module] | None = None) -> dict[str, Operations]:
+    """The multiply-accumulates of everything that `run()` computes, also of functional calls.
+
+    Returns them as a whole, under "", and for each of the `networks` by name: what runs while it is called.
+    """
+    counted: dict[str, list[Operations]] = {name: [] for name in networks or {}}
+    hooks, started = [], {}
+    with torch.no_grad(), _Counter() as counter:
+        for name, network in (networks or {}).items():
+
+            def enter(*_: Any, name: str = name) -> None:
+                started[name] = counter.operations()
+
+            def leave(*_: Any, name: str = name) -> None:
+                counted[name].append(counter.operations() - started[name])
+
+            hooks += [network.register_forward_pre_hook(enter), network.register_forward_hook(leave)]
+        try:
+            run()
+        finally:
+            for hook in hooks:
+                hook.remove()
+        whole = counter.operations()
+    return {"": whole} | {name: sum(calls, Operations()) for name, calls in counted.items()}
+
+
+class _Counter(FlopCounterMode):
+    """torch's counter, with FFTs, and FIR filters apart."""
+
+    def __init__(self) -> None:
+        self.fir = 0.0
+        aten = torch.ops.aten
+        formulas: dict[Any, Any] = dict.fromkeys((aten.convolution, aten._convolution), self._convolution())
+        formulas |= dict.fromkeys((aten._fft_r2c, aten._fft_c2r, aten._fft_c2c), _transform)
+        super().__init__(display=False, custom_mapping=formulas)
+
+    def operations(self) -> Operations:
+        """What has been counted until now."""
+        macs = dict.fromkeys(("convolution", "fft", "attention", "matrix"), 0.0)
+        for operation, flops in self.get_flop_counts().get("Global", {}).items():
+            kind = next((kind for kind in macs if kind in str(operation)), "matrix")
+            macs[kind] += flops / 2
+        return Operations(**macs, fir=self.fir)
+
+    def _convolution(self) -> Callable[..., float]:
+        @_on_tensors
+        def flops(x: Tensor, weight: Tensor, *rest: Any, out_val: Tensor, **_: Any) -> float:
+            found = conv_flop_count(list(x.shape), list(weight.shape), list(out_val.shape), transposed=rest[4])
+            if weight.stride(0) == 0 and len(weight) > 1:  # one kernel, expanded over the channels
+                self.fir += found / 2
+                return 0
+            return found
+
+        return flops
+
+
+def _on_tensors(formula: Callable[..., float]) -> Callable[..., float]:
+    """Ask torch's counter for tensors instead of shapes."""
+    formula._get_raw = True  # type: ignore[attr-defined]
+    return formula
+
+
+@_on_tensors
+def _transform(x: Tensor, dims: list[int], *_: Any, out_val: Tensor, **__: Any) -> float:
+    real = not (x.is_complex() and out_val.is_complex())
+    larger = x if x.numel() >= out_val.numel() else out_val
+    points = math.prod(larger.shape[d] for d in dims)
+    return (2.5 if real else 5.0) * larger.numel() * math.log2(max(points, 2))

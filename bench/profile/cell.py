@@ -1,0 +1,231 @@
+"""What one method costs in one setting, measured in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from bench.errors import BenchError
+
+Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of a cost table."""
+
+    method: str
+    preset: str = "paper"
+    variant: str | None = None
+    size: int = 256
+    batch: int = 1
+    device: str = "cpu"
+    precision: Precision = "fp32"
+    compiled: bool = False
+    threads: int = 0  # on the CPU; 0: all that this process may use
+    training: bool = False  # also a training step
+    features: str = "embedded"  # network behind training losses
+    seconds: float = 1.0  # of a round
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        name = f"{self.method} ({self.variant or self.preset})"
+        mode = "compiled" if self.compiled else "eager"
+        return f"{name}, {self.size} px, batch {self.batch}, {self.precision}, {mode}, {self.device}"
+
+
+def measure(setting: Setting) -> dict[str, Any]:
+    """Measure in a fresh process, so that peaks of memory are its own and a crash harms nothing else.
+
+    Raises BenchError that says why there is no result.
+    """
+    threads = setting.threads or len(os.sched_getaffinity(0))
+    pinned = {"OMP_NUM_THREADS": str(threads), "OMP_PROC_BIND": "true"}
+    before = {name: os.environ.get(name) for name in pinned}
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(sender, asdict(setting), threads))
+    os.environ.update(pinned)  # OpenMP reads it when the process starts
+    try:
+        process.start()
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+    sender.close()
+    try:
+        row, error = receiver.recv()
+    except EOFError:
+        process.join()
+        reason = f"its process ended with code {process.exitcode}; the memory may be too small"
+        raise BenchError(f"{setting.label}: {reason}") from None
+    process.join()
+    if error:
+        raise BenchError(f"{setting.label}: {error}")
+    return row
+
+
+def _child(sender: Any, setting: Mapping[str, Any], threads: int) -> None:
+    try:
+        sender.send((_measure(Setting(**setting), threads), None))
+    except Exception as error:  # whatever a method raises is told to the parent
+        sender.send((None, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"))
+
+
+def _measure(setting: Setting, threads: int) -> dict[str, Any]:
+    import torch
+
+    from bench.batch import Noise
+    from bench.profile.counting import count_operations, count_parameters
+    from bench.profile.thop import count_by_thop
+    from bench.profile.timing import peak, reset_peak, timed
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    device = torch.device(setting.device)
+    _set_precision(setting.precision)
+    method = _create(setting).to(device).eval()
+    given = example(setting.batch, setting.size, method.card.needs).to(device)
+    single = example(1, setting.size, method.card.needs).to(device)
+    networks = method.networks()
+
+    def complete() -> object:
+        return method.complete(given, Noise(list(range(setting.batch)), device))
+
+    row = asdict(setting) | environment(device) | {"threads": threads}
+    row |= {"name": method.card.name, "parameters": sum(count_parameters(network) for network in networks.values())}
+    counted = count_operations(lambda: method.complete(single, Noise([0], device)), networks)
+    macs = counted.pop("")
+    row |= {"macs": macs.total} | {f"macs {kind}": value for kind, value in asdict(macs).items()}
+    for name, part in counted.items():
+        row |= {
+            f"macs of {name}": part.total,
+            f"fir of {name}": part.fir,
+            f"parameters of {name}": count_parameters(networks[name]),
+        }
+    rule = count_by_thop(lambda: method.complete(single, Noise([0], device)), method)
+    row |= {"parameters thop": rule[0], "macs thop": rule[1]}
+    if setting.compiled:
+        for network in networks.values():
+            network.compile()
+    if next(method.parameters(), None) is None and not networks:
+        row["macs"] = None  # a classical fill: no network to count
+    base = 0 if device.type == "cuda" else peak(device)
+    reset_peak(device)
+    with torch.inference_mode(), autocast(setting.precision, device):
+        timing = timed(complete, device, setting.seconds)
+    row |= {
+        "latency": timing.median,
+        "latency p95": timing.p95,
+        "latency spread": timing.spread,
+        "calls": timing.calls,
+        "throughput": setting.batch / timing.median,
+        "memory": peak(device) - base,
+    }
+    return row | (_training(setting, method, device) if setting.training and method.trainable() else {})
+
+
+def _create(setting: Setting) -> Any:
+    """The method with its priors, in one preset, with random weights."""
+    from bench import registry
+
+    method = registry.get(setting.method).load().create(setting.preset, setting.variant)
+    if method.card.requires:
+        priors = {slug: _create(Setting(slug, setting.preset)) for slug in method.card.requires}
+        method.attach(priors)
+    return method
+
+
+def example(count: int, size: int, needs: tuple[str, ...] = ()) -> Any:
+    """A batch of synthetic faces with free-form holes of 40-50 %, and an exemplar where one is needed."""
+    import torch
+
+    import masks
+    from bench.batch import Batch
+    from bench.data import synthfaces
+
+    faces = synthfaces.render(range(count + 1), size, 0)
+    holes = np.stack([masks.draw("freeform/40-50", size, 0, i) for i in range(count)])
+    return Batch(
+        image=faces.images[:count],
+        mask=torch.from_numpy(holes).float()[:, None],
+        exemplar=faces.images[1:] if "exemplar" in needs else None,
+        semantics=faces.semantics[:count],
+        landmarks=faces.landmarks[:count],
+        identity=faces.identity[:count],
+    )
+
+
+def _training(setting: Setting, method: Any, device: Any) -> dict[str, Any]:
+    """Time and memory of a step of the first stage in the training loop, and the share of it that waits for data."""
+    import time
+
+    from bench.data import dataset
+    from bench.profile.timing import peak, reset_peak, timed
+    from bench.train import Budget, Loader, Run
+
+    if setting.precision == "fp16":
+        return {}  # the loop trains in fp32 and bf16
+    precision = "bf16-mixed" if setting.precision == "bf16" else "32-true"
+    budget = Budget(1, setting.batch, 0, precision=precision, device=setting.device, compiled=setting.compiled)
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(method, method.stages(setting.features), Path(folder), budget)
+        data = dataset.prepare_synthfaces(4 * setting.batch, setting.size, 0, Path(folder))
+        batches = Loader(data, range(len(data)), run.stages[0], budget).batches(0, 10**9)
+        waits: list[float] = []
+
+        def step() -> None:
+            start = time.perf_counter()
+            batch = next(batches)
+            waits.append(time.perf_counter() - start)
+            run.iterate(batch)
+
+        base = 0 if device.type == "cuda" else peak(device)
+        reset_peak(device)
+        timing = timed(step, device, setting.seconds)
+        batches.close()
+    return {
+        "step": timing.median,
+        "step p95": timing.p95,
+        "step spread": timing.spread,
+        "step memory": peak(device) - base,
+        "step wait": float(np.median(waits[-timing.calls :])) / timing.median,
+    }
+
+
+def _set_precision(precision: Precision) -> None:
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = precision != "fp32"
+    torch.backends.cudnn.allow_tf32 = precision != "fp32"
+
+
+def autocast(precision: Precision, device: Any) -> AbstractContextManager[Any]:
+    """The context of a precision: autocast for bf16 and fp16."""
+    import torch
+
+    kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
+    return torch.autocast(device.type, dtype=kinds[precision]) if precision in kinds else nullcontext()
+
+
+def environment(device: Any) -> dict[str, Any]:
+    """What the figures depend on beside the setting."""
+    import platform
+
+    import torch
+
+    gpu = device.type == "cuda"
+    return {
+        "processor": torch.cuda.get_device_name(device) if gpu else platform.processor() or platform.machine(),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda if gpu else None,
+        "cudnn": torch.backends.cudnn.version() if gpu else None,
+    }

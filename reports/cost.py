@@ -1,0 +1,138 @@
+"""Tables of what methods cost, from the rows of `facebench profile`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from reports.published.compare import same_name
+from reports.published.shapes import load
+from reports.table import Block, Cell, Column, Row, Table, ranked
+
+COUNTED = {"exegan": "generator"}  # the published columns count this network alone
+BYTES = 2**20
+
+
+def costs(rows: pd.DataFrame) -> Table:
+    """Settings × cost. Times are medians of five rounds; ±: the largest distance of a round's median from them."""
+    columns = (
+        Column("Parameters (M)", "", False),
+        Column("MACs (G)", "One image", False),
+        Column("thop's rule (G)", "One image", False),
+        Column("Latency (ms)", "A batch", False),
+        Column("p95 (ms)", "A batch", False),
+        Column("Images/s", "", True),
+        Column("Memory (MiB)", "", False),
+    )
+    step = (
+        Column("Step (ms)", "Training", False),
+        Column("Memory (MiB)", "Training", False),
+        Column("Wait for data (%)", "Training", False),
+    )
+    trained = "step" in rows and rows["step"].notna().any()
+    lines = []
+    for row in rows.to_dict("records"):
+        cells = [
+            Cell(row["parameters"] / 1e6),
+            Cell(_number(row["macs"]) / 1e9),
+            Cell(row["macs thop"] / 1e9),
+            Cell(1e3 * row["latency"], spread=1e3 * row["latency spread"]),
+            Cell(1e3 * row["latency p95"]),
+            Cell(row["throughput"]),
+            Cell(row["memory"] / BYTES, 0),
+        ]
+        if trained:
+            cells += [
+                Cell(1e3 * _number(row["step"]), spread=1e3 * _number(row["step spread"])),
+                Cell(_number(row["step memory"]) / BYTES, 0),
+                Cell(100 * _number(row["step wait"])),
+            ]
+        lines.append(Row(_title(row), tuple(cells)))
+    every = columns + (step if trained else ())
+    return Table("Cost", "Method", every, ranked([Block(tuple(lines))], every), notes=(_where(rows),))
+
+
+def published_costs(rows: pd.DataFrame) -> Table:
+    """Published parameters and "FLOPs" (thesis 4.4, 5.2) beside what the networks here have.
+
+    The published columns are reproduced either by thop's rule, or by all convolutions and matrix products without
+    StyleGAN2's FIR filters; the note at a number says which gives its printed digits.
+    """
+    printed = load()
+    printed = printed[
+        (printed["source"] == "thesis")
+        & printed["table"].isin(["4.4", "5.2"])
+        & printed["metric"].isin(["parameters", "FLOPs"])
+        & (printed["printed"] != "")
+    ]
+    blocks = []
+    for (table, metric), numbers in printed.groupby(["table", "metric"], sort=False):
+        lines = [_beside(number, ours) for number in numbers.itertuples() for ours in _rows_of(number, rows)]
+        if lines:
+            unit = "M" if metric == "parameters" else "G"
+            blocks.append(Block(tuple(lines), f"thesis {table}: {metric} ({unit})", None))
+    columns = (Column("Published"), Column("thop's rule"), Column("Convolutions and products"), Column("All"))
+    return Table(
+        "Published cost beside ours", "Method", columns, tuple(blocks),
+        notes=("All: also FFTs and FIR filters; for parameters, those of every network that a completion runs.",),
+    )  # fmt: skip
+
+
+def _rows_of(number: Any, rows: pd.DataFrame) -> list[dict[str, Any]]:
+    found = [row for row in rows.to_dict("records") if row["size"] == 256 and row["preset"] == "paper"]
+    steps = number.condition.partition(" 256x256")[0] if number.condition.startswith("T=") else None
+    found = [row for row in found if same_name(number.method) in (same_name(row["name"]), same_name(row["method"]))]
+    if steps:
+        found = [row for row in found if (row["variant"] or "").replace(" ", "") == steps]
+    return found[:1]
+
+
+def _beside(number: Any, row: dict[str, Any]) -> Row:
+    places = len(number.printed.partition(".")[2])
+    part = COUNTED.get(row["method"])
+    if number.metric == "parameters":
+        products = row[f"parameters of {part}"] if part else row["parameters"]
+        values = [row["parameters thop"] / 1e6, products / 1e6, row["parameters"] / 1e6]
+    else:
+        products = (
+            row[f"macs of {part}"] - row[f"fir of {part}"] if part else row["macs"] - row["macs fir"] - row["macs fft"]
+        )
+        values = [row["macs thop"] / 1e9, products / 1e9, row["macs"] / 1e9]
+    ways = ["thop's rule", f"the {part} alone" if part else "convolutions and matrix products"]
+    note = next(
+        (f"equals {way}" for way, v in zip(ways, values[:2], strict=True) if _as_printed(v, number.printed)), ""
+    )
+    cut = [f"equals {way}, cut off" for way, v in zip(ways, values[:2], strict=True) if _cut_off(v, number.printed)]
+    return Row(
+        number.method + (f", {row['variant']}" if row["variant"] else ""),
+        (
+            Cell(number.value, places, note=note or (cut[0] if cut else "not reproduced")),
+            *(Cell(v, places) for v in values),
+        ),
+    )
+
+
+def _as_printed(value: float, printed: str) -> bool:
+    return f"{value:.{len(printed.partition('.')[2])}f}" == printed
+
+
+def _cut_off(value: float, printed: str) -> bool:
+    factor = 10 ** len(printed.partition(".")[2])
+    return math.floor(value * factor) / factor == float(printed)
+
+
+def _title(row: dict[str, Any]) -> str:
+    name = f"{row['name']} ({row['variant']})" if row["variant"] else row["name"]
+    parts = [f"{row['size']} px, batch {row['batch']}", row["precision"], *(["compiled"] if row["compiled"] else [])]
+    return ", ".join([name, *parts])
+
+
+def _where(rows: pd.DataFrame) -> str:
+    facts = rows[["processor", "torch", "device"]].drop_duplicates().to_dict("records")
+    return "Measured on " + "; ".join(f"{f['processor']} ({f['device']}), torch {f['torch']}" for f in facts)
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
