@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench import __version__
+from bench.commands import evaluate, out, profile, weights
 from bench.errors import BenchError
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ Start here:
 
 * `facebench run quickstart` trains and compares methods on embedded faces in minutes.
 * `facebench run folder --data DIR` does the same on your own images.
+* `facebench evaluate COMPLETED ORIGINALS` measures images that you have.
 * `facebench list` shows the methods; `facebench info METHOD` all that is known of one.
 """,
 )
@@ -34,8 +36,8 @@ masks_app = typer.Typer(no_args_is_help=True, help="Masks: freeze a test set, lo
 verify_app = typer.Typer(no_args_is_help=True, help="Checks that networks and results are what they should be.")
 app.add_typer(data_app, name="data")
 app.add_typer(masks_app, name="masks")
+app.add_typer(weights.app, name="weights")
 app.add_typer(verify_app, name="verify")
-out = Console(width=None if sys.stdout.isatty() else 160)
 
 Out = Annotated[Path, typer.Option("--out", help="Folder of all runs; finished jobs in it are reused.")]
 
@@ -119,7 +121,7 @@ def _list_masks() -> None:
 
 @app.command()
 def info(method: Annotated[str, typer.Argument(help="Name of a method, as in `facebench list`.")]) -> None:
-    """Show the card of a method, its presets and their options."""
+    """Show the card of a method, its presets with their options, and its ablations."""
     from dataclasses import asdict
 
     from bench import registry
@@ -134,6 +136,9 @@ def info(method: Annotated[str, typer.Argument(help="Name of a method, as in `fa
     for name, preset in loaded.presets.items():
         options = ", ".join(f"{key}={value}" for key, value in preset.model_dump().items()) or "no options"
         out.print(f"\n[bold]preset {name}[/]: {escape(options)}", highlight=False)
+    for name, changed in loaded.variants.items():
+        options = ", ".join(f"{key}={value}" for key, value in changed.items()) or "the preset itself"
+        out.print(f"\n[bold]variant {escape(name)}[/]: {escape(options)}", highlight=False)
 
 
 def _plain(value: Any) -> str:
@@ -148,8 +153,16 @@ def _plain(value: Any) -> str:
 
 @app.command()
 def run(
-    suite: Annotated[str, typer.Argument(help="A suite that ships (quickstart, folder) or a YAML file.")],
-    data: Annotated[Path | None, typer.Option(help="Folder of images, in the place of the suite's data.")] = None,
+    suite: Annotated[
+        str, typer.Argument(help="quickstart, folder, kinds, a paper's table (thesis-5.1, hierinv-1), or a YAML file.")
+    ],
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DIR or NAME=DIR",
+            help="Your copy of a data set that the suite names, once for each; or a folder in the place of its data.",
+        ),
+    ] = None,
     masks: Annotated[Path | None, typer.Option(help="Folder of mask files (white = hole): one more condition.")] = None,
     size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
     shots: Annotated[str | None, typer.Option(help="Training images: a number, or several such as 5,10,all.")] = None,
@@ -161,6 +174,7 @@ def run(
         int | None, typer.Option(min=1, help="Jobs that run side by side. Default: one a core; 1 with a GPU.")
     ] = None,
     plan_only: Annotated[bool, typer.Option("--plan", help="Show the jobs and their state; run nothing.")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Try the suite in seconds: tiny, on synthetic faces.")] = False,
 ) -> None:
     """Train, complete and measure everything that a suite names, then write its report.
 
@@ -169,9 +183,9 @@ def run(
     from bench import suite as suites
 
     changes: dict[str, Any] = {}
-    loaded = suites.content(suite)
-    if data is not None:
-        changes["data"] = [{"name": data.resolve().name, "folder": str(data), "published": False}]
+    loaded = suites.smoke(suites.content(suite)) if smoke else suites.content(suite)
+    if (placed := suites.located(loaded, data or [])) != loaded.get("data"):
+        changes["data"] = placed
     if masks is not None:
         changes["conditions"] = [*loaded.get("conditions", []), f"folder:{masks}"]
     if size is not None:
@@ -183,6 +197,8 @@ def run(
         changes["methods"] = [_without_steps(entry) for entry in loaded.get("methods", [])]
     if methods is not None:
         changes["methods"] = suites.select(changes.get("methods", loaded.get("methods", [])), methods.split(","))
+    if changes:
+        changes["expect"] = []  # said of the suite as it stands
     checked = suites.parse(loaded | changes, suite)
     _run(checked, out_folder, device, workers, plan_only)
 
@@ -231,13 +247,43 @@ def _run(suite: Any, root: Path, device: str, workers: int | None, plan_only: bo
         raise typer.Exit(1)
 
 
+app.command()(evaluate.evaluate)
+app.command()(profile.profile)
+
+
 @app.command()
 def report(run_folder: Annotated[Path, typer.Argument(help="A suite's folder, for example runs/quickstart.")]) -> None:
     """Write the report of a finished run again, from its result files alone."""
+    out.print(f"report: {_reporter('build')(run_folder)}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _reporter(name: str) -> Any:
+    """A function of the registered reports: the harness never imports them."""
     from importlib.metadata import entry_points
 
-    build = next(point for point in entry_points(group="facebench.reports") if point.name == "build").load()
-    out.print(f"report: {build(run_folder)}", highlight=False, markup=False, soft_wrap=True)
+    return next(point for point in entry_points(group="facebench.reports") if point.name == name).load()
+
+
+FORMATS = {"md": "to_markdown", "csv": "to_csv", "tex": "to_latex"}
+
+
+@app.command()
+def published(
+    name: Annotated[str | None, typer.Argument(help="A table, such as 'thesis 5.1'. Default: list them all.")] = None,
+    form: Annotated[str, typer.Option("--format", help="rich, md, csv or tex.")] = "rich",
+) -> None:
+    """Show a table of the documented papers as it was printed, or list the tables."""
+    if form not in ("rich", *FORMATS):
+        raise BenchError(f"--format: {form!r} is none of rich, {', '.join(FORMATS)}")
+    if name is None:
+        for known in _reporter("published_names")():
+            out.print(known, highlight=False, markup=False)
+        return
+    table = _reporter("published_table")(name)
+    if form == "rich":
+        out.print(table.to_rich())
+    else:
+        sys.stdout.write(getattr(table, FORMATS[form])())
 
 
 @data_app.command("check")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,8 @@ from bench.data.dataset import ImageData
 from bench.errors import BenchError
 from bench.method import Method
 from bench.metrics.images import composite, to_uint8
-from bench.store import atomic_write, derive_seed
+from bench.profile.counting import count_operations, count_parameters
+from bench.store import atomic_write, derive_seed, write_json
 from masks import MaskSet
 
 BATCH = 16  # images completed at a time
@@ -45,7 +47,9 @@ class Task:
             others = (j % len(order) for j in range(i + 1, i + len(order)))
             found = next((j for j in others if labels[j] != labels[i]), None)
             if found is None:
-                raise BenchError(f"{self.images.name}: the test images show one person only; exemplars need another one")
+                raise BenchError(
+                    f"{self.images.name}: the test images show one person only; exemplars need another one"
+                )
             chosen[position] = order[found]
         return [chosen[position] for position in self.positions]
 
@@ -66,6 +70,11 @@ class Task:
                 condition=self.condition,
             )
 
+    def noise(self, batch: Batch, device: str) -> Noise:
+        """The random numbers of a batch: one stream an image."""
+        names = batch.ids or ()
+        return Noise([derive_seed(self.seed, self.images.name, name, self.condition) for name in names], device)
+
 
 @torch.no_grad()
 def complete(method: Method, task: Task, device: str = "cpu") -> Iterator[Tensor]:
@@ -76,8 +85,7 @@ def complete(method: Method, task: Task, device: str = "cpu") -> Iterator[Tensor
     """
     method = method.to(device).eval()
     for batch in task.batches():
-        seeds = [derive_seed(task.seed, task.images.name, name, task.condition) for name in batch.ids or ()]
-        output = method.complete(batch.blind().to(device), Noise(seeds, device)).float().cpu()
+        output = method.complete(batch.blind().to(device), task.noise(batch, device)).float().cpu()
         if output.shape != batch.image.shape:
             raise BenchError(
                 f"{method.card.slug} gave images of {tuple(output.shape)}, expected {tuple(batch.image.shape)}"
@@ -104,7 +112,44 @@ def evaluate(
     measured = metrics.measure(completed(), truth, holes, metrics=list(names), ids=ids, device=device, cache=cache)
     for name, image in zip(ids, kept, strict=False):
         save_png(folder / "samples" / image_file(name), image)
+    if samples:
+        save_steps(method, task, folder / "samples" / "steps", device)
+    if method.networks():
+        write_json(folder / "cost.json", cost(method, task, device))
     return measured
+
+
+def cost(method: Method, task: Task, device: str = "cpu") -> dict[str, float]:
+    """Parameters, and multiply-accumulates of completing one test image (without StyleGAN2's fixed filters)."""
+    batch = _first(next(task.batches())).blind().to(device)
+    macs = count_operations(lambda: method.complete(batch, task.noise(batch, device)))[""]
+    params = sum(count_parameters(network) for network in method.networks().values())
+    return {"params": params, "macs": macs.total - macs.fir}
+
+
+@torch.no_grad()
+def save_steps(method: Method, task: Task, folder: Path, device: str = "cpu") -> None:
+    """Keep how a method that works in steps completes the first test image, in `folder`/IMAGE.
+
+    `T.png` is the completion after step T, `T-residual.png` what the step changed: the mean over the colours of
+    |r_T - r_(T-1)|, where r_0 has the middle of the range in its holes; 16-bit grey, 65535 = 2, the whole range.
+    """
+    batch = _first(next(task.batches())).blind()
+    stem = folder / image_file(task.images.ids[task.positions[0]]).removesuffix(".png")
+    before = batch.masked
+    for t, step in enumerate(method.steps(batch.to(device), task.noise(batch, device)), 1):
+        after = batch.composite(step.float().cpu())
+        save_png(stem / f"{t}.png", to_uint8(after)[0])
+        residual = (after - before).abs().mean(dim=1) / 2
+        save_png(stem / f"{t}-residual.png", (residual.clamp(0, 1) * 65535).round().to(torch.uint16))
+        before = after
+
+
+def _first(batch: Batch) -> Batch:
+    """The first image of a batch, with what guides it."""
+    values = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    cut: dict[str, Any] = {name: v[:1] for name, v in values.items() if isinstance(v, Tensor | tuple)}
+    return replace(batch, **cut)
 
 
 def image_file(name: str) -> str:
@@ -113,6 +158,7 @@ def image_file(name: str) -> str:
 
 
 def save_png(path: Path, image: Tensor) -> None:
-    """Write one uint8 image (3, H, W)."""
+    """Write one image: colours (3, H, W) in uint8, or grey (1, H, W) in uint16."""
+    pixels = image.permute(1, 2, 0).numpy()
     with atomic_write(path) as handle:
-        Image.fromarray(image.permute(1, 2, 0).numpy()).save(handle, format="PNG")
+        Image.fromarray(pixels if len(image) == 3 else pixels[..., 0]).save(handle, format="PNG")

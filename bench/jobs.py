@@ -96,6 +96,8 @@ def plan(suite: Suite, root: Path, progress: Progress | None = None) -> Plan:
 
 def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = None) -> Prepared:
     """Decode, split and mask one data set."""
+    if data.absent:
+        raise BenchError(f"{suite.suite} needs your copy of {data.name}: --data {data.name}=DIR")
     if data.folder is None:
         count = int(data.train or 0) + int(data.test or 0)
         images = dataset.prepare_synthfaces(count, suite.size, suite.seed, root / "cache", progress)
@@ -183,7 +185,7 @@ def _models(entry: Entry, suite: Suite, prepared: Prepared, cell: dict[str, Any]
         "size": suite.size,
         "seed": [suite.seed, row["seed"]],
         "steps": entry.steps or train.steps,
-        "batch": train.batch,
+        "batch": entry.batch or train.batch,
         "features": train.features,
         "precision": train.precision,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import shutil
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -22,44 +23,74 @@ from bench.nn import embedded
 from bench.store import atomic_write, digest, file_slug, read_json, write_json
 
 COLUMNS = ["suite", "title", "method", "preset", "dataset", "shots", "seed", "condition"]
+CURVE = 500  # most points of a loss
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "opencv-python-headless", "pillow", "lpips")
 
 
 def collect(made: Plan) -> Path:
-    """Write results.parquet, per_image.parquet, protocol.json and samples/ of a suite; returns its folder.
+    """Write the tables (results, per_image, losses, costs), protocol.json and samples/ of a suite; returns its folder.
 
     Jobs that are not done are left out; the protocol names them.
     """
-    rows, images, missing = [], [], []
-    for job in made.jobs:
-        if job.kind != "evaluate":
-            continue
-        if not made.done(job):
-            missing.append(job.label)
-            continue
-        folder = made.job_folder(job.id)
-        measured, single = pd.read_parquet(folder / "rows.parquet"), pd.read_parquet(folder / "per_image.parquet")
-        for shots in (job.row["shots"],) if job.needs else map(str, made.suite.shots):  # untrained: the same for all
-            head = {"suite": made.suite.suite} | job.row | {"shots": shots}
-            rows.append(measured.assign(**head))
-            images.append(single.assign(**head))
+    evaluated = [job for job in made.jobs if job.kind == "evaluate"]
+    done = [job for job in evaluated if made.done(job)]
+    for job in done:
         _copy_samples(made, job)
-    if rows:
-        table = pd.concat(rows, ignore_index=True)
-        _write(made.folder / "results.parquet", table[COLUMNS + [c for c in table if c not in COLUMNS]])
-        table = pd.concat(images, ignore_index=True)
-        _write(made.folder / "per_image.parquet", table[COLUMNS + [c for c in table if c not in COLUMNS]])
+    if done:
+        _write(made.folder / "results.parquet", rows(made, done))
+        _write(made.folder / "per_image.parquet", rows(made, done, "per_image.parquet"))
+    if not (table := costs(made, done)).empty:
+        _write(made.folder / "costs.parquet", table)
+    if trained := [job for job in made.jobs if job.kind == "train" and made.done(job)]:
+        _write(made.folder / "losses.parquet", losses(made, trained))
     for name in made.data:
         _originals(made, name)
-    write_json(made.folder / "protocol.json", protocol(made, missing))
+    write_json(made.folder / "protocol.json", protocol(made, [job.label for job in evaluated if job not in done]))
     return made.folder
+
+
+def rows(made: Plan, jobs: Sequence[Job], name: str = "rows.parquet") -> pd.DataFrame:
+    """The tidy rows that finished evaluations wrote: those of the metrics, or `per_image.parquet`."""
+    parts = []
+    for job in jobs:
+        measured = pd.read_parquet(made.job_folder(job.id) / name)
+        for shots in (job.row["shots"],) if job.needs else map(str, made.suite.shots):  # untrained: the same for all
+            parts.append(measured.assign(**({"suite": made.suite.suite} | job.row | {"shots": shots})))
+    table = pd.concat(parts, ignore_index=True)
+    return table[COLUMNS + [column for column in table if column not in COLUMNS]]
+
+
+def costs(made: Plan, jobs: Sequence[Job]) -> pd.DataFrame:
+    """What completing one image costs: one row a method with networks, from its first evaluation."""
+    head = ["title", "method", "preset"]
+    paths = [(job, made.job_folder(job.id) / "cost.json") for job in jobs]
+    found = [{key: job.row[key] for key in head} | read_json(path) for job, path in paths if path.exists()]
+    return pd.DataFrame(found, columns=[*head, "params", "macs"]).drop_duplicates(head)
+
+
+def losses(made: Plan, jobs: Sequence[Job]) -> pd.DataFrame:
+    """The losses that finished training jobs logged: one row a job, stage, loss and step, at most `CURVE` a curve.
+
+    A value is the mean over the iterations since the row before it; `step` is the last of them.
+    """
+    parts = [thinned(pd.read_csv(made.job_folder(job.id) / "losses.csv")).assign(**job.row) for job in jobs]
+    table = pd.concat(parts, ignore_index=True)
+    return table[["title", "method", "preset", "dataset", "shots", "seed", "stage", "step", "loss", "value"]]
+
+
+def thinned(log: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a losses.csv, at most `CURVE` for each loss of a stage: see `losses`."""
+    curves = log.groupby(["stage", "loss"], sort=False)
+    width = -(-curves["value"].transform("size") // CURVE)
+    bins = log.assign(bin=curves.cumcount() // width).groupby(["stage", "loss", "bin"], sort=False)
+    return bins.agg(step=("step", "last"), value=("value", "mean")).reset_index().drop(columns="bin")
 
 
 def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
     """Everything that decides what the numbers mean."""
     suite = made.suite
     frozen: dict[str, Any] = {
-        "suite": suite.model_dump(mode="json"),
+        "suite": suite.model_dump(mode="json", exclude={"expect", "smoke"}),
         "data": {
             name: {
                 "images": len(p.images.ids),
@@ -130,9 +161,12 @@ def _copy_samples(made: Plan, job: Job) -> None:
     """Of several shots and seeds the last one's pictures stay."""
     row = job.row
     target = made.folder / "samples" / row["dataset"] / file_slug(row["condition"]) / file_slug(row["title"])
-    for path in sorted((made.job_folder(job.id) / "samples").glob("*.png")):
-        target.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target / path.name)
+    shutil.rmtree(target / "steps", ignore_errors=True)  # another job may have had more steps
+    source = made.job_folder(job.id) / "samples"
+    for path in sorted(source.rglob("*.png")):
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
 
 
 def _originals(made: Plan, name: str) -> None:

@@ -11,10 +11,22 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from bench import registry
+from bench import expect, registry
+from bench.data import catalogue
 from bench.errors import BenchError
+from bench.expect import Expectation
 
 SUITES = files("bench") / "suites"
+SMOKE: dict[str, Any] = {  # a suite in seconds: the same for all suites, so that they share their training jobs
+    "size": 64,
+    "data": [{"name": "synthfaces", "train": 16, "test": 8}],
+    "shots": ["all"],
+    "seeds": [0],
+    "conditions": ["irregular/20-30", "center/25"],
+    "train": {"steps": 2, "batch": 4, "features": "embedded", "precision": "32-true"},
+    "metrics": ["perceptual@embedded", "l1@hole", "psnr", "fid@embedded", "identity@embedded"],
+    "report": {"main": ["perceptual@embedded", "l1@hole"], "samples": 1},
+}
 
 
 class Section(BaseModel):
@@ -27,7 +39,7 @@ class Data(Section):
     """A data set: the embedded synthetic faces, or a folder of images."""
 
     name: str = Field(pattern=r"^[^./\\][^/\\]*$")  # printed in tables; `synthfaces` is the embedded generator
-    folder: Path | None = None  # a folder of images; for `synthfaces` leave it out
+    folder: Path | None = None  # a folder of images; none for `synthfaces`, or to be given with --data NAME=DIR
     train: int | None = Field(default=None, ge=1)  # training images; default: what the test set leaves
     test: int | None = Field(default=None, ge=1)  # test images; default: the published split, else a fifth
     published: bool = True  # a name in `facebench data list` has its published split
@@ -36,9 +48,14 @@ class Data(Section):
     def _check(self) -> Data:
         if self.name == "synthfaces" and (self.train is None or self.test is None):
             raise ValueError("synthfaces is made on demand: say how many images with `train` and `test`")
-        if self.name != "synthfaces" and self.folder is None:
+        if self.name != "synthfaces" and self.folder is None and catalogue.known(self.name) is None:
             raise ValueError("give the `folder` that holds the images (or --data on the command line)")
         return self
+
+    @property
+    def absent(self) -> bool:
+        """Whether the user has yet to say where the images of this published data set are."""
+        return _absent(self.model_dump())
 
 
 def _named(value: Any) -> Any:
@@ -50,10 +67,18 @@ class Entry(Section):
 
     method: str  # name in `facebench list`
     preset: str | None = None  # default: `tiny` at 64 px and below where the method has it, else `paper`
+    variant: str | None = None  # an ablation of the paper: `facebench info METHOD` lists them
     options: dict[str, Any] = {}  # single options of the preset, changed
-    title: str | None = None  # name in tables; default: the method's
+    title: str | None = None  # name in tables; default: the method's, and the variant
     steps: int | None = Field(default=None, ge=1)  # training iterations of this method; default: train.steps
+    batch: int | None = Field(default=None, ge=1)  # images an iteration of this method; default: train.batch
     weights: Path | None = None  # an official checkpoint instead of training
+
+    def with_variant(self, name: str) -> str:
+        """A name of the method with the ablation behind it: `GRIG (A)`."""
+        if not self.variant:
+            return name
+        return f"{name} {self.variant}" if self.variant.startswith("(") else f"{name} ({self.variant})"
 
 
 class Train(Section):
@@ -74,6 +99,12 @@ class Report(Section):
     samples: int = Field(default=4, ge=0)  # test images kept for the picture grid, from each condition
 
 
+class Smoke(Section):
+    """The smoke run of a suite: its rows in their smallest presets, trained for a moment on synthetic faces."""
+
+    expect: list[str] = []  # what it must show
+
+
 class Suite(Section):
     """A suite: methods x data sets x shots x conditions x seeds."""
 
@@ -91,6 +122,8 @@ class Suite(Section):
     train: Train = Train()
     metrics: list[str] = Field(min_length=1)  # `facebench list --metrics` shows them
     report: Report = Report()
+    expect: list[str] = []  # what the results must show; `pytest SUITE.yaml` checks it: see bench.expect
+    smoke: Smoke | None = None  # the suite in seconds: `facebench run SUITE --smoke`
 
     @model_validator(mode="after")
     def _check(self) -> Suite:
@@ -117,7 +150,14 @@ class Suite(Section):
         titles = [self.title_of(entry) for entry in self.methods]
         if len(set(titles)) < len(titles):
             raise ValueError("methods: two rows would have the same title; set `title` to tell them apart")
+        for i, line in enumerate(self.expect):
+            _at(f"expect.{i}", lambda line=line: expect.read(line, self))
         return self
+
+    @property
+    def expectations(self) -> list[Expectation]:
+        """The lines of `expect`, read."""
+        return [one for line in self.expect for one in expect.read(line, self)]
 
     def preset_of(self, entry: Entry) -> str:
         """The preset of a row."""
@@ -132,7 +172,7 @@ class Suite(Section):
 
     def title_of(self, entry: Entry) -> str:
         """The printed name of a row."""
-        return entry.title or registry.get(entry.method).card.name
+        return entry.title or entry.with_variant(registry.get(entry.method).card.name)
 
 
 def _at(key: str, check: Any) -> None:
@@ -177,6 +217,52 @@ def select(entries: list[Any], wanted: Sequence[str]) -> list[Any]:
     return [entry for entry, name in zip(entries, names, strict=True) if name in wanted]
 
 
+def smoke(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The smoke run of a suite, as content: its rows in small, and Telea's fill to compare with."""
+    if not content.get("smoke"):
+        raise BenchError(f"the suite {content.get('suite')} has no `smoke` section")
+    rows = [{"method": entry} if isinstance(entry, str) else entry for entry in content["methods"]]
+    kept = [{k: v for k, v in row.items() if k in ("method", "variant", "options", "title")} for row in rows]
+    if not any(row["method"] == "telea" for row in kept):
+        kept.append({"method": "telea"})
+    name, title = f"{content['suite']}-smoke", f"{content.get('title', '')} (smoke run)".strip()
+    return {"suite": name, "title": title, "methods": kept} | SMOKE | content["smoke"]
+
+
+def located(content: Mapping[str, Any], given: Sequence[str]) -> list[dict[str, Any]]:
+    """The data sets of a suite with the folders of --data: NAME=DIR for each, or one DIR.
+
+    One DIR is the folder of the suite's only published data set, else it takes the place of all data. Published data
+    sets without a folder are left out when others have one.
+    """
+    entries = content.get("data") or []
+    if not all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in entries):
+        return entries  # `parse` says what is wrong
+    names = [entry["name"] for entry in entries]
+    folders: dict[str, str] = {}
+    for text in given:
+        name, sign, folder = text.partition("=")
+        if sign and name in names:
+            folders[name] = folder
+        elif len(given) > 1 or (sign and not Path(text).exists()):
+            wanted = " ".join(f"--data {name}=DIR" for name in names)
+            raise BenchError(f"--data {text}: the suite takes {wanted or 'one folder'}")
+        elif len(names) == 1 and _absent(entries[0]):
+            folders[names[0]] = text
+        else:
+            return [{"name": Path(text).resolve().name, "folder": text, "published": False}]
+    placed = [entry | {"folder": folders[entry["name"]]} if entry["name"] in folders else entry for entry in entries]
+    found = [entry for entry in placed if not _absent(entry)]
+    if entries and not found:
+        wanted = " ".join(f"--data {name}=DIR" for name in names)
+        raise BenchError(f"the suite needs your copies of its data sets, all or some: {wanted}")
+    return found
+
+
+def _absent(entry: Mapping[str, Any]) -> bool:
+    return entry["name"] != "synthfaces" and not entry.get("folder")
+
+
 def parse(content: Mapping[str, Any], source: str) -> Suite:
     """A suite from its content; `source` names it in errors."""
     try:
@@ -199,6 +285,7 @@ def _close(key: str, where: tuple[int | str, ...]) -> str:
         "priors": Entry,
         "train": Train,
         "report": Report,
+        "smoke": Smoke,
     }
     section: type[Section] = Suite
     for part in where:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from reports.layouts import Layout, arrange, by_metric
 from reports.report import build
 from reports.table import Table
-from reports.tables import by_metric, main_table
+from reports.tables import main_table
 
-__all__ = ["Table", "build", "by_metric", "main_table"]
+__all__ = ["Layout", "Table", "arrange", "build", "by_metric", "main_table"]

@@ -1,25 +1,31 @@
-"""The picture grid: a few test images, each as masked input, as every method completed it, and as it was."""
+"""Picture grids: a few test images, each as masked input, as every method completed it, and as it was."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import uniform_filter
 
 from bench.errors import BenchError
-from reports import conditions, markup
+from bench.store import file_slug
+from reports import conditions
+from reports.sheet import Picture, Sheet
 
 MASKED, ORIGINAL = "masked", "original"
-TILE = 1.1  # inches of a tile
-PIXELS = 150  # least pixels of a tile's side in the PNG
-GAP, MARGIN = 0.05, 0.3  # shares of a tile: between tiles; for the titles above and the conditions at the left
-OUTLINE = "#D55E00"
+ZOOM = 4  # how much larger a detail is
+
+
+def method_folders(places: Iterable[Path], cells: pd.DataFrame) -> dict[str, str]:
+    """Folders of methods in `places` and their printed names, in the tables' order (`results.over_seeds` rows)."""
+    folders = {path.name for place in places for path in place.iterdir() if path.is_dir()}
+    labels = dict(zip(cells["title"], cells["label"], strict=True))
+    named = {name: label for title, label in labels.items() for name in (title, file_slug(title))}
+    return {name: label for name, label in named.items() if name in folders}
 
 
 def choose(samples: Path, names: list[str], rows: int = 6) -> list[tuple[conditions.Condition, str]]:
@@ -43,36 +49,71 @@ def picture_grid(
     Raises BenchError that names a damaged picture.
     """
     columns = {MASKED: "Masked", **titles, ORIGINAL: "Original"}
-    pictures = [[_read(samples / c.slug / folder / name) for folder in columns] for c, name in chosen]
-    size = max((picture.shape[0] for line in pictures for picture in line if picture is not None), default=PIXELS)
-    tile = size * math.ceil(PIXELS / size)
-    gap, margin = round(GAP * tile), round(MARGIN * tile)
-    width, height = margin + len(columns) * (tile + gap), margin + len(chosen) * (tile + gap)
-    dpi = tile / TILE
-    figure = Figure(figsize=(width / dpi, height / dpi), dpi=dpi)
+    pictures = [[read(samples / c.slug / folder / name) for folder in columns] for c, name in chosen]
+    sheet = Sheet(len(chosen), len(columns), [picture for line in pictures for picture in line])
     for r, (condition, _) in enumerate(chosen):
         hole = _hole(pictures[r][0], pictures[r][-1]) if outline else None
-        for c, (folder, title) in enumerate(columns.items()):
-            left, bottom = margin + c * (tile + gap), height - margin - r * (tile + gap) - tile
-            axes = figure.add_axes((left / width, bottom / height, tile / width, tile / height))
-            axes.set_axis_off()
-            picture = pictures[r][c]
-            if picture is None:
-                axes.text(0.5, 0.5, "n/a", ha="center", va="center", color="#777777")
-            else:
-                axes.imshow(picture, interpolation="nearest", aspect="auto")
-                if hole is not None and folder in titles:
-                    axes.contour(hole, levels=[0.5], colors=OUTLINE, linewidths=0.6)
-            if r == 0:
-                axes.set_title(_wrapped(title), fontsize=7, pad=3)
-            if c == 0:
-                place: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "center", "transform": axes.transAxes}
-                axes.text(-0.05, 0.5, _wrapped(condition.title), fontsize=7, multialignment="center", **place)
-    return figure, dpi
+        sheet.beside(r, condition.title)
+        for c, folder in enumerate(columns):
+            sheet.place(r, c, pictures[r][c])
+            if hole is not None and folder in titles and pictures[r][c] is not None:
+                sheet.outline(r, c, hole)
+    for c, title in enumerate(columns.values()):
+        sheet.above(c, title)
+    return sheet.finished()
 
 
-def _read(path: Path) -> NDArray[np.uint8] | None:
-    """RGB pixels (height, width, 3), or None where there is no file."""
+def zoomed_grid(
+    samples: Path, chosen: list[tuple[conditions.Condition, str]], titles: Mapping[str, str]
+) -> tuple[Figure, float]:
+    """The grid with a detail of every picture below it: the window of the hole where methods err most.
+
+    Arguments, result and errors: see `picture_grid`.
+    """
+    columns = {MASKED: "Masked", **titles, ORIGINAL: "Original"}
+    pictures = [[read(samples / c.slug / folder / name) for folder in columns] for c, name in chosen]
+    sheet = Sheet(2 * len(chosen), len(columns), [picture for line in pictures for picture in line])
+    for r, (condition, _) in enumerate(chosen):
+        masked, *completed, original = pictures[r]
+        sheet.beside(2 * r, condition.title, rows=2)
+        box = window(masked, original, completed)
+        for c, picture in enumerate(pictures[r]):
+            sheet.place(2 * r, c, picture)
+            if picture is None or box is None:
+                continue
+            left, top, side = box
+            sheet.place(2 * r + 1, c, picture[top : top + side, left : left + side])
+            sheet.frame(2 * r, c, left / len(picture), top / len(picture), side / len(picture))
+            sheet.frame(2 * r + 1, c)
+    for c, title in enumerate(columns.values()):
+        sheet.above(c, title)
+    return sheet.finished()
+
+
+def window(
+    masked: Picture | None, original: Picture | None, completed: Iterable[Picture | None]
+) -> tuple[int, int, int] | None:
+    """Left, top and side of the detail: a quarter of the side, where the mean error of the completions is largest.
+
+    Without errors it lies at the centre of the hole; None without a hole.
+    """
+    hole = _hole(masked, original)
+    if hole is None or original is None or not hole.any():
+        return None
+    size = len(hole)
+    side = max(1, size // ZOOM)
+    error = np.zeros(hole.shape)
+    for picture in completed:
+        if picture is not None:
+            error += hole * np.abs(picture.astype(float) - original).sum(axis=2)
+    error = uniform_filter(error, side, mode="constant")
+    row, column = np.unravel_index(error.argmax(), error.shape) if error.any() else np.argwhere(hole).mean(axis=0)
+    left, top = (int(np.clip(round(float(middle)) - side // 2, 0, size - side)) for middle in (column, row))
+    return left, top, side
+
+
+def read(path: Path) -> Picture | None:
+    """RGB pixels (height, width, 3), or None where there is no file. Raises BenchError that names a damaged picture."""
     if not path.exists():
         return None
     try:
@@ -83,18 +124,8 @@ def _read(path: Path) -> NDArray[np.uint8] | None:
         raise BenchError(f"cannot read the picture {path}: {error}; {remedy}") from error
 
 
-def _hole(masked: NDArray[np.uint8] | None, original: NDArray[np.uint8] | None) -> NDArray[np.float64] | None:
+def _hole(masked: Picture | None, original: Picture | None) -> Picture | None:
     """1 where the masked picture differs from the original."""
     if masked is None or original is None or masked.shape != original.shape:
         return None
-    return (masked != original).any(axis=2).astype(float)
-
-
-def _wrapped(text: str, width: int = 18) -> str:
-    """At most two lines that fit a tile."""
-    words, lines = markup.line(text).split(), [""]
-    for word in words:
-        if lines[-1] and len(lines[-1]) + len(word) >= width and len(lines) < 2:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return "\n".join(line if len(line) <= width + 4 else line[: width + 3] + "…" for line in lines)
+    return (masked != original).any(axis=2).astype(np.uint8)

@@ -15,14 +15,18 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
     "'": r"\textquotesingle{}",
     "`": r"\textasciigrave{}",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "±": r"$\pm$",
+    "→": r"$\rightarrow$",
     "×": r"$\times$",
     "∞": r"$\infty$",
+    "≈": r"$\approx$",
+    "≠": r"$\neq$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
     "−": "$-$",
     # A row that starts with [ or * would be read as an argument of the \\ before it; "--" would become a dash.
     "[": "{[}",
@@ -30,6 +34,13 @@ _LATEX = {
     "*": "{*}",
     "-": "-{}",
 } | {character: f"\\{character}" for character in "&%$#_{}"}
+_LATEX |= {  # without omicron and the final sigma
+    letter: f"$\\{unicodedata.name(letter).split()[-1].lower().replace('lamda', 'lambda')}$"
+    for letter in "αβγδεζηθικλμνξπρστυφχψω"
+}
+# Beyond ASCII, pdfTeX's standard fonts have the letters from ¡ to ſ without these, and a few signs.
+_ABSENT = frozenset("«»ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲųſ")
+_SIGNS = frozenset("–—‘’“”…‰€™")
 
 
 def line(text: str) -> str:
@@ -44,9 +55,23 @@ def markdown(text: str) -> str:
 
 
 def latex(text: str) -> str:
-    """Escape for LaTeX text mode, also at the start of a table row."""
-    escaped = "".join(_LATEX.get(character, character) for character in line(text))
-    return re.sub(r"-\{\}(?!-)", "-", escaped)
+    """Escape for LaTeX text mode, also at the start of a table row and in a caption.
+
+    Straight double quotes become typographic ones. A character that pdfTeX's standard fonts lack is printed by
+    XeTeX and LuaTeX; pdfTeX prints its letter without the accent, or its code.
+    """
+    typed = re.sub(r'(^|[\s(\[/=])"', r"\1“", unicodedata.normalize("NFC", line(text))).replace('"', "”")
+    return re.sub(r"-\{\}(?!-)", "-", "".join(map(_latex, typed)))
+
+
+def _latex(character: str) -> str:
+    if character in _LATEX:
+        return _LATEX[character]
+    if character.isascii() or character in _SIGNS or ("¡" <= character <= "ſ" and character not in _ABSENT):
+        return character
+    letter = unicodedata.normalize("NFD", character)[0]
+    plain = letter if letter.isascii() and letter.isalpha() else f"U+{ord(character):04X}"
+    return rf"\ifx\Umathchar\undefined {plain}\else {character}\fi{{}}"
 
 
 def slugs(names: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
@@ -20,6 +21,7 @@ from reports.numbers import head
 
 Styles = Mapping[str, dict[str, Any]]
 ACROSS = 3  # panels in a row
+_DEEP = 0.85  # inches below the panels: ratios, mask generators, the axis' name
 _BELOW: dict[str, Any] = {  # text below a panel, at a distance in points
     "xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top", "annotation_clip": False,
 }  # fmt: skip
@@ -35,13 +37,13 @@ def against_ratio(cells: pd.DataFrame, styles: Styles) -> Figure:
     shots = results.shots_titles(cells["shots"])
     here = conditions.ordered(cells["condition"])
     if len(shots) > 1:
-        figure, panels = _panels(len(metrics) * len(shots), len(shots), len(here), _used(cells, styles), shared=True)
+        figure, panels = _panels(len(metrics) * len(shots), len(shots), len(here), _used(cells, styles), True, _DEEP)
         for axes, title in zip(panels, shots.values(), strict=False):
             axes.set_title(title)
         for axes, title in zip(panels[:: len(shots)], metrics.values(), strict=True):
             axes.set_ylabel(fill(title, 24))
     else:
-        figure, panels = _panels(len(metrics), min(ACROSS, len(metrics)), len(here), _used(cells, styles))
+        figure, panels = _panels(len(metrics), min(ACROSS, len(metrics)), len(here), _used(cells, styles), False, _DEEP)
         for axes, title in zip(panels, metrics.values(), strict=True):
             axes.set_title(title)
     slots = [(metric, number) for metric in metrics for number in shots]
@@ -74,11 +76,11 @@ def against_shots(cells: pd.DataFrame, styles: Styles) -> Figure:
 def against_cost(cells: pd.DataFrame, costs: pd.DataFrame, styles: Styles) -> Figure:
     """Quality against parameters and multiply-accumulates (log scales) for one data set: one marker a method.
 
-    Quality is the mean over the conditions that all methods share. `costs` has method, preset, params and macs as plain
+    Quality is the mean over the conditions that all methods share. `costs` has the method, params and macs as plain
     counts; methods without parameters or operations have no place on a log scale and are left out.
     """
     metrics = _heads(cells)
-    priced = cells.merge(costs[results.COSTS], on=["method", "preset"])
+    priced = cells.merge(costs[results.COSTS], on=results.METHOD)
     axis_titles = {"params": (1e6, "parameters, M"), "macs": (1e9, "multiply-accumulates, G")}
     styles = {label: {**style, "linestyle": "none"} for label, style in _used(priced, styles).items()}
     figure, panels = _panels(2 * len(metrics), 2, 0, styles, shared=True)
@@ -91,7 +93,11 @@ def against_cost(cells: pd.DataFrame, costs: pd.DataFrame, styles: Styles) -> Fi
             if price[label] > 0 and label in mean.index:
                 axes.plot(price[label] / unit, mean[label], **style)
         axes.set_xscale("log")
-        narrow = price.max() < 20 * price[price > 0].min()
+        least, most = price[price > 0].min(), price.max()
+        narrow = most < 20 * least
+        if most > 0:
+            room = max(1.4, 2 / math.sqrt(most / least))  # an axis shows a factor of four at least
+            axes.set_xlim(least / unit / room, most / unit * room)
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,)))
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
@@ -113,25 +119,45 @@ def _used(cells: pd.DataFrame, styles: Styles) -> Styles:
 
 
 def _lines(axes: Axes, rows: pd.DataFrame, families: Sequence[tuple[str, list[Condition]]], styles: Styles) -> None:
-    """Draw every method: a line with a band where a mask generator has several ratios, else a marker with a bar."""
+    """Draw every method: a line with a band where a mask generator has several ratios, else a marker with a bar.
+
+    Bands are one artist a panel, and so are bars: matplotlib's time goes by the artist.
+    """
     position = {condition.name: x for x, condition in enumerate(c for _, group in families for c in group)}
     points = {(r.label, r.condition): r for r in rows.itertuples() if math.isfinite(r.value)}
-    for label, style in styles.items():
+    bands: list[tuple[list[tuple[float, float]], str]] = []
+    bars: list[tuple[list[tuple[float, float]], str]] = []
+    for turn, (label, style) in enumerate(styles.items()):
+        aside = (turn - (len(styles) - 1) / 2) * min(0.12, 0.6 / len(styles))
         for _, group in families:
             found = [points[label, c.name] for c in group if (label, c.name) in points]
-            xs = [position[point.condition] for point in found]
-            lows, highs = [point.low for point in found], [point.high for point in found]
-            axes.plot(xs, [point.value for point in found], **style)
-            if len(found) > 1:
-                axes.fill_between(xs, lows, highs, color=style["color"], alpha=0.15, linewidth=0)
-            else:
-                axes.vlines(xs, lows, highs, color=style["color"], linewidth=1)
+            shift = 0.0 if len(group) > 1 else aside  # lone markers stand side by side
+            axes.plot([position[point.condition] + shift for point in found], [point.value for point in found], **style)
+            for bounded, run in groupby(found, lambda point: math.isfinite(point.low) and math.isfinite(point.high)):
+                lows: list[tuple[float, float]] = []
+                highs: list[tuple[float, float]] = []
+                for point in run if bounded else ():
+                    lows.append((position[point.condition] + shift, point.low))
+                    highs.append((position[point.condition] + shift, point.high))
+                if len(found) > 1 and lows:
+                    bands.append((lows + highs[::-1], style["color"]))
+                elif lows:
+                    bars.append((lows + highs, style["color"]))
+    if bands:
+        corners, colours = zip(*bands, strict=True)
+        axes.add_collection(PolyCollection(corners, facecolors=colours, alpha=0.15, linewidth=0))
+    if bars:
+        ends, colours = zip(*bars, strict=True)
+        axes.add_collection(LineCollection(ends, colors=colours, linewidth=1))
+    axes.autoscale_view()
 
 
 def _ratio_axis(axes: Axes, here: Sequence[Condition], families: Sequence[tuple[str, list[Condition]]]) -> None:
     """Conditions side by side: ratios as tick labels, mask generators below them, a line between two generators."""
-    axes.set_xlim(-0.4, len(here) - 0.6)
-    axes.set_xticks(range(len(here)), [markup.line(condition.label.removesuffix("%")) for condition in here])
+    place = axes.get_subplotspec()
+    if place is None or place.is_first_row():  # the panels below share its axis
+        axes.set_xlim(-0.4, len(here) - 0.6)
+        axes.set_xticks(range(len(here)), [markup.line(condition.label.removesuffix("%")) for condition in here])
     crowded = sum(len(condition.label) for condition in here) > 14 * axes.bbox.width / axes.figure.dpi
     axes.tick_params(axis="x", rotation=45 if crowded else 0)
     for end in list(accumulate(len(group) for _, group in families))[:-1]:
@@ -162,10 +188,12 @@ def _outer(axes: Axes) -> bool:
     return bool(axes.xaxis.get_tick_params()["labelbottom"])
 
 
-def _panels(count: int, across: int, ticks: int, styles: Styles, shared: bool = False) -> tuple[Figure, list[Axes]]:
+def _panels(
+    count: int, across: int, ticks: int, styles: Styles, shared: bool = False, below: float = 0.5
+) -> tuple[Figure, list[Axes]]:
     """`count` panels, `across` in a row, with the legend below; sizes in inches, so that nothing needs fitting.
 
-    With `shared`, the panels of a row have one scale.
+    With `shared`, the panels of a row have one scale. `below` is the room for the labels of the horizontal axes.
     """
     down = math.ceil(count / across)
     width, height, top, right = max(2.0, 0.27 * ticks), 1.55, 0.3, 0.15
@@ -174,7 +202,7 @@ def _panels(count: int, across: int, ticks: int, styles: Styles, shared: bool = 
     # Matplotlib drops labels that start with "_" from legends, unless a space of no width stands before them.
     names = ["\u200b" * label.startswith("_") + markup.line(label) for label in styles]
     columns = max(1, min(len(names), int(total * 13 / (max(map(len, names), default=0) + 8))))
-    bottom = 0.95 + 0.17 * math.ceil(len(names) / columns)
+    bottom = below + 0.1 + 0.17 * math.ceil(len(names) / columns)
     tall = top + down * height + (down - 1) * above + bottom
     figure = Figure(figsize=(total, tall))
     grid = figure.subplots(down, across, sharex="col", sharey="row" if shared else False, squeeze=False)

@@ -1,4 +1,4 @@
-"""Builds a run's report: `RUN/report/report.md` with its tables and figures."""
+"""Builds a run's report: `RUN/report/report.md` and `report.html` with their tables and figures."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from bench.store import file_slug, write_text
-from reports import grid, markup, plots, published, results, style, tables
+from bench.store import write_text
+from reports import convergence, grid, layouts, markup, page, plots, published, results, steps, style, tables
 from reports.results import Results
 from reports.table import Table
+
+DPI = 150  # of figures without pictures
+COLUMNS = 12  # most of a table of data sets or conditions × metrics
 
 
 def build(run: str | Path) -> Path:
     """Write the report of a run's folder and return the path of `report.md`.
 
-    Writes `report/report.md`, `report/results.csv`, `report/tables/*.md|csv|tex` and `report/figures/*.png|svg|pdf`;
+    Writes `report/report.md`, the page `report/report.html` (see `reports.page`), `report/results.csv`,
+    `report/tables/*.md|csv|tex` and `report/figures/*.png|svg|pdf`;
     tables and figures of an earlier report that are no longer made are removed. The same input gives the same bytes.
     Raises BenchError for a missing, damaged or empty run.
     """
@@ -29,21 +34,44 @@ def build(run: str | Path) -> Path:
     figures = _figures(found, cells, folder / "figures")
     written = {path for stem, table in made.items() for path in _write_table(table, folder / "tables" / stem)}
     _remove_stale(folder, written | {folder / "figures" / name for paths in figures.values() for name in paths})
-    return write_text(folder / "report.md", _page(found, made, figures))
+    page.write(folder / "report.html", found, cells, made, figures)
+    return write_text(folder / "report.md", _markdown(found, made, figures))
 
 
 def _tables(found: Results, cells: pd.DataFrame) -> dict[str, Table]:
     """Every table by the stem of its files: the main one, then one a metric, plain and with intervals."""
-    made = {"main": tables.main_table(found.rows, protocol=found.protocol)}
+    leading = tables.main_metrics(list(dict.fromkeys(cells["metric"])), found.protocol)
+    made = {"main": tables.by_condition(cells, leading, protocol=found.protocol)}
     if compared := published.beside(found.rows):
         made["published"] = compared
     if found.costs is not None:
         made["cost"] = tables.by_cost(cells, found.costs)
+    made |= _papers(found, cells, leading)
     for metric, stem in markup.slugs(cells["metric"], taken=tuple(made)).items():
         for intervals in (False, True):
             table = tables.by_condition(cells, [metric], found.per_image, intervals, found.protocol)
             made[f"{stem}-intervals" if intervals else stem] = table
     return made
+
+
+def _papers(found: Results, cells: pd.DataFrame, leading: list[str]) -> dict[str, Table]:
+    """The layouts of papers that these results fill: with all metrics where they fit the page, else the main ones."""
+    chosen = {}
+    datasets, conditions = cells["dataset"].nunique(), cells["condition"].nunique()
+    if datasets > 1:
+        chosen["by-dataset"] = (layouts.BY_DATASET, leading)
+    for stem, layout, count in (
+        ("by-dataset-and-metric", layouts.BY_DATASET_AND_METRIC, datasets),
+        ("by-condition-and-metric", layouts.BY_CONDITION_AND_METRIC, conditions),
+    ):
+        every = list(dict.fromkeys(cells["metric"]))
+        metrics = every if count * len(every) <= COLUMNS else leading
+        if count > 1 and 1 < len(metrics) <= COLUMNS / count:
+            chosen[stem] = (layout, metrics)
+    return {
+        stem: layouts.arrange(found.rows, layout, metrics=metrics, protocol=found.protocol)
+        for stem, (layout, metrics) in chosen.items()
+    }
 
 
 def _write_table(table: Table, stem: Path) -> list[Path]:
@@ -53,40 +81,51 @@ def _write_table(table: Table, stem: Path) -> list[Path]:
 
 def _figures(found: Results, cells: pd.DataFrame, folder: Path) -> dict[str, list[str]]:
     """Draw all figures; their caption and file names."""
-    drawn = cells[cells["value"].notna()]
-    styles = style.lines(dict.fromkeys(cells["label"]))
     made: dict[str, list[str]] = {}
     with style.context():
-        for dataset, slug in markup.slugs(cells["dataset"]).items():
-            here = drawn[drawn["dataset"] == dataset]
-            if not here.empty:
-                paths = style.save(plots.against_ratio(here, styles), folder / f"ratio-{slug}")
-                made[f"{dataset}: metrics against the mask ratio"] = [path.name for path in paths]
-            if here["shots"].nunique() > 1:
-                paths = style.save(plots.against_shots(here, styles), folder / f"shots-{slug}")
-                made[f"{dataset}: metrics against the number of training images"] = [path.name for path in paths]
-            if found.costs is not None and not here.empty:
-                metrics = tables.main_metrics(list(dict.fromkeys(here["metric"])), found.protocol)
-                most = results.shots_in_order(here["shots"])[-1]
-                compared = here[here["metric"].isin(metrics) & (here["shots"] == most)]
-                paths = style.save(plots.against_cost(compared, found.costs, styles), folder / f"cost-{slug}")
-                made[f"{dataset}: quality against cost"] = [path.name for path in paths]
-            samples = found.samples / dataset
-            chosen = grid.choose(samples, list(cells["condition"]))
-            if chosen:
-                titles = _sample_titles(samples, chosen, cells)
-                figure, dpi = grid.picture_grid(samples, chosen, titles)
-                paths = style.save(figure, folder / f"grid-{slug}", ("png", "pdf"), dpi)
-                made[f"{dataset}: masked input, completions, original"] = [path.name for path in paths]
+        for caption, stem, figure, dpi in _drawn(found, cells):
+            made[caption] = [path.name for path in style.save(figure, folder / stem, dpi=dpi)]
     return made
 
 
-def _sample_titles(samples: Path, chosen: list[tuple[Any, str]], cells: pd.DataFrame) -> dict[str, str]:
-    """Folders of methods under `samples/` and their printed names, in the tables' order."""
-    folders = {path.name for c, _ in chosen for path in (samples / c.slug).iterdir() if path.is_dir()}
-    labels = dict(zip(cells["title"], cells["label"], strict=True))
-    named = {name: label for title, label in labels.items() for name in (title, file_slug(title))}
-    return {name: label for name, label in named.items() if name in folders}
+def _drawn(found: Results, cells: pd.DataFrame) -> Iterator[tuple[str, str, Figure, float]]:
+    """Every figure with its caption, the stem of its files and its dots per inch."""
+    drawn = cells[cells["value"].notna()]
+    styles = style.lines(dict.fromkeys(cells["label"]))
+    for dataset, slug in markup.slugs(cells["dataset"]).items():
+        here = drawn[drawn["dataset"] == dataset]
+        if not here.empty:
+            yield f"{dataset}: metrics against the mask ratio", f"ratio-{slug}", plots.against_ratio(here, styles), DPI
+        if here["shots"].nunique() > 1:
+            figure = plots.against_shots(here, styles)
+            yield f"{dataset}: metrics against the number of training images", f"shots-{slug}", figure, DPI
+        if found.costs is not None and not here.empty:
+            metrics = tables.main_metrics(list(dict.fromkeys(here["metric"])), found.protocol)
+            most = results.shots_in_order(here["shots"])[-1]
+            compared = here[here["metric"].isin(metrics) & (here["shots"] == most)]
+            figure = plots.against_cost(compared, found.costs, styles)
+            yield f"{dataset}: quality against cost", f"cost-{slug}", figure, DPI
+        if found.losses is not None and not (losses := found.losses[found.losses["dataset"] == dataset]).empty:
+            yield f"{dataset}: training losses", f"losses-{slug}", convergence.convergence(losses), DPI
+        yield from _pictures(found.samples / dataset, dataset, slug, cells)
+
+
+def _pictures(samples: Path, dataset: str, slug: str, cells: pd.DataFrame) -> Iterator[tuple[str, str, Figure, float]]:
+    """The figures made of a data set's pictures."""
+    names = list(cells["condition"])
+    chosen = grid.choose(samples, names)
+    if not chosen:
+        return
+    titles = grid.method_folders([samples / condition.slug for condition, _ in chosen], cells)
+    caption = f"{dataset}: masked input, completions, original"
+    yield caption, f"grid-{slug}", *grid.picture_grid(samples, chosen, titles)
+    zoomed = grid.zoomed_grid(samples, grid.choose(samples, names, rows=3), titles)
+    yield f"{caption}, with the detail where the methods err most", f"zoom-{slug}", *zoomed
+    stems = markup.slugs(titles)
+    for folder, title in titles.items():
+        if left := steps.choose(samples, folder, names):
+            caption = f"{dataset}: {title} step by step, with the residual |r(t) - r(t-1)| for images in [-1, 1]"
+            yield caption, f"steps-{slug}-{stems[folder]}", *steps.step_maps(samples, left)
 
 
 def _remove_stale(folder: Path, written: set[Path]) -> None:
@@ -95,7 +134,7 @@ def _remove_stale(folder: Path, written: set[Path]) -> None:
             path.unlink()
 
 
-def _page(found: Results, made: dict[str, Table], figures: dict[str, list[str]]) -> str:
+def _markdown(found: Results, made: dict[str, Table], figures: dict[str, list[str]]) -> str:
     """The text of report.md."""
     suite = found.protocol.get("suite", "")
     name, title = (suite.get("suite", ""), suite.get("title", "")) if isinstance(suite, dict) else (str(suite), "")

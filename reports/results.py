@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bench.errors import BenchError
@@ -20,16 +19,18 @@ TEXT = ["suite", *CELL, "metric_title", "extractor", "note"]
 NUMBERS = ["value", "low", "high"]
 COLUMNS = [*TEXT, "seed", "higher_is_better", *NUMBERS, "n"]
 PER_IMAGE = [*METHOD, "dataset", "shots", "seed", "condition", "id", "metric", "value"]
-COSTS = ["method", "preset", "params", "macs"]
+LOSSES = [*METHOD, "dataset", "shots", "seed", "stage", "step", "loss", "value"]
+COSTS = [*METHOD, "params", "macs"]
 AGAIN = "run the same command again, so that it is written anew"
 
 
 @dataclass(frozen=True)
 class Results:
-    """What a run left: tidy result rows, per-image rows and costs (None if absent), the protocol, the samples."""
+    """What a run left: tidy result rows; per-image rows, losses and costs (None if absent); protocol and samples."""
 
     rows: pd.DataFrame
     per_image: pd.DataFrame | None
+    losses: pd.DataFrame | None
     costs: pd.DataFrame | None
     protocol: dict[str, Any]
     samples: Path
@@ -40,9 +41,11 @@ def load(run: Path) -> Results:
     protocol = read_json(run / "protocol.json")
     if not isinstance(protocol, dict):
         raise BenchError(f"{run / 'protocol.json'} holds no table of facts; {AGAIN}")
+    losses = _optional(run / "losses.parquet", LOSSES)
     return Results(
         rows=tidy(_read(run / "results.parquet", COLUMNS), str(run / "results.parquet")),
         per_image=_optional(run / "per_image.parquet", PER_IMAGE),
+        losses=None if losses is None else losses.assign(label=_labels(losses)),
         costs=_optional(run / "costs.parquet", COSTS),
         protocol=protocol,
         samples=run / "samples",
@@ -87,21 +90,22 @@ def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
     The interval of several seeds reaches from the lowest low to the highest high. A seed without a value is left out
     and the note says so.
     """
-    groups = rows.groupby(CELL, sort=False)
+    groups = rows.assign(note=rows["note"].where(rows["note"] != "")).groupby(CELL, sort=False)
     mean = groups.agg(
         label=("label", "first"),
         metric_title=("metric_title", "first"),
         extractor=("extractor", "first"),
         higher_is_better=("higher_is_better", "first"),
         value=("value", "mean"),
-        spread=("value", lambda values: np.std(values.dropna(), ddof=1) if values.count() > 1 else np.nan),
+        spread=("value", "std"),
         low=("low", "min"),
         high=("high", "max"),
         n=("n", "min"),
-        note=("note", lambda notes: next((note for note in notes if note), "")),
+        note=("note", "first"),
         seeds=("value", "count"),
         asked=("value", "size"),
     ).reset_index()
+    mean["note"] = mean["note"].fillna("")
     partial = (mean["seeds"] > 0) & (mean["seeds"] < mean["asked"])
     counts = mean["seeds"].astype(str) + " of " + mean["asked"].astype(str) + " seeds"
     mean.loc[partial, "note"] = (counts + ": " + mean["note"]).str.rstrip(": ")[partial]

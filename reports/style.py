@@ -25,7 +25,7 @@ _METADATA: dict[str, dict[str, Any]] = {
 _PARAMETERS: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
-    "axes.titlesize": 9,
+    "axes.titlesize": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,

@@ -101,9 +101,15 @@ class Table:
     intervals: bool = False
 
     @cached_property
-    def _feet(self) -> footnotes.Footnotes:
+    def feet(self) -> footnotes.Footnotes:
+        """The footnotes of the cells, with their letters."""
         notes = [[[cell.note for cell in row.cells] for row in block.rows] for block in self.blocks]
         return footnotes.place(notes, [bool(block.title) for block in self.blocks])
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """The groups of the columns, in order, and how many neighbours each spans."""
+        return [(group, len(list(columns))) for group, columns in groupby(column.group for column in self.columns)]
 
     def to_markdown(self) -> str:
         """GitHub-flavoured Markdown: `**best**`, `<u>second</u>`, footnotes below."""
@@ -119,18 +125,18 @@ class Table:
             return f"| {' | '.join(cells)} |"
 
         heads = [
-            markup.markdown(f"{column.group} {column.head}") + raised(self._feet.columns.get(c))
+            markup.markdown(f"{column.group} {column.head}") + raised(self.feet.columns.get(c))
             for c, column in enumerate(self.columns)
         ]
         lines = [pipes([markup.markdown(self.stub), *heads]), pipes([":--", *["--:"] * len(heads)])]
         for b, block in enumerate(self.blocks):
             if block.title:
-                title = f"*{markup.markdown(block.head)}*{raised(self._feet.blocks.get(b))}"
+                title = f"*{markup.markdown(block.head)}*{raised(self.feet.blocks.get(b))}"
                 lines.append(pipes([title, *[""] * len(heads)]))
             for r, row in enumerate(block.rows):
-                cells = [cell(x, self._feet.cells.get((b, r, c))) for c, x in enumerate(row.cells)]
-                lines.append(pipes([markup.markdown(row.title) + raised(self._feet.rows.get((b, r))), *cells]))
-        feet = [f"{raised(letter)} {markup.markdown(note)}" for note, letter in self._feet.notes.items()]
+                cells = [cell(x, self.feet.cells.get((b, r, c))) for c, x in enumerate(row.cells)]
+                lines.append(pipes([markup.markdown(row.title) + raised(self.feet.rows.get((b, r))), *cells]))
+        feet = [f"{raised(letter)} {markup.markdown(note)}" for note, letter in self.feet.notes.items()]
         feet += [markup.markdown(note) for note in self.notes]
         return "\n".join([*lines, "", *(f"{foot}<br>" for foot in feet)]).removesuffix("<br>").rstrip() + "\n"
 
@@ -159,7 +165,10 @@ class Table:
         return text.getvalue()
 
     def to_latex(self) -> str:
-        """A LaTeX table for `\\input`; the document needs `\\usepackage{booktabs}`, nothing else."""
+        """A LaTeX table for `\\input`; the document needs `\\usepackage{booktabs,graphicx}`, nothing else.
+
+        What is wider than the line is scaled down to it.
+        """
         marked = {"best": r"\textbf{%s}", "second": r"\underline{%s}", "": "%s"}
         width = len(self.columns) + 1
 
@@ -177,17 +186,17 @@ class Table:
         if any(column.group for column in self.columns):
             spans, rules = self._spans()
             body += [ampersands(["", *spans]), f"    {' '.join(rules)}"]
-        heads = [markup.latex(x.head) + raised(self._feet.columns.get(c)) for c, x in enumerate(self.columns)]
+        heads = [markup.latex(x.head) + raised(self.feet.columns.get(c)) for c, x in enumerate(self.columns)]
         body.append(ampersands([markup.latex(self.stub), *heads]))
         for b, block in enumerate(self.blocks):
             body.append(r"    \midrule")
             if block.title:
-                title = rf"\emph{{{markup.latex(block.head)}}}{raised(self._feet.blocks.get(b))}"
+                title = rf"\emph{{{markup.latex(block.head)}}}{raised(self.feet.blocks.get(b))}"
                 body.append(rf"    \multicolumn{{{width}}}{{l}}{{{title}}} \\")
             for r, row in enumerate(block.rows):
-                cells = [cell(x, self._feet.cells.get((b, r, c))) for c, x in enumerate(row.cells)]
-                body.append(ampersands([markup.latex(row.title) + raised(self._feet.rows.get((b, r))), *cells]))
-        feet = [f"{raised(letter)} {markup.latex(note)}" for note, letter in self._feet.notes.items()]
+                cells = [cell(x, self.feet.cells.get((b, r, c))) for c, x in enumerate(row.cells)]
+                body.append(ampersands([markup.latex(row.title) + raised(self.feet.rows.get((b, r))), *cells]))
+        feet = [f"{raised(letter)} {markup.latex(note)}" for note, letter in self.feet.notes.items()]
         feet += [markup.latex(note) for note in self.notes]
         below = [r"", r"  \smallskip", rf"  \parbox{{\linewidth}}{{\footnotesize {' '.join(feet)}}}"] if feet else []
         return "\n".join(
@@ -195,11 +204,12 @@ class Table:
                 r"\begin{table}[htbp]",
                 r"  \centering",
                 rf"  \caption{{{markup.latex(self.title)}}}",
-                rf"  \begin{{tabular}}{{l{'r' * len(self.columns)}}}",
+                rf"  \sbox0{{\begin{{tabular}}{{l{'r' * len(self.columns)}}}",
                 r"    \toprule",
                 *body,
                 r"    \bottomrule",
-                r"  \end{tabular}",
+                r"  \end{tabular}}",
+                r"  \ifdim\wd0>\linewidth \resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
                 *below,
                 r"\end{table}",
                 "",
@@ -209,8 +219,7 @@ class Table:
     def _spans(self) -> tuple[list[str], list[str]]:
         """LaTeX heads that span the columns of a group, and the rules below them."""
         spans, rules, first = [], [], 2
-        for group, columns in groupby(column.group for column in self.columns):
-            count = len(list(columns))
+        for group, count in self.groups:
             spans.append(rf"\multicolumn{{{count}}}{{c}}{{{markup.latex(group)}}}")
             if group:
                 rules.append(rf"\cmidrule(lr){{{first}-{first + count - 1}}}")
@@ -236,17 +245,17 @@ class Table:
 
         printouts: list[RichTable | Text] = []
         for b, block in enumerate(self.blocks):
-            title = name(block.head, self._feet.blocks.get(b)) if block.title else markup.line(self.title)
+            title = name(block.head, self.feet.blocks.get(b)) if block.title else markup.line(self.title)
             printout = RichTable(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
             printout.add_column(Text(self.stub), no_wrap=True)
             for c, column in enumerate(self.columns):
-                text = name(column.head, self._feet.columns.get(c))
+                text = name(column.head, self.feet.columns.get(c))
                 printout.add_column(Text(f"{column.group}\n{text}" if column.group else text), justify="right")
             for r, row in enumerate(block.rows):
-                cells = [cell(x, self._feet.cells.get((b, r, c))) for c, x in enumerate(row.cells)]
-                printout.add_row(Text(name(row.title, self._feet.rows.get((b, r)))), *cells)
+                cells = [cell(x, self.feet.cells.get((b, r, c))) for c, x in enumerate(row.cells)]
+                printout.add_row(Text(name(row.title, self.feet.rows.get((b, r)))), *cells)
             printouts.append(printout)
-        feet = [f"({letter}) {note}" for note, letter in self._feet.notes.items()]
+        feet = [f"({letter}) {note}" for note, letter in self.feet.notes.items()]
         return Group(*printouts, Text("\n".join(map(markup.line, [*feet, *self.notes])), style="dim"))
 
 

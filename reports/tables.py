@@ -1,4 +1,4 @@
-"""Tables from result rows, in the shapes of papers: methods × conditions, conditions × metrics."""
+"""The main tables from result rows: methods × conditions with significance, and methods × cost."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bench.errors import BenchError
 from reports import conditions, numbers, results, significance
@@ -90,44 +91,14 @@ def by_condition(
         stub="Method",
         columns=columns,
         blocks=tuple(blocks) if intervals else ranked(blocks, columns),
-        notes=_notes(chosen, protocol, intervals),
-        intervals=intervals,
-    )
-
-
-def by_metric(
-    rows: pd.DataFrame, method: str, *, intervals: bool = False, protocol: dict[str, Any] | None = None
-) -> Table:
-    """Conditions × metrics of one method (its registry or printed name), a block for each data set, shots and preset.
-
-    Raises BenchError for an unknown method.
-    """
-    rows = results.tidy(rows)
-    chosen = results.over_seeds(rows[(rows["method"] == method) | (rows["label"] == method)])
-    if chosen.empty:
-        raise BenchError(f"unknown method {method}; these results have {', '.join(dict.fromkeys(rows['method']))}")
-    facts = chosen.drop_duplicates("metric").set_index("metric")
-    columns = tuple(Column(f.metric_title, higher_is_better=bool(f.higher_is_better)) for f in facts.itertuples())
-    shots_title = results.shots_titles(chosen["shots"])
-    blocks = []
-    for (label, dataset, shots), group in chosen.groupby(["label", "dataset", "shots"], sort=False):
-        lookup = {(r.condition, r.metric): cell(r) for r in group.itertuples()}
-        names = conditions.ordered(group["condition"])
-        lines = [Row(c.title, tuple(lookup.get((c.name, m), Cell(note=NOT_RUN)) for m in facts.index)) for c in names]
-        blocks.append(Block(tuple(lines), ", ".join(filter(None, [label, dataset, shots_title[shots]]))))
-    return Table(
-        title=f"{chosen['label'].iloc[0]} by condition and metric",
-        stub="Condition",
-        columns=columns,
-        blocks=tuple(blocks),
-        notes=_notes(chosen, protocol, False),
+        notes=notes(chosen, protocol, intervals),
         intervals=intervals,
     )
 
 
 def by_cost(cells: pd.DataFrame, costs: pd.DataFrame) -> Table:
     """Methods × cost: millions of parameters and billions of multiply-accumulates, from plain counts in `costs`."""
-    labels = cells.drop_duplicates("label").merge(costs[results.COSTS], on=["method", "preset"])
+    labels = cells.drop_duplicates("label").merge(costs[results.COSTS], on=results.METHOD)
     rows = [Row(r.label, (Cell(r.params / 1e6), Cell(r.macs / 1e9))) for r in labels.itertuples()]
     columns = (Column("Parameters (M)", "", False), Column("MACs (G)", "", False))
     return Table("Cost", "Method", columns, ranked([Block(tuple(rows))], columns))
@@ -146,7 +117,7 @@ def _block(block: pd.DataFrame, title: str, names: Sequence[str], pairs: _PerIma
     higher = bool(first.higher_is_better)
     if intervals:
         for c, name in enumerate(names):
-            scores = pairs.scores(first.dataset, first.shots, name, first.metric) if pairs else _NONE
+            scores = pairs.scores(first.dataset, first.shots, name, first.metric) if pairs else {}
             marks = significant_marks([line[c] for line in grid], [scores.get(label) for label in labels], higher)
             for line, mark in zip(grid, marks, strict=True):
                 line[c] = replace(line[c], mark=mark)
@@ -162,21 +133,30 @@ class _PerImage:
         labels = cells[[*results.METHOD, "label"]].drop_duplicates()
         frame = per_image.assign(shots=per_image["shots"].astype(str)).merge(labels, on=results.METHOD)
         means = frame.groupby([*keys, "label", "id"], sort=False, observed=True)["value"].mean().reset_index()
-        self._cells = dict(iter(means.groupby(keys, sort=False)))
+        self._rows = means.groupby(keys, sort=False).indices
+        self._ids = pd.factorize(means["id"], sort=True)[0]
+        self._labels, self._names = pd.factorize(means["label"])
+        self._values = means["value"].to_numpy(dtype=float)
 
-    def scores(self, *cell: str) -> pd.DataFrame:
-        """Image ids × methods (their labels)."""
-        return self._cells[cell].pivot(index="id", columns="label", values="value") if cell in self._cells else _NONE
+    def scores(self, *cell: str) -> dict[str, NDArray[np.float64]]:
+        """The values of each method (its label), all in the order of the image ids; NaN where a method lacks one."""
+        if cell not in self._rows:
+            return {}
+        here = self._rows[cell]
+        ids, row = np.unique(self._ids[here], return_inverse=True)
+        labels, column = np.unique(self._labels[here], return_inverse=True)
+        grid = np.full((len(labels), len(ids)), math.nan)
+        grid[column, row] = self._values[here]
+        return dict(zip(self._names[labels], grid, strict=True))
 
 
-_NONE = pd.DataFrame()
-
-
-def significant_marks(cells: Sequence[Cell], scores: Sequence[pd.Series | None], higher_is_better: bool) -> list[Mark]:
+def significant_marks(
+    cells: Sequence[Cell], scores: Sequence[NDArray[np.float64] | None], higher_is_better: bool
+) -> list[Mark]:
     """Marks of one column under a test of significance: see `SIGNIFICANCE_NOTE`.
 
-    `scores` holds each method's per-image values by image id; where either of two methods has none, their intervals
-    decide.
+    `scores` holds each method's per-image values, for all the same images in the same order; where either of two
+    methods has none, their intervals decide.
     """
     marks = rank(cells, higher_is_better)
     if "best" not in marks:
@@ -189,13 +169,15 @@ def significant_marks(cells: Sequence[Cell], scores: Sequence[pd.Series | None],
     return ["second" if i == best or not beaten.get(i, True) else "" for i in range(len(cells))]
 
 
-def _beaten(cells: Sequence[Cell], scores: Sequence[pd.Series | None], best: int, rivals: Sequence[int]) -> list[bool]:
+def _beaten(
+    cells: Sequence[Cell], scores: Sequence[NDArray[np.float64] | None], best: int, rivals: Sequence[int]
+) -> list[bool]:
     """Is each rival significantly worse than the best?"""
     ours = scores[best]
-    paired = {rival: ours - series for rival in rivals if ours is not None and (series := scores[rival]) is not None}
+    paired = {rival: ours - theirs for rival in rivals if ours is not None and (theirs := scores[rival]) is not None}
     verdict = {}
     if paired:
-        differences = pd.DataFrame(paired).to_numpy(dtype=float)
+        differences = np.column_stack(list(paired.values()))
         differences = differences[np.isfinite(differences).all(axis=1)]
         p = significance.holm(significance.paired_bootstrap(differences))
         verdict = dict(zip(paired, p < significance.LEVEL, strict=True))
@@ -206,19 +188,20 @@ def _beaten(cells: Sequence[Cell], scores: Sequence[pd.Series | None], best: int
     return [bool(verdict[rival]) for rival in rivals]
 
 
-def _notes(cells: pd.DataFrame, protocol: dict[str, Any] | None, intervals: bool) -> tuple[str, ...]:
-    notes = []
+def notes(cells: pd.DataFrame, protocol: dict[str, Any] | None, intervals: bool) -> tuple[str, ...]:
+    """What stands below a table of `results.over_seeds` rows: seeds, significance, extractors, protocol."""
+    lines = []
     several = sorted(set(cells["asked"][cells["asked"] > 1]))
     if several:
         counts = " or ".join(str(count) for count in several)
         after = "intervals cover those of every seed" if intervals else "± is the standard deviation over them"
-        notes.append(f"Means over {counts} seeds; {after}.")
+        lines.append(f"Means over {counts} seeds; {after}.")
     if intervals:
-        notes.append(SIGNIFICANCE_NOTE)
+        lines.append(SIGNIFICANCE_NOTE)
     extractors = cells.drop_duplicates("metric_title")
     named = [f"{r.metric_title}: {r.extractor}" for r in extractors.itertuples() if r.extractor]
     if named:
-        notes.append(f"Extractors: {'; '.join(named)}.")
+        lines.append(f"Extractors: {'; '.join(named)}.")
     if protocol and protocol.get("hash"):
-        notes.append(f"Protocol {protocol['hash']}.")
-    return tuple(notes)
+        lines.append(f"Protocol {protocol['hash']}.")
+    return tuple(lines)

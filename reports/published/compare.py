@@ -38,17 +38,18 @@ def beside(rows: pd.DataFrame) -> Table | None:
     `rows` are tidy result rows. Only the `paper` preset trained on all images is compared, and only metrics made with
     the networks that papers use: an "embedded" score never stands beside a published one.
     """
-    cells = results.over_seeds(results.tidy(rows))
-    cells = cells[(cells["preset"] == "paper") & (cells["shots"] == "all") & cells["metric"].isin(list(METRICS))]
+    rows = results.tidy(rows)
+    rows = rows[(rows["preset"] == "paper") & (rows["shots"] == "all") & rows["metric"].isin(list(METRICS))]
+    cells = results.over_seeds(rows)
     published: dict[tuple[str, ...], list[Any]] = {}
     for row in load().itertuples():
-        key = (_name(row.dataset), _name(row.method), _condition(row.condition), row.metric)
+        key = (same_name(row.dataset), same_name(row.method), _condition(row.condition), row.metric)
         if row.printed and not row.table.startswith(("text", "abstract")):
             published.setdefault(key, []).append(row)
     blocks: dict[tuple[str, str, bool], list[Row]] = {}
     for ours in cells.itertuples():
         title, factor = METRICS[ours.metric]
-        for theirs in published.get((_name(ours.dataset), _name(ours.method), ours.condition, title), []):
+        for theirs in published.get((same_name(ours.dataset), same_name(ours.method), ours.condition, title), []):
             head = f"{ours.dataset}: {ours.metric_title}, {theirs.source} {theirs.table}"
             places = len(theirs.printed.partition(".")[2])
             value = ours.value * factor
@@ -74,7 +75,7 @@ def beside(rows: pd.DataFrame) -> Table | None:
     )
 
 
-def _name(name: str) -> str:
+def same_name(name: str) -> str:
     """A name without case and punctuation, by which a registry's and a paper's spelling meet."""
     bare = re.sub(r"[^a-z0-9]", "", name.lower())
     return ALIASES.get(bare, bare)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
+from bench import registry
 from bench.data import dataset
 from bench.errors import BenchError
-from bench.evaluate import Task
+from bench.evaluate import Task, complete, cost, save_png, save_steps
+from bench.method import Method
 from masks import MaskSet
 
 
@@ -44,3 +49,69 @@ def test_a_missing_guide_is_named(faces, monkeypatch):
     monkeypatch.setattr(type(faces), "_guide", lambda *_: None)
     with pytest.raises(BenchError, match="arcface needs identity, and the data set synthfaces has none"):
         faces.guide("identity", [0], "arcface")
+
+
+class InSteps(Method):
+    """Adds a quarter of the range in each of three steps."""
+
+    card = registry.get("mean").card
+
+    def steps(self, batch, noise):
+        assert not (batch.image * batch.mask).any()  # the pixels under the hole are not there
+        return [batch.composite(torch.full_like(batch.image, 0.5 * t)) for t in (1, 2, 3)]
+
+    def complete(self, batch, noise):
+        return self.steps(batch, noise)[-1]
+
+
+def test_steps_of_the_first_image_are_kept_with_their_residuals(faces, tmp_path):
+    mine = task(faces, [5, 6], needs=())
+    save_steps(InSteps(InSteps.presets["paper"]), mine, tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*.png")) == sorted(
+        f"{t}{kind}.png" for t in (1, 2, 3) for kind in ("", "-residual")
+    )
+    folder = tmp_path / faces.ids[5]
+    hole = mine.masks[0].astype(bool)
+    truth = next(mine.batches()).image[0]
+    for t in (1, 2, 3):
+        completed = np.asarray(Image.open(folder / f"{t}.png"))
+        assert (completed[hole] == min(255, round(127.5 * (1 + 0.5 * t)))).all()
+        known = ((truth.permute(1, 2, 0).numpy() + 1) * 127.5).round()
+        assert np.array_equal(completed[~hole], known[~hole])
+        residual = np.asarray(Image.open(folder / f"{t}-residual.png"))
+        assert residual.dtype == np.uint16
+        assert np.allclose(residual[hole] / 65535 * 2, 0.5, atol=1e-4)
+        assert not residual[~hole].any()
+
+
+def test_the_last_step_is_the_completion(faces, tmp_path):
+    torch.manual_seed(0)
+    grig = registry.get("grig").load().create("tiny")
+    mine = Task(
+        dataset.prepare_synthfaces(4, 64, 0, tmp_path), [0, 1], MaskSet.make("center/25", 64, 2, 0), "center/25", 0
+    )
+    images = next(complete(grig, mine))
+    save_steps(grig, mine, tmp_path)
+    last = np.asarray(Image.open(next(tmp_path.rglob("3.png")))).astype(int)
+    assert abs(last - images[0].permute(1, 2, 0).numpy()).max() <= 1  # one image or two at a time: other roundings
+
+
+def test_methods_without_steps_leave_none(faces, tmp_path):
+    save_steps(registry.get("telea").load().create(), task(faces, [0], needs=()), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_cost_is_that_of_one_image(faces, tmp_path):
+    grig = registry.get("grig").load()
+    few = Task(dataset.prepare_synthfaces(4, 64, 0, tmp_path), [0], MaskSet.make("center/25", 64, 1, 0), "center/25", 0)
+    one, three = (cost(grig.create("tiny", steps=steps), few) for steps in (1, 3))
+    assert one["params"] == three["params"] == sum(p.numel() for p in grig.create("tiny").generator.parameters())
+    assert three["macs"] == 3 * one["macs"] > 0
+    more = Task(few.images, [0, 1, 2], MaskSet.make("center/25", 64, 3, 0), "center/25", 0)
+    assert cost(grig.create("tiny", steps=1), more) == one
+
+
+def test_grey_pictures_keep_sixteen_bits(tmp_path):
+    values = torch.tensor([[[0, 1], [256, 65535]]], dtype=torch.int32).to(torch.uint16)
+    save_png(tmp_path / "grey.png", values)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "grey.png")), [[0, 1], [256, 65535]])

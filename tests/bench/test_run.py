@@ -71,6 +71,24 @@ def test_the_run_ends_with_the_main_table_and_the_report(finished: Path) -> None
     assert "VGG" in printed
 
 
+def test_losses_costs_and_steps_are_collected(finished: Path) -> None:
+    folder = finished / "runs/small"
+    losses = pd.read_parquet(folder / "losses.parquet")
+    assert losses.groupby("title")["step"].max().to_dict() == {"AOT-GAN": 4, "GRIG": 2}
+    logged = pd.concat([pd.read_csv(path) for path in (finished / "runs/jobs").glob("train-*/losses.csv")])
+    assert np.array_equal(np.sort(losses["value"]), np.sort(logged["value"]))
+    assert set(losses.columns) >= {"preset", "dataset", "shots", "seed", "stage", "loss"}
+    costs = pd.read_parquet(folder / "costs.parquet")
+    assert set(costs["title"]) == {"AOT-GAN", "GRIG"}
+    assert (costs[["params", "macs"]] > 0).all(axis=None)
+    kept = sorted(str(path.relative_to(folder / "samples")) for path in folder.glob("samples/*/*/*/steps/*/*.png"))
+    assert len(kept) == 2 * 3 * 2  # conditions, steps of GRIG, completion and residual
+    assert all("/GRIG/steps/" in path for path in kept)
+    assert (folder / "report/figures/losses-synthfaces.svg").exists()
+    assert (folder / "report/figures/cost-synthfaces.svg").exists()
+    assert (folder / "report/figures/steps-synthfaces-grig.png").exists()
+
+
 def test_results_are_tidy_and_complete(finished: Path) -> None:
     rows = pd.read_parquet(finished / "runs/small/results.parquet")
     assert set(rows.method) == {"mean", "telea", "aot", "grig"}

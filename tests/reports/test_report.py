@@ -14,7 +14,7 @@ from PIL import Image
 
 import reports
 from bench.errors import BenchError
-from reports import conditions, grid, plots, results, style
+from reports import conditions, grid, plots, results, sheet, style
 from tests.reports import made_up
 
 SMALL = {"conditions": ("irregular/10-20", "irregular/20-30"), "metrics": ("psnr", "u-ids@embedded")}
@@ -140,10 +140,10 @@ def test_grid_shows_the_pictures_pixel_by_pixel(tmp_path: Path) -> None:
         path = style.save(figure, tmp_path / "grid", ["png"], dpi)[0]
     pixels = np.asarray(Image.open(path).convert("RGB"))
     truth = np.asarray(Image.open(samples / "irregular_10-20" / "masked" / "000.png"))
-    tile, margin = 192, round(grid.MARGIN * 192)
+    tile, margin = 192, round(sheet.MARGIN * 192)
     assert np.array_equal(pixels[margin : margin + tile : 3, margin : margin + tile : 3], truth)
     right = np.asarray(Image.open(samples / "irregular_20-30" / "original" / "001.png"))
-    step = tile + round(grid.GAP * tile)
+    step = tile + round(sheet.GAP * tile)
     corner = pixels[margin + step : margin + step + tile : 3, margin + 3 * step : margin + 3 * step + tile : 3]
     assert np.array_equal(corner, right)
 
@@ -156,7 +156,8 @@ def test_condition_folders() -> None:
 def test_costs_bring_a_table_and_a_figure(tmp_path: Path) -> None:
     rows = made_up.rows(**SMALL)
     run = made_up.write_run(tmp_path, rows, pictures=0)
-    costs = pd.DataFrame({"method": list(made_up.METHODS), "preset": "tiny", "params": [0, 0, 15_200_000, 31_760_000]})
+    costs = pd.DataFrame({"method": made_up.METHODS.keys(), "title": made_up.METHODS.values(), "preset": "tiny"})
+    costs = costs.assign(params=[0, 0, 15_200_000, 31_760_000])
     costs.assign(macs=costs["params"] * 2000.0).to_parquet(run / "costs.parquet", index=False)
     text = reports.build(run).read_text(encoding="utf-8")
     assert "| GRIG | 31.76 | 63.52 |" in text

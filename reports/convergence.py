@@ -1,0 +1,86 @@
+"""Losses over the iterations of training: one panel a loss, one row of panels (or several) a method and stage."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, MaxNLocator, NullFormatter, StrMethodFormatter
+
+from reports import markup, results, style
+
+ACROSS = 5  # panels in a row
+SHARE = 0.05  # of the iterations: the window of the running mean
+WIDTH, HEIGHT, LEFT, BETWEEN, ABOVE = 1.35, 0.95, 0.5, 0.45, 0.72  # inches
+NOTE = f"pale: logged loss; dark: running mean over {SHARE:.0%} of the iterations"
+
+
+def running_mean(values: pd.Series) -> pd.Series:
+    """The mean over a centred window of `SHARE` of the curve, at least one point; shorter at the ends."""
+    return values.rolling(max(1, round(SHARE * len(values))), center=True, min_periods=1).mean()
+
+
+def convergence(losses: pd.DataFrame) -> Figure:
+    """Each method's losses with their running mean, for one data set; a colour for each number of training images.
+
+    `losses` are rows of `losses.parquet` with `label`. A loss that is positive and spans a factor of 30 has a
+    logarithmic axis. Every seed is a curve of its own.
+    """
+    shots = results.shots_titles(losses["shots"])
+    styles = {number: {**line, "marker": None} for number, line in style.lines(shots).items()}
+    lines = [
+        (_heading(label, stage, losses) if i == 0 else "", rows, names[i : i + ACROSS])
+        for (label, stage), rows in losses.groupby(["label", "stage"], sort=False)
+        for names in [list(dict.fromkeys(rows["loss"]))]
+        for i in range(0, len(names), ACROSS)
+    ]
+    across = max(len(names) for *_, names in lines)
+    below = 0.55 + 0.2 * math.ceil(len(shots) / 4) * (len(shots) > 1)
+    total = LEFT + across * WIDTH + (across - 1) * BETWEEN + 0.15
+    tall = len(lines) * (ABOVE + HEIGHT) - 0.2 + below
+    figure = Figure(figsize=(total, tall))
+    for r, (heading, rows, names) in enumerate(lines):
+        bottom = tall + 0.2 - (r + 1) * (ABOVE + HEIGHT)
+        for c, name in enumerate(names):
+            left = LEFT + c * (WIDTH + BETWEEN)
+            axes = figure.add_axes((left / total, bottom / tall, WIDTH / total, HEIGHT / tall))
+            axes.set_title(markup.line(name.replace("_", " ")), fontsize=8)
+            _curves(axes, rows[rows["loss"] == name], styles)
+        figure.text(0.1 / total, (bottom + HEIGHT + 0.27) / tall, heading, fontsize=9, fontweight="bold")
+    figure.text(0.5, (below - 0.4) / tall, f"iterations; {NOTE}", ha="center", va="center", fontsize=7)
+    if len(shots) > 1:
+        handles = [Line2D([], [], **styles[number]) for number in shots]
+        figure.legend(handles, list(shots.values()), loc="lower center", ncols=min(4, len(shots)), handlelength=3)
+    return figure
+
+
+def _heading(label: str, stage: str, losses: pd.DataFrame) -> str:
+    """The method, and its stage where it has several."""
+    several = losses[losses["label"] == label]["stage"].nunique() > 1
+    return markup.line(f"{label}, {stage}" if several else label)
+
+
+def _curves(axes: Axes, rows: pd.DataFrame, styles: dict[str, dict[str, Any]]) -> None:
+    """One loss: pale as logged, dark its running mean. Limits leave out the wildest hundredth of the logged values."""
+    means = []
+    for (number, _), curve in rows.groupby(["shots", "seed"], sort=False):
+        means.append(running_mean(curve["value"]))
+        axes.plot(curve["step"], curve["value"], color=styles[number]["color"], alpha=0.3, linewidth=0.6)
+        axes.plot(curve["step"], means[-1], **styles[number])
+    low, high = rows["value"].quantile(0.005), rows["value"].quantile(0.995)
+    low, high = min(low, *(mean.min() for mean in means)), max(high, *(mean.max() for mean in means))
+    if low > 0 and high > 30 * low:
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.2, high * 1.2)
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    elif math.isfinite(high - low) and high > low:
+        axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.tick_params(labelsize=7)

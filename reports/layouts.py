@@ -1,0 +1,158 @@
+"""Tables from result rows in the layouts of papers: methods × data sets, methods × conditions × metrics, ablations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.errors import BenchError
+from reports import conditions, results
+from reports.table import Block, Cell, Column, Row, Table, ranked
+from reports.tables import NOT_RUN, cell, main_metrics, notes
+
+NAMES = {
+    "label": "method",
+    "dataset": "data set",
+    "shots": "training images",
+    "condition": "condition",
+    "metric": "metric",
+}
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which facts of a number make a table's columns, rows and blocks: the keys of `NAMES`; "label" is the method.
+
+    Of several columns the last is the title, the others span it. A fact that has one value stands in the table's title.
+    Values are means over the conditions where these are named nowhere; any other fact that varies makes blocks.
+    """
+
+    columns: Key
+    rows: Key = ("label",)
+    blocks: Key = ()
+
+
+BY_DATASET = Layout(("dataset", "shots"), blocks=("metric",))  # thesis, tables 4.3, 4.5 and 4.6
+BY_CONDITION_AND_METRIC = Layout(("condition", "metric"))  # HierInv, table 1; ISFRNet, tables 1 and 2
+BY_DATASET_AND_METRIC = Layout(("dataset", "metric"), blocks=("condition",))  # thesis, tables 5.3 and 5.4
+OF_ONE_METHOD = Layout(("metric",), ("condition",), ("label", "dataset", "shots"))
+
+
+def arrange(
+    rows: pd.DataFrame | str | Path,
+    layout: Layout,
+    *,
+    metrics: Sequence[str] | None = None,
+    protocol: dict[str, Any] | None = None,
+) -> Table:
+    """A table of result rows (`results.parquet`, or a run's folder) in a layout; the best of each column is marked.
+
+    `metrics` are names such as "fid@embedded"; by default the main metrics (see `tables.main_metrics`).
+    Raises BenchError for a metric that the rows lack.
+    """
+    if not isinstance(rows, pd.DataFrame):
+        run = results.load(Path(rows))
+        rows, protocol = run.rows, protocol or run.protocol
+    rows = results.tidy(rows)
+    known = list(dict.fromkeys(rows["metric"]))
+    metrics = metrics or main_metrics(known, protocol)
+    if unknown := [metric for metric in metrics if metric not in known]:
+        raise BenchError(f"unknown metric {', '.join(unknown)}; these results have {', '.join(known)}")
+    rows = rows[rows["metric"].isin(metrics)]
+    below: list[str] = []
+    if "condition" not in (*layout.columns, *layout.rows, *layout.blocks) and rows["condition"].nunique() > 1:
+        averaged = [condition.title for condition in conditions.ordered(rows["condition"])]
+        below.append(f"Means over {len(averaged)} conditions: {', '.join(averaged)}.")
+        rows = over_conditions(rows)
+    cells = results.over_seeds(rows)
+    titles = _titles(cells, metrics)
+    varies = {field for field in NAMES if field == "metric" or len(titles[field]) > 1}
+    across = tuple(f for f in layout.columns if f in varies) or layout.columns[-1:]
+    down = tuple(f for f in layout.rows if f in varies) or layout.rows[-1:]
+    rest = [field for field in NAMES if field in varies and field not in (*across, *down, *layout.blocks)]
+    apart = (*(field for field in layout.blocks if field in varies), *rest)
+    higher = dict(zip(cells["metric"], cells["higher_is_better"].astype(bool), strict=True))
+    lookup = {tuple(getattr(r, field) for field in (*apart, *down, *across)): cell(r) for r in cells.itertuples()}
+    columns = [_column(key, across, titles, higher) for key in _keys(cells, across, titles)]
+    blocks = []
+    for block in _keys(cells, apart, titles) if apart else [()]:
+        inside = cells[(cells[list(apart)] == list(block)).all(axis=1)] if apart else cells
+        lines = []
+        for row in _keys(inside, down, titles):
+            found = (lookup.get((*block, *row, *key), Cell(note=NOT_RUN)) for key in _keys(cells, across, titles))
+            lines.append(Row(_joined(row, down, titles), tuple(found)))
+        direction = higher[block[apart.index("metric")]] if "metric" in apart else None
+        blocks.append(Block(tuple(lines), _joined(block, apart, titles), direction))
+    fixed = [next(iter(titles[f].values())) for f in ("label", "dataset", "shots", "condition") if f not in varies]
+    head = f"{_named(layout.rows).capitalize()} by {_named(across)}"
+    return Table(
+        title=": ".join(filter(None, [head, ", ".join(filter(None, fixed))])),
+        stub=_named(down).capitalize(),
+        columns=tuple(columns),
+        blocks=ranked(blocks, columns) if "label" in down else tuple(blocks),
+        notes=(*below, *notes(cells, protocol, False)),
+    )
+
+
+def by_metric(rows: pd.DataFrame, method: str, *, protocol: dict[str, Any] | None = None) -> Table:
+    """Conditions × all metrics of one method (its registry or printed name), a block for each data set and shots.
+
+    Raises BenchError for an unknown method.
+    """
+    labelled = results.tidy(rows)
+    chosen = labelled[(labelled["method"] == method) | (labelled["label"] == method)]
+    if chosen.empty:
+        known = ", ".join(dict.fromkeys(labelled["method"]))
+        raise BenchError(f"unknown method {method}; these results have {known}")
+    return arrange(chosen, OF_ONE_METHOD, metrics=list(dict.fromkeys(chosen["metric"])), protocol=protocol)
+
+
+def over_conditions(rows: pd.DataFrame) -> pd.DataFrame:
+    """Tidy rows whose values are means over all conditions, without intervals; NaN where a condition has no value."""
+    asked = rows["condition"].nunique()
+    noted = rows.assign(note=rows["note"].where(rows["note"] != ""), condition="")
+    groups = noted.groupby([*results.CELL, "seed"], sort=False)
+    facts = {name: (name, "first") for name in ("suite", "label", "metric_title", "extractor", "higher_is_better")}
+    mean = groups.agg(**facts, note=("note", "first"), value=("value", "mean"), n=("n", "min"), got=("value", "count"))
+    partial = (mean["got"] > 0) & (mean["got"] < asked)
+    counts = mean["got"].astype(str) + f" of {asked} conditions"
+    mean["note"] = mean["note"].where(~partial, counts).fillna("")
+    mean["value"] = mean["value"].where(mean["got"] == asked)
+    return mean.assign(low=float("nan"), high=float("nan")).reset_index().drop(columns="got")
+
+
+def _titles(cells: pd.DataFrame, metrics: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The printed name of every value of every fact, in the order in which a table has them."""
+    printed = dict(zip(cells["metric"], cells["metric_title"], strict=True))
+    return {
+        "label": {label: label for label in dict.fromkeys(cells["label"])},
+        "dataset": {name: name for name in dict.fromkeys(cells["dataset"])},
+        "shots": results.shots_titles(cells["shots"]),
+        "condition": {condition.name: condition.title for condition in conditions.ordered(cells["condition"])},
+        "metric": {metric: printed[metric] for metric in metrics},
+    }
+
+
+def _keys(cells: pd.DataFrame, fields: Key, titles: Mapping[str, Mapping[str, str]]) -> list[Key]:
+    """The values of these facts that occur, in the tables' order."""
+    found = set(cells[list(fields)].itertuples(index=False, name=None))
+    return [key for key in product(*(titles[field] for field in fields)) if key in found]
+
+
+def _column(key: Key, fields: Key, titles: Mapping[str, Mapping[str, str]], higher: Mapping[str, bool]) -> Column:
+    direction = higher[key[fields.index("metric")]] if "metric" in fields else None
+    return Column(titles[fields[-1]][key[-1]], _joined(key[:-1], fields[:-1], titles), direction)
+
+
+def _joined(key: Key, fields: Key, titles: Mapping[str, Mapping[str, str]]) -> str:
+    return ", ".join(titles[field][value] for field, value in zip(fields, key, strict=True))
+
+
+def _named(fields: Key) -> str:
+    return " and ".join(NAMES[field] for field in fields)

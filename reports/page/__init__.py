@@ -1,0 +1,112 @@
+"""The report as a web page: one HTML file that opens from disk and asks nothing of any network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from bench.store import write_text
+from reports import conditions
+from reports.page import pictures
+from reports.results import Results
+from reports.table import Block, Table
+
+__all__ = ["write"]
+
+
+def write(
+    path: Path, found: Results, cells: pd.DataFrame, tables: dict[str, Table], figures: dict[str, list[str]]
+) -> Path:
+    """Write the page to `path` and return it.
+
+    `cells` are `results.over_seeds` rows, `tables` all tables by the stem of their files, `figures` captions with
+    their file names in `figures/` beside the page. Pictures lie inside the page, or in `images/` beside it where they
+    are many (see `pictures.index`). The same input gives the same bytes.
+    """
+    suite = found.protocol.get("suite", "")
+    facts = suite if isinstance(suite, dict) else {"suite": suite}
+    script, sheet = _text("page.js"), _text("page.css")
+    used = found.rows[found.rows["extractor"] != ""].drop_duplicates(["metric_title", "extractor"])
+    page = _template().render(
+        name=str(facts.get("suite") or "Report"),
+        title=str(facts.get("title") or ""),
+        script=script,
+        sheet=sheet,
+        policy=_policy(script, sheet),
+        protocol={key: fact for key, fact in found.protocol.items() if key not in ("missing", "stand_ins")},
+        missing=found.protocol.get("missing") or [],
+        stand_ins=found.protocol.get("stand_ins") or [],
+        extractors=dict(zip(used["metric_title"], used["extractor"], strict=True)),
+        counts={
+            "methods": cells["label"].nunique(),
+            "data sets": cells["dataset"].nunique(),
+            "conditions": cells["condition"].nunique(),
+            "metrics": cells["metric"].nunique(),
+            "results": len(found.rows),
+        },
+        filters={
+            "method": list(dict.fromkeys(cells["label"])),
+            "dataset": list(dict.fromkeys(cells["dataset"])),
+            "condition": [condition.title for condition in conditions.ordered(cells["condition"])],
+            "metric": list(dict.fromkeys(cells["metric_title"])),
+        },
+        tables={stem: table for stem, table in tables.items() if not table.intervals},
+        intervals={stem: tables[f"{stem}-intervals"] for stem in tables if f"{stem}-intervals" in tables},
+        figures=[_figure(path.parent / "figures", caption, names) for caption, names in figures.items()],
+        block=_Blocks(cells["dataset"], cells["metric_title"]),
+        pictures=pictures.index(pictures.albums(found, cells), path.parent),
+    )
+    return write_text(path, page)
+
+
+class _Blocks:
+    """Finds the data set and the metric that a block of a table is about, for the filters."""
+
+    def __init__(self, datasets: Iterable[str], metrics: Iterable[str]) -> None:
+        self._datasets = sorted(set(datasets), key=len, reverse=True)
+        self._metrics = sorted(set(metrics), key=len, reverse=True)
+
+    def dataset(self, block: Block) -> str:
+        """The longest name that the title begins with; "" for a block of no data set."""
+        return next((name for name in self._datasets if block.title.startswith(name)), "")
+
+    def metric(self, block: Block) -> str:
+        """The longest metric that follows the colon; "" for a block of no metric."""
+        return next((title for title in self._metrics if f": {title}" in block.title), "")
+
+
+def _figure(folder: Path, caption: str, names: list[str]) -> dict[str, Any]:
+    """A figure inside the page: its drawing as a data URI where there is one, else its pixels."""
+    kinds = {Path(name).suffix[1:]: name for name in names}
+    kind = "svg" if "svg" in kinds else "png"
+    content = (folder / kinds[kind]).read_bytes()
+    if kind == "svg" and b"<image " in content:  # pictures: their pixels are smaller, and are never inverted
+        kind, content = "png", (folder / kinds["png"]).read_bytes()
+    data = base64.b64encode(content).decode()
+    media = "image/svg+xml" if kind == "svg" else "image/png"
+    return {"caption": caption, "drawn": kind == "svg", "uri": f"data:{media};base64,{data}", "files": kinds}
+
+
+def _policy(script: str, sheet: str) -> str:
+    """A content security policy: this script, this style sheet, pictures of the page and its folder, nothing else."""
+    script, sheet = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, sheet))
+    sources = f"script-src 'sha256-{script}'; style-src 'sha256-{sheet}'; img-src data: file: 'self'"
+    return f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
+
+
+def _text(name: str) -> str:
+    return (resources.files(__package__) / name).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> jinja2.Template:
+    options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "undefined": jinja2.StrictUndefined}
+    return jinja2.Environment(autoescape=True, **options).from_string(_text("page.html"))

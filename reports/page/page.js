@@ -1,0 +1,358 @@
+"use strict";
+
+const one = (selector, root = document) => root.querySelector(selector);
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+function made(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+/* Light and dark: the system's choice until the switch is used. */
+{
+  const button = one("#theme-button");
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const root = document.documentElement;
+  const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
+  const show = () => button.setAttribute("aria-pressed", dark());
+  try {
+    const kept = localStorage.getItem("facebench-theme");
+    if (kept === "dark" || kept === "light") root.dataset.theme = kept;
+  } catch {} // some browsers keep nothing for pages from disk
+  button.addEventListener("click", () => {
+    root.dataset.theme = dark() ? "light" : "dark";
+    try {
+      localStorage.setItem("facebench-theme", root.dataset.theme);
+    } catch {}
+    show();
+  });
+  system.addEventListener("change", show);
+  show();
+}
+
+/* Sorting: inside each part of a table; "n/a" stays last; the third click brings back the first order. */
+{
+  const next = { none: "ascending", ascending: "descending", descending: "none" };
+  const words = new Intl.Collator("en", { numeric: true });
+  const number = (cell) => parseFloat(cell.textContent.replace("∞", "Infinity"));
+  for (const head of all(".heads th")) {
+    head.firstElementChild.addEventListener("click", () => sort(head, next[head.getAttribute("aria-sort")]));
+  }
+  for (const row of all("tbody tr:not(.title)")) row.place = row.rowIndex;
+
+  function sort(head, order) {
+    const table = head.closest("table");
+    const column = head.cellIndex;
+    for (const other of all(".heads th", table)) other.setAttribute("aria-sort", "none");
+    head.setAttribute("aria-sort", order);
+    const sign = order === "descending" ? -1 : 1;
+    for (const body of table.tBodies) {
+      const rows = all("tr:not(.title)", body);
+      const keyed = rows.map((row) => ({ row, key: column ? number(row.cells[column]) : row.cells[0].textContent }));
+      keyed.sort((a, b) => {
+        if (order === "none") return a.row.place - b.row.place;
+        if (!column) return sign * words.compare(a.key, b.key) || a.row.place - b.row.place;
+        const late = Number.isNaN(a.key) - Number.isNaN(b.key);
+        if (late || Number.isNaN(a.key)) return late || a.row.place - b.row.place;
+        return (a.key === b.key ? 0 : sign * (a.key < b.key ? -1 : 1)) || a.row.place - b.row.place;
+      });
+      body.append(...keyed.map(({ row }) => row));
+    }
+  }
+}
+
+/* Filters: words with commas between them; a table is filtered when it comes near the screen. */
+const filters = one("#filters");
+{
+  const button = one("#filter-button");
+  const conditions = new Set(all("#known-condition option").map((option) => option.value.toLowerCase()));
+  const tables = all("table");
+  let wanted = {};
+  let turn = 0;
+
+  const fits = (text, words) => !words.length || words.some((word) => text.toLowerCase().includes(word));
+
+  function columnsOf(table) {
+    const heads = all(".heads th", table).slice(1);
+    const names = heads.map((head) => head.dataset.condition.trim());
+    return names.some((name) => conditions.has(name.toLowerCase())) ? names : [];
+  }
+
+  function filter(table) {
+    table.turn = turn;
+    const names = columnsOf(table);
+    const shown = names.map((name) => fits(name, wanted.condition));
+    const heads = one(".heads", table);
+    const groups = one(".groups", table);
+    let column = 0;
+    for (const group of groups && names.length ? all("th", groups) : []) {
+      group.span ??= group.colSpan;
+      const visible = shown.slice(column, (column += group.span)).filter(Boolean).length;
+      group.hidden = !visible;
+      group.colSpan = visible || 1;
+    }
+    shown.forEach((visible, i) => (heads.cells[i + 1].hidden = !visible));
+    let rows = 0;
+    for (const body of table.tBodies) {
+      const data = body.dataset;
+      const here = fits(data.dataset, data.dataset ? wanted.dataset : []) && fits(data.metric, data.metric ? wanted.metric : []);
+      let found = 0;
+      for (const row of here ? all("tr:not(.title)", body) : []) {
+        const name = row.cells[0].textContent;
+        row.hidden = !(fits(name, wanted.method) && (names.length || table.id !== "table-published" || fits(name, wanted.condition)));
+        found += !row.hidden;
+        shown.forEach((visible, i) => (row.cells[i + 1].hidden = !visible));
+      }
+      body.hidden = !found;
+      rows += found;
+    }
+    const some = rows && (!names.length || shown.includes(true));
+    table.parentElement.hidden = !some;
+    table.parentElement.nextElementSibling.hidden = Boolean(some);
+    return some ? rows : 0;
+  }
+
+  const visible = (table) => table.id === "table-main" || !table.closest("details:not([open])");
+
+  function apply() {
+    turn += 1;
+    wanted = Object.fromEntries(
+      [...new FormData(filters)].map(([name, text]) => [name.slice(3), text.toLowerCase().split(",").map((word) => word.trim()).filter(Boolean)]),
+    );
+    const active = Object.values(wanted).filter((words) => words.length).length;
+    const rows = tables.filter(visible).map(filter)[0];
+    one("#found").value = active ? `${rows} ${rows === 1 ? "row" : "rows"} in the main table` : "";
+    button.textContent = active ? `Filter (${active})` : "Filter";
+  }
+
+  const late = (table) => turn && table.turn !== turn && filter(table);
+  for (const details of all("details")) {
+    details.addEventListener("toggle", () => details.open && all("table", details).filter(visible).forEach(late));
+  }
+  filters.addEventListener("input", apply);
+  filters.addEventListener("reset", () => setTimeout(apply));
+  filters.addEventListener("submit", (event) => event.preventDefault());
+  button.addEventListener("click", () => button.setAttribute("aria-expanded", filters.classList.toggle("open")));
+
+  const openAll = one("#open-all");
+  const sections = all("details.table");
+  const open = (yes) => sections.forEach((section) => (section.open = yes));
+  openAll?.addEventListener("click", () => {
+    const yes = sections.some((section) => !section.open);
+    open(yes);
+    openAll.textContent = yes ? "Close all" : "Open all";
+  });
+  addEventListener("beforeprint", () => open(true));
+}
+
+/* Images */
+const browser = one("#images") && (() => {
+  const { albums, uris, numbers, folders } = JSON.parse(one("#pictures").textContent);
+  const NEARBY = 9;
+  const sides = ["left", "right"];
+  const select = Object.fromEntries(["dataset", "condition", ...sides].map((name) => [name, one(`#${name}`)]));
+  const stage = one("#stage");
+  const split = one("#split");
+  const absent = albums.map((album) => album.missing.map((list) => new Set(list)));
+  const state = { album: 0, image: 0, left: 1, right: 0 };
+
+  /* Address of a picture, or "" where the method has none. */
+  function address(variant, image) {
+    const missing = absent[state.album][variant];
+    if (missing.has(image)) return "";
+    if (folders) return `${folders[state.album][variant]}/${encodeURIComponent(albums[state.album].names[image])}`;
+    const before = albums[state.album].missing[variant].filter((i) => i < image).length;
+    return `data:image/png;base64,${uris[numbers[state.album][variant][image - before]]}`;
+  }
+
+  const options = (list, names, chosen) => list.replaceChildren(...names.map((name, i) => new Option(name, i, false, i === chosen)));
+
+  /* Pixels of a picture that is shown enlarged stay sharp. */
+  function load(image, source, alt) {
+    image.hidden = !source;
+    image.alt = source ? alt : "";
+    if (!source) return image.removeAttribute("src");
+    image.onload = () => image.classList.toggle("small", image.naturalWidth < image.clientWidth / 1.5);
+    if (image.getAttribute("src") !== source) image.src = source;
+  }
+
+  function show() {
+    const album = albums[state.album];
+    const count = album.names.length;
+    const name = album.names[state.image].replace(/\.png$/, "");
+    for (const side of sides) {
+      const title = album.variants[state[side]];
+      const source = address(state[side], state.image);
+      load(one(`#${side}-image`), source, `${title}, image ${name}`);
+      one(`#${side}-tag`).textContent = source ? title : `${title}: n/a`;
+      select[side].value = state[side];
+    }
+    one("#number").value = state.image + 1;
+    one("#number").max = count;
+    one("#total").textContent = count.toLocaleString("en");
+    one("#where").textContent = `${name}: ${album.dataset}, ${album.condition}`;
+    one("#previous").disabled = one("#next").disabled = count === 1;
+    strip(album, count);
+    variants(album, name);
+    for (const side of sides) { // so that the next picture is there when it is asked for
+      const ahead = address(state[side], (state.image + 1) % count);
+      if (folders && ahead) new Image().src = ahead;
+    }
+  }
+
+  function strip(album, count) {
+    const first = Math.max(0, Math.min(state.image - (NEARBY >> 1), count - NEARBY));
+    const buttons = album.names.slice(first, first + NEARBY).map((name, i) => {
+      const image = made("img");
+      load(image, address(0, first + i) || address(1, first + i), "");
+      const button = made("button", { type: "button", ariaLabel: `Image ${first + i + 1}`, onclick: () => go(first + i) }, image);
+      button.setAttribute("aria-current", first + i === state.image);
+      return button;
+    });
+    const focused = one("#strip").contains(document.activeElement);
+    one("#strip").replaceChildren(...buttons);
+    if (focused) buttons[state.image - first].focus({ preventScroll: true });
+  }
+
+  function variants(album, name) {
+    const box = one("#variants");
+    while (box.children.length > album.variants.length) box.lastChild.remove();
+    album.variants.forEach((title, v) => {
+      if (!box.children[v]) {
+        const parts = [made("img", { loading: "lazy" }), made("i", { className: "absent", textContent: "n/a" }), made("span")];
+        const button = made("button", { type: "button", className: "tile" }, ...parts);
+        button.addEventListener("click", (event) => choose(event.shiftKey ? "left" : "right", v));
+        box.append(button);
+      }
+      const tile = box.children[v];
+      const [image, blank, label] = tile.children;
+      const source = address(v, state.image);
+      load(image, source, "");
+      blank.hidden = Boolean(source);
+      label.textContent = title;
+      const side = sides.filter((side) => state[side] === v).join(", ");
+      if (side) tile.dataset.side = side;
+      else delete tile.dataset.side;
+      tile.ariaLabel = `${title}, image ${name}${side ? `, shown ${side}` : ""}`;
+    });
+  }
+
+  const wrap = (number, count) => ((number % count) + count) % count;
+
+  function go(image) {
+    state.image = wrap(image, albums[state.album].names.length);
+    show();
+  }
+
+  function choose(side, variant) {
+    state[side] = wrap(variant, albums[state.album].variants.length);
+    show();
+  }
+
+  function swap() {
+    [state.left, state.right] = [state.right, state.left];
+    show();
+  }
+
+  /* Another album: the same image and the same methods where it has them. */
+  function open(number, first = false) {
+    const before = albums[state.album];
+    const album = albums[(state.album = number)];
+    const image = album.names.indexOf(before.names[state.image]);
+    state.image = image < 0 ? Math.min(state.image, album.names.length - 1) : image;
+    for (const side of sides) {
+      const variant = album.variants.indexOf(before.variants[state[side]]);
+      state[side] = variant < 0 ? (side === "left" ? 1 : 0) : variant;
+    }
+    if (first) state.right = album.variants.length > 2 ? album.variants.length - 1 : 0;
+    const datasets = [...new Set(albums.map((other) => other.dataset))];
+    options(select.dataset, datasets, datasets.indexOf(album.dataset));
+    const here = albums.filter((other) => other.dataset === album.dataset);
+    options(select.condition, here.map((other) => other.condition), here.indexOf(album));
+    for (const side of sides) options(select[side], album.variants, state[side]);
+    show();
+  }
+
+  function openCondition(step) {
+    const here = albums.filter((other) => other.dataset === albums[state.album].dataset);
+    open(albums.indexOf(here[wrap(here.indexOf(albums[state.album]) + step, here.length)]));
+  }
+
+  function openDataset(name) {
+    const here = albums.filter((other) => other.dataset === name);
+    open(albums.indexOf(here.find((other) => other.condition === albums[state.album].condition) ?? here[0]));
+  }
+
+  function divide(percent) {
+    split.value = percent;
+    stage.style.setProperty("--split", `${split.value}%`);
+  }
+
+  const drag = (event) => {
+    const box = stage.getBoundingClientRect();
+    divide((100 * (event.clientX - box.left)) / box.width);
+  };
+  stage.addEventListener("pointerdown", (event) => {
+    stage.setPointerCapture(event.pointerId);
+    drag(event);
+  });
+  stage.addEventListener("pointermove", (event) => stage.hasPointerCapture(event.pointerId) && drag(event));
+  split.addEventListener("input", () => divide(split.value));
+  select.dataset.addEventListener("change", (event) => openDataset(event.target.selectedOptions[0].text));
+  select.condition.addEventListener("change", (event) => {
+    const here = albums.filter((other) => other.dataset === albums[state.album].dataset);
+    open(albums.indexOf(here[event.target.value]));
+  });
+  for (const side of sides) select[side].addEventListener("change", (event) => choose(side, Number(event.target.value)));
+  one("#swap").addEventListener("click", swap);
+  one("#previous").addEventListener("click", () => go(state.image - 1));
+  one("#next").addEventListener("click", () => go(state.image + 1));
+  one("#number").addEventListener("change", (event) => {
+    const count = albums[state.album].names.length;
+    go(Math.min(count, Math.max(1, Math.round(event.target.value) || 1)) - 1);
+  });
+  open(0, true);
+
+  const datasets = [...new Set(albums.map((album) => album.dataset))];
+  return {
+    ArrowLeft: () => go(state.image - 1),
+    ArrowRight: () => go(state.image + 1),
+    a: () => choose("left", state.left + 1),
+    A: () => choose("left", state.left - 1),
+    b: () => choose("right", state.right + 1),
+    B: () => choose("right", state.right - 1),
+    c: () => openCondition(1),
+    C: () => openCondition(-1),
+    d: () => openDataset(datasets[wrap(datasets.indexOf(albums[state.album].dataset) + 1, datasets.length)]),
+    D: () => openDataset(datasets[wrap(datasets.indexOf(albums[state.album].dataset) - 1, datasets.length)]),
+    x: swap,
+    ",": () => divide(Number(split.value) - 5),
+    ".": () => divide(Number(split.value) + 5),
+  };
+})();
+
+/* Keys: not while somebody types, and not together with the browser's own. */
+{
+  const help = one("#help");
+  const keys = {
+    ...browser,
+    "?": () => help.showModal(),
+    t: () => one("#theme-button").click(),
+    "/": () => {
+      filters.classList.add("open");
+      one("#filter-button").setAttribute("aria-expanded", true);
+      filters.elements["by-method"].focus();
+    },
+  };
+  one("#help-button").addEventListener("click", () => help.showModal());
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || help.open || event.target.closest("input, select, textarea")) return;
+    const scrolled = event.target.closest(".scroll");
+    if (event.key.startsWith("Arrow") && scrolled && scrolled.scrollWidth > scrolled.clientWidth) return;
+    const act = keys[event.key] ?? keys[event.key.toLowerCase()];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+}
