@@ -110,7 +110,7 @@ class Method(nn.Module):
             raise BenchError(f"method {slug}: options.{key}: {reason}; its options are: {allowed}") from error
 
     @classmethod
-    def create(cls, preset: str = "paper", variant: str | None = None, **options: Any) -> Method:
+    def create(cls, preset: str = "paper", variant: str | None = None, /, **options: Any) -> Method:
         """A method with the values of a preset, some of them changed."""
         return cls(cls.configure(preset, variant, options))
 
