@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +20,7 @@ from reports.results import Results
 from reports.table import Table
 
 DPI = 150  # of figures without pictures
+MANY = 2000  # rows from which a process for each data set is worth its start
 COLUMNS = 12  # most of a table of data sets or conditions × metrics
 
 
@@ -80,34 +86,45 @@ def _write_table(table: Table, stem: Path) -> list[Path]:
 
 
 def _figures(found: Results, cells: pd.DataFrame, folder: Path) -> dict[str, list[str]]:
-    """Draw all figures; their caption and file names."""
+    """Draw all figures, a process for each data set where there is much to draw; their caption and file names."""
+    datasets = markup.slugs(cells["dataset"]).items()
+    draw = partial(_draw, replace(found, per_image=None), cells, folder)
+    if len(cells) < MANY or len(datasets) == 1 or multiprocessing.parent_process():
+        made = list(map(draw, datasets))
+    else:
+        workers = min(len(datasets), os.cpu_count() or 1)
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            made = list(pool.map(draw, datasets))
+    return {caption: names for part in made for caption, names in part.items()}
+
+
+def _draw(found: Results, cells: pd.DataFrame, folder: Path, dataset: tuple[str, str]) -> dict[str, list[str]]:
+    """Draw the figures of a data set (name, slug)."""
     made: dict[str, list[str]] = {}
     with style.context():
-        for caption, stem, figure, dpi in _drawn(found, cells):
+        for caption, stem, figure, dpi in _drawn(found, cells, *dataset):
             made[caption] = [path.name for path in style.save(figure, folder / stem, dpi=dpi)]
     return made
 
 
-def _drawn(found: Results, cells: pd.DataFrame) -> Iterator[tuple[str, str, Figure, float]]:
-    """Every figure with its caption, the stem of its files and its dots per inch."""
-    drawn = cells[cells["value"].notna()]
+def _drawn(found: Results, cells: pd.DataFrame, dataset: str, slug: str) -> Iterator[tuple[str, str, Figure, float]]:
+    """Every figure of a data set with its caption, the stem of its files and its dots per inch."""
+    here = cells[cells["value"].notna() & (cells["dataset"] == dataset)]
     styles = style.lines(dict.fromkeys(cells["label"]))
-    for dataset, slug in markup.slugs(cells["dataset"]).items():
-        here = drawn[drawn["dataset"] == dataset]
-        if not here.empty:
-            yield f"{dataset}: metrics against the mask ratio", f"ratio-{slug}", plots.against_ratio(here, styles), DPI
-        if here["shots"].nunique() > 1:
-            figure = plots.against_shots(here, styles)
-            yield f"{dataset}: metrics against the number of training images", f"shots-{slug}", figure, DPI
-        if found.costs is not None and not here.empty:
-            metrics = tables.main_metrics(list(dict.fromkeys(here["metric"])), found.protocol)
-            most = results.shots_in_order(here["shots"])[-1]
-            compared = here[here["metric"].isin(metrics) & (here["shots"] == most)]
-            figure = plots.against_cost(compared, found.costs, styles)
-            yield f"{dataset}: quality against cost", f"cost-{slug}", figure, DPI
-        if found.losses is not None and not (losses := found.losses[found.losses["dataset"] == dataset]).empty:
-            yield f"{dataset}: training losses", f"losses-{slug}", convergence.convergence(losses), DPI
-        yield from _pictures(found.samples / dataset, dataset, slug, cells)
+    if not here.empty:
+        yield f"{dataset}: metrics against the mask ratio", f"ratio-{slug}", plots.against_ratio(here, styles), DPI
+    if here["shots"].nunique() > 1:
+        figure = plots.against_shots(here, styles)
+        yield f"{dataset}: metrics against the number of training images", f"shots-{slug}", figure, DPI
+    if found.costs is not None and not here.empty:
+        metrics = tables.main_metrics(list(dict.fromkeys(here["metric"])), found.protocol)
+        most = results.shots_in_order(here["shots"])[-1]
+        compared = here[here["metric"].isin(metrics) & (here["shots"] == most)]
+        figure = plots.against_cost(compared, found.costs, styles)
+        yield f"{dataset}: quality against cost", f"cost-{slug}", figure, DPI
+    if found.losses is not None and not (losses := found.losses[found.losses["dataset"] == dataset]).empty:
+        yield f"{dataset}: training losses", f"losses-{slug}", convergence.convergence(losses), DPI
+    yield from _pictures(found.samples / dataset, dataset, slug, cells)
 
 
 def _pictures(samples: Path, dataset: str, slug: str, cells: pd.DataFrame) -> Iterator[tuple[str, str, Figure, float]]:

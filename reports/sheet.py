@@ -86,7 +86,7 @@ class Sheet:
     def finished(self) -> tuple[Figure, float]:
         """The figure and the dots per inch at which every pixel of a picture covers whole pixels of the PNG."""
         height, width = self.pixels.shape[:2]
-        self.axes.imshow(self.pixels, extent=(0, width, height, 0), interpolation="nearest", aspect="auto")
+        self.axes.imshow(self.pixels, extent=(0, width, height, 0), interpolation="none", aspect="auto")
         return self.figure, self.dpi
 
 

@@ -99,9 +99,8 @@ def test_folders_that_the_suite_does_not_take(given: list[str]) -> None:
         suite.located(suite.content("thesis-5.1"), given)
 
 
-@pytest.mark.slow
 def test_smoke_runs_show_what_they_must(tmp_path: Path) -> None:
-    """All of them, as CI runs them."""
+    """All of them; their training jobs are shared."""
     command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-p", "no:cacheprovider", "-k", "smoke"]
     command += [str(suite.SUITES), "--facebench-runs", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True)
