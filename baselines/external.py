@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from bench.data.folder import converted, read
 from bench.errors import BenchError
 from bench.method import Batch, Card, Config, Method, Noise
 from bench.store import file_slug
@@ -53,10 +55,9 @@ class External(Method):
     def _read(self, name: str, batch: Batch) -> np.ndarray:
         path = self._find(Path(name).with_suffix(""), batch.condition)
         try:
-            with Image.open(path) as opened:
-                image = np.asarray(opened.convert("RGB"))
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise BenchError(f"external: cannot read {path}: {error}; replace this image") from error
+            image = np.asarray(converted(read(path), path, partial(Image.Image.convert, mode="RGB")))
+        except BenchError as error:
+            raise BenchError(f"external: {error}") from error
         height, width = batch.image.shape[2:]
         if image.shape[:2] != (height, width):
             raise BenchError(

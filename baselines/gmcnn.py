@@ -56,7 +56,7 @@ class GMCNNConfig(Config):
     discriminator_width: int = 64
     resolution: int = 256  # of the images that it is trained on: the discriminators have linear layers
     local: Literal["rectangle", "image"] = "rectangle"  # what the local discriminator and the ID-MRF loss see
-    spread: float = 0.02  # standard deviation of the generator's first weights
+    spread: float | None = 0.02  # standard deviation of the generator's first weights; None: He's rule
     confidence_kernel: int = 65  # side of the filter that carries confidence into the hole
     shares: tuple[float, float] = (0.5, 0.5)  # of the budget: pretraining, adversarial training
     learning_rate: float = 1e-5
@@ -126,7 +126,11 @@ class Generator(nn.Module):
         double = Upsampling(scale_factor=2)
         self.EB3 = Column(config, 3, [double, 2 * w, 2 * w, double, w, w])
         self.decoding_layers = nn.ModuleList([conv(7 * w, w // 2, 3), conv(w // 2, 3, 3)])
-        normal_init(self, config.spread)
+        normal_init(self, config.spread or 0.0)
+        if config.spread is None:
+            for layer in self.modules():
+                if isinstance(layer, nn.Conv2d):
+                    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
     def forward(self, masked: Tensor, mask: Tensor) -> Tensor:
         check_multiple(masked, 4, CARD.name)

@@ -47,9 +47,16 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The batch on another device (asynchronous where memory is pinned)."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> Batch:
+        """The batch in pinned memory, from where a GPU fetches it while the CPU goes on."""
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        moved: dict[str, Any] = {k: v.to(device, non_blocking=True) for k, v in values.items() if isinstance(v, Tensor)}
-        return replace(self, **moved)
+        changed: dict[str, Any] = {name: change(v) for name, v in values.items() if isinstance(v, Tensor)}
+        return replace(self, **changed)
 
 
 class Noise:
@@ -63,13 +70,19 @@ class Noise:
         self.device = torch.device(device)
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.size = len(self.generators)
+        self.rank, self.ranks = 0, 1
 
     @classmethod
-    def shared(cls, seed: int, size: int, device: torch.device | str = "cpu") -> Noise:
-        """One stream for a batch of `size` images, on `device`: for training, where speed counts."""
+    def shared(
+        cls, seed: int, size: int, device: torch.device | str = "cpu", rank: int = 0, ranks: int = 1
+    ) -> Noise:
+        """One stream for a batch of `size` images, on `device`: for training, where speed counts.
+
+        Where `ranks` processes share a larger batch, each draws the numbers of all and takes those of its images.
+        """
         noise = cls([], device)
         noise.generators = [torch.Generator(noise.device).manual_seed(seed)]
-        noise.size = size
+        noise.size, noise.rank, noise.ranks = size, rank, ranks
         return noise
 
     def normal(self, *shape: int) -> Tensor:
@@ -82,6 +95,7 @@ class Noise:
 
     def _draw(self, function: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
         if len(self.generators) == 1:
-            generator = self.generators[0]
-            return function(self.size, *shape, generator=generator, device=generator.device).to(self.device)
+            generator, first = self.generators[0], self.rank * self.size
+            every = function(self.ranks * self.size, *shape, generator=generator, device=generator.device)
+            return every[first : first + self.size].to(self.device)
         return torch.stack([function(*shape, generator=g) for g in self.generators]).to(self.device)

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from bench import __version__
 from bench.commands import evaluate, out, profile, weights
 from bench.errors import BenchError
+from bench.terminal import Terminal
 
 app = typer.Typer(
     name="facebench",
@@ -39,7 +39,9 @@ app.add_typer(masks_app, name="masks")
 app.add_typer(weights.app, name="weights")
 app.add_typer(verify_app, name="verify")
 
-Out = Annotated[Path, typer.Option("--out", help="Folder of all runs; finished jobs in it are reused.")]
+Out = Annotated[
+    str, typer.Option("--out", help="Folder of all runs, or s3://... and the like; finished jobs in it are reused.")
+]
 
 
 def main() -> None:
@@ -53,12 +55,12 @@ def main() -> None:
             _complain(str(error))
         raise
     except KeyboardInterrupt:
-        Console(stderr=True).print("\nstopped; run the same command again to go on from here")
+        Terminal(stderr=True).print("\nstopped; run the same command again to go on from here")
         sys.exit(130)
 
 
 def _complain(message: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(message)}", highlight=False)
+    Terminal(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(message)}", highlight=False)
     sys.exit(2)
 
 
@@ -168,10 +170,15 @@ def run(
     shots: Annotated[str | None, typer.Option(help="Training images: a number, or several such as 5,10,all.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training iterations of every method.")] = None,
     methods: Annotated[str | None, typer.Option(help="Only these rows of the suite, for example mean,grig.")] = None,
-    out_folder: Out = Path("runs"),
+    out_folder: Out = "runs",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Jobs that run side by side. Default: one a core; 1 with a GPU.")
+        int | None,
+        typer.Option(min=0, help="Jobs that run side by side; 0: in this process. Default: one a core; 1 with a GPU."),
+    ] = None,
+    on: Annotated[str, typer.Option(help="Where jobs run: here, or ray (a Ray cluster).")] = "here",
+    address: Annotated[
+        str | None, typer.Option(help="Address of the Ray cluster. Default: $RAY_ADDRESS, else this machine alone.")
     ] = None,
     plan_only: Annotated[bool, typer.Option("--plan", help="Show the jobs and their state; run nothing.")] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="Try the suite in seconds: tiny, on synthetic faces.")] = False,
@@ -200,7 +207,13 @@ def run(
     if changes:
         changes["expect"] = []  # said of the suite as it stands
     checked = suites.parse(loaded | changes, suite)
-    _run(checked, out_folder, device, workers, plan_only)
+    if on not in ("here", "ray"):
+        raise BenchError(f"--on: {on!r} is none of here, ray")
+    from bench.runner import Options, remote
+
+    url = out_folder if "://" in out_folder else None
+    root = remote.mirror(out_folder) if url else Path(out_folder)
+    _run(checked, root, Options(device, workers, on, address, url), plan_only)  # type: ignore[arg-type]
 
 
 def _number(option: str, text: str) -> int:
@@ -213,38 +226,57 @@ def _without_steps(entry: Any) -> Any:
     return {key: value for key, value in entry.items() if key != "steps"} if isinstance(entry, dict) else entry
 
 
-def _run(suite: Any, root: Path, device: str, workers: int | None, plan_only: bool) -> None:
+def _run(suite: Any, root: Path, options: Any, plan_only: bool) -> None:
     import time
 
     from bench import jobs, progress, results, runner
-    from bench.store import check_folder
+    from bench.store import check_folder, hold
 
     start = time.monotonic()
     check_folder(root)
+    store = runner.Remote(options.url, root) if options.url else None
+    if store:
+        store.pull(f"{suite.suite}/splits")
     with progress.many() as report:
         made = jobs.plan(suite, root, report)
     if plan_only:
         for job in made.jobs:
             out.print(f"{'done' if made.done(job) else 'to do':6} {job.label}", highlight=False, markup=False)
         return
-    outcome = runner.run(made, runner.Options(device, workers))
-    results.collect(made)
-    page = results.report(made)
-    out.print(results.main_table(made))
-    for line in results.notes(made):
-        out.print(line, highlight=False, markup=False)
-    out.print(
-        f"report: {page}   ({progress.duration(time.monotonic() - start)})",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    outcome = runner.run(made, options)
+    if any(job.kind == "evaluate" and made.done(job) for job in made.jobs):
+        with hold(made.folder / ".lock", wait=True):  # another runner may be at the end of the same suite
+            results.collect(made)
+            page = results.report(made)
+            if store:
+                store.push(suite.suite)
+        out.print(results.main_table(made))
+        for line in results.notes(made):
+            out.print(line, highlight=False, markup=False)
+        out.print(
+            f"report: {page}   ({progress.duration(time.monotonic() - start)})",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
     if outcome.failed or outcome.skipped:
-        console = Console(stderr=True)
-        for job_id, message in outcome.failed.items():
-            console.print(f"failed: {made.job(job_id).label}: {message}", style="red", highlight=False, markup=False)
-        console.print(f"{len(outcome.skipped)} job(s) could not start because of these", highlight=False)
+        _explain(made, outcome)
         raise typer.Exit(1)
+
+
+def _explain(made: Any, outcome: Any) -> None:
+    """Say what is missing, why, and where to read more."""
+    console = Terminal(stderr=True, soft_wrap=True)
+    count = len(outcome.failed) + len(outcome.skipped)
+    console.print(f"[bold red]{count} of {len(made.jobs)} jobs have no result[/]; the same command tries them again")
+    for job_id, message in outcome.failed.items():
+        job = made.job(job_id)
+        for indent, text in (("  ", job.label), ("      ", message), ("      see ", str(made.error_file(job)))):
+            console.print(f"{indent}{text}", highlight=False, markup=False)
+    if outcome.skipped:
+        console.print("  not started, because they need one of these:", highlight=False, markup=False)
+    for job_id in outcome.skipped:
+        console.print(f"      {made.job(job_id).label}", highlight=False, markup=False)
 
 
 app.command()(evaluate.evaluate)

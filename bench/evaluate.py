@@ -85,13 +85,18 @@ def complete(method: Method, task: Task, device: str = "cpu") -> Iterator[Tensor
     """
     method = method.to(device).eval()
     for batch in task.batches():
+        names = batch.ids or ()
         output = method.complete(batch.blind().to(device), task.noise(batch, device)).float().cpu()
         if output.shape != batch.image.shape:
             raise BenchError(
-                f"{method.card.slug} gave images of {tuple(output.shape)}, expected {tuple(batch.image.shape)}"
+                f"{method.card.slug} gave an output of the size {tuple(output.shape)} for image {names[0]} and the "
+                f"{len(names) - 1} after it, expected {tuple(batch.image.shape)}"
             )
-        if not torch.isfinite(output).all():
-            raise BenchError(f"{method.card.slug} gave values that are not finite on {task.condition}")
+        if bad := [name for name, one in zip(names, output, strict=True) if not torch.isfinite(one).all()]:
+            raise BenchError(
+                f"{method.card.slug} gave values that are not finite (NaN or infinite) for image {bad[0]} under "
+                f"{task.condition}, and for {len(bad) - 1} more of {len(names)}"
+            )
         yield composite(output, batch.image, batch.mask)
 
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.errors import BenchError
+from bench.npz import open_npz
 from bench.profile import count_macs, count_parameters
 
 STRIDE = 8  # axes of length 64 or more are stored at every eighth position
@@ -101,12 +102,12 @@ class File:
     @classmethod
     def load(cls, path: Path) -> File:
         try:
-            with np.load(path) as archive:
+            with open_npz(path) as archive:
                 meta = json.loads(str(archive["meta"]))
                 outputs = {name[4:]: archive[name] for name in archive.files if name.startswith("out_")}
             names = ("seed", "rule", "dtype", "params", "macs", "stats", "shapes")
             return cls(slug=path.stem, outputs=outputs, **{name: meta[name] for name in names})
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:  # a damaged archive raises many kinds of errors
             raise BenchError(f"{path} is not a golden file: {error}") from error
 
     def deviation(self, name: str, value: Tensor) -> float:
@@ -124,7 +125,7 @@ def read_keys(path: Path) -> list[tuple[str, tuple[int, ...], str]]:
         with path.open(newline="") as handle:
             rows = list(csv.DictReader(handle))
         return [(r["key"], tuple(int(n) for n in r["shape"].split("x") if n), r["kind"]) for r in rows]
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
         raise BenchError(f"{path} is not a key list: {error}") from error
 
 

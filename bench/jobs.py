@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -17,7 +18,7 @@ from bench.data.splits import Split
 from bench.errors import BenchError
 from bench.metrics import extractors
 from bench.store import digest, file_slug
-from bench.suite import Data, Entry, Suite
+from bench.suite import Data, Entry, Resources, Suite
 
 Kind = Literal["train", "evaluate"]
 SHARED = ("batch.py", "method.py", "train.py", "nn", "data")  # source that decides every result
@@ -33,6 +34,7 @@ class Job:
     identity: dict[str, Any]  # JSON-like: equal identities give equal results
     row: dict[str, Any]  # the columns that tell this cell from others in a table
     needs: tuple[str, ...] = ()  # ids of jobs that must be done before
+    resources: Resources = Resources()  # what it asks of a cluster
 
     @cached_property
     def id(self) -> str:
@@ -78,7 +80,26 @@ class Plan:
         return (self.job_folder(job.id) / "result.json").exists()
 
     def job(self, job_id: str) -> Job:
-        return next(job for job in self.jobs if job.id == job_id)
+        for job in self.jobs:
+            if job.id == job_id:
+                return job
+        raise BenchError(
+            f"{platform.node()} knows no job {job_id}: the source of the product or of a method, or a file that the "
+            "suite names, changed while the suite was running, or is another one on this machine; "
+            "run the same command again"
+        )
+
+    def missing(self, job: Job) -> str:
+        """Why a job that is not done has no result, as its folder tells."""
+        for need in map(self.job, job.needs):
+            if not self.done(need):
+                return f"needs `{need.label}`: {self.missing(need)}"
+        recorded = self.error_file(job)
+        return recorded.read_text(encoding="utf-8").partition("\n")[0] if recorded.exists() else "not done yet"
+
+    def error_file(self, job: Job) -> Path:
+        """Where the last failure of a job is recorded, with its traceback."""
+        return self.job_folder(job.id) / "error.txt"
 
 
 def plan(suite: Suite, root: Path, progress: Progress | None = None) -> Plan:
@@ -141,7 +162,7 @@ def _expand(made: Plan) -> Iterator[Job]:
                     )
                     yield from (job for job in (*before, model) if isinstance(job, Job))
                     for condition in suite.conditions if registered.card.task != "prior" else ():
-                        yield _evaluate_job(model, suite, prepared, condition)
+                        yield _evaluate_job(entry, model, suite, prepared, condition)
 
 
 @dataclass(frozen=True)
@@ -188,16 +209,17 @@ def _models(entry: Entry, suite: Suite, prepared: Prepared, cell: dict[str, Any]
         "batch": entry.batch or train.batch,
         "features": train.features,
         "precision": train.precision,
+        "compile": train.compile,
     }
     needs = tuple(model.id for model in priors.values() if isinstance(model, Job))
-    yield Job("train", _label("train", row), identity, row, needs)
+    yield Job("train", _label("train", row), identity, row, needs, entry.resources or suite.resources)
 
 
 def _reference(model: Job | Untrained) -> Any:
     return model.id if isinstance(model, Job) else model.identity
 
 
-def _evaluate_job(model: Job | Untrained, suite: Suite, prepared: Prepared, condition: str) -> Job:
+def _evaluate_job(entry: Entry, model: Job | Untrained, suite: Suite, prepared: Prepared, condition: str) -> Job:
     described = {key: model.identity[key] for key in ("method", "config", "source", "files", "priors", "weights")}
     needs = (model.id,) if isinstance(model, Job) else ()
     identity = described | {
@@ -214,7 +236,7 @@ def _evaluate_job(model: Job | Untrained, suite: Suite, prepared: Prepared, cond
         "samples": suite.report.samples,
     }
     row = model.row | {"condition": condition}
-    return Job("evaluate", _label("evaluate", row), identity, row, needs)
+    return Job("evaluate", _label("evaluate", row), identity, row, needs, entry.resources or suite.resources)
 
 
 def _label(kind: str, row: dict[str, Any]) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,7 +19,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-console = Console(stderr=True)
+from bench.terminal import Terminal
+
+console = Terminal(stderr=True)
+LOG = logging.getLogger("facebench")  # the log of a job
 Report = Callable[[str, int, int], None]  # (title, done, total)
 LINES = 5  # plain lines for one piece of work, at most
 SECONDS = 10.0  # between two plain lines of it, at least
@@ -48,7 +51,8 @@ class Board:
 
     def __enter__(self) -> Self:
         if console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            title = TextColumn("{task.description}", markup=False)
+            columns = (title, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
             self.bars = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
             self.bars.start()
         return self
@@ -83,11 +87,14 @@ class Board:
 @contextmanager
 def track(title: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
     """Show progress over `total` steps, of which `done` stand already; the value is called with the steps made."""
-    count, sent = done, 0.0
+    count, sent, logged = done, 0.0, time.monotonic()
 
     def advance(steps: int) -> None:
-        nonlocal count, sent
+        nonlocal count, sent, logged
         count += steps
+        if time.monotonic() - logged >= SECONDS:
+            LOG.info("%s: %d/%d", title, count, total)
+            logged = time.monotonic()
         if remote is None:
             board.update(title, count, total)
         elif count >= total or time.monotonic() - sent >= PAUSE:

@@ -115,7 +115,7 @@ class Runs(pytest.Collector):
 
     @property
     def workers(self) -> int | None:
-        return self.config.getoption("facebench_workers") or (1 if self.smoke else None)
+        return self.config.getoption("facebench_workers") or (0 if self.smoke else None)
 
     def collect(self) -> Iterator[Expected]:
         for one in self.suite.expectations:
@@ -269,12 +269,12 @@ def _record(lines: dict[str, str], one: Expectation, rows: pd.DataFrame) -> None
 
 
 def _read(path: Path) -> Recorded:
-    import yaml
+    from bench.yamlfile import read_yaml
 
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise pytest.Collector.CollectError(f"cannot read {path}: {' '.join(str(error).split())}") from None
+        found = read_yaml(path)
+    except BenchError as error:
+        raise pytest.Collector.CollectError(str(error)) from None
     lines = found.values() if isinstance(found, dict) else [None]
     if not all(isinstance(part, dict) and all(isinstance(v, str) for v in part.values()) for part in lines):
         raise pytest.Collector.CollectError(f"{path} holds no recorded values: delete it and record again")

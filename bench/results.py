@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,19 @@ import torch
 
 import bench
 from bench import metrics, registry
+from bench.errors import BenchError
 from bench.evaluate import BATCH, Task, image_file, save_png
 from bench.jobs import Job, Plan, extractor
 from bench.metrics.images import to_uint8
 from bench.nn import embedded
+from bench.provenance import FACTS
 from bench.store import atomic_write, digest, file_slug, read_json, write_json
 
 COLUMNS = ["suite", "title", "method", "preset", "dataset", "shots", "seed", "condition"]
+OF_NO_EFFECT: Any = {  # keys of a suite that decide no number
+    **dict.fromkeys(("expect", "smoke", "retries", "resources"), True),
+    **dict.fromkeys(("methods", "priors"), {"__all__": {"resources"}}),
+}
 CURVE = 500  # most points of a loss
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "opencv-python-headless", "pillow", "lpips")
 
@@ -45,7 +51,8 @@ def collect(made: Plan) -> Path:
         _write(made.folder / "losses.parquet", losses(made, trained))
     for name in made.data:
         _originals(made, name)
-    write_json(made.folder / "protocol.json", protocol(made, [job.label for job in evaluated if job not in done]))
+    missing = [f"{job.label}: {made.missing(job)}" for job in evaluated if job not in done]
+    write_json(made.folder / "protocol.json", protocol(made, missing))
     return made.folder
 
 
@@ -53,11 +60,47 @@ def rows(made: Plan, jobs: Sequence[Job], name: str = "rows.parquet") -> pd.Data
     """The tidy rows that finished evaluations wrote: those of the metrics, or `per_image.parquet`."""
     parts = []
     for job in jobs:
-        measured = pd.read_parquet(made.job_folder(job.id) / name)
+        measured = _table(made.job_folder(job.id) / name, pd.read_parquet)
+        if name == "rows.parquet":
+            versions = [metrics.get(metric).version for metric in measured["metric"]]
+            measured = measured.assign(**provenance(made, job), metric_version=versions)
         for shots in (job.row["shots"],) if job.needs else map(str, made.suite.shots):  # untrained: the same for all
             parts.append(measured.assign(**({"suite": made.suite.suite} | job.row | {"shots": shots})))
     table = pd.concat(parts, ignore_index=True)
     return table[COLUMNS + [column for column in table if column not in COLUMNS]]
+
+
+def provenance(made: Plan, job: Job) -> dict[str, Any]:
+    """What every row of an evaluation says of its origin: the protocol, fingerprints, and where its jobs ran.
+
+    `precision` is that of training where there was any; `deterministic` means that training was, too.
+    """
+    found = [_facts(made, one) for one in (*map(made.job, job.needs), job)]
+    identity = job.identity
+    return {key: found[-1].get(key, "") for key in FACTS} | {
+        "precision": found[0].get("precision", ""),
+        "deterministic": all(facts.get("deterministic", False) for facts in found),
+        "suite_version": made.suite.version,
+        "size": identity["size"],
+        "data_fingerprint": identity["data"],
+        "images_fingerprint": identity["images"],
+        "masks_fingerprint": identity["masks"],
+    }
+
+
+def _facts(made: Plan, job: Job) -> dict[str, Any]:
+    """What a finished job tells of itself."""
+    path = made.job_folder(job.id) / "result.json"
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise BenchError(f"{path} is damaged: delete it and run the same command again")
+    return found
+
+
+def could_not(made: Plan) -> list[str]:
+    """The operations for which deterministic jobs found no deterministic algorithm."""
+    done = [job for job in made.jobs if made.done(job)]
+    return sorted({name for job in done for name in _facts(made, job).get("could not", [])})
 
 
 def costs(made: Plan, jobs: Sequence[Job]) -> pd.DataFrame:
@@ -73,7 +116,8 @@ def losses(made: Plan, jobs: Sequence[Job]) -> pd.DataFrame:
 
     A value is the mean over the iterations since the row before it; `step` is the last of them.
     """
-    parts = [thinned(pd.read_csv(made.job_folder(job.id) / "losses.csv")).assign(**job.row) for job in jobs]
+    logs = [_table(made.job_folder(job.id) / "losses.csv", pd.read_csv) for job in jobs]
+    parts = [thinned(log).assign(**job.row) for log, job in zip(logs, jobs, strict=True)]
     table = pd.concat(parts, ignore_index=True)
     return table[["title", "method", "preset", "dataset", "shots", "seed", "stage", "step", "loss", "value"]]
 
@@ -90,7 +134,7 @@ def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
     """Everything that decides what the numbers mean."""
     suite = made.suite
     frozen: dict[str, Any] = {
-        "suite": suite.model_dump(mode="json", exclude={"expect", "smoke"}),
+        "suite": suite.model_dump(mode="json", exclude=OF_NO_EFFECT),
         "data": {
             name: {
                 "images": len(p.images.ids),
@@ -137,6 +181,17 @@ def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
     }
 
 
+def _table(path: Path, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
+    """A table of a finished job; BenchError names a damaged file."""
+    try:
+        return read(path)
+    except Exception as error:  # pyarrow and pandas raise many kinds
+        reason = " ".join(str(error).split())[:200]
+        raise BenchError(
+            f"cannot read {path}: {reason}; delete the folder {path.parent} and run the same command again"
+        ) from error
+
+
 def report(made: Plan) -> Path:
     """Build the suite's report with the registered reporter; returns the path of the page to open."""
     return _reporter("build")(made.folder)
@@ -148,9 +203,8 @@ def main_table(made: Plan) -> Any:
 
 
 def notes(made: Plan) -> list[str]:
-    """What a reader of the main table must know: stand-ins, and what is missing."""
-    facts = read_json(made.folder / "protocol.json")
-    return [*facts["stand_ins"], *(f"missing: {label}" for label in facts["missing"])]
+    """What a reader of the main table must know: what stood in for the networks of the papers."""
+    return list(read_json(made.folder / "protocol.json")["stand_ins"])
 
 
 def _reporter(name: str) -> Any:

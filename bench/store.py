@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from bench.errors import BenchError
+
+MARK = ".facebench"  # file in every folder of runs
 
 
 @contextmanager
@@ -37,6 +40,7 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
         temporary = None
+        _persist(path.parent)
     except OSError as error:
         raise write_error(path, error) from error
     finally:
@@ -44,9 +48,42 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
             Path(temporary).unlink(missing_ok=True)
 
 
+def _persist(folder: Path) -> None:
+    """Make the names in a folder survive a loss of power: what is renamed first is there first."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems cannot, and need not
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def hold(path: Path, wait: bool = False) -> Iterator[bool]:
+    """Hold a lock file alone; the value says whether it is ours. With `wait` it always is, in time.
+
+    The lock ends with its process, however that ends. It holds between machines where the shared file system has
+    flock, as NFS from version 4 on does.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.open("w")
+    except OSError as error:
+        raise write_error(path, error) from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError as error:
+            raise BenchError(f"cannot lock {path}: {error.strerror}; choose a file system with locks") from error
+        yield True
+
+
 def check_folder(folder: Path) -> None:
     """Fail at once, before any work, when a run's folder cannot be written."""
-    with atomic_write(folder / ".facebench", "w") as handle:
+    with atomic_write(folder / MARK, "w") as handle:
         handle.write("results of face-inpaint-bench\n")
 
 

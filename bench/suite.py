@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bench import expect, registry
 from bench.data import catalogue
 from bench.errors import BenchError
 from bench.expect import Expectation
+from bench.store import file_slug
+from bench.yamlfile import read_yaml
 
 SUITES = files("bench") / "suites"
 SMOKE: dict[str, Any] = {  # a suite in seconds: the same for all suites, so that they share their training jobs
@@ -28,6 +30,18 @@ SMOKE: dict[str, Any] = {  # a suite in seconds: the same for all suites, so tha
     "report": {"main": ["perceptual@embedded", "l1@hole"], "samples": 1},
 }
 
+SHAPES = (  # what options of the command line add to
+    ("data", list, "a list of data sets"),
+    ("methods", list, "a list of methods"),
+    ("conditions", list, "a list of masks"),
+    ("train", dict, "a table of settings"),
+    ("smoke", dict, "a table of settings"),
+)
+MOST = 200_000  # cells of a suite
+IMAGES = 10_000_000  # most of a data set
+RESERVED = ("jobs", "cache", "profile")  # folders beside those of suites
+PICTURES = ("original", "masked", "steps")  # folders beside those of methods
+
 
 class Section(BaseModel):
     """A part of a suite file; unknown keys are errors."""
@@ -38,10 +52,11 @@ class Section(BaseModel):
 class Data(Section):
     """A data set: the embedded synthetic faces, or a folder of images."""
 
-    name: str = Field(pattern=r"^[^./\\][^/\\]*$")  # printed in tables; `synthfaces` is the embedded generator
+    # printed in tables, and a folder of the run; `synthfaces` is the embedded generator
+    name: str = Field(pattern=r"^[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*$", max_length=80)
     folder: Path | None = None  # a folder of images; none for `synthfaces`, or to be given with --data NAME=DIR
-    train: int | None = Field(default=None, ge=1)  # training images; default: what the test set leaves
-    test: int | None = Field(default=None, ge=1)  # test images; default: the published split, else a fifth
+    train: int | None = Field(default=None, ge=1, le=IMAGES)  # training images; default: what the test set leaves
+    test: int | None = Field(default=None, ge=1, le=IMAGES)  # test images; default: the published split, else a fifth
     published: bool = True  # a name in `facebench data list` has its published split
 
     @model_validator(mode="after")
@@ -62,6 +77,14 @@ def _named(value: Any) -> Any:
     return {"method": value} if isinstance(value, str) else value
 
 
+class Resources(Section):
+    """What one job asks of a Ray cluster: it starts where so much is free."""
+
+    cpus: float = Field(default=1, gt=0)
+    gpus: float | None = Field(default=None, ge=0)  # 0.5: two jobs share one; default: 1 where there are any
+    memory: float | None = Field(default=None, gt=0)  # GB of main memory; default: whatever the machine has
+
+
 class Entry(Section):
     """A row of the tables: a method, its preset and options. A bare name stands for {method: name}."""
 
@@ -73,6 +96,7 @@ class Entry(Section):
     steps: int | None = Field(default=None, ge=1)  # training iterations of this method; default: train.steps
     batch: int | None = Field(default=None, ge=1)  # images an iteration of this method; default: train.batch
     weights: Path | None = None  # an official checkpoint instead of training
+    resources: Resources | None = None  # of the jobs of this method; default: the suite's
 
     def with_variant(self, name: str) -> str:
         """A name of the method with the ablation behind it: `GRIG (A)`."""
@@ -90,6 +114,7 @@ class Train(Section):
     checkpoint: int = Field(default=200, ge=1)  # iterations between checkpoints
     tensorboard: bool = False  # also write the losses for TensorBoard
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"  # auto: bf16 on a GPU that has it, else fp32
+    compile: bool = False  # torch.compile for the networks: faster steps after minutes of compiling; other last bits
 
 
 class Report(Section):
@@ -108,7 +133,7 @@ class Smoke(Section):
 class Suite(Section):
     """A suite: methods x data sets x shots x conditions x seeds."""
 
-    suite: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")  # its name; also the folder of its results
+    suite: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=80)  # its name; also the folder of its results
     title: str = ""  # one line for reports
     version: int = 1  # of the protocol: raise it when numbers are no longer comparable
     size: int = Field(default=256, ge=32, le=2048)  # pixels of a side
@@ -122,6 +147,8 @@ class Suite(Section):
     train: Train = Train()
     metrics: list[str] = Field(min_length=1)  # `facebench list --metrics` shows them
     report: Report = Report()
+    retries: int = Field(default=1, ge=0, le=100)  # how often a job that failed is tried again
+    resources: Resources = Resources()  # what a job asks of a cluster
     expect: list[str] = []  # what the results must show; `pytest SUITE.yaml` checks it: see bench.expect
     smoke: Smoke | None = None  # the suite in seconds: `facebench run SUITE --smoke`
 
@@ -150,6 +177,18 @@ class Suite(Section):
         titles = [self.title_of(entry) for entry in self.methods]
         if len(set(titles)) < len(titles):
             raise ValueError("methods: two rows would have the same title; set `title` to tell them apart")
+        folders = [file_slug(title).lower() for title in titles]
+        for i, (title, folder) in enumerate(zip(titles, folders, strict=True)):
+            if not folder.strip(".") or folder in (*PICTURES, *folders[:i]) or len(folder) > 150:
+                raise ValueError(
+                    f"methods.{i}.title: {title[:80]!r} cannot name a folder of its own beside the other rows and "
+                    f"{', '.join(PICTURES)}: choose another title, with a Latin letter or a digit"
+                )
+        if self.suite in RESERVED:
+            raise ValueError(f"suite: {self.suite!r} is the name of another folder of the results: choose another one")
+        lists = (self.methods, self.data, self.shots, self.seeds, self.conditions)
+        if (cells := math.prod(map(len, lists))) > MOST:
+            raise ValueError(f"the suite has {cells:,} cells, more than {MOST:,}: split it into several suites")
         for i, line in enumerate(self.expect):
             _at(f"expect.{i}", lambda line=line: expect.read(line, self))
         return self
@@ -192,14 +231,13 @@ def content(name: str) -> dict[str, Any]:
             hint = f"did you mean {close[0]}?" if close else f"shipped are {', '.join(sorted(shipped))}"
             raise BenchError(f"there is no suite {name!r}: {hint}; or give the path of a .yaml file")
         path = shipped[name]
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchError(f"cannot read the suite {path}: {error}") from error
-    except yaml.YAMLError as error:
-        raise BenchError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    found = read_yaml(path)
     if not isinstance(found, dict):
         raise BenchError(f"{path} is not a suite: it must hold keys such as `suite`, `data`, `methods`, `conditions`")
+    found = {key: value for key, value in found.items() if value is not None}
+    for key, kind, what in SHAPES:
+        if not isinstance(found.get(key, kind()), kind):
+            raise BenchError(f"{path}: {key}: must be {what}")
     return found
 
 
@@ -221,11 +259,12 @@ def smoke(content: Mapping[str, Any]) -> dict[str, Any]:
     """The smoke run of a suite, as content: its rows in small, and Telea's fill to compare with."""
     if not content.get("smoke"):
         raise BenchError(f"the suite {content.get('suite')} has no `smoke` section")
-    rows = [{"method": entry} if isinstance(entry, str) else entry for entry in content["methods"]]
-    kept = [{k: v for k, v in row.items() if k in ("method", "variant", "options", "title")} for row in rows]
-    if not any(row["method"] == "telea" for row in kept):
+    rows = [_named(entry) for entry in content.get("methods", [])]
+    small = ("method", "variant", "options", "title")
+    kept = [{k: v for k, v in row.items() if k in small} if isinstance(row, dict) else row for row in rows]
+    if not any(isinstance(row, dict) and row.get("method") == "telea" for row in kept):
         kept.append({"method": "telea"})
-    name, title = f"{content['suite']}-smoke", f"{content.get('title', '')} (smoke run)".strip()
+    name, title = f"{content.get('suite')}-smoke", f"{content.get('title', '')} (smoke run)".strip()
     return {"suite": name, "title": title, "methods": kept} | SMOKE | content["smoke"]
 
 
@@ -285,6 +324,7 @@ def _close(key: str, where: tuple[int | str, ...]) -> str:
         "priors": Entry,
         "train": Train,
         "report": Report,
+        "resources": Resources,
         "smoke": Smoke,
     }
     section: type[Section] = Suite

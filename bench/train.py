@@ -2,6 +2,11 @@
 
 Everything random in iteration k depends on (seed, stage, k) alone, so a run that was interrupted and goes on
 from a checkpoint gives the same weights as an undisturbed one.
+
+Several processes may train together, one a device (`bench.distributed`). Each takes its slice of every batch, and of
+the random numbers that belong to it; gradients, losses, and what networks keep beside their weights are averaged. So
+the losses are those of one process, up to rounding. Exceptions are layers that look at several images at once: batch
+normalisation and the minibatch deviation see the slice of their process; and dropout, which draws other numbers.
 """
 
 from __future__ import annotations
@@ -19,9 +24,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim import Adam, Optimizer
 
 import masks
-from bench import weights
+from bench import distributed, weights
 from bench.batch import Batch, Noise
 from bench.data.dataset import ImageData
 from bench.errors import BenchError
@@ -49,15 +55,45 @@ class Budget:
 
 
 def fabric_for(device: str, precision: str) -> Fabric:
-    """Lightning Fabric on that device; `auto` means bf16 where the GPU has it, else fp32."""
+    """Lightning Fabric on that device, joined to the other processes of `bench.distributed` where there are any.
+
+    `auto` means bf16 where the GPU has it, else fp32.
+    """
     from lightning_fabric import Fabric  # slow to import: only what trains pays for it
+    from lightning_fabric.strategies import DDPStrategy
 
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise BenchError("--device cuda: no GPU is visible to torch; use --device cpu")
     accelerator = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
     if precision == "auto":
         precision = "bf16-mixed" if accelerator == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
-    return Fabric(accelerator=accelerator, devices=1, precision=precision)  # type: ignore[arg-type]
+    world = distributed.world()
+    if world.size == 1:
+        return Fabric(accelerator=accelerator, devices=1, precision=precision)  # type: ignore[arg-type]
+    distributed.join()
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=world.here,
+        num_nodes=world.size // world.here,
+        strategy=DDPStrategy(timeout=distributed.PATIENCE),
+        precision=precision,  # type: ignore[arg-type]
+    )
+    fabric.launch()
+    return fabric
+
+
+def fuse(optimiser: Optimizer) -> None:
+    """Let Adam and its relatives update all parameters in one kernel."""
+    if isinstance(optimiser, Adam):
+        for group in optimiser.param_groups:
+            group.update(fused=True, foreach=False)
+
+
+def laid_out(gradient: Tensor, parameter: Tensor) -> Tensor:
+    """The gradient in the parameter's order in memory, which fused optimisers want."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 class EMA:
@@ -79,10 +115,17 @@ class EMA:
 
 
 class Loader:
-    """Training batches by iteration number: images, and masks as the stage's paper draws them."""
+    """Training batches by iteration number: images, and masks as the stage's paper draws them.
 
-    def __init__(self, data: ImageData, indices: Sequence[int], stage: Stage, budget: Budget):
+    Images and masks are uint8, as they are stored: `Run` makes floats of them, on its device. Of several `ranks`,
+    each loads its slice.
+    """
+
+    def __init__(
+        self, data: ImageData, indices: Sequence[int], stage: Stage, budget: Budget, rank: int = 0, ranks: int = 1
+    ):
         self.data, self.indices, self.stage, self.budget = data, indices, stage, budget
+        self.rank, self.count = rank, budget.batch // ranks
         self.shuffled: OrderedDict[int, np.ndarray] = OrderedDict()
 
     def epoch(self, number: int) -> np.ndarray:
@@ -95,23 +138,28 @@ class Loader:
         return self.shuffled[number]
 
     def batch(self, step: int) -> Batch:
-        """The batch of iteration `step`."""
-        count, size = self.budget.batch, self.data.size
-        positions = range(step * count, (step + 1) * count)
+        """The batch of iteration `step`, or this process's slice of it."""
+        size, first = self.data.size, step * self.budget.batch + self.rank * self.count
+        positions = range(first, first + self.count)
         chosen = np.array([self.epoch(p // len(self.indices))[p % len(self.indices)] for p in positions])
         seed = derive_seed(self.budget.seed, "masks", self.stage.name)
         holes = np.stack([masks.training(self.stage.masks, size, seed, p) for p in positions])
         user = f"{self.stage.method.card.slug} ({self.stage.name})"
         guides: dict[str, Any] = {name: self.data.guide(name, chosen, user) for name in self.stage.guides}
-        return Batch(image=self.data.floats(chosen), mask=torch.from_numpy(holes).float()[:, None], **guides)
+        return Batch(image=self.data.stored(chosen), mask=torch.from_numpy(holes)[:, None], **guides)
 
-    def batches(self, start: int, stop: int, ahead: int = 2) -> Generator[Batch, None, None]:
-        """Batches in order; the next ones are made while the networks work."""
+    def batches(self, start: int, stop: int, ahead: int = 2, pinned: bool = False) -> Generator[Batch, None, None]:
+        """Batches in order; the next ones are made while the networks work, in `pinned` memory for a GPU."""
+
+        def made(step: int) -> Batch:
+            batch = self.batch(step)
+            return batch.pinned() if pinned else batch
+
         with ThreadPoolExecutor(max_workers=1) as pool:
             queue: deque[Future[Batch]] = deque()
             for step in range(start, stop + ahead):
                 if step < stop:
-                    queue.append(pool.submit(self.batch, step))
+                    queue.append(pool.submit(made, step))
                 if step >= start + ahead:
                     yield queue.popleft().result()
 
@@ -122,10 +170,15 @@ class Run:
     def __init__(self, method: Method, stages: list[Stage], folder: Path, budget: Budget):
         self.method, self.stages, self.folder, self.budget = method, stages, folder, budget
         self.fabric = fabric_for(budget.device, budget.precision)
-        self.device = self.fabric.device
+        self.device, self.rank, self.ranks = self.fabric.device, self.fabric.global_rank, self.fabric.world_size
+        if budget.batch % self.ranks:
+            raise BenchError(f"a batch of {budget.batch} images cannot be shared by {self.ranks} devices evenly")
+        self.on_gpu = self.device.type == "cuda"
+        # tensor cores read channels last; on the CPU most of the networks are no faster with it
+        self.layout = torch.channels_last if self.on_gpu else torch.contiguous_format
         self.stage = 0
         self.step = 0  # iterations of this stage that are done
-        method.to(self.device).train()
+        method.to(self.device, memory_format=self.layout).train()  # type: ignore[call-overload]
         if budget.compiled:
             for network in method.networks().values():
                 network.compile()
@@ -133,11 +186,14 @@ class Run:
 
     def enter(self, number: int) -> None:
         self.stage, self.step = number, 0
-        stage = self.stages[number].to(self.device).train()
+        stage = self.stages[number].to(self.device, memory_format=self.layout).train()  # type: ignore[call-overload]
         if self.budget.compiled:
             for network in stage.children():
                 network.compile()
         self.optimisers = stage.optimisers()
+        if self.on_gpu:
+            for optimiser in self.optimisers.values():
+                fuse(optimiser)
         groups = {name: [p for g in o.param_groups for p in g["params"]] for name, o in self.optimisers.items()}
         self.parameters = groups
         self.emas = {name: EMA(groups[name], decay) for name, decay in stage.ema.items()}
@@ -153,7 +209,9 @@ class Run:
         }
 
     def save(self) -> None:
-        """Write the checkpoint; a crash in between leaves the former one."""
+        """Write the checkpoint; a crash in between leaves the former one. The first process writes for all."""
+        if self.rank:
+            return
         buffer = io.BytesIO()  # torch hides why a file could not be written
         torch.save(self.state(), buffer)
         with atomic_write(self.folder / "checkpoint.pt") as handle:
@@ -183,25 +241,42 @@ class Run:
         parameters, optimiser = self.parameters[name], self.optimisers[name]
         with torch.autocast(self.device.type, enabled=False):
             gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        if self.ranks > 1:
+            self.average([gradient for gradient in gradients if gradient is not None])
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
+            parameter.grad = None if gradient is None else laid_out(gradient, parameter)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         if name in self.emas:
             self.emas[name].update()
 
+    @torch.no_grad()
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """Put the mean over all processes into each of the tensors, by one exchange."""
+        if tensors:
+            mean: Any = self.fabric.all_reduce(torch.cat([t.flatten() for t in tensors]), reduce_op="mean")
+            for tensor, part in zip(tensors, mean.split([t.numel() for t in tensors]), strict=True):
+                tensor.copy_(part.view(tensor.shape))
+
     def iterate(self, batch: Batch) -> dict[str, float]:
-        """One iteration: augmentation, the stage's step; the losses."""
+        """One iteration on a batch of the `Loader`: augmentation, the stage's step; the losses."""
         stage = self.stages[self.stage]
         seed = derive_seed(self.budget.seed, "step", stage.name, self.step)
-        torch.manual_seed(seed)
-        noise = Noise.shared(seed, len(batch), self.device)
-        batch = batch.to(self.device)
+        torch.manual_seed(seed if self.rank == 0 else derive_seed(seed, "rank", self.rank))
+        noise = Noise.shared(seed, len(batch), self.device, self.rank, self.ranks)
+        batch = self.floats(batch.to(self.device))
         with self.fabric.autocast():
             losses = stage.step(augmented(batch, stage, noise), self.update, noise)
         self.step += 1
-        values = torch.stack([value.detach().float() for value in losses.values()]).tolist()  # one wait for the device
-        return dict(zip(losses, values, strict=True))
+        values = torch.stack([value.detach().float() for value in losses.values()])
+        if self.ranks > 1:
+            self.average([values, *(b for net in (self.method, stage) for b in net.buffers() if b.is_floating_point())])
+        return dict(zip(losses, values.tolist(), strict=True))  # one wait for the device
+
+    def floats(self, batch: Batch) -> Batch:
+        """Images in [-1, 1] and masks as floats, of what the loader gives."""
+        image = batch.image.contiguous(memory_format=self.layout).float().div_(127.5).sub_(1)
+        return replace(batch, image=image, mask=batch.mask.float())
 
 
 def augmented(batch: Batch, stage: Stage, noise: Noise) -> Batch:
@@ -276,8 +351,9 @@ def train(
     with progress(sum(steps), sum(steps[: run.stage]) + run.step) as advance:
         while True:
             stage = stages[run.stage]
-            log = Log(folder, names, stage.name, run.step, budget.tensorboard)
-            for batch in Loader(data, indices, stage, budget).batches(run.step, steps[run.stage]):
+            log = Log(folder, names, stage.name, run.step, budget.tensorboard) if run.rank == 0 else None
+            loader = Loader(data, indices, stage, budget, run.rank, run.ranks)
+            for batch in loader.batches(run.step, steps[run.stage], pinned=run.on_gpu):
                 losses = run.iterate(batch)
                 for name, value in losses.items():
                     if not np.isfinite(value):
@@ -285,12 +361,15 @@ def train(
                             f"training of {method.card.slug} stopped: the loss {name!r} is {value} at iteration "
                             f"{run.step} of stage {stage.name!r}; try a lower learning rate in the suite's `options`"
                         )
-                log.add(run.step, losses)
+                if log:
+                    log.add(run.step, losses)
                 advance(1)
                 if run.step % budget.checkpoint == 0 and run.step < steps[run.stage]:
-                    log.flush()
+                    if log:
+                        log.flush()
                     run.save()
-            log.flush()
+            if log:
+                log.flush()
             for ema in run.emas.values():
                 ema.store()
             if run.stage + 1 == len(stages):

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from masks.buckets import Bucket, ratio
 from masks.checks import checked_size
@@ -18,6 +18,9 @@ from masks.generators.plain import Request
 from masks.streams import Stream
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # Pillow's others include some that run programs
+MAX_PIXELS = 100_000_000
+MAX_BYTES = 1 << 30
 
 NVIDIA_CATEGORIES = tuple(Bucket.parse(name) for name in ("1-10", "10-20", "20-30", "30-40", "40-50", "50-60"))
 """The six groups of NVIDIA's test set (Liu et al., ECCV 2018); each holds masks with and without border contact."""
@@ -55,7 +58,14 @@ class MaskFolder:
         height, width = checked_size(size)
         file = self.files[index]
         try:
-            with Image.open(file) as image:
+            if file.stat().st_size > MAX_BYTES:
+                raise MaskError(f"{file} has more than {MAX_BYTES >> 30} GiB: no mask has")
+            with Image.open(file, formats=FORMATS) as image:
+                if not 0 < image.width * image.height <= MAX_PIXELS:
+                    raise MaskError(
+                        f"{file} has {image.width} x {image.height} pixels: a mask has {MAX_PIXELS // 10**6} million "
+                        "at most; scale it down"
+                    )
                 grey = image if image.mode in ("1", "L") else image.convert("L")
                 if abs(grey.width * height / (grey.height * width) - 1) > 0.01:
                     raise MaskError(
@@ -64,9 +74,9 @@ class MaskFolder:
                     )
                 threshold = self._checked_threshold(file, grey)
                 pixels = np.asarray(grey.resize((width, height), Image.Resampling.NEAREST))
-        except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-            if isinstance(error, MaskError):
-                raise
+        except MaskError:
+            raise
+        except Exception as error:  # damaged files make Pillow raise many kinds of errors
             raise MaskError(f"{file} cannot be read as an image ({error}): repair or remove it") from error
         return np.ascontiguousarray(pixels > threshold).view(np.uint8)
 
@@ -132,9 +142,17 @@ class MaskFolder:
     def fingerprint(self) -> str:
         """SHA-256 of the files' contents in order, and of the threshold; names do not matter."""
         digest = hashlib.sha256(repr(self.threshold).encode())
-        for file in self.files:
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+        for index in range(len(self)):
+            digest.update(self.content(index))
         return digest.hexdigest()
+
+    def content(self, index: int) -> bytes:
+        """SHA-256 of the bytes of file `index`."""
+        try:
+            with self.files[index].open("rb") as handle:
+                return hashlib.file_digest(handle, "sha256").digest()
+        except OSError as error:
+            raise MaskError(f"cannot read {self.files[index]}: {error.strerror or error}") from error
 
 
 def folder_mask(request: Request, stream: Stream) -> np.ndarray:

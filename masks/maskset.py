@@ -7,7 +7,6 @@ import json
 import os
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,8 @@ VERSION = 1
 """Version of the generators: raised when a condition's masks change. Of the file: `format` in the manifest."""
 
 _FORMAT = "masks 1"
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+_LONGEST_MANIFEST = 1 << 24  # bytes; it holds some 20 characters a mask
+_LARGEST = 1 << 30  # bytes of masks that may come out of a file of a hundredth of them
 
 
 class MaskSet:
@@ -116,21 +116,21 @@ class MaskSet:
         Raises MaskError for a file that is missing, damaged, or no mask set.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                bits, manifest = file["bits"], json.loads(str(file["manifest"]))
+            bits, manifest = _read(Path(path))
             loaded = cls(bits, manifest)
             height, width = loaded.size
             sound = (
                 manifest["format"] == _FORMAT
                 and bits.dtype == np.uint8
                 and bits.shape == (manifest["n"], -(-height * width // 8))
+                and len(manifest["ratios"]) == manifest["n"]
                 and _digest(bits, height, width) == manifest["sha256"]
                 and manifest["ratios"] == [ratio(mask) for mask in loaded]
             )
             bucket = loaded.condition.bucket
         except FileNotFoundError:
             raise MaskError(f"there is no mask set {path}: make it with `facebench masks make`") from None
-        except _DAMAGE as error:
+        except Exception as error:  # a damaged or hostile file can raise anything
             raise MaskError(f"{path} is no mask set or is damaged ({error}): make it again") from error
         if not sound:
             raise MaskError(f"{path} is damaged: its masks do not have the SHA-256 of its manifest; make it again")
@@ -194,6 +194,23 @@ def verify(path: str | Path, redraw: bool = True) -> MaskSet:
             f"it was made with {versions}"
         )
     return loaded
+
+
+def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
+    """The content of a file. Raises ValueError where it would grow far beyond what its manifest or its size says."""
+    with zipfile.ZipFile(path) as archive:
+        sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+    if sizes["manifest.npy"] > _LONGEST_MANIFEST:
+        raise ValueError("its manifest is too long")
+    with np.load(path, allow_pickle=False) as file:
+        manifest = json.loads(str(file["manifest"]))
+        height, width = manifest["size"]
+        whole = manifest["n"] * -(-height * width // 8)
+        if not whole < sizes["bits.npy"] < whole + 1024:  # an array and its header
+            raise ValueError("its masks are not as many or as large as its manifest says")
+        if whole > _LARGEST and whole > 100 * path.stat().st_size:
+            raise ValueError(f"its masks would grow to {whole / 1e9:.0f} GB")
+        return file["bits"], manifest
 
 
 def _parameters(condition: Condition, scale: float) -> dict[str, Any]:

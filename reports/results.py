@@ -21,6 +21,19 @@ COLUMNS = [*TEXT, "seed", "higher_is_better", *NUMBERS, "n"]
 PER_IMAGE = [*METHOD, "dataset", "shots", "seed", "condition", "id", "metric", "value"]
 LOSSES = [*METHOD, "dataset", "shots", "seed", "stage", "step", "loss", "value"]
 COSTS = [*METHOD, "params", "macs"]
+PROTOCOL = {  # column -> rows that agree on these must agree on it; older results lack such columns
+    "facebench": [],
+    "size": [],
+    "suite_version": ["suite"],
+    "data_fingerprint": ["dataset"],
+    "images_fingerprint": ["dataset"],
+    "masks_fingerprint": ["dataset", "condition"],
+    "metric_version": ["metric"],
+    "extractor": ["metric"],
+}
+ORIGIN = [*(column for column in PROTOCOL if column != "extractor"), "torch", "commit", "device", "precision", "deterministic"]
+LONGEST = 2000  # characters of a name or note
+MOST = 1_000_000  # rows that may come out of a file of a twentieth of their bytes
 AGAIN = "run the same command again, so that it is written anew"
 
 
@@ -36,38 +49,69 @@ class Results:
     samples: Path
 
 
-def load(run: Path) -> Results:
-    """Read `run`. Raises BenchError that names the file if one is missing, damaged or empty."""
-    protocol = read_json(run / "protocol.json")
-    if not isinstance(protocol, dict):
-        raise BenchError(f"{run / 'protocol.json'} holds no table of facts; {AGAIN}")
-    losses = _optional(run / "losses.parquet", LOSSES)
+def load(run: Path, mix: bool = False) -> Results:
+    """Read `run`. Raises BenchError that names the file if one is missing, damaged or empty.
+
+    Rows that were measured by different protocols are refused too, unless `mix`: then the protocol says what differs.
+    """
+    path = run / "results.parquet"
+    rows = tidy(_read(path, COLUMNS), str(path))
+    protocol = _protocol(run / "protocol.json")
+    if mixed := differences(rows):
+        if not mix:
+            raise BenchError(
+                f"{path} holds rows of different protocols, whose numbers must not be compared: {'; '.join(mixed)}. "
+                "Run the suite again, or make the report with --mix, which says so below every table"
+            )
+        protocol = protocol | {"mixed": mixed}
     return Results(
-        rows=tidy(_read(run / "results.parquet", COLUMNS), str(run / "results.parquet")),
-        per_image=_optional(run / "per_image.parquet", PER_IMAGE),
-        losses=None if losses is None else losses.assign(label=_labels(losses)),
-        costs=_optional(run / "costs.parquet", COSTS),
+        rows=rows,
+        per_image=_numbers(_optional(run / "per_image.parquet", PER_IMAGE), ["value"], run / "per_image.parquet"),
+        losses=_labelled(_numbers(_optional(run / "losses.parquet", LOSSES), ["step", "value"], run / "losses.parquet")),
+        costs=_numbers(_optional(run / "costs.parquet", COSTS), ["params", "macs"], run / "costs.parquet"),
         protocol=protocol,
         samples=run / "samples",
     )
 
 
+def differences(rows: pd.DataFrame) -> list[str]:
+    """What rows of one table do not agree on although they must: one line for each fact of the protocol."""
+    lines = []
+    measured = rows[rows["value"].notna()]
+    for column, alike in PROTOCOL.items():
+        if column not in measured:
+            continue
+        found = measured.drop_duplicates([*alike, column])
+        for names, group in found.groupby(alike, sort=False) if alike else [((), found)]:
+            if len(group) > 1:
+                values = " and ".join(str(value)[:40] for value in group[column].iloc[:3])
+                where = f" of {', '.join(map(str, names))}" if alike else ""
+                lines.append(f"{column.replace('_', ' ')}{where} is {values}")
+                break
+    return lines
+
+
 def tidy(rows: pd.DataFrame, source: str = "the result rows") -> pd.DataFrame:
     """Check result rows and add `label`, the method's printed name (with its preset where a name has several).
 
-    Raises BenchError for missing columns, no rows, values that are no numbers, and cells that occur twice.
+    Raises BenchError for missing columns, no rows, values that are no numbers, names that are too long or that are
+    paths, and cells that occur twice.
     """
     missing = [column for column in COLUMNS if column not in rows.columns]
     if missing:
         raise BenchError(f"{source} lacks the columns {', '.join(missing)}; {AGAIN}")
     if rows.empty:
         raise BenchError(f"{source} has no rows: no job has finished yet; {AGAIN}")
-    rows = rows[COLUMNS].reset_index(drop=True)
-    rows[TEXT] = rows[TEXT].astype(object).where(rows[TEXT].notna(), "").astype(str)
-    try:
-        rows[NUMBERS] = rows[NUMBERS].astype(float)
-    except (ValueError, TypeError) as error:
-        raise BenchError(f"{source} has a value that is no number ({error}); {AGAIN}") from error
+    rows = rows[COLUMNS + [column for column in ORIGIN if column in rows.columns]].reset_index(drop=True)
+    texts = [*TEXT, *(column for column in ORIGIN if column in rows.columns)]
+    for column in texts:
+        rows[column] = rows[column].astype(object).where(rows[column].notna(), "").astype(str)
+        if (longest := rows[column].str.len().max()) > LONGEST:
+            raise BenchError(f"{source} has a {column} of {longest:,} characters, which is no name; {AGAIN}")
+    if (paths := rows[rows["dataset"].str.contains(r"^\.|[/\\\0]")]["dataset"]).size:
+        raise BenchError(f"{source}: the name of the data set {markup.line(paths.iloc[0])!r} is a path; {AGAIN}")
+    rows = _numbers(rows, [*NUMBERS, "n", "seed"], Path(source))
+    rows["higher_is_better"] = rows["higher_is_better"].astype(str).isin(["True", "1", "1.0"])
     twice = rows.duplicated([*CELL, "seed"])
     if twice.any():
         first = rows[twice].iloc[0]

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from rich.console import Console
+from bench.terminal import Terminal
 
-out = Console(width=None if sys.stdout.isatty() else 160)
+out = Terminal(width=None if sys.stdout.isatty() else 160)

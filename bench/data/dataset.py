@@ -51,10 +51,13 @@ class ImageData:
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key not in ("_arrays", "_position")}
 
+    def stored(self, indices: Indices) -> torch.Tensor:
+        """The images at these indices: (N, 3, H, W) uint8, RGB, in the file's order: channels last in memory."""
+        return torch.from_numpy(self._arrays["images"][np.asarray(indices, dtype=np.int64)]).permute(0, 3, 1, 2)
+
     def images(self, indices: Indices) -> torch.Tensor:
         """The images at these indices: (N, 3, H, W) uint8, RGB."""
-        pixels = torch.from_numpy(self._arrays["images"][np.asarray(indices, dtype=np.int64)])
-        return pixels.permute(0, 3, 1, 2).contiguous()
+        return self.stored(indices).contiguous()
 
     def floats(self, indices: Indices) -> torch.Tensor:
         """The images at these indices: (N, 3, H, W) float32 in [-1, 1]."""

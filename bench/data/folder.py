@@ -6,8 +6,9 @@ import hashlib
 import io
 import os
 import re
+import stat
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from bench.store import read_json, write_json
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 100_000_000
+MAX_BYTES = 1 << 30
+MAX_PASSES = 20  # decodings of `MAX_PIXELS` that the scans of one JPEG file may cost
 FILTER = "pillow-lanczos"
 """Name of the antialiased filter, recorded in every cache."""
 SETTLED_NS = 2 * 10**9
@@ -69,8 +72,13 @@ def _unreadable(error: OSError) -> None:
 
 
 def read(path: Path) -> bytes:
-    """The bytes of one file; BenchError names it when it cannot be read."""
+    """The bytes of one file; BenchError names it when it cannot be read, or is no file of an image's size."""
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait without end
+            raise BenchError(f"{path} is no file: replace or remove it")
+        if status.st_size > MAX_BYTES:
+            raise BenchError(f"{path} has more than {MAX_BYTES >> 30} GiB: replace or remove it")
         return path.read_bytes()
     except OSError as error:
         raise BenchError(f"cannot read {path}: {error.strerror}; check that it exists and its permissions") from error
@@ -92,7 +100,10 @@ def hash_files(
     started = time.time_ns()
     stamps: dict[str, list[int]] = {}
     for name in ids:
-        status = (folder / name).stat()
+        try:
+            status = (folder / name).stat()
+        except OSError as error:  # a link that leads nowhere
+            raise BenchError(f"cannot read {folder / name}: {error.strerror}; replace or remove it") from error
         stamps[name] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
     hashes = {name: known[name][1] for name in ids if name in known and known[name][0] == stamps[name]}
     unknown = [name for name in ids if name not in hashes]
@@ -115,23 +126,40 @@ def decode(data: bytes, path: str | Path) -> Image.Image:
     transparent parts are composited over white; of an animation the first frame is taken. Colour profiles are ignored.
     Raises BenchError, naming `path`, for what is not an image, is damaged, or has more than 100 megapixels.
     """
+    return converted(data, path, lambda image: _to_rgb(ImageOps.exif_transpose(image)))
+
+
+def converted(
+    data: bytes, path: str | Path, convert: Callable[[Image.Image], Image.Image], formats: Sequence[str] = FORMATS
+) -> Image.Image:
+    """`convert` of the image in `data`, one of `formats`. Errors: see `decode`.
+
+    Formats are always named: Pillow's others include some that run programs, such as PostScript.
+    """
     if not data:
         raise BenchError(f"{path} is empty: replace or remove it")
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=formats) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise BenchError(_too_large(path, f"{width} x {height} pixels"))
+            if image.format == "JPEG" and data.count(b"\xff\xda") * width * height > MAX_PASSES * MAX_PIXELS:
+                raise BenchError(_too_large(path, "counting every scan"))
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return convert(image)
     except BenchError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise BenchError(_too_large(path, "a decompression bomb")) from error
     except Image.UnidentifiedImageError as error:
-        raise BenchError(f"{path} is not a PNG, JPEG or WebP image: replace or remove it") from error
+        raise BenchError(f"{path} is not a {_listed(formats)} image: replace or remove it") from error
     except Exception as error:  # damaged files make Pillow raise many kinds of errors
         raise BenchError(f"{path} is damaged ({error}): replace or remove it") from error
+
+
+def _listed(formats: Sequence[str]) -> str:
+    names = [name.replace("WEBP", "WebP") for name in formats]
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _too_large(path: str | Path, what: str) -> str:

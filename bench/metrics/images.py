@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -15,11 +16,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from bench.data.folder import converted, read
 from bench.errors import BenchError
 
 Source = str | os.PathLike[str] | Tensor | np.ndarray | Iterable[Tensor] | Callable[[], Iterable[Tensor]]
 Batch = list[Tensor | None]  # one part for each source
 BEYOND = 16.0  # a network may overshoot [-1, 1]; larger values are another range, such as [0, 255]
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 
 
@@ -119,11 +122,8 @@ class Images:
     def _decode(self, files: list[Path]) -> Tensor:
         arrays: list[np.ndarray] = []
         for file in files:
-            try:
-                with Image.open(file) as image:
-                    array = np.asarray(image.convert("L" if self.masks else "RGB"))
-            except OSError as error:
-                raise BenchError(f"cannot read {file}: {error}; make this image again") from error
+            kind = "L" if self.masks else "RGB"
+            array = np.asarray(converted(read(file), file, partial(Image.Image.convert, mode=kind), FORMATS))
             if arrays and array.shape != arrays[0].shape:
                 height, width = array.shape[:2]
                 first = f"{arrays[0].shape[1]}x{arrays[0].shape[0]}"

@@ -17,6 +17,7 @@ from scipy.special import gamma
 from torch import Tensor
 
 from bench.errors import BenchError
+from bench.npz import open_npz
 from bench.metrics.pixel import weighted_sum
 from bench.metrics.score import TooSmall
 
@@ -36,11 +37,13 @@ def score(completed: Mapping[str, Tensor], truth: object, masks: Tensor | None) 
 def read_model(path: Path) -> tuple[Tensor, Tensor]:
     """Mean (36,) and covariance (36, 36) of pristine pictures from ``niqe_pris_params.npz``."""
     try:
-        with np.load(path) as archive:
+        with open_npz(path) as archive:
             mean, covariance = archive["mu_pris_param"].ravel(), archive["cov_pris_param"]
-    except (OSError, ValueError, KeyError) as error:
+        if mean.shape != (36,) or covariance.shape != (36, 36):
+            raise ValueError(f"shapes {mean.shape} and {covariance.shape}")
+        return torch.from_numpy(mean).double(), torch.from_numpy(covariance).double()
+    except Exception as error:  # a damaged archive raises many kinds of errors
         raise BenchError(f"{path} does not hold NIQE's parameters: {error}; fetch it again") from error
-    return torch.from_numpy(mean).double(), torch.from_numpy(covariance).double()
 
 
 def niqe(images: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:

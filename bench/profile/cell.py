@@ -92,7 +92,7 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
     torch.manual_seed(0)
     device = torch.device(setting.device)
     _set_precision(setting.precision)
-    method = _create(setting).to(device).eval()
+    method = create(setting).to(device).eval()
     given = example(setting.batch, setting.size, method.card.needs).to(device)
     single = example(1, setting.size, method.card.needs).to(device)
     networks = method.networks()
@@ -133,13 +133,13 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
     return row | (_training(setting, method, device) if setting.training and method.trainable() else {})
 
 
-def _create(setting: Setting) -> Any:
+def create(setting: Setting) -> Any:
     """The method with its priors, in one preset, with random weights."""
     from bench import registry
 
     method = registry.get(setting.method).load().create(setting.preset, setting.variant)
     if method.card.requires:
-        priors = {slug: _create(Setting(slug, setting.preset)) for slug in method.card.requires}
+        priors = {slug: create(Setting(slug, setting.preset)) for slug in method.card.requires}
         method.attach(priors)
     return method
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -64,7 +65,7 @@ def count_operations(run: Callable[[], Any], networks: Mapping[str, nn.Module] |
     """
     counted: dict[str, list[Operations]] = {name: [] for name in networks or {}}
     hooks, started = [], {}
-    with torch.no_grad(), _Counter() as counter:
+    with torch.no_grad(), _step_by_step(), _Counter() as counter:
         for name, network in (networks or {}).items():
 
             def enter(*_: Any, name: str = name) -> None:
@@ -83,14 +84,26 @@ def count_operations(run: Callable[[], Any], networks: Mapping[str, nn.Module] |
     return {"": whole} | {name: sum(calls, Operations()) for name, calls in counted.items()}
 
 
+@contextmanager
+def _step_by_step() -> Iterator[None]:
+    """Attention layers in evaluation otherwise run as one operation, which torch's counter does not know."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
 class _Counter(FlopCounterMode):
-    """torch's counter, with FFTs, and FIR filters apart."""
+    """torch's counter, with products of vectors, FFTs, and FIR filters apart."""
 
     def __init__(self) -> None:
         self.fir = 0.0
         aten = torch.ops.aten
         formulas: dict[Any, Any] = dict.fromkeys((aten.convolution, aten._convolution), self._convolution())
         formulas |= dict.fromkeys((aten._fft_r2c, aten._fft_c2r, aten._fft_c2c), _transform)
+        formulas |= dict.fromkeys((aten.mv, aten.dot, aten.vdot), _vectors)
         super().__init__(display=False, custom_mapping=formulas)
 
     def operations(self) -> Operations:
@@ -117,6 +130,11 @@ def _on_tensors(formula: Callable[..., float]) -> Callable[..., float]:
     """Ask torch's counter for tensors instead of shapes."""
     formula._get_raw = True  # type: ignore[attr-defined]
     return formula
+
+
+@_on_tensors
+def _vectors(first: Tensor, second: Tensor, *_: Any, **__: Any) -> float:
+    return 2.0 * first.numel()
 
 
 @_on_tensors

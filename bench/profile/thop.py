@@ -26,21 +26,25 @@ KNOWN = (*CONVOLUTIONS, *NORMS, nn.Linear, *POOLS, *ADAPTIVE, *UPSAMPLING, nn.PR
 
 
 def count_by_thop(run: Callable[[], Any], network: nn.Module) -> tuple[int, float]:
-    """(parameters, "FLOPs") of `run()`, which calls `network`: of layers of exactly the known classes, at each call."""
-    layers = [layer for layer in network.modules() if type(layer) in KNOWN]
+    """(parameters, "FLOPs") of `run()`, which calls `network`: of layers of exactly the known classes.
+
+    Operations count at each call; parameters of the layers that were called, once.
+    """
+    parameters: dict[nn.Module, int] = {}
     costs: list[float] = []
 
     def see(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         costs.append(_cost(layer, inputs[0], output))
+        parameters[layer] = sum(p.numel() for p in layer.parameters())
 
-    hooks = [layer.register_forward_hook(see) for layer in layers]
+    hooks = [layer.register_forward_hook(see) for layer in network.modules() if type(layer) in KNOWN]
     try:
         with torch.no_grad():
             run()
     finally:
         for hook in hooks:
             hook.remove()
-    return sum(p.numel() for layer in layers for p in layer.parameters()), sum(costs)
+    return sum(parameters.values()), sum(costs)
 
 
 def _cost(layer: Any, x: Tensor, y: Tensor) -> float:

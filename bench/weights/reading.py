@@ -16,6 +16,7 @@ from torch import Tensor
 from bench.errors import BenchError
 from bench.weights.modules import DEEPEST, MOST, plain
 from bench.weights.records import Global, Refused
+from bench.weights.rules import LARGEST_VIEW
 from bench.weights.unpickle import parse
 
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how files of `torch.save` before 1.6 start
@@ -38,6 +39,8 @@ def read(file: str | Path) -> Mapping[str, Any]:
     """
     path = Path(file)
     try:
+        if not path.is_file():  # reading a pipe would wait without end
+            raise Refused("it is no file" if path.exists() else "there is no such file")
         if path.suffix == ".safetensors":
             return _read_safetensors(path)
         with path.open("rb") as handle:
@@ -94,12 +97,22 @@ def _rebuild(structure: Any, tensors: Mapping[str, Tensor]) -> Any:
 
 
 def _read_torch(path: Path) -> Mapping[str, Any]:
+    if zipfile.is_zipfile(path):
+        _check_archive(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         if not zipfile.is_zipfile(path):
             raise
         return _read_archive(path)
+    tensors = flatten(content)
+    if not tensors:
+        raise Refused("it holds no tensors")
+    for name, tensor in tensors.items():
+        elements = tensor.untyped_storage().nbytes() // tensor.element_size()
+        if tensor.device.type != "cpu" or tensor.numel() > max(elements, LARGEST_VIEW):
+            raise Refused(f"the tensor {name!r} is larger than its storage")
+    return content if isinstance(content, Mapping) else tensors
 
 
 def _read_pickle(path: Path) -> Mapping[str, Any]:
@@ -131,13 +144,20 @@ def _read_archive(path: Path) -> Mapping[str, Any]:
     return content
 
 
+def _check_archive(path: Path) -> None:
+    """`torch.save` compresses nothing, so that an archive that would become larger than its file is an attack."""
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise Refused("it is compressed, which no checkpoint is")
+    if sum(entry.file_size for entry in entries) > path.stat().st_size:
+        raise Refused("its parts are larger than the file")
+
+
 def _stored(archive: zipfile.ZipFile, name: str, kind: Any) -> Tensor:
     """One storage of an archive, as a flat tensor."""
-    entry = archive.getinfo(name)
-    if entry.compress_type != zipfile.ZIP_STORED:
-        raise Refused("a compressed tensor")
     if not isinstance(kind, Global) or kind.name not in STORAGES:
         raise Refused("a tensor of no known type")
     dtype = STORAGES[kind.name]
-    data = bytearray(archive.read(entry))
+    data = bytearray(archive.read(name))
     return torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)

@@ -56,10 +56,12 @@ CARD = Card(
         "identity": "0.1 likewise; the released script's default is 0",
         "attribute_norm": "released: mean squared error of the codes. thesis: mean of the Euclidean distances",
         "blur": "released: 65 x 65, in practice a box, seven times. thesis: a Gaussian of 64 x 64, deviation 40",
-        "path": "2 as released; the thesis has no path length regularisation",
-        "exemplars": "the batch in reverse order, as released; the thesis: random exemplars",
+        "path": "2 as released; the thesis has no path length regularisation: 0",
+        "exemplars": "reversed: the batch in reverse order, as released. random: the thesis; here the batch, shifted "
+        "by a random number of places",
     },
-    notes="The published counts are the generator's. One mask serves a whole batch in training.",
+    notes="The preset `thesis` has all its choices, `paper` those of the released code with the thesis's tau and loss "
+    "weights. The published counts are the generator's. One mask serves a whole batch in training.",
 )
 
 
@@ -79,10 +81,11 @@ class EXEGANConfig(Config):
     mixing: float = 0.5  # probability of two random codes in one image, in training and test
     gamma: float = 10.0  # weight of R1
     r1_every: int = 16  # iterations
-    path: float = 2.0  # weight of the path length penalty
+    path: float = 2.0  # weight of the path length penalty (thesis: 0)
     path_every: int = 4  # iterations
     path_shrink: int = 2  # the penalty sees batch / shrink images
     tau: float = 0.1  # probability that the exemplar is the picture itself
+    exemplars: Literal["reversed", "random"] = "reversed"  # which other faces of the batch guide it
     attribute: float = 0.1  # weight of the attribute loss
     attribute_norm: Literal["released", "thesis"] = "released"  # mean squared error, or mean of distances
     identity: float = 0.1  # weight of the identity loss
@@ -126,6 +129,9 @@ class EXEGAN(Method):
     styles: StyleEncoder
     presets = {
         "paper": EXEGANConfig(),
+        "thesis": EXEGANConfig(
+            beta1=0.5, path=0, exemplars="random", attribute_norm="thesis", blur="thesis", blur_size=64
+        ),
         "512": EXEGANConfig(size=512, masks="exegan-512"),
         "tiny": EXEGANConfig(
             size=64, width=1024, limit=64, code=64, whole=128, depth=4, gamma=1, tau=0.5, blur_size=17, ema=0.99

@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 
 
 class EXEGANStage(Stage):
-    """Algorithm 2: with probability tau the exemplar is the picture itself (LPIPS is on), else another face.
-
-    The other faces are those of the batch in reverse order.
-    """
+    """Algorithm 2: with probability tau the exemplar is the picture itself (LPIPS is on), else another of the batch."""
 
     method: EXEGAN
     iterations = 800_000
@@ -34,8 +31,8 @@ class EXEGANStage(Stage):
         super().__init__(method)
         c = self.config = method.config
         self.batch_size, self.masks = c.batch_size, c.masks
-        # the generator's average follows each of its steps, the regulariser's too
-        self.ema = {"generator": c.ema ** (c.path_every / (c.path_every + 1))}
+        updates = 1 + bool(c.path) / c.path_every  # an iteration: the average follows the regulariser's steps too
+        self.ema = {"generator": c.ema ** (1 / updates)}
         self.adversary = Adversary(Discriminator(c.size, Width(c.width, c.limit)), c.gamma, c.r1_every)
         self.path = PathLength(c.path, c.path_every)
         self.lpips = PerceptualDistance(features) if c.lpips else None
@@ -51,7 +48,7 @@ class EXEGANStage(Stage):
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         method = self.method
         itself = bool(noise.uniform(1)[0] < self.config.tau)
-        exemplar = batch.image if itself else batch.image.flip(0)
+        exemplar = batch.image if itself else self.others(batch.image, noise)
         with torch.no_grad():
             style = method.exemplar_codes(exemplar)
             fake = method.draw(batch, method.codes(style, noise), noise)
@@ -64,7 +61,7 @@ class EXEGANStage(Stage):
         update("generator", total)
         losses |= {name: loss for name, (_, loss) in guided.items()}
 
-        if self.path.due():
+        if self.config.path and self.path.due():
             count = max(1, len(batch) // self.config.path_shrink)
             part = Batch(batch.image[:count], batch.mask[:count])
             codes = method.codes(style, noise)[:count].requires_grad_()
@@ -72,6 +69,12 @@ class EXEGANStage(Stage):
             losses["path"] = self.path(fake, codes, noise.normal(*fake.shape[1:])[:count])
             update("generator", losses["path"])
         return losses
+
+    def others(self, images: Tensor, noise: Noise) -> Tensor:
+        """Another face of the batch for each of the images (N, 3, H, W)."""
+        if self.config.exemplars == "reversed":
+            return images.flip(0)
+        return images.roll(1 + int(noise.uniform(1)[0] * (len(images) - 1)), 0)
 
     def guidance(
         self, batch: Batch, output: Tensor, exemplar: Tensor, style: Tensor, itself: bool

@@ -90,6 +90,15 @@ def test_completion_without_any_known_patch_is_finite(preset: str) -> None:
         assert method.complete(data, Noise([0])).isfinite().all()
 
 
+def test_another_coarse_image_changes_the_completion() -> None:
+    method, data = create().eval(), batch()
+    with torch.no_grad():
+        first = method.complete(data, Noise([0, 1]))
+        method.generator.stage1.register_forward_hook(lambda module, inputs, output: output + 0.5)
+        second = method.complete(data, Noise([0, 1]))
+    assert ((first - second) * data.mask).abs().mean() > 1e-5
+
+
 @pytest.mark.parametrize("size", [60, 32])
 def test_sizes_that_do_not_fit_are_refused(size: int) -> None:
     with pytest.raises(BenchError, match=f"multiples of 8 from 33 on, not {size} x {size}"):

@@ -101,6 +101,15 @@ def test_the_edge_model_sees_only_known_edges() -> None:
     assert torch.equal(seen[0][:, 1:2], 1 - data.mask)
 
 
+def test_other_edges_change_the_completion() -> None:
+    method, data = create().eval(), batch()
+    with torch.no_grad():
+        first = method.complete(data, Noise([0, 1]))
+        method.edge_generator.register_forward_hook(lambda module, inputs, edges: 1 - edges)
+        second = method.complete(data, Noise([0, 1]))
+    assert ((first - second) * data.mask).abs().mean() > 1e-5
+
+
 def test_official_checkpoints_are_two_files(tmp_path: Path) -> None:
     source = create()
     torch.save({"generator": source.edge_generator.state_dict(), "iteration": 3}, tmp_path / "EdgeModel_gen.pth")

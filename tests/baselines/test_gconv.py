@@ -35,6 +35,15 @@ def test_release_has_the_published_size() -> None:
     assert macs == pytest.approx(27.73e9, rel=0.005)
 
 
+def test_another_coarse_image_changes_the_completion() -> None:
+    method, data = create().eval(), batch()
+    with torch.no_grad():
+        first = method.complete(data, Noise([0, 1]))
+        method.generator.stage1.register_forward_hook(lambda module, inputs, output: output + 0.5)
+        second = method.complete(data, Noise([0, 1]))
+    assert ((first - second) * data.mask).abs().mean() > 1e-5
+
+
 def test_release_pads_with_zeros_and_has_no_gate_at_the_end() -> None:
     paper, release = (GConv.create(preset, width=8, joint_width=8).generator for preset in ("paper", "release"))
     for generator, last, padding in ((paper, GatedConv, "reflect"), (release, PaddedConv, "same")):

@@ -62,6 +62,36 @@ def test_a_hole_that_the_recurrences_do_not_reach_is_decoded_from_zeros() -> Non
     assert seen[0][..., :4, :].abs().max() > 0
 
 
+def test_each_recurrence_fills_two_windows_more_and_keeps_nothing_beyond() -> None:
+    method, outputs, masks = create(recurrences=3).eval(), [], []
+    generator = method.generator
+    generator.RFRModule.register_forward_pre_hook(lambda module, inputs: masks.append(inputs[1]))
+    generator.Pconv21.register_forward_pre_hook(lambda module, inputs: outputs.append(inputs[0]))
+    known = torch.zeros(1, 1, 64, 64)
+    known[..., 0] = 1
+    with torch.no_grad():
+        method.complete(Batch(batch(1).image, 1 - known), Noise([0]))
+    kernel, border = generator.Pconv21.kernel_size[0], generator.Pconv21.kernel_size[0] // 2
+    expected = F.max_pool2d(F.max_pool2d(known, 7, 2, 3), kernel, 1, border)
+    for step in range(3):
+        if step:
+            assert (outputs[step] * (1 - expected)).abs().max() == 0
+        for _ in range(2):
+            expected = F.max_pool2d(expected, kernel, 1, border)
+        assert torch.equal(masks[step], expected)
+
+
+def test_attention_is_carried_over_recurrences_but_not_over_images() -> None:
+    method, memories = create(recurrences=3).eval(), []
+    method.generator.RFRModule.register_forward_pre_hook(lambda module, inputs: memories.append(inputs[2]))
+    with torch.no_grad():
+        for _ in range(2):
+            method.complete(batch(), Noise([0, 1]))
+    assert [memory is None for memory in memories] == [True, False, False] * 2
+    scores = memories[1][0]
+    torch.testing.assert_close(scores.sum(1), torch.ones_like(scores[:, 0]))
+
+
 def test_other_sizes_are_refused() -> None:
     with pytest.raises(BenchError, match="multiples of 16, not 64 x 72"):
         create().generator(*torch.zeros(2, 1, 3, 64, 72))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,57 @@ def test_a_deviation_fails_and_is_printed(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "FAIL" in result.output
     assert "at logits_eval" in result.output
+
+
+def other_inputs(slug: str, path: Path, seed: int) -> None:
+    """A golden file of ours: another seed, and weights filled with another gain."""
+    file, (_, known) = golden.File.load(FOLDER / f"{slug}.npz"), golden.implemented()[slug]
+    rule = {**file.rule, "gain": 0.8 * file.rule["gain"]}
+    network = known.build().double().eval()
+    known.load(network, golden.checkpoint(golden.key_list(FOLDER, slug), rule))
+    with torch.no_grad():
+        outputs = {name: value.numpy() for name, value in known.run(network, golden.Inputs(seed)).items()}
+    meta = {
+        "seed": seed, "rule": rule, "dtype": file.dtype, "params": file.params, "macs": file.macs,
+        "stats": {k: [float(f(v)) for f in (np.mean, np.std, np.min, np.max)] for k, v in outputs.items()},
+        "shapes": {name: value.shape for name, value in outputs.items()},
+    }  # fmt: skip
+    stored = {
+        f"out_{k}": v[tuple(slice(None, None, golden.STRIDE if n >= 64 else None) for n in v.shape)]
+        for k, v in outputs.items()
+    }
+    np.savez_compressed(path, meta=np.array(json.dumps(meta)), **stored)
+
+
+@pytest.mark.parametrize("slug", ["aot.discriminator", "hierinv.mapping"])
+def test_golden_files_with_other_inputs_pass_and_notice_a_changed_weight(slug: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{slug}.npz"
+    other_inputs(slug, path, seed=5)
+    arguments = ["verify", "golden", str(tmp_path), "--keys", str(FOLDER)]
+    result = CliRunner().invoke(cli.app, arguments)
+    assert result.exit_code == 0, result.output
+    recorded, ours = golden.File.load(FOLDER / f"{slug}.npz"), golden.File.load(path)
+    assert not any(np.allclose(value, recorded.outputs[name]) for name, value in ours.outputs.items())
+
+    method, known = golden.implemented()[slug]
+
+    def load(network: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
+        known.load(network, state)
+        weight = next(p for name, p in network.named_parameters() if "weight" in name)
+        with torch.no_grad():
+            weight.view(-1)[0] += 0.1
+
+    result = golden.check(path, FOLDER, {slug: (method, replace(known, load=load))})
+    assert not result.passed and not result.error
+
+
+@pytest.mark.parametrize("slug", ["aot.discriminator", "hierinv.mapping"])
+def test_a_renamed_key_fails(slug: str, tmp_path: Path) -> None:
+    head, first, *rest = golden.key_list(FOLDER, slug).read_text().splitlines()
+    (tmp_path / f"{slug}.keys.csv").write_text("\n".join([head, first.replace("weight", "renamed", 1), *rest]))
+    result = golden.check(FOLDER / f"{slug}.npz", tmp_path, golden.implemented())
+    assert not result.passed
+    assert "renamed" in result.error
 
 
 def test_wrong_counts_fail(tmp_path: Path) -> None:

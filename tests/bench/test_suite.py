@@ -65,7 +65,7 @@ def test_bad_suites_name_the_key_and_the_remedy(change: dict, message: str) -> N
 def test_files_that_are_no_suites(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="did you mean quickstart"):
         suite.load("quikstart")
-    with pytest.raises(BenchError, match="cannot read the suite"):
+    with pytest.raises(BenchError, match=r"cannot read .*absent\.yaml"):
         suite.load(str(tmp_path / "absent.yaml"))
     (tmp_path / "broken.yaml").write_text("suite: [")
     with pytest.raises(BenchError, match=r"broken\.yaml is not valid YAML"):

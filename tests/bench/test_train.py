@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.optim import SGD
+from torch.optim import SGD, Adam, AdamW
 
 from bench import train as training
 from bench.batch import Noise
@@ -64,9 +64,10 @@ class Pictures:
     size = 32
 
     def __init__(self) -> None:
-        self.values = torch.rand(10, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        values = torch.rand(10, 32, 32, 3, generator=torch.Generator().manual_seed(0))
+        self.values = values.mul(255).byte().permute(0, 3, 1, 2)
 
-    def floats(self, indices):
+    def stored(self, indices):
         return self.values[np.asarray(indices)]
 
 
@@ -149,10 +150,10 @@ def test_update_reaches_only_its_own_parameters(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_remedy(tmp_path: Path) -> None:
-    pictures = Pictures()
-    pictures.values[3] = float("nan")
-    with pytest.raises(BenchError, match=r"toy stopped: the loss 'mse' is nan at iteration \d+ of stage 'first'"):
-        training.train(Toy(), pictures, range(10), budget(), tmp_path, quiet)
+    toy = Toy()
+    toy.conv.weight.data[0, 0, 0, 0] = float("nan")
+    with pytest.raises(BenchError, match=r"toy stopped: the loss 'mse' is nan at iteration 1 of stage 'first'"):
+        training.train(toy, Pictures(), range(10), budget(), tmp_path, quiet)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
@@ -168,6 +169,37 @@ def test_every_image_is_seen_once_an_epoch() -> None:
     first, second = loader.batch(0), loader.batch(1)
     assert not any(torch.equal(a, b) for a in first.image for b in second.image)
     assert torch.equal(loader.batch(1).mask, second.mask)
+
+
+def test_the_loader_gives_what_is_stored_and_the_run_makes_floats_of_it(tmp_path: Path) -> None:
+    """Images travel as uint8 and become what `ImageData.floats` says."""
+    toy, pictures = Toy(), Pictures()
+    loader = training.Loader(pictures, range(10), toy.stages()[0], budget())
+    stored = loader.batch(0)
+    assert stored.image.dtype == stored.mask.dtype == torch.uint8
+    floats = training.Run(toy, toy.stages(), tmp_path, budget()).floats(stored)
+    assert torch.equal(floats.image, stored.image.contiguous().float().div(127.5).sub(1))
+    assert floats.image.is_contiguous()
+    assert torch.equal(floats.mask, stored.mask.float())
+
+
+@pytest.mark.parametrize("make", [Adam, AdamW], ids=lambda make: make.__name__)
+def test_a_fused_optimiser_takes_the_same_steps(make) -> None:
+    """Also after a checkpoint, and where a gradient lies in memory in another order than its parameter."""
+    torch.manual_seed(0)
+    weights = [nn.Parameter(torch.randn(4, 3, 3, 3).contiguous(memory_format=torch.channels_last)) for _ in range(2)]
+    weights[1].data.copy_(weights[0].data)
+    plain, fused = (make([weight], 0.01) for weight in weights)
+    training.fuse(fused)
+    for _ in range(3):
+        gradient = torch.randn(4, 3, 3, 3)
+        for weight, optimiser in zip(weights, (plain, fused), strict=True):
+            weight.grad = training.laid_out(gradient, weight)
+            assert weight.grad.stride() == weight.stride()
+            optimiser.step()
+        fused.load_state_dict(fused.state_dict())
+    assert all(group["fused"] for group in fused.param_groups)
+    torch.testing.assert_close(weights[0], weights[1])
 
 
 def test_tensorboard_writes_events(tmp_path: Path) -> None:

@@ -93,6 +93,13 @@ def test_the_exemplar_gives_the_later_codes() -> None:
     assert not torch.equal(other[:, :4], codes[:, :4])
 
 
+def test_another_random_code_changes_the_completion_in_the_hole() -> None:
+    method, data = create().eval(), batch(2)
+    with torch.no_grad():
+        first, other = (method.complete(data.blind(), Noise(seeds)) for seeds in ([0, 1], [2, 3]))
+    assert ((first - other) * data.mask).abs().mean() > 1e-5
+
+
 def test_an_exemplar_is_needed() -> None:
     with pytest.raises(BenchError, match="exemplar"):
         create().complete(Batch(batch().image, batch().mask), Noise(range(4)))
@@ -126,18 +133,77 @@ def test_ablations_of_losses(variant: str, absent: str) -> None:
     assert absent not in step(create(variant, tau=1.0))[0]
 
 
-@pytest.mark.parametrize("name", ["attribute", "lpips"])
-def test_ablations_of_the_weighted_gradient(name: str) -> None:
-    """With the layer, known pixels get no gradient from the attribute loss and LPIPS; without it they do."""
-    data = batch()
-    for weighted in (True, False):
-        stage = create(**{f"svgl_{name}": weighted}).stages("embedded")[0]
+@pytest.mark.parametrize(("name", "variant"), [("attribute", "(b)"), ("lpips", "(c)")])
+def test_the_layer_multiplies_the_gradient_of_its_loss(name: str, variant: str) -> None:
+    """The attribute loss counts towards the middle of the hole, LPIPS towards its border; the variants have neither."""
+    data, gradients = batch(), []
+    for without in (None, variant, "(a)"):
+        stage = create(without).stages("embedded")[0]
         output = data.image.flip(2).requires_grad_()
         style = stage.method.exemplar_codes(data.image).detach()
         _, loss = stage.guidance(data, output, data.image, style, itself=True)[name]
-        (gradient,) = torch.autograd.grad(loss, output)
-        assert (gradient * (1 - data.mask)).any() != weighted
-        assert (gradient * data.mask).any()
+        gradients += torch.autograd.grad(loss, output)
+    near = confidence(data.mask, 17)
+    weight = near if name == "lpips" else reverse(data.mask, near)
+    weighted, plain, neither = gradients
+    assert plain.abs().max() > 0
+    torch.testing.assert_close(weighted, plain * weight, atol=1e-9, rtol=1e-5)
+    assert torch.equal(plain, neither)
+
+
+def test_weights_on_numbers() -> None:
+    """Blurs of three pixels in a row of holes: the first sees one known pixel of three, the second none."""
+    mask = torch.zeros(1, 1, 3, 6, dtype=torch.float64)
+    mask[..., 1:] = 1
+    near = confidence(mask, 3, steps=1)
+    torch.testing.assert_close(near[0, 0, 1], torch.tensor([0, 1 / 3, 0, 0, 0, 0]).double(), atol=2e-3, rtol=0)
+    twice = confidence(mask, 3, steps=2)[0, 0, 1]
+    torch.testing.assert_close(twice, torch.tensor([0, 4 / 9, 1 / 9, 0, 0, 0]).double(), atol=2e-3, rtol=0)
+    far = reverse(mask, torch.tensor([0, 0.75, 0.5, 0.25, 0.25, 0.5]).double().expand_as(mask))
+    torch.testing.assert_close(far[0, 0, 1], torch.tensor([0, 1 / 3, 2 / 3, 1, 1, 2 / 3]).double())
+
+
+def test_the_thesis_has_other_exemplars_and_no_path_length() -> None:
+    preset = EXEGAN.presets["thesis"].model_dump()
+    released = EXEGAN.presets["paper"].model_dump()
+    changed = {name: value for name, value in preset.items() if value != released[name]}
+    losses, order = step(create(**{**changed, "blur_size": 16, "tau": 0.0}))
+    assert "path" not in losses
+    assert order == ["discriminator", "discriminator", "generator"]
+    stage = create(exemplars="random").stages("embedded")[0]
+    images = torch.arange(4.0).view(4, 1, 1, 1)
+    drawn = [stage.others(images, Noise.shared(seed, 4)).flatten().tolist() for seed in range(20)]
+    assert {tuple(order) for order in drawn} == {(3, 0, 1, 2), (2, 3, 0, 1), (1, 2, 3, 0)}
+    assert create().stages("embedded")[0].others(images, Noise.shared(0, 4)).flatten().tolist() == [3, 2, 1, 0]
+
+
+def test_a_total_is_the_weighted_sum() -> None:
+    totals: list[float] = []
+    stage = create(tau=1.0).train().stages("embedded")[0]
+    losses = stage.step(batch(), lambda name, loss: totals.append(float(loss.detach())), Noise.shared(0, 4))
+    value = {name: float(loss.detach()) for name, loss in losses.items()}
+    expected = value["generator"] + 0.1 * value["attribute"] + 0.1 * value["identity"] + 0.5 * value["lpips"]
+    assert totals == pytest.approx([value["discriminator"], 16 * 1 / 2 * value["r1"], expected, value["path"]])
+
+
+def test_regularisers_come_every_16_and_every_4_iterations() -> None:
+    stage, orders = create(lpips=0.0, identity=0.0, attribute=0.0).train().stages("embedded")[0], []
+    for _ in range(5):
+        order: list[str] = []
+        stage.step(batch(2), lambda name, loss, order=order: order.append(name[0]), Noise.shared(0, 2))
+        orders.append("".join(order))
+    assert orders == ["ddgg", "dg", "dg", "dg", "dgg"]
+    stage.adversary.iteration.fill_(16)
+    assert "r1" in stage.step(batch(2), lambda name, loss: None, Noise.shared(0, 2))
+
+
+def test_optimisers_of_the_release() -> None:
+    method = EXEGAN.create("tiny")
+    rates = {name: o.param_groups[0] for name, o in method.stages("embedded")[0].optimisers().items()}
+    assert rates["generator"]["lr"] == pytest.approx(0.0016)
+    assert rates["generator"]["betas"] == pytest.approx((0, 0.99**0.8))
+    assert rates["discriminator"]["lr"] == pytest.approx(0.002 * 16 / 17)
+    assert rates["discriminator"]["betas"] == pytest.approx((0, 0.99 ** (16 / 17)))
 
 
 def test_attribute_distances() -> None:

@@ -102,6 +102,21 @@ def test_completion_is_t_steps_and_keeps_known_pixels() -> None:
         assert expected.isfinite().all()
 
 
+def test_another_first_step_changes_the_completion() -> None:
+    method, data, calls = create().eval(), batch(), []
+
+    def turn_the_first(module: torch.nn.Module, inputs: tuple[Tensor, ...], change: Tensor) -> Tensor:
+        calls.append(change)
+        return change if len(calls) > 1 else -change
+
+    with torch.no_grad():
+        first = method.complete(data, Noise([1, 2]))
+        method.generator.register_forward_hook(turn_the_first)
+        second = method.complete(data, Noise([1, 2]))
+    assert len(calls) == 3
+    assert ((first - second) * data.mask).abs().mean() > 1e-5
+
+
 def test_noise_belongs_to_the_image() -> None:
     method, data = create(), batch()
     method.eval()

@@ -68,6 +68,16 @@ def test_each_stage_sees_the_known_pixels() -> None:
     torch.testing.assert_close(filled * data.mask, face * data.mask)
 
 
+@pytest.mark.parametrize("stage", ["psp.decoder", "ifr"])
+def test_another_image_of_an_earlier_stage_changes_the_completion(stage: str) -> None:
+    method, data = create().eval(), batch()
+    with torch.no_grad():
+        first = method.complete(data, Noise([0, 1]))
+        method.get_submodule(stage).register_forward_hook(lambda module, inputs, output: -output)
+        second = method.complete(data, Noise([0, 1]))
+    assert ((first - second) * data.mask).abs().mean() > 1e-5
+
+
 def test_the_prior_stays_as_it_is() -> None:
     method = create().train()
     assert not any(module.training for module in method.psp.modules())

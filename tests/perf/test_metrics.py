@@ -8,6 +8,7 @@ Random weights take the place of the official ones: they cost the same.
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -171,14 +172,16 @@ def separate_tools(completed: Path, truth: Path, inception: nn.Module, lpips: nn
 def test_all_cells_are_3_times_as_fast_as_the_separate_tools(benchmark, official, folders, tmp_path):
     """8 methods x 6 buckets: the originals' features are computed once; at most 15 % beside the forward passes.
 
-    The bare forward passes run in turns with ours, a cell each, so that other work on the machine slows both. The
-    separate tools do the same work for every method: they are timed on all buckets of one.
+    The bare forward passes run in turns with ours, a cell each, so that other work on the machine slows both; the
+    overhead is the median over the cells. The separate tools do the same work for every method: they are timed on all
+    buckets of one.
     """
     truth, cells = folders
     inception, lpips = official
     batch = torch.rand(32, 3, SIZE, SIZE)
     ours: list[dict[str, float]] = []
-    bare = []
+    mine: list[float] = []  # seconds a cell
+    bare: list[float] = []
 
     def forward_passes(inceptions: int = 1) -> None:
         with torch.inference_mode():
@@ -190,22 +193,24 @@ def test_all_cells_are_3_times_as_fast_as_the_separate_tools(benchmark, official
 
     def one_pass() -> None:
         for cell in cells:
+            start = time.perf_counter()
             result = measure(cell, truth, None, WANTED, cache=tmp_path / "cache")
+            mine.append(time.perf_counter() - start)
             ours.append({row["metric"]: row["value"] for row in result.rows})
             bare.append(timed(lambda: forward_passes(1 if bare else 2)))  # the originals go through Inception once
 
     forward_passes()
-    mine = timed(lambda: benchmark.pedantic(one_pass, rounds=1)) - sum(bare)
+    benchmark.pedantic(one_pass, rounds=1)
     start = time.perf_counter()
     theirs = [separate_tools(cell, truth, inception, lpips) for cell in cells[::METHODS]]
     separate = (time.perf_counter() - start) * METHODS
     for a, b in zip(ours[::METHODS], theirs, strict=True):
         # SciPy's root of a singular covariance is rough: pytorch-fid's number itself is only good to some digits
         assert a == pytest.approx(b, rel=1e-2, abs=1e-3)
-    overhead = mine / sum(bare) - 1
+    overhead = statistics.median(a / b for a, b in zip(mine, bare, strict=True)) - 1
     benchmark.extra_info.update({"separate tools": separate, "bare forward passes": sum(bare)})
-    benchmark.extra_info.update({"times as fast": separate / mine, "overhead": overhead})
-    assert separate / mine >= 3
+    benchmark.extra_info.update({"times as fast": separate / sum(mine), "overhead": overhead})
+    assert separate / sum(mine) >= 3
     assert overhead <= 0.15
 
 
