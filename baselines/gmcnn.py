@@ -56,7 +56,7 @@ class GMCNNConfig(Config):
     discriminator_width: int = 64
     resolution: int = 256  # of the images that it is trained on: the discriminators have linear layers
     local: Literal["rectangle", "image"] = "rectangle"  # what the local discriminator and the ID-MRF loss see
-    spread: float | None = 0.02  # standard deviation of the generator's first weights; None: He's rule
+    spread: float = 0.02  # standard deviation of the generator's first weights
     confidence_kernel: int = 65  # side of the filter that carries confidence into the hole
     shares: tuple[float, float] = (0.5, 0.5)  # of the budget: pretraining, adversarial training
     learning_rate: float = 1e-5
@@ -126,11 +126,7 @@ class Generator(nn.Module):
         double = Upsampling(scale_factor=2)
         self.EB3 = Column(config, 3, [double, 2 * w, 2 * w, double, w, w])
         self.decoding_layers = nn.ModuleList([conv(7 * w, w // 2, 3), conv(w // 2, 3, 3)])
-        normal_init(self, config.spread or 0.0)
-        if config.spread is None:
-            for layer in self.modules():
-                if isinstance(layer, nn.Conv2d):
-                    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        normal_init(self, config.spread)
 
     def forward(self, masked: Tensor, mask: Tensor) -> Tensor:
         check_multiple(masked, 4, CARD.name)
@@ -196,7 +192,7 @@ class GMCNN(Method):
         "paper": GMCNNConfig(),
         "tiny": GMCNNConfig(
             width=8, dilations=(2, 4), discriminator_width=12, resolution=64, local="image", spread=0.04,
-            confidence_kernel=17, learning_rate=1e-3, batch_sizes=(8, 8), discriminator_updates=1,
+            confidence_kernel=17, shares=(0.7, 0.3), learning_rate=3e-4, batch_sizes=(8, 8), discriminator_updates=1,
             masks="irregular", ema=0.99,
         ),
     }  # fmt: skip

@@ -180,6 +180,9 @@ def run(
     address: Annotated[
         str | None, typer.Option(help="Address of the Ray cluster. Default: $RAY_ADDRESS, else this machine alone.")
     ] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same bits on the same machine, also on a GPU; slower.")
+    ] = False,
     plan_only: Annotated[bool, typer.Option("--plan", help="Show the jobs and their state; run nothing.")] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="Try the suite in seconds: tiny, on synthetic faces.")] = False,
 ) -> None:
@@ -213,11 +216,11 @@ def run(
 
     url = out_folder if "://" in out_folder else None
     root = remote.mirror(out_folder) if url else Path(out_folder)
-    _run(checked, root, Options(device, workers, on, address, url), plan_only)  # type: ignore[arg-type]
+    _run(checked, root, Options(device, workers, on, address, url, deterministic), plan_only)  # type: ignore[arg-type]
 
 
 def _number(option: str, text: str) -> int:
-    if not text.isdigit():
+    if not (text.isdecimal() and len(text) < 10):
         raise BenchError(f"{option}: {text!r} is not a number of images (or `all`)")
     return int(text)
 
@@ -253,6 +256,8 @@ def _run(suite: Any, root: Path, options: Any, plan_only: bool) -> None:
         out.print(results.main_table(made))
         for line in results.notes(made):
             out.print(line, highlight=False, markup=False)
+        if options.deterministic and (names := results.could_not(made)):
+            out.print(f"no deterministic algorithm, so bits may differ: {', '.join(names)}", markup=False)
         out.print(
             f"report: {page}   ({progress.duration(time.monotonic() - start)})",
             highlight=False,
@@ -284,9 +289,14 @@ app.command()(profile.profile)
 
 
 @app.command()
-def report(run_folder: Annotated[Path, typer.Argument(help="A suite's folder, for example runs/quickstart.")]) -> None:
+def report(
+    run_folder: Annotated[Path, typer.Argument(help="A suite's folder, for example runs/quickstart.")],
+    mix: Annotated[
+        bool, typer.Option("--mix", help="Also with rows of different protocols, which are not comparable.")
+    ] = False,
+) -> None:
     """Write the report of a finished run again, from its result files alone."""
-    out.print(f"report: {_reporter('build')(run_folder)}", highlight=False, markup=False, soft_wrap=True)
+    out.print(f"report: {_reporter('build')(run_folder, mix)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _reporter(name: str) -> Any:

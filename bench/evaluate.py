@@ -19,10 +19,11 @@ from bench.errors import BenchError
 from bench.method import Method
 from bench.metrics.images import composite, to_uint8
 from bench.profile.counting import count_operations, count_parameters
-from bench.store import atomic_write, derive_seed, write_json
+from bench.store import atomic_write, derive_seed, digest, write_json
 from masks import MaskSet
 
 BATCH = 16  # images completed at a time
+LONGEST = 200  # bytes of a file's name; systems take 255, of which temporary names need some
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,10 @@ def _first(batch: Batch) -> Batch:
 
 def image_file(name: str) -> str:
     """File name of the image with that id (a relative path) in one flat folder."""
-    return Path(name).with_suffix("").as_posix().replace("/", "__") + ".png"
+    stem = Path(name).with_suffix("").as_posix().replace("/", "__")
+    if len(stem.encode()) > LONGEST:
+        stem = f"{stem.encode()[: LONGEST - 20].decode(errors='ignore')}-{digest(name)[:16]}"
+    return f"{stem}.png"
 
 
 def save_png(path: Path, image: Tensor) -> None:

@@ -34,7 +34,7 @@ class Job:
     identity: dict[str, Any]  # JSON-like: equal identities give equal results
     row: dict[str, Any]  # the columns that tell this cell from others in a table
     needs: tuple[str, ...] = ()  # ids of jobs that must be done before
-    resources: Resources = Resources()  # what it asks of a cluster
+    resources: Resources = field(default_factory=Resources)  # what it asks of a cluster
 
     @cached_property
     def id(self) -> str:

@@ -27,7 +27,7 @@ from bench.store import atomic_write, digest, file_slug, read_json, write_json
 COLUMNS = ["suite", "title", "method", "preset", "dataset", "shots", "seed", "condition"]
 OF_NO_EFFECT: Any = {  # keys of a suite that decide no number
     **dict.fromkeys(("expect", "smoke", "retries", "resources"), True),
-    **dict.fromkeys(("methods", "priors"), {"__all__": {"resources"}}),
+    **{key: {"__all__": {"resources"}} for key in ("methods", "priors")},
 }
 CURVE = 500  # most points of a loss
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "opencv-python-headless", "pillow", "lpips")
@@ -90,7 +90,10 @@ def provenance(made: Plan, job: Job) -> dict[str, Any]:
 
 def _facts(made: Plan, job: Job) -> dict[str, Any]:
     """What a finished job tells of itself."""
-    path = made.job_folder(job.id) / "result.json"
+    return _json(made.job_folder(job.id) / "result.json")
+
+
+def _json(path: Path) -> dict[str, Any]:
     found = read_json(path)
     if not isinstance(found, dict):
         raise BenchError(f"{path} is damaged: delete it and run the same command again")
@@ -107,7 +110,7 @@ def costs(made: Plan, jobs: Sequence[Job]) -> pd.DataFrame:
     """What completing one image costs: one row a method with networks, from its first evaluation."""
     head = ["title", "method", "preset"]
     paths = [(job, made.job_folder(job.id) / "cost.json") for job in jobs]
-    found = [{key: job.row[key] for key in head} | read_json(path) for job, path in paths if path.exists()]
+    found = [{key: job.row[key] for key in head} | _json(path) for job, path in paths if path.exists()]
     return pd.DataFrame(found, columns=[*head, "params", "macs"]).drop_duplicates(head)
 
 

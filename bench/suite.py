@@ -168,6 +168,8 @@ class Suite(Section):
         for name in self.report.main:
             if name not in self.metrics:
                 raise ValueError(f"report.main: {name!r} is not among the metrics of this suite")
+        if len(variants := [name for name in self.report.main if name.startswith("ssim")]) > 1:
+            raise ValueError(f"report.main: {' and '.join(variants)} are different measures: one a table")
         for key, values in (("conditions", self.conditions), ("shots", self.shots), ("seeds", self.seeds)):
             if len(set(map(str, values))) < len(values):
                 raise ValueError(f"{key}: a value stands there twice")
@@ -186,8 +188,8 @@ class Suite(Section):
                 )
         if self.suite in RESERVED:
             raise ValueError(f"suite: {self.suite!r} is the name of another folder of the results: choose another one")
-        lists = (self.methods, self.data, self.shots, self.seeds, self.conditions)
-        if (cells := math.prod(map(len, lists))) > MOST:
+        counts = len(self.methods), len(self.data), len(self.shots), len(self.seeds), len(self.conditions)
+        if (cells := math.prod(counts)) > MOST:
             raise ValueError(f"the suite has {cells:,} cells, more than {MOST:,}: split it into several suites")
         for i, line in enumerate(self.expect):
             _at(f"expect.{i}", lambda line=line: expect.read(line, self))
@@ -303,9 +305,11 @@ def _absent(entry: Mapping[str, Any]) -> bool:
 
 
 def parse(content: Mapping[str, Any], source: str) -> Suite:
-    """A suite from its content; `source` names it in errors."""
+    """A suite from its content; `source` names it in errors. Test masks that also train are refused."""
     try:
-        return Suite.model_validate(content)
+        suite = Suite.model_validate(content)
+        _check_masks(suite)
+        return suite
     except ValidationError as error:
         lines = [f"{source}: {len(error.errors())} problem(s) in the suite"]
         for problem in error.errors():
@@ -315,6 +319,22 @@ def parse(content: Mapping[str, Any], source: str) -> Suite:
                 message = f"unknown key{_close(str(problem['loc'][-1]), problem['loc'][:-1])}"
             lines.append(f"  {key + ': ' if key else ''}{message}")
         raise BenchError("\n".join(lines)) from None
+
+
+def _check_masks(suite: Suite) -> None:
+    """Generators draw other masks for training than for the test; mask files must be others, too."""
+    from masks.overlap import shared
+
+    tested = [name for name in suite.conditions if name.startswith("folder:")]
+    for entry in (*suite.methods, *suite.priors):
+        trained = str(entry.options.get("masks", ""))
+        for name in tested if trained.startswith("folder:") else ():
+            if found := shared(trained, name, suite.size):
+                ours, theirs = found[0]
+                raise BenchError(
+                    f"{suite.suite}: {entry.method} would train with masks that test it: {len(found)} of {trained} "
+                    f"stand in {name}, for example {ours} = {theirs}; take other files, or buckets that do not overlap"
+                )
 
 
 def _close(key: str, where: tuple[int | str, ...]) -> str:

@@ -138,6 +138,14 @@ class MaskFolder:
             )
         return np.flatnonzero(keep).tolist()
 
+    def chosen(self, bucket: Bucket | None, options: tuple[str, ...], size: tuple[int, int]) -> list[int]:
+        """The indices of the masks that a condition draws from: its bucket, and its option "border" or "inside"."""
+        border = True if "border" in options else False if "inside" in options else None
+        if bucket is None and border is None:
+            return list(range(len(self)))
+        bucket = bucket or Bucket.of(0, 100)
+        return self.bucket(bucket.low, bucket.high, size, border)
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the files' contents in order, and of the threshold; names do not matter."""
@@ -160,14 +168,9 @@ def folder_mask(request: Request, stream: Stream) -> np.ndarray:
     path, options = request.argument, request.options
     if path is None:
         raise MaskError("it names no folder: write folder:<DIR> or folder:<DIR>/<a>-<b>")
-    border = True if "border" in options else False if "inside" in options else None
     folder = opened(path, options)
     size = request.height, request.width
-    if request.bucket is None and border is None:
-        indices = list(range(len(folder)))
-    else:
-        bucket = request.bucket or Bucket.of(0, 100)
-        indices = folder.bucket(bucket.low, bucket.high, size, border)
+    indices = folder.chosen(request.bucket, options, size)
     lap, place = divmod(request.index, len(indices))
     index = indices[_order(request.seed, lap, len(indices))[place]]
     pixels = folder.mask(index, size)

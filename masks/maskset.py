@@ -198,6 +198,8 @@ def verify(path: str | Path, redraw: bool = True) -> MaskSet:
 
 def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     """The content of a file. Raises ValueError where it would grow far beyond what its manifest or its size says."""
+    if path.exists() and not path.is_file():  # reading a pipe would wait without end
+        raise ValueError("it is no file")
     with zipfile.ZipFile(path) as archive:
         sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
     if sizes["manifest.npy"] > _LONGEST_MANIFEST:

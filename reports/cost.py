@@ -13,10 +13,28 @@ from reports.table import Block, Cell, Column, Row, Table, ranked
 
 COUNTED = {"exegan": "generator"}  # the published columns count this network alone
 BYTES = 2**20
+COUNTS = (("parameters", 1e6), ("macs", 1e9), ("fir", 1e9))
 
 
-def costs(rows: pd.DataFrame) -> Table:
-    """Settings × cost. Times are medians of five rounds; ±: the largest distance of a round's median from them."""
+def costs(rows: pd.DataFrame, modules: bool = False) -> Table:
+    """Settings × cost, or networks × counts. Times are medians of five rounds, ±: the spread of these rounds."""
+    return _modules(rows) if modules else _settings(rows)
+
+
+def _modules(rows: pd.DataFrame) -> Table:
+    """The networks of each method that a completion runs; those of one size and variant are the same at all settings."""
+    columns = (Column("Parameters (M)"), Column("MACs (G)"), Column("of these FIR (G)"))
+    lines: dict[str, tuple[Row, ...]] = {}
+    for row in rows.to_dict("records"):
+        head = "parameters of "
+        names = [key.removeprefix(head) for key, v in row.items() if key.startswith(head) and not pd.isna(v)]
+        lines[", ".join([_name(row), f"{row['size']} px"])] = tuple(
+            Row(name, tuple(Cell(_number(row[f"{kind} of {name}"]) / unit, 3) for kind, unit in COUNTS)) for name in names
+        )
+    return Table("Networks", "Network", columns, tuple(Block(rows, title) for title, rows in lines.items() if rows))
+
+
+def _settings(rows: pd.DataFrame) -> Table:
     columns = (
         Column("Parameters (M)", "", False),
         Column("MACs (G)", "One image", False),
@@ -38,10 +56,10 @@ def costs(rows: pd.DataFrame) -> Table:
             Cell(row["parameters"] / 1e6),
             Cell(_number(row["macs"]) / 1e9),
             Cell(row["macs thop"] / 1e9),
-            Cell(1e3 * row["latency"], spread=1e3 * row["latency spread"]),
-            Cell(1e3 * row["latency p95"]),
-            Cell(row["throughput"]),
-            Cell(row["memory"] / BYTES, 0),
+            Cell(1e3 * _number(row["latency"]), spread=1e3 * _number(row["latency spread"])),
+            Cell(1e3 * _number(row["latency p95"])),
+            Cell(_number(row["throughput"])),
+            Cell(_number(row["memory"]) / BYTES, 0),
         ]
         if trained:
             cells += [
@@ -124,9 +142,12 @@ def _cut_off(value: float, printed: str) -> bool:
 
 
 def _title(row: dict[str, Any]) -> str:
-    name = f"{row['name']} ({row['variant']})" if row["variant"] else row["name"]
     parts = [f"{row['size']} px, batch {row['batch']}", row["precision"], *(["compiled"] if row["compiled"] else [])]
-    return ", ".join([name, *parts])
+    return ", ".join([_name(row), *parts])
+
+
+def _name(row: Any) -> str:
+    return f"{row['name']} ({row['variant']})" if row["variant"] else row["name"]
 
 
 def _where(rows: pd.DataFrame) -> str:

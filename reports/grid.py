@@ -18,6 +18,7 @@ from reports.sheet import Picture, Sheet
 
 MASKED, ORIGINAL = "masked", "original"
 ZOOM = 4  # how much larger a detail is
+LARGEST = 4096  # pixels of a picture's side; suites have half of it at most
 
 
 def method_folders(places: Iterable[Path], cells: pd.DataFrame) -> dict[str, str]:
@@ -79,7 +80,7 @@ def zoomed_grid(
         box = window(masked, original, completed)
         for c, picture in enumerate(pictures[r]):
             sheet.place(2 * r, c, picture)
-            if picture is None or box is None:
+            if picture is None or original is None or box is None or picture.shape != original.shape:
                 continue
             left, top, side = box
             sheet.place(2 * r + 1, c, picture[top : top + side, left : left + side])
@@ -104,7 +105,7 @@ def window(
     side = max(1, size // ZOOM)
     error = np.zeros(hole.shape)
     for picture in completed:
-        if picture is not None:
+        if picture is not None and picture.shape == original.shape:
             error += hole * np.abs(picture.astype(float) - original).sum(axis=2)
     error = uniform_filter(error, side, mode="constant")
     row, column = np.unravel_index(error.argmax(), error.shape) if error.any() else np.argwhere(hole).mean(axis=0)
@@ -114,13 +115,25 @@ def window(
 
 def read(path: Path) -> Picture | None:
     """RGB pixels (height, width, 3), or None where there is no file. Raises BenchError that names a damaged picture."""
-    if not path.exists():
-        return None
+    return np.asarray(opened(path).convert("RGB")) if path.exists() else None
+
+
+def opened(path: Path) -> Image.Image:
+    """The picture that a run left in a PNG file. Raises BenchError that names a damaged one."""
+    remedy = "delete it and run the same command again"
     try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        remedy = "delete it and run the same command again"
+        if not path.is_file():  # reading a pipe would wait without end
+            raise BenchError(f"cannot read the picture {path}: it is no file; {remedy}")
+        with Image.open(path, formats=("PNG",)) as image:
+            if image.width != image.height or image.width > LARGEST:
+                raise BenchError(
+                    f"cannot read the picture {path}: {image.width} x {image.height} pixels are not those of a run; "
+                    f"{remedy}"
+                )
+            return image.copy()
+    except BenchError:
+        raise
+    except Exception as error:  # damaged files make Pillow raise many kinds of errors
         raise BenchError(f"cannot read the picture {path}: {error}; {remedy}") from error
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from bench.errors import BenchError
 from reports import conditions, results
 from reports.table import Block, Cell, Column, Row, Table, ranked
-from reports.tables import NOT_RUN, cell, main_metrics, notes
+from reports.tables import NOT_RUN, cell, checked, compatible, main_metrics, notes
 
 NAMES = {
     "label": "method",
@@ -54,14 +54,14 @@ def arrange(
     """A table of result rows (`results.parquet`, or a run's folder) in a layout; the best of each column is marked.
 
     `metrics` are names such as "fid@embedded"; by default the main metrics (see `tables.main_metrics`).
-    Raises BenchError for a metric that the rows lack.
+    Raises BenchError for a metric that the rows lack, and for several variants of SSIM.
     """
     if not isinstance(rows, pd.DataFrame):
         run = results.load(Path(rows))
         rows, protocol = run.rows, protocol or run.protocol
     rows = results.tidy(rows)
     known = list(dict.fromkeys(rows["metric"]))
-    metrics = metrics or main_metrics(known, protocol)
+    metrics = checked(metrics or main_metrics(known, protocol))
     if unknown := [metric for metric in metrics if metric not in known]:
         raise BenchError(f"unknown metric {', '.join(unknown)}; these results have {', '.join(known)}")
     rows = rows[rows["metric"].isin(metrics)]
@@ -103,6 +103,8 @@ def arrange(
 def by_metric(rows: pd.DataFrame, method: str, *, protocol: dict[str, Any] | None = None) -> Table:
     """Conditions × all metrics of one method (its registry or printed name), a block for each data set and shots.
 
+    Of several variants of SSIM the first is shown.
+
     Raises BenchError for an unknown method.
     """
     labelled = results.tidy(rows)
@@ -110,7 +112,7 @@ def by_metric(rows: pd.DataFrame, method: str, *, protocol: dict[str, Any] | Non
     if chosen.empty:
         known = ", ".join(dict.fromkeys(labelled["method"]))
         raise BenchError(f"unknown method {method}; these results have {known}")
-    return arrange(chosen, OF_ONE_METHOD, metrics=list(dict.fromkeys(chosen["metric"])), protocol=protocol)
+    return arrange(chosen, OF_ONE_METHOD, metrics=compatible(list(dict.fromkeys(chosen["metric"]))), protocol=protocol)
 
 
 def over_conditions(rows: pd.DataFrame) -> pd.DataFrame:

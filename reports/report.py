@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bench.errors import BenchError
 from bench.store import write_text
 from reports import convergence, grid, layouts, markup, page, plots, published, results, steps, style, tables
 from reports.results import Results
@@ -24,16 +25,19 @@ MANY = 2000  # rows from which a process for each data set is worth its start
 COLUMNS = 12  # most of a table of data sets or conditions × metrics
 
 
-def build(run: str | Path) -> Path:
+def build(run: str | Path, mix: bool = False) -> Path:
     """Write the report of a run's folder and return the path of `report.md`.
 
     Writes `report/report.md`, the page `report/report.html` (see `reports.page`), `report/results.csv`,
     `report/tables/*.md|csv|tex` and `report/figures/*.png|svg|pdf`;
     tables and figures of an earlier report that are no longer made are removed. The same input gives the same bytes.
-    Raises BenchError for a missing, damaged or empty run.
+    Raises BenchError for a missing, damaged or empty run, and for rows of different protocols unless `mix`.
     """
-    found = results.load(Path(run))
+    found = results.load(Path(run), mix)
     folder = Path(run) / "report"
+    for place in (folder, folder / "tables", folder / "figures", folder / page.pictures.FOLDER):
+        if place.is_symlink():  # what is written or removed there would be another folder's
+            raise BenchError(f"{place} is a link to another place: remove it")
     cells = results.over_seeds(found.rows)
     write_text(folder / "results.csv", found.rows.drop(columns="label").to_csv(index=False, lineterminator="\n"))
     made = _tables(found, cells)
@@ -70,7 +74,7 @@ def _papers(found: Results, cells: pd.DataFrame, leading: list[str]) -> dict[str
         ("by-dataset-and-metric", layouts.BY_DATASET_AND_METRIC, datasets),
         ("by-condition-and-metric", layouts.BY_CONDITION_AND_METRIC, conditions),
     ):
-        every = list(dict.fromkeys(cells["metric"]))
+        every = tables.compatible(list(dict.fromkeys(cells["metric"])))
         metrics = every if count * len(every) <= COLUMNS else leading
         if count > 1 and 1 < len(metrics) <= COLUMNS / count:
             chosen[stem] = (layout, metrics)
@@ -124,7 +128,7 @@ def _drawn(found: Results, cells: pd.DataFrame, dataset: str, slug: str) -> Iter
         yield f"{dataset}: quality against cost", f"cost-{slug}", figure, DPI
     if found.losses is not None and not (losses := found.losses[found.losses["dataset"] == dataset]).empty:
         yield f"{dataset}: training losses", f"losses-{slug}", convergence.convergence(losses), DPI
-    yield from _pictures(found.samples / dataset, dataset, slug, cells)
+    yield from _pictures(found.pictures(dataset), dataset, slug, cells)
 
 
 def _pictures(samples: Path, dataset: str, slug: str, cells: pd.DataFrame) -> Iterator[tuple[str, str, Figure, float]]:
@@ -147,7 +151,7 @@ def _pictures(samples: Path, dataset: str, slug: str, cells: pd.DataFrame) -> It
 
 def _remove_stale(folder: Path, written: set[Path]) -> None:
     for path in [*folder.glob("tables/*.*"), *folder.glob("figures/*.*")]:
-        if path not in written:
+        if path not in written and (path.is_file() or path.is_symlink()):
             path.unlink()
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from bench.errors import BenchError
 from bench.store import read_json
-from reports import markup
+from reports import markup, numbers
 
 METHOD = ["method", "preset", "title"]
 CELL = ["dataset", "shots", *METHOD, "condition", "metric"]
@@ -31,8 +33,10 @@ PROTOCOL = {  # column -> rows that agree on these must agree on it; older resul
     "metric_version": ["metric"],
     "extractor": ["metric"],
 }
-ORIGIN = [*(column for column in PROTOCOL if column != "extractor"), "torch", "commit", "device", "precision", "deterministic"]
+ORIGIN = [column for column in PROTOCOL if column != "extractor"]
+ORIGIN += ["torch", "commit", "device", "precision", "deterministic"]
 LONGEST = 2000  # characters of a name or note
+DEEPEST = 30  # lists and tables of a protocol inside each other
 MOST = 1_000_000  # rows that may come out of a file of a twentieth of their bytes
 AGAIN = "run the same command again, so that it is written anew"
 
@@ -48,15 +52,18 @@ class Results:
     protocol: dict[str, Any]
     samples: Path
 
+    def pictures(self, dataset: str) -> Path:
+        """The folder with the pictures of a data set; a name that is a path leads nowhere."""
+        return self.samples / re.sub(r"^\.|[/\\\0]", "_", dataset)
+
 
 def load(run: Path, mix: bool = False) -> Results:
     """Read `run`. Raises BenchError that names the file if one is missing, damaged or empty.
 
     Rows that were measured by different protocols are refused too, unless `mix`: then the protocol says what differs.
     """
-    path = run / "results.parquet"
+    protocol, path = _protocol(run / "protocol.json"), run / "results.parquet"
     rows = tidy(_read(path, COLUMNS), str(path))
-    protocol = _protocol(run / "protocol.json")
     if mixed := differences(rows):
         if not mix:
             raise BenchError(
@@ -64,11 +71,12 @@ def load(run: Path, mix: bool = False) -> Results:
                 "Run the suite again, or make the report with --mix, which says so below every table"
             )
         protocol = protocol | {"mixed": mixed}
+    losses = _optional(run / "losses.parquet", LOSSES, ["seed", "step", "value"])
     return Results(
         rows=rows,
-        per_image=_numbers(_optional(run / "per_image.parquet", PER_IMAGE), ["value"], run / "per_image.parquet"),
-        losses=_labelled(_numbers(_optional(run / "losses.parquet", LOSSES), ["step", "value"], run / "losses.parquet")),
-        costs=_numbers(_optional(run / "costs.parquet", COSTS), ["params", "macs"], run / "costs.parquet"),
+        per_image=_optional(run / "per_image.parquet", PER_IMAGE, ["seed", "value"]),
+        losses=None if losses is None else losses.assign(label=_labels(losses)),
+        costs=_optional(run / "costs.parquet", COSTS, ["params", "macs"]),
         protocol=protocol,
         samples=run / "samples",
     )
@@ -94,8 +102,8 @@ def differences(rows: pd.DataFrame) -> list[str]:
 def tidy(rows: pd.DataFrame, source: str = "the result rows") -> pd.DataFrame:
     """Check result rows and add `label`, the method's printed name (with its preset where a name has several).
 
-    Raises BenchError for missing columns, no rows, values that are no numbers, names that are too long or that are
-    paths, and cells that occur twice.
+    Raises BenchError for missing columns, no rows, values that are no numbers, names that are too long, and cells that
+    occur twice.
     """
     missing = [column for column in COLUMNS if column not in rows.columns]
     if missing:
@@ -104,13 +112,9 @@ def tidy(rows: pd.DataFrame, source: str = "the result rows") -> pd.DataFrame:
         raise BenchError(f"{source} has no rows: no job has finished yet; {AGAIN}")
     rows = rows[COLUMNS + [column for column in ORIGIN if column in rows.columns]].reset_index(drop=True)
     texts = [*TEXT, *(column for column in ORIGIN if column in rows.columns)]
-    for column in texts:
-        rows[column] = rows[column].astype(object).where(rows[column].notna(), "").astype(str)
-        if (longest := rows[column].str.len().max()) > LONGEST:
-            raise BenchError(f"{source} has a {column} of {longest:,} characters, which is no name; {AGAIN}")
-    if (paths := rows[rows["dataset"].str.contains(r"^\.|[/\\\0]")]["dataset"]).size:
-        raise BenchError(f"{source}: the name of the data set {markup.line(paths.iloc[0])!r} is a path; {AGAIN}")
-    rows = _numbers(rows, [*NUMBERS, "n", "seed"], Path(source))
+    rows[texts] = rows[texts].astype(object).where(rows[texts].notna(), "")
+    rows = _typed(rows, [*NUMBERS, "seed", "n"], source, texts)
+    rows[NUMBERS] = rows[NUMBERS].astype(float)
     rows["higher_is_better"] = rows["higher_is_better"].astype(str).isin(["True", "1", "1.0"])
     twice = rows.duplicated([*CELL, "seed"])
     if twice.any():
@@ -132,7 +136,7 @@ def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
     """One row a cell: the mean over seeds, its `spread` (standard deviation) and how many `seeds` it stands on.
 
     The interval of several seeds reaches from the lowest low to the highest high. A seed without a value is left out
-    and the note says so.
+    and the note says so. What is not `comparable` with the other methods has a note, too.
     """
     groups = rows.assign(note=rows["note"].where(rows["note"] != "")).groupby(CELL, sort=False)
     mean = groups.agg(
@@ -153,7 +157,17 @@ def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
     partial = (mean["seeds"] > 0) & (mean["seeds"] < mean["asked"])
     counts = mean["seeds"].astype(str) + " of " + mean["asked"].astype(str) + " seeds"
     mean.loc[partial, "note"] = (counts + ": " + mean["note"]).str.rstrip(": ")[partial]
+    mean["comparable"] = ~_of_other_sizes(mean)
+    sizes = "n = " + mean["n"].map("{:g}".format)
+    mean.loc[~mean["comparable"], "note"] = (sizes + "; " + mean["note"]).str.rstrip("; ")[~mean["comparable"]]
     return mean
+
+
+def _of_other_sizes(cells: pd.DataFrame) -> pd.Series:
+    """Which values must not be compared, because the bias of FID depends on n and n differs in their column."""
+    biased = (cells["metric"].map(numbers.family) == "fid") & cells["value"].notna()
+    columns = cells[biased].groupby(["dataset", "shots", "condition", "metric"])["n"]
+    return (columns.transform("nunique") > 1).reindex(cells.index, fill_value=False)
 
 
 def shots_in_order(shots: Iterable[str]) -> list[str]:
@@ -167,18 +181,73 @@ def shots_titles(shots: Iterable[str]) -> dict[str, str]:
     return {number: "" if known == ["all"] else f"{number} training images" for number in known}
 
 
-def _optional(path: Path, columns: list[str]) -> pd.DataFrame | None:
-    return _read(path, columns) if path.exists() else None
+def _optional(path: Path, columns: list[str], numbers: list[str]) -> pd.DataFrame | None:
+    if not path.exists():
+        return None
+    return _typed(_read(path, columns), numbers, str(path), [column for column in columns if column not in numbers])
 
 
 def _read(path: Path, columns: list[str]) -> pd.DataFrame:
     if not path.is_file():
         raise BenchError(f"{path} is missing: give the folder of a run that has finished at least one evaluation")
     try:
+        count, size = pq.read_metadata(path).num_rows, path.stat().st_size
+        if count > MOST and count > 20 * size:
+            raise BenchError(f"{path} claims {count:,} rows in {size:,} bytes, which no results have; delete it")
         frame = pd.read_parquet(path)
+    except BenchError:
+        raise
     except Exception as error:  # pyarrow raises many kinds for a damaged file
         raise BenchError(f"cannot read {path}: {markup.line(str(error))}; delete it and {AGAIN}") from error
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise BenchError(f"{path} lacks the columns {', '.join(missing)}; delete it and {AGAIN}")
     return frame
+
+
+def _typed(frame: pd.DataFrame, numbers: list[str], source: str, texts: list[str]) -> pd.DataFrame:
+    """The table with numbers in `numbers` and text in `texts`."""
+    frame = frame.copy(deep=False)
+    try:
+        for column in numbers:
+            frame[column] = pd.to_numeric(frame[column])
+    except (ValueError, TypeError) as error:
+        raise BenchError(f"{source} has a value that is no number ({error}); {AGAIN}") from error
+    for column in texts:
+        if not pd.api.types.is_string_dtype(frame[column]):
+            frame[column] = frame[column].astype(str)
+        longest = max((len(str(text)) for text in frame[column].unique()), default=0)
+        if longest > LONGEST:
+            raise BenchError(f"{source} has a {column} of {longest:,} characters, which is no name; {AGAIN}")
+    return frame
+
+
+def _protocol(path: Path) -> dict[str, Any]:
+    """protocol.json, with what the report reads of it in its proper form."""
+    if path.exists() and not path.is_file():  # reading a pipe would wait without end
+        raise BenchError(f"{path} is no file: delete it and {AGAIN}")
+    try:
+        found = read_json(path)
+    except RecursionError as error:
+        raise BenchError(f"cannot read {path}: its brackets are too deep; delete it and {AGAIN}") from error
+    if not isinstance(found, dict):
+        raise BenchError(f"{path} holds no table of facts; {AGAIN}")
+    suite = found.get("suite")
+    asked = suite.get("report", {}) if isinstance(suite, dict) else {}
+    main = asked.get("main", []) if isinstance(asked, dict) else None
+    lists = {"suite.report.main": main} | {name: found.get(name) or [] for name in ("missing", "stand_ins")}
+    for name, lines in lists.items():
+        if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+            raise BenchError(f"{path}: {name} is no list of texts; delete it and {AGAIN}")
+    if _depth(found) > DEEPEST:
+        raise BenchError(f"{path}: its brackets are too deep; delete it and {AGAIN}")
+    return found
+
+
+def _depth(value: Any) -> int:
+    """How many lists and tables are inside each other."""
+    depth, level = 0, [value]
+    while level := [part for part in level if isinstance(part, dict | list)]:
+        level = [inner for part in level for inner in (part.values() if isinstance(part, dict) else part)]
+        depth += 1
+    return depth

@@ -11,11 +11,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
 
 from bench.errors import BenchError
 from reports import conditions
-from reports.grid import MASKED, ORIGINAL, read
+from reports.grid import MASKED, ORIGINAL, opened, read
 from reports.sheet import Picture, Sheet
 
 COLOURS = "magma_r"  # pale where little changes; its lightness falls evenly, so that it reads in grey, too
@@ -71,12 +70,10 @@ def _numbered(place: Path) -> list[Path]:
 
 
 def _residual(path: Path) -> NDArray[np.float64]:
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image, dtype=float) / 65535 * FULL
-    except (OSError, SyntaxError, ValueError) as error:
-        remedy = "delete it and run the same command again"
-        raise BenchError(f"cannot read the residual {path}: {error}; {remedy}") from error
+    values = np.asarray(opened(path), dtype=float)
+    if values.ndim != 2:
+        raise BenchError(f"cannot read the residual {path}: it has colours; delete it and run the same command again")
+    return values / 65535 * FULL
 
 
 def _coloured(scale: ScalarMappable, values: NDArray[np.float64]) -> Picture:

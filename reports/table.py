@@ -33,6 +33,7 @@ class Cell:
     note: str = ""
     mark: Mark = ""
     signed: bool = False
+    comparable: bool = True  # False: its column is not ranked
 
     @property
     def text(self) -> str:
@@ -284,7 +285,7 @@ def rank(cells: Sequence[Cell], higher_is_better: bool | None) -> list[Mark]:
     """The mark of each cell of one column: see `ranked`."""
     values = [float(f"{cell.value:.{cell.decimals}f}") for cell in cells]
     present = [value for value in values if not math.isnan(value)]
-    if higher_is_better is None or len(present) < 2:
+    if higher_is_better is None or len(present) < 2 or not all(cell.comparable for cell in cells):
         return [""] * len(cells)
     order = sorted(set(present), reverse=higher_is_better)
     names: dict[float, Mark] = dict(zip(order, ("best", "second"), strict=False))

@@ -40,7 +40,7 @@ def main_table(
     `rows` are tidy result rows (`results.parquet`) or a run's folder. `metrics` are names such as "fid@embedded"; by
     default the main metrics of the protocol, else the leading perceptual, Fréchet and pixel metric. With `intervals`,
     95 % intervals stand behind the values and bold means significantly best (`per_image` rows serve the paired test).
-    Raises BenchError for an unknown metric.
+    Raises BenchError for an unknown metric, and for several variants of SSIM.
     """
     if not isinstance(rows, pd.DataFrame):
         run = results.load(Path(rows))
@@ -51,7 +51,7 @@ def main_table(
     unknown = [metric for metric in metrics or () if metric not in known]
     if unknown:
         raise BenchError(f"unknown metric {', '.join(unknown)}; these results have {', '.join(known)}")
-    metrics = metrics or main_metrics(known, protocol)
+    metrics = checked(metrics or main_metrics(known, protocol))
     return by_condition(results.over_seeds(rows), metrics, per_image, intervals, protocol)
 
 
@@ -60,7 +60,21 @@ def main_metrics(known: Sequence[str], protocol: dict[str, Any] | None) -> list[
     suite = (protocol or {}).get("suite")
     asked = suite.get("report", {}).get("main", []) if isinstance(suite, dict) else []
     leading = [next((m for m in known if numbers.family(m) == family), None) for family in MAIN]
-    return [m for m in asked if m in known] or [m for m in leading if m] or list(known[:1])
+    return compatible([m for m in asked if m in known]) or [m for m in leading if m] or list(known[:1])
+
+
+def compatible(metrics: Sequence[str]) -> list[str]:
+    """The metrics without a second variant of SSIM, whose values differ too much to stand in one table."""
+    first = next((m for m in metrics if numbers.family(m) == "ssim"), None)
+    return [m for m in metrics if m == first or numbers.family(m) != "ssim"]
+
+
+def checked(metrics: Sequence[str]) -> Sequence[str]:
+    """The metrics of one table. Raises BenchError for several variants of SSIM."""
+    if len(compatible(metrics)) < len(metrics):
+        variants = [m for m in metrics if numbers.family(m) == "ssim"]
+        raise BenchError(f"{' and '.join(variants)} are different measures: make a table for each")
+    return metrics
 
 
 def by_condition(
@@ -106,7 +120,8 @@ def by_cost(cells: pd.DataFrame, costs: pd.DataFrame) -> Table:
 
 def cell(row: Any) -> Cell:
     """A table cell from one row of `results.over_seeds`."""
-    return Cell(row.value, numbers.decimals(row.metric), row.low, row.high, row.spread, row.note)
+    places = numbers.decimals(row.metric)
+    return Cell(row.value, places, row.low, row.high, row.spread, row.note, comparable=row.comparable)
 
 
 def _block(block: pd.DataFrame, title: str, names: Sequence[str], pairs: _PerImage | None, intervals: bool) -> Block:
@@ -202,6 +217,8 @@ def notes(cells: pd.DataFrame, protocol: dict[str, Any] | None, intervals: bool)
     named = [f"{r.metric_title}: {r.extractor}" for r in extractors.itertuples() if r.extractor]
     if named:
         lines.append(f"Extractors: {'; '.join(named)}.")
+    if protocol and protocol.get("mixed"):
+        lines.append(f"NOT COMPARABLE, rows of different protocols: {'; '.join(protocol['mixed'])}.")
     if protocol and protocol.get("hash"):
         lines.append(f"Protocol {protocol['hash']}.")
     return tuple(lines)

@@ -13,7 +13,7 @@ from bench.commands import out
 from bench.errors import BenchError
 
 KEY = (
-    "method", "preset", "variant", "size", "batch", "device", "precision", "compiled", "threads", "training",
+    "method", "preset", "variant", "size", "batch", "device", "precision", "compiled", "threads", "training", "seconds",
     "processor", "torch", "source",
 )  # fmt: skip
 COMPARED = ("rfr", "aot", "comodgan", "lama", "grig:T = 1", "grig:T = 3", "edgeconnect", "gmcnn", "exegan")
@@ -31,9 +31,13 @@ def profile(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="Threads on the CPU; 0: all.")] = 0,
     training: Annotated[bool, typer.Option("--training", help="Also a training step and its wait for data.")] = False,
-    seconds: Annotated[float, typer.Option(min=0.0, help="Length of a round; there are five.")] = 1.0,
+    seconds: Annotated[
+        float, typer.Option(min=0.0, help="Length of a round; there are five. 0: count only, measure nothing.")
+    ] = 1.0,
+    modules: Annotated[bool, typer.Option("--modules", help="Also the counts of every network of a method.")] = False,
     compare: Annotated[
-        bool, typer.Option("--compare-published", help="Print the counts beside those of the thesis' tables 4.4, 5.2.")
+        bool,
+        typer.Option("--compare-published", help="Only counts, beside those of the thesis' tables 4.4 and 5.2."),
     ] = False,
     again: Annotated[bool, typer.Option("--again", help="Measure also what has been measured before.")] = False,
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of all runs.")] = Path("runs"),
@@ -69,13 +73,13 @@ def profile(
         settings.append(
             Setting(
                 slug, preset, variant or None, side, count, place, kind, mode == "compiled",  # type: ignore[arg-type]
-                threads, training, seconds=seconds,
+                threads, training, seconds=0.0 if compare else seconds,
             )
         )  # fmt: skip
     folder = out_folder / "profile"
     check_folder(out_folder)
     path = folder / "profile.parquet"
-    known = pd.read_parquet(path) if path.exists() else pd.DataFrame(columns=list(KEY))
+    known = _known(path)
     here = environment(torch.device(place))
     failed = []
     with many() as report:
@@ -99,14 +103,31 @@ def profile(
     ]
     rows = pd.concat(chosen, ignore_index=True)
     if len(rows):
-        name = "published_costs" if compare else "costs"
-        reporter = next(point for point in entry_points(group="facebench.reports") if point.name == name).load()
-        out.print(reporter(rows).to_rich())
+        reports = entry_points(group="facebench.reports")
+        costs, published = (reports[name].load() for name in ("costs", "published_costs"))
+        out.print((published if compare else costs)(rows).to_rich())
+        if modules:
+            out.print(costs(rows, modules=True).to_rich())
         out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
     for message in failed:
         out.print(f"failed: {message}", style="red", highlight=False, markup=False)
     if failed:
         raise typer.Exit(1)
+
+
+def _known(path: Path) -> Any:
+    """The rows that were measured before."""
+    import pandas as pd
+
+    if not path.exists():
+        return pd.DataFrame(columns=list(KEY))
+    try:
+        found = pd.read_parquet(path)
+    except Exception as error:  # pyarrow raises many kinds for a damaged file
+        raise BenchError(f"cannot read {path}: {' '.join(str(error).split())[:200]}; delete it") from error
+    if missing := [name for name in KEY if name not in found]:
+        raise BenchError(f"{path} lacks the columns {', '.join(missing)}: delete it, and measure again")
+    return found
 
 
 def _all() -> list[str]:

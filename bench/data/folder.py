@@ -130,7 +130,7 @@ def decode(data: bytes, path: str | Path) -> Image.Image:
 
 
 def converted(
-    data: bytes, path: str | Path, convert: Callable[[Image.Image], Image.Image], formats: Sequence[str] = FORMATS
+    data: bytes, path: str | Path, convert: Callable[[Image.Image], Image.Image], formats: tuple[str, ...] = FORMATS
 ) -> Image.Image:
     """`convert` of the image in `data`, one of `formats`. Errors: see `decode`.
 
@@ -157,7 +157,7 @@ def converted(
         raise BenchError(f"{path} is damaged ({error}): replace or remove it") from error
 
 
-def _listed(formats: Sequence[str]) -> str:
+def _listed(formats: tuple[str, ...]) -> str:
     names = [name.replace("WEBP", "WebP") for name in formats]
     return f"{', '.join(names[:-1])} or {names[-1]}"
 

@@ -17,9 +17,9 @@ from scipy.special import gamma
 from torch import Tensor
 
 from bench.errors import BenchError
-from bench.npz import open_npz
 from bench.metrics.pixel import weighted_sum
 from bench.metrics.score import TooSmall
+from bench.npz import open_npz
 
 BLOCK = 96
 LUMA = (65.481, 128.553, 24.966)

@@ -16,6 +16,7 @@ import numpy as np
 from bench.errors import BenchError
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+MEASURED = ("latency", "latency p95", "latency spread", "calls", "throughput", "memory")
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Setting:
     threads: int = 0  # on the CPU; 0: all that this process may use
     training: bool = False  # also a training step
     features: str = "embedded"  # network behind training losses
-    seconds: float = 1.0  # of a round
+    seconds: float = 1.0  # of a round; 0: count only, measure no time and no memory
 
     @property
     def label(self) -> str:
@@ -84,7 +85,7 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
     import torch
 
     from bench.batch import Noise
-    from bench.profile.counting import count_operations, count_parameters
+    from bench.profile.counting import Operations, count_operations, count_parameters
     from bench.profile.thop import count_by_thop
     from bench.profile.timing import peak, reset_peak, timed
 
@@ -102,7 +103,10 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
 
     row = asdict(setting) | environment(device) | {"threads": threads}
     row |= {"name": method.card.name, "parameters": sum(count_parameters(network) for network in networks.values())}
-    counted = count_operations(lambda: method.complete(single, Noise([0], device)), networks)
+    counted: dict[str, Operations] = {}
+    rule = count_by_thop(  # both in one completion
+        lambda: counted.update(count_operations(lambda: method.complete(single, Noise([0], device)), networks)), method
+    )
     macs = counted.pop("")
     row |= {"macs": macs.total} | {f"macs {kind}": value for kind, value in asdict(macs).items()}
     for name, part in counted.items():
@@ -111,13 +115,14 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
             f"fir of {name}": part.fir,
             f"parameters of {name}": count_parameters(networks[name]),
         }
-    rule = count_by_thop(lambda: method.complete(single, Noise([0], device)), method)
     row |= {"parameters thop": rule[0], "macs thop": rule[1]}
+    if next(method.parameters(), None) is None and not networks:
+        row["macs"] = None  # a classical fill: no network to count
+    if not setting.seconds:
+        return row | dict.fromkeys(MEASURED)
     if setting.compiled:
         for network in networks.values():
             network.compile()
-    if next(method.parameters(), None) is None and not networks:
-        row["macs"] = None  # a classical fill: no network to count
     base = 0 if device.type == "cuda" else peak(device)
     reset_peak(device)
     with torch.inference_mode(), autocast(setting.precision, device):
@@ -179,7 +184,7 @@ def _training(setting: Setting, method: Any, device: Any) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         run = Run(method, method.stages(setting.features), Path(folder), budget)
         data = dataset.prepare_synthfaces(4 * setting.batch, setting.size, 0, Path(folder))
-        batches = Loader(data, range(len(data)), run.stages[0], budget).batches(0, 10**9)
+        batches = Loader(data, range(len(data)), run.stages[0], budget).batches(0, 10**9, pinned=run.on_gpu)
         waits: list[float] = []
 
         def step() -> None:

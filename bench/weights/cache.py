@@ -60,6 +60,8 @@ def checked(path: Path, filename: str | None = None) -> str:
 
     Nothing may stand in for an official file. `filename`: its official name, where `path` has another.
     """
+    if path.exists() and not path.is_file():  # reading a pipe would wait without end
+        raise BenchError(f"cannot read {path}: it is no file")
     try:
         with path.open("rb") as handle:
             found = hashlib.file_digest(handle, "sha256").hexdigest()

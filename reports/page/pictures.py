@@ -41,7 +41,7 @@ def albums(found: Results, cells: pd.DataFrame) -> list[Album]:
     made = []
     for dataset in dict.fromkeys(cells["dataset"]):
         for condition in conditions.ordered(cells[cells["dataset"] == dataset]["condition"]):
-            place = found.samples / dataset / condition.slug
+            place = found.pictures(dataset) / condition.slug
             if not place.is_dir():
                 continue
             folders = {"Original": ORIGINAL, "Masked": MASKED}

@@ -34,7 +34,7 @@ FACEBENCH = str(Path(sys.executable).with_name("facebench"))
 def facebench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     if arguments[0] == "run" and "--workers" not in arguments:
-        arguments += ("--workers", "1")  # the tests themselves run side by side
+        arguments += ("--workers", "0")  # the tests themselves run side by side
     return subprocess.run([FACEBENCH, *arguments], cwd=cwd, env=environment, capture_output=True, text=True)
 
 
@@ -156,7 +156,7 @@ def test_killed_and_run_again_gives_the_same_bytes(finished: Path, tmp_path: Pat
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     sign = {"prepare": "cache/*", "train": "jobs/train-*/checkpoint.pt", "evaluate": "jobs/evaluate-*/rows.parquet"}
     process = subprocess.Popen(
-        [FACEBENCH, "run", "small.yaml", "--workers", "1"], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL
+        [FACEBENCH, "run", "small.yaml", "--workers", "0"], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 120
     while not list((tmp_path / "runs").glob(sign[after])) and time.monotonic() < deadline:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from bench.errors import BenchError
-from reports import by_metric, main_table, results
+from reports import build, by_metric, layouts, main_table, results
 from reports.table import Cell
 from reports.tables import significant_marks
 from tests.reports import made_up
@@ -146,3 +148,49 @@ def test_intervals_that_do_not_overlap_are_significant() -> None:
     assert significant_marks(cells, [None] * 4, False) == ["best", "second", "", ""]
     cells[1] = Cell(2.0)
     assert significant_marks(cells, [None] * 4, False) == ["second", "second", "", ""]
+
+
+SSIM = {
+    "ssim": ("SSIM", True, True, 0.8, -0.1),
+    "ssim@ec51": ("SSIM (grey, window 51)", True, True, 0.9, -0.1),
+}
+
+
+def test_variants_of_ssim_never_share_a_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(made_up, "METRICS", made_up.METRICS | SSIM)
+    rows = made_up.rows(metrics=("ssim", "psnr", "ssim@ec51"), conditions=("center/25", "irregular/10-20"))
+    for make in (main_table, partial(layouts.arrange, layout=layouts.BY_DATASET)):
+        with pytest.raises(BenchError, match="ssim and ssim@ec51 are different measures: make a table for each"):
+            make(rows, metrics=["ssim", "psnr", "ssim@ec51"])
+    protocol = {"suite": {"report": {"main": ["psnr", "ssim@ec51", "ssim"]}}}
+    assert [block.title.split(": ")[1] for block in main_table(rows, protocol=protocol).blocks] == [
+        "PSNR", "SSIM (grey, window 51)",
+    ]  # fmt: skip
+    assert [column.title for column in by_metric(rows, "aot").columns] == ["SSIM", "PSNR"]
+    run = made_up.write_run(tmp_path / "run", rows, pictures=0)
+    build(run)
+    for path in (run / "report" / "tables").glob("*.csv"):
+        assert not ("SSIM (grey" in path.read_text() and "SSIM," in path.read_text().replace("SSIM\n", "SSIM,")), path
+    assert {"ssim.md", "ssim-ec51.md"} <= {path.name for path in (run / "report" / "tables").iterdir()}
+
+
+def test_fid_of_few_images_carries_its_note_into_every_table() -> None:
+    rows = made_up.rows(metrics=("fid@embedded", "psnr"), conditions=("center/25",))
+    bias = "biased below n = 2,048: compare at equal n only"
+    rows.loc[rows["metric"] == "fid@embedded", "note"] = bias
+    table = main_table(rows, metrics=["fid@embedded", "psnr"])
+    noted = {place[0]: cell.note for place, cell in grid(table).items()}
+    assert noted == {"made-up faces: FID (embedded)": bias, "made-up faces: PSNR": ""}
+    for text in (table.to_markdown(), table.to_latex(), layouts.arrange(rows, layouts.BY_DATASET).to_markdown()):
+        assert text.count("biased below n = 2,048") == 1
+
+
+def test_fid_at_different_n_is_not_ranked() -> None:
+    rows = made_up.rows(metrics=("fid@embedded", "psnr"), conditions=("center/25",))
+    rows.loc[rows["method"] == "grig", "n"] = 39
+    cells = grid(main_table(rows, metrics=["fid@embedded", "psnr"]))
+    marks = {place[:2]: cell.mark for place, cell in cells.items()}
+    assert not any(mark for (block, _), mark in marks.items() if "FID" in block)
+    assert marks["made-up faces: PSNR", "GRIG"] == "best"
+    notes = [cell.note for (block, _, _), cell in cells.items() if "FID" in block]
+    assert notes == ["n = 40", "n = 40", "n = 40", "n = 39"]

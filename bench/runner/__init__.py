@@ -1,0 +1,168 @@
+"""Runs the jobs of a plan that are not done, in an order in which each can run: here, in processes, or on Ray.
+
+Any process may be killed at any moment: what is finished stays, and the same plan run again does the rest. Several
+runners may work on one folder: each job is done by one of them, under the lock in the job's folder.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+
+import torch
+
+from bench.errors import BenchError
+from bench.jobs import Job, Plan
+from bench.progress import console
+from bench.runner.attempt import Ended, Work, attempt, record
+from bench.runner.execute import Options, execute
+from bench.runner.remote import Remote
+
+__all__ = ["Options", "Outcome", "Remote", "run"]
+
+MOST_WORKERS = 8  # processes on a machine without a GPU, unless the user asks for more
+PAUSE = 0.5  # seconds between two looks at a job that another runner holds
+
+
+@dataclass
+class Outcome:
+    """What a run did."""
+
+    done: int = 0
+    reused: int = 0
+    failed: dict[str, str] = field(default_factory=dict)  # job id -> message
+    skipped: list[str] = field(default_factory=list)  # jobs whose needs failed
+
+
+class Pool(Protocol):
+    """A place where jobs run. A context; `wait` yields the jobs that have ended since the last call."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *error: object) -> None: ...
+    @property
+    def free(self) -> bool: ...
+    @property
+    def running(self) -> bool: ...
+    def start(self, job: Job) -> None: ...
+    def wait(self, seconds: float) -> Iterator[tuple[Job, Ended]]: ...
+
+
+def run(made: Plan, options: Options, work: Work = execute) -> Outcome:
+    """Run what is not done. A job that fails is tried again `suite.retries` times, recorded, and the others go on.
+
+    `work` does one job. BenchError about the run's own folder (a full disk, say), or about source that changed
+    meanwhile, ends the run: whatever is finished stays.
+    """
+    store = Remote(options.url, made.root) if options.url else None
+    if store:
+        store.pull_finished(made)
+    done = {job.id for job in made.jobs if made.done(job)}
+    outcome = Outcome(reused=len(done))
+    if done:
+        console.print(f"{len(done)} of {len(made.jobs)} jobs are done already", highlight=False)
+    if not options.on_gpu:
+        torch.set_num_threads(1)
+    waiting = [job for job in made.jobs if job.id not in done]
+    if not waiting:
+        return outcome
+    with ExitStack() as stack:
+        pool = stack.enter_context(_pool(made, options, work, len(waiting)))
+        go_through(made, sorted(waiting, key=lambda job: job.kind != "train"), done, pool, outcome, store)
+    return outcome
+
+
+def _pool(made: Plan, options: Options, work: Work, jobs: int) -> Pool:
+    if options.on == "ray":
+        from bench.runner.cluster import Cluster
+
+        return Cluster(made, options, work)
+    if options.workers == 0:
+        return Here(made, options, work)
+    from bench.runner.processes import Processes
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    default = 1 if options.on_gpu else min(cores, MOST_WORKERS)
+    return Processes(made, options, work, min(options.workers or default, jobs))
+
+
+def go_through(
+    made: Plan, jobs: list[Job], done: set[str], pool: Pool, outcome: Outcome, store: Remote | None = None
+) -> None:
+    """Give jobs to the pool as their needs are done, until none is left."""
+    waiting, total = deque(jobs), len(jobs)
+    attempts: Counter[str] = Counter()
+    held: dict[str, float] = {}  # job of another runner -> when to look again
+    while waiting or pool.running:
+        for _ in range(len(waiting)):
+            if not pool.free:
+                break
+            job = waiting.popleft()
+            if any(need in outcome.failed or need in outcome.skipped for need in job.needs):
+                outcome.skipped.append(job.id)
+            elif held.get(job.id, 0) <= time.monotonic() and done.issuperset(job.needs):
+                pool.start(job)
+            else:
+                waiting.append(job)
+        for job, ended in pool.wait(PAUSE):
+            if ended.state == "fatal":
+                raise BenchError(ended.message)
+            if ended.state == "busy":
+                if not held:
+                    console.print("another runner is at work in this folder: its jobs are left to it", highlight=False)
+                held[job.id] = time.monotonic() + PAUSE
+                waiting.append(job)
+                continue
+            if ended.state == "done":
+                if store:
+                    store.pull_job(job.id)
+                done.add(job.id)
+                outcome.done += 1
+                console.print(f"[{len(done) - outcome.reused}/{total}] {job.label}", highlight=False, markup=False)
+                continue
+            if ended.state == "lost":
+                record(made, job, ended.message)
+            attempts[job.id] += 1
+            again = attempts[job.id] <= made.suite.retries
+            what = "; trying again" if again else ""
+            text = f"  failed: {job.label}: {ended.message}{what}"
+            console.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
+            if again:
+                waiting.append(job)
+            else:
+                outcome.failed[job.id] = ended.message
+
+
+class Here:
+    """Jobs in this process, one after another: for debuggers, and where starting a process takes too long."""
+
+    def __init__(self, made: Plan, options: Options, work: Work):
+        self.made, self.options, self.work = made, options, work
+        self.ended: list[tuple[Job, Ended]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    @property
+    def free(self) -> bool:
+        return not self.ended
+
+    @property
+    def running(self) -> bool:
+        return bool(self.ended)
+
+    def start(self, job: Job) -> None:
+        self.ended.append((job, attempt(self.made, job, self.options, self.work)))
+
+    def wait(self, seconds: float) -> Iterator[tuple[Job, Ended]]:
+        if not self.ended:
+            time.sleep(seconds)
+        while self.ended:
+            yield self.ended.pop(0)

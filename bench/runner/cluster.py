@@ -1,0 +1,209 @@
+"""Jobs on a Ray cluster: a task of Ray for each attempt.
+
+All machines see the folder of runs, and the data, under the same paths; or finished jobs travel through an object
+store (`bench.runner.remote`). A job starts where its CPUs, GPUs and memory are free.
+
+Where its data is decides which machine is asked first. The machine that starts the run prepares the data sets; every
+machine that works on one has it in its own cache from then on: in memory or, with an object store, on its own disk.
+A job goes to the machine that trained what it measures, or else to one that has worked on its data set, as long as
+that machine has room; otherwise Ray chooses. This saves reading only: every machine gives the same result.
+
+A machine that is lost loses nothing but time: Ray starts its jobs elsewhere, and there they go on from their last
+checkpoint.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from bench import progress
+from bench.errors import BenchError
+from bench.jobs import Job, Plan, plan
+from bench.progress import console
+from bench.runner.attempt import Ended, Work, attempt
+from bench.runner.execute import Options
+from bench.store import MARK
+from bench.suite import Suite
+
+LOST = 5  # machines that a job may lose before it counts as failed
+GLANCE = 2.0  # seconds between two looks at which machines there are
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker of the cluster must know to attempt a job."""
+
+    suite: str  # as JSON
+    root: Path
+    cwd: Path
+    options: Options
+    work: Work
+
+    def run(self, job_id: str) -> tuple[Ended, str]:
+        """Attempt the job; the second value is the machine that did it."""
+        import ray
+
+        progress.remote = _unseen
+        if not self.options.on_gpu:
+            torch.set_num_threads(1)
+        try:
+            made = _plan(self.suite, self.root, self.cwd, bool(self.options.url))
+            ended = attempt(made, made.job(job_id), self.options, self.work, own_streams=True)
+        except BenchError as error:  # of the plan: the same for every job
+            ended = Ended("fatal", str(error))
+        return ended, ray.get_runtime_context().get_node_id()
+
+
+def _unseen(title: str, done: int, total: int) -> None:
+    """Progress within a job is in its log, not on the screen."""
+
+
+@cache
+def _plan(suite: str, root: Path, cwd: Path, mirrored: bool) -> Plan:
+    """The plan, made once in each worker process: a check too that this machine has the same source and data."""
+    if cwd.is_dir():
+        os.chdir(cwd)  # paths in the suite are relative to where the run was started
+    if not mirrored and not (root / MARK).exists():
+        raise BenchError(
+            f"{platform.node()} does not see {root}: --out must be a folder that all machines share, or an object "
+            "store such as s3://bucket/runs"
+        )
+    return plan(Suite.model_validate_json(suite), root)
+
+
+class Cluster:
+    """A Ray cluster as a pool. Use it as a context."""
+
+    def __init__(self, made: Plan, options: Options, work: Work):
+        try:
+            import ray
+            from ray.exceptions import RayError
+        except ImportError as error:
+            raise BenchError("--on ray: Ray is not installed: pip install face-inpaint-bench[ray]") from error
+        self.ray, self.error, self.made, self.options = ray, RayError, made, options
+        self.task = Task(made.suite.model_dump_json(), made.root.resolve(), Path.cwd(), options, work)
+        self.last = made.jobs[0]  # the job that was sent last: the next one asks for about as much
+        self.tasks: dict[Any, Job] = {}
+        self.asked: dict[str, str] = {}  # job -> machine that it was sent to
+        self.trained: dict[str, str] = {}  # job -> machine that did it
+        self.homes: dict[str, set[str]] = defaultdict(set)  # data set -> machines that have it
+        self.seen = -math.inf
+        self.warned: set[str] = set()
+
+    def __enter__(self) -> Self:
+        ray = self.ray
+        self.own = not ray.is_initialized()
+        if self.own:
+            try:
+                ray.init(address=self.options.address, log_to_driver=False, logging_level="ERROR")
+            except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+                where = self.options.address or "this machine"
+                raise BenchError(f"--on ray: no cluster at {where}: {error}") from error
+        self.remote = ray.remote(max_retries=LOST)(_run)
+        here = ray.get_runtime_context().get_node_id()
+        for name in self.made.data:
+            self.homes[name].add(here)
+        machines = self.machines()
+        cpus, gpus = (sum(machine.get(what, 0) for machine in machines.values()) for what in ("CPU", "GPU"))
+        text = f"Ray cluster: {len(machines)} machine(s), {cpus:g} CPUs, {gpus:g} GPUs"
+        console.print(text, highlight=False, markup=False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for reference in self.tasks:
+            self.ray.cancel(reference, force=True)
+        if self.own:
+            self.ray.shutdown()
+
+    def machines(self) -> dict[str, dict[str, float]]:
+        """The machines that are alive, with all that they have."""
+        if time.monotonic() - self.seen > GLANCE:
+            self.alive = {node["NodeID"]: node["Resources"] for node in self.ray.nodes() if node["Alive"]}
+            self.seen = time.monotonic()
+        return self.alive
+
+    def needed(self, job: Job) -> dict[str, float]:
+        """What Ray must keep free for a job, by Ray's names."""
+        asked = job.resources
+        gpus = asked.gpus
+        if gpus is None or self.options.device == "cpu":
+            there = any(machine.get("GPU") for machine in self.machines().values())
+            gpus = 0 if self.options.device == "cpu" else 1 if there or self.options.device != "auto" else 0
+        needed = {"CPU": asked.cpus, "GPU": gpus, "memory": (asked.memory or 0) * 1e9}
+        return {name: value for name, value in needed.items() if value}
+
+    def slots(self, machine: str, needed: dict[str, float]) -> int:
+        """How many jobs like this one a machine has room for."""
+        has = self.machines().get(machine, {})
+        return min((int(has.get(name, 0) // value) for name, value in needed.items()), default=0)
+
+    @property
+    def free(self) -> bool:
+        """Whether another job should be sent: one more than there is room for, so that a cluster that can grow does."""
+        if self.options.workers:
+            return len(self.tasks) < self.options.workers
+        needed = self.needed(self.last)
+        return len(self.tasks) <= sum(self.slots(machine, needed) for machine in self.machines())
+
+    @property
+    def running(self) -> bool:
+        return bool(self.tasks)
+
+    def start(self, job: Job) -> None:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        needed = self.needed(job)
+        if not any(self.slots(machine, needed) for machine in self.machines()) and job.label not in self.warned:
+            self.warned.add(job.label)
+            text = f"  {job.label} waits: no machine has {', '.join(f'{v:g} {k}' for k, v in needed.items())}"
+            console.print(text, style="yellow", highlight=False, markup=False)
+        machine = self.nearest(job, needed)
+        strategy = NodeAffinitySchedulingStrategy(machine, soft=True) if machine else "DEFAULT"
+        reference = self.remote.options(
+            name=job.label,
+            num_cpus=needed.get("CPU", 0),
+            num_gpus=needed.get("GPU", 0),
+            memory=int(needed.get("memory", 0)) or None,
+            scheduling_strategy=strategy,
+        ).remote(self.task, job.id)
+        self.tasks[reference] = self.last = job
+        self.asked[job.id] = machine
+
+    def nearest(self, job: Job, needed: dict[str, float]) -> str:
+        """The machine with room that has what the job reads; empty where there is none."""
+        load = Counter(self.asked[other.id] for other in self.tasks.values())
+        trained = [self.trained[need] for need in job.needs if need in self.trained]
+        homes = sorted(self.homes[job.row["dataset"]], key=lambda machine: (load[machine], machine))
+        return next((m for m in [*trained, *homes] if load[m] < self.slots(m, needed)), "")
+
+    def wait(self, seconds: float) -> Iterator[tuple[Job, Ended]]:
+        if not self.tasks:
+            time.sleep(seconds)
+            return
+        ready, _ = self.ray.wait(list(self.tasks), timeout=seconds)
+        for reference in ready:
+            job = self.tasks.pop(reference)
+            try:
+                ended, machine = self.ray.get(reference)
+            except self.error as error:
+                reason = " ".join(str(error).split())[:300]
+                ended = Ended("lost", f"its process or machine was lost, {LOST + 1} times: {reason}")
+            else:
+                self.trained[job.id] = machine
+                self.homes[job.row["dataset"]].add(machine)
+            yield job, ended
+
+
+def _run(task: Task, job_id: str) -> tuple[Ended, str]:
+    return task.run(job_id)

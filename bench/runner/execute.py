@@ -1,0 +1,136 @@
+"""What a job does: trains a method, or completes and measures the test images of one condition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import torch
+from safetensors.torch import save as to_safetensors
+
+from bench import metrics, registry, weights
+from bench.errors import BenchError
+from bench.evaluate import Task, evaluate
+from bench.jobs import Job, Plan, file_digest
+from bench.method import Method
+from bench.progress import track
+from bench.provenance import recorded
+from bench.store import atomic_write, derive_seed, write_json
+from bench.train import Budget, train
+
+
+@dataclass(frozen=True)
+class Options:
+    """How and where jobs run; nothing here decides a result.
+
+    A job on a CPU uses one thread, so results depend neither on the number of cores nor on the place. By default jobs
+    run in worker processes of this machine, one a core, and one where a GPU does the work.
+    """
+
+    device: str = "auto"
+    workers: int | None = None  # jobs side by side; 0: one after another in this very process, for a debugger
+    on: Literal["here", "ray"] = "here"
+    address: str | None = None  # of a Ray cluster; none: $RAY_ADDRESS, else a cluster of this machine alone
+    url: str | None = None  # object store that finished jobs are copied to; none: the folder of runs is enough
+    deterministic: bool = False  # the same bits on the same machine also on a GPU; see `bench.provenance`
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.device != "cpu" and torch.cuda.is_available()
+
+
+def execute(made: Plan, job: Job, options: Options) -> None:
+    """Run one job; its result.json is written last."""
+    folder = made.job_folder(job.id)
+    write_json(folder / "job.json", job.identity | {"label": job.label})
+    precision = job.identity.get("precision", "32-true")  # measuring is always exact
+    with recorded(options.on_gpu, precision, options.deterministic) as facts:
+        result = (_train if job.kind == "train" else _evaluate)(made, job, folder, options)
+    write_json(folder / "result.json", result | facts)
+    (folder / "checkpoint.pt").unlink(missing_ok=True)
+
+
+def _train(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, Any]:
+    identity, row = job.identity, job.row
+    seed = derive_seed(*identity["seed"])
+    torch.manual_seed(derive_seed(seed, "weights"))
+    method = _create(made, identity)
+    prepared = made.data[row["dataset"]]
+    settings = made.suite.train
+    budget = Budget(
+        steps=identity["steps"],
+        batch=identity["batch"],
+        seed=seed,
+        features=identity["features"],
+        checkpoint=settings.checkpoint,
+        tensorboard=settings.tensorboard,
+        precision=identity["precision"],
+        device=options.device,
+        compiled=identity["compile"],
+    )
+    train(method, prepared.images, prepared.train(row["shots"]), budget, folder, partial(track, job.label))
+    with atomic_write(folder / "weights.safetensors") as handle:
+        handle.write(to_safetensors({k: v.detach().cpu().contiguous() for k, v in method.state_dict().items()}))
+    return {"steps": identity["steps"], "images": len(prepared.train(row["shots"]))}
+
+
+def _evaluate(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, Any]:
+    identity, row = job.identity, job.row
+    method = _create(made, identity)
+    if job.needs:
+        _load_trained(made, method, job.needs[0])
+    prepared = made.data[row["dataset"]]
+    condition = row["condition"]
+    frozen, needs = prepared.masks[condition], method.card.needs
+    task = Task(prepared.images, prepared.test, frozen, condition, made.suite.seed, needs)
+    names = [name for name, *_ in identity["metrics"]]
+    device = "cuda" if options.on_gpu else "cpu"
+    measured = evaluate(method, task, names, identity["samples"], folder, device, made.root / "cache" / "features")
+    _write_parquet(folder / "per_image.parquet", measured.per_image)
+    rows = []
+    for values in measured.rows:
+        metric = metrics.get(values["metric"])
+        rows.append(values | {"metric_title": metric.title, "higher_is_better": metric.higher_is_better})
+    _write_parquet(folder / "rows.parquet", pd.DataFrame(rows))
+    return {"images": len(task.positions), "masks": prepared.masks[condition].fingerprint}
+
+
+def _create(made: Plan, identity: dict[str, Any]) -> Method:
+    """The method of that identity, with its priors attached and official weights loaded where it has them."""
+    loaded = registry.get(identity["method"]).load()
+    method = loaded(loaded.Config.model_validate(identity["config"]))
+    priors = {}
+    for slug, reference in identity["priors"].items():
+        if isinstance(reference, str):
+            priors[slug] = _create(made, made.job(reference).identity)
+            _load_trained(made, priors[slug], reference)
+        else:
+            priors[slug] = _create(made, reference)
+    if priors:
+        method.attach(priors)
+    if identity["weights"]:
+        _load_official(made, method, identity)
+    return method
+
+
+def _load_trained(made: Plan, method: Method, job_id: str) -> None:
+    method.load_state_dict(weights.read(made.job_folder(job_id) / "weights.safetensors"))
+
+
+def _load_official(made: Plan, method: Method, identity: dict[str, Any]) -> None:
+    entries = [*made.suite.methods, *made.suite.priors]
+    paths = [e.weights for e in entries if e.method == identity["method"] and e.weights]
+    path = next(path for path in paths if file_digest(path) == identity["weights"])
+    try:
+        method.load_official(weights.read(path))
+    except (RuntimeError, KeyError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise BenchError(f"{path} is not an official checkpoint of {identity['method']}: {reason}") from error
+
+
+def _write_parquet(path: Path, table: pd.DataFrame) -> None:
+    with atomic_write(path) as handle:
+        table.to_parquet(handle, index=False)

@@ -1,0 +1,26 @@
+"""Whether two conditions of mask files hold the same masks."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from masks.condition import parse
+from masks.folder import opened
+
+
+def shared(one: str, other: str, size: int) -> list[tuple[Path, Path]]:
+    """Files of two conditions "folder:..." that are the same mask at `size` pixels, whatever their names and formats.
+
+    Raises MaskError as drawing from them does.
+    """
+    ours, theirs = _files(one, size), _files(other, size)
+    return [(ours[mask], theirs[mask]) for mask in ours if mask in theirs]
+
+
+def _files(name: str, size: int) -> dict[bytes, Path]:
+    """The files that a condition draws from, by the hash of their masks."""
+    condition = parse(name)
+    folder = opened(str(condition.argument), condition.options)
+    indices = folder.chosen(condition.bucket, condition.options, (size, size))
+    return {hashlib.sha256(folder.mask(i, size).tobytes()).digest(): folder.files[i] for i in indices}

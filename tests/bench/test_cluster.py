@@ -1,0 +1,125 @@
+"""The runner on a Ray cluster; every test starts its own, on this machine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from bench import runner
+from tests.bench import works
+
+RAY = runner.Options(device="cpu", on="ray")
+
+
+def test_without_ray_there_is_one_message(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['ray'] = None\n"
+        f"sys.argv = ['facebench', 'run', 'quickstart', '--smoke', '--on', 'ray', '--out', {str(tmp_path)!r}]\n"
+        "from bench.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "pip install face-inpaint-bench[ray]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def cluster():
+    """A cluster with as many machines as the test adds."""
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+def results(made) -> dict[str, bytes]:
+    tables = {f"{job.id}/{name}": name for job in made.jobs for name in ("rows.parquet", "per_image.parquet")}
+    return {path: (made.root / "jobs" / path).read_bytes() for path in tables}
+
+
+def test_results_equal_those_of_one_process_and_failures_are_recorded(cluster, tmp_path: Path) -> None:
+    here, there = works.small_plan(tmp_path / "here", 3), works.small_plan(tmp_path / "there", 3)
+    assert runner.run(here, runner.Options(device="cpu", workers=0)).done == 3
+    assert runner.run(there, RAY).done == 3
+    assert results(here) == results(there)
+    failing = works.small_plan(tmp_path / "failing", 4, retries=0)
+    outcome = runner.run(failing, RAY, works.odd)
+    assert outcome.done == 2
+    assert set(outcome.failed.values()) == {"ValueError: the first time goes wrong"}
+    assert "Traceback" in failing.error_file(failing.jobs[1]).read_text()
+
+
+def test_jobs_go_where_their_data_is_and_ask_for_what_they_need(cluster, tmp_path: Path) -> None:
+    from bench.runner.cluster import Cluster
+    from bench.suite import Resources
+
+    other = cluster.add_node(num_cpus=2, num_gpus=1, memory=10**10)
+    cluster.wait_for_nodes()
+    changes = {"methods": ["aot"], "size": 64, "train": {"features": "embedded"}}
+    made = works.small_plan(tmp_path, 2, resources={"memory": 4}, **changes)
+    train, first, second = made.jobs
+    assert train.resources == Resources(memory=4)
+    with Cluster(made, runner.Options(on="ray"), works.touch) as pool:
+        home = next(iter(pool.homes["synthfaces"]))
+        assert home != other.node_id
+        assert pool.needed(train) == {"CPU": 1, "GPU": 1, "memory": 4e9}
+        assert pool.nearest(train, pool.needed(train)) == ""  # the machine with the data has no GPU
+        pool.options = RAY
+        assert pool.needed(train) == {"CPU": 1, "memory": 4e9}
+        small = {"CPU": 1.0}
+        assert pool.nearest(train, small) == home
+        pool.trained[train.id] = other.node_id
+        assert pool.nearest(first, small) == other.node_id
+        pool.tasks, pool.asked = {1: first, 2: second}, {first.id: other.node_id, second.id: other.node_id}
+        assert pool.nearest(second, small) == home  # the other one is full
+        pool.tasks = {}
+
+
+@pytest.mark.slow
+def test_a_machine_that_is_lost_loses_nothing(cluster, tmp_path: Path) -> None:
+    """Three machines, 24 jobs, one machine killed in the middle: all finish, with the results of one process."""
+    here, there = works.small_plan(tmp_path / "here", 24), works.small_plan(tmp_path / "there", 24)
+    assert runner.run(here, runner.Options(device="cpu", workers=0)).done == 24
+    lost = [cluster.add_node(num_cpus=2), cluster.add_node(num_cpus=2)][-1]
+    cluster.wait_for_nodes()
+    ran_before = []
+
+    def kill() -> None:
+        while sum(map(there.done, there.jobs)) < 8:
+            time.sleep(0.05)
+        ran_before.extend(job for job in there.jobs if there.done(job))
+        cluster.remove_node(lost, allow_graceful=False)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    outcome = runner.run(there, RAY, works.unhurried)
+    killer.join()
+    assert 8 <= len(ran_before) < 24
+    assert (outcome.done, outcome.failed) == (24, {})
+    assert results(here) == results(there)
+    begun = sum((there.job_folder(job.id) / "log.txt").read_text().count(" begins") for job in there.jobs)
+    assert begun > 24  # the lost machine was at work
+
+
+@pytest.mark.slow
+def test_scheduling_overhead_is_under_five_percent(cluster, tmp_path: Path) -> None:
+    """Four warm workers, 24 jobs of two seconds: ideally 12 s."""
+    cluster.add_node(num_cpus=2)
+    cluster.wait_for_nodes()
+    made = works.small_plan(tmp_path, 32)
+    everything, made.jobs = made.jobs, made.jobs[:8]
+    runner.run(made, RAY, works.sleep)  # starts the workers
+    made.jobs = everything[8:]
+    assert runner.run(made, RAY, works.sleep).done == 24
+    found = works.overhead(made, 4)
+    print(f"overhead {found:.2%}")
+    assert 0 <= found < 0.05
