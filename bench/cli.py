@@ -216,7 +216,8 @@ def run(
 
     url = out_folder if "://" in out_folder else None
     root = remote.mirror(out_folder) if url else Path(out_folder)
-    _run(checked, root, Options(device, workers, on, address, url, deterministic), plan_only)  # type: ignore[arg-type]
+    options = Options(device, workers, on, address, url, deterministic=deterministic)  # type: ignore[arg-type]
+    _run(checked, root, options, plan_only)
 
 
 def _number(option: str, text: str) -> int:

@@ -21,6 +21,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # Pillow's others include some that run programs
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 1 << 30
+MAX_PASSES = 20  # decodings of `MAX_PIXELS` that the scans of one JPEG file may cost
 
 NVIDIA_CATEGORIES = tuple(Bucket.parse(name) for name in ("1-10", "10-20", "20-30", "30-40", "40-50", "50-60"))
 """The six groups of NVIDIA's test set (Liu et al., ECCV 2018); each holds masks with and without border contact."""
@@ -66,6 +67,8 @@ class MaskFolder:
                         f"{file} has {image.width} x {image.height} pixels: a mask has {MAX_PIXELS // 10**6} million "
                         "at most; scale it down"
                     )
+                if image.format == "JPEG" and image.width * image.height * _scans(file) > MAX_PASSES * MAX_PIXELS:
+                    raise MaskError(f"{file} is a JPEG of {_scans(file)} scans: save it as PNG")
                 grey = image if image.mode in ("1", "L") else image.convert("L")
                 if abs(grey.width * height / (grey.height * width) - 1) > 0.01:
                     raise MaskError(
@@ -161,6 +164,10 @@ class MaskFolder:
                 return hashlib.file_digest(handle, "sha256").digest()
         except OSError as error:
             raise MaskError(f"cannot read {self.files[index]}: {error.strerror or error}") from error
+
+
+def _scans(file: Path) -> int:
+    return file.read_bytes().count(b"\xff\xda")
 
 
 def folder_mask(request: Request, stream: Stream) -> np.ndarray:

@@ -158,7 +158,7 @@ def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
     counts = mean["seeds"].astype(str) + " of " + mean["asked"].astype(str) + " seeds"
     mean.loc[partial, "note"] = (counts + ": " + mean["note"]).str.rstrip(": ")[partial]
     mean["comparable"] = ~_of_other_sizes(mean)
-    sizes = "n = " + mean["n"].map("{:g}".format)
+    sizes = "n = " + mean["n"].astype(str).str.removesuffix(".0")
     mean.loc[~mean["comparable"], "note"] = (sizes + "; " + mean["note"]).str.rstrip("; ")[~mean["comparable"]]
     return mean
 

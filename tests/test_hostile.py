@@ -8,7 +8,7 @@ import resource
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ def test_malformed_input(
     if not case.odd or code not in (0, 1):
         assert code == 2, err
         assert err.count("error: ") == 1 or "a new line" in name, err
-        assert case.named in err
+        assert case.odd or case.named in err
     assert not list(tmp_path.rglob(hostile.CANARY))
     assert [path.name for path in (*tmp_path.iterdir(), *(tmp_path / "a").iterdir())] == ["a", "b"]
     if (elsewhere := place / "elsewhere").exists():
@@ -102,7 +102,9 @@ def test_malformed_input(
 
 def values() -> st.SearchStrategy[Any]:
     leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
-    return st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3))
+    return st.recursive(
+        leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+    )
 
 
 @quick
@@ -128,13 +130,12 @@ def test_yaml_of_any_kind(text: str, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @quick
-@given(name=st.text(max_size=30) | st.from_regex(r"(irregular|center|folder:|half)/?[-0-9.a-z/>]{0,12}", fullmatch=True))
+@given(
+    name=st.text(max_size=30) | st.from_regex(r"(irregular|center|folder:|half)/?[-0-9.a-z/>]{0,12}", fullmatch=True)
+)
 def test_conditions_of_any_name(name: str) -> None:
-    with limited():
-        try:
-            assert masks.parse(str(masks.parse(name))) == masks.parse(name)
-        except MaskError:
-            pass
+    with limited(), suppress(MaskError):
+        assert masks.parse(str(masks.parse(name))) == masks.parse(name)
 
 
 @quick

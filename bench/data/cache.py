@@ -6,7 +6,6 @@ a folder without a sound manifest is no entry. Entries are found by their conten
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -19,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from bench.errors import BenchError
-from bench.store import atomic_write, read_json, write_error, write_json
+from bench.store import atomic_write, hold, read_json, write_json
 
 VERSION = 1
 CHUNK = 64
@@ -47,13 +46,7 @@ def in_parallel(
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder alone: a second process waits, then finds the work done. A killed process lets go at once."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = (folder / ".lock").open("w")
-    except OSError as error:
-        raise write_error(folder, error) from error
-    with handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with hold(folder / ".lock", wait=True):
         yield
 
 

@@ -60,7 +60,7 @@ def run(made: Plan, options: Options, work: Work = execute) -> Outcome:
     """
     store = Remote(options.url, made.root) if options.url else None
     if store:
-        store.pull_finished(made)
+        store.meet(made)
     done = {job.id for job in made.jobs if made.done(job)}
     outcome = Outcome(reused=len(done))
     if done:

@@ -33,7 +33,7 @@ from bench.jobs import Job, Plan, plan
 from bench.progress import console
 from bench.runner.attempt import Ended, Work, attempt
 from bench.runner.execute import Options
-from bench.store import MARK
+from bench.store import MARK, check_folder
 from bench.suite import Suite
 
 LOST = 5  # machines that a job may lose before it counts as failed
@@ -103,6 +103,7 @@ class Cluster:
 
     def __enter__(self) -> Self:
         ray = self.ray
+        check_folder(self.made.root)  # leaves the mark that the machines look for
         self.own = not ray.is_initialized()
         if self.own:
             try:

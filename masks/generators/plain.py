@@ -56,7 +56,7 @@ class Request:
             value = Decimal(default if self.argument is None else self.argument)
         except ArithmeticError:
             value = Decimal(0)
-        if not 0 < value < 100:
+        if value.is_nan() or not 0 < value < 100:
             raise MaskError(f"'{self.argument}' is no percentage between 0 and 100: write {self.name}/{default}")
         return value
 

@@ -51,7 +51,7 @@ def test_weights_travel_to_the_job_that_needs_them_and_not_to_the_report(url: st
     assert runner.run(first, options(url), work).done == 1
 
     second = works.small_plan(tmp_path / "second", 2, **changes)
-    Remote(url, second.root).pull_finished(second)
+    Remote(url, second.root).meet(second)
     folder = second.job_folder(train.id)
     assert second.done(train)
     assert not (folder / "weights.safetensors").exists()
@@ -62,7 +62,7 @@ def test_weights_travel_to_the_job_that_needs_them_and_not_to_the_report(url: st
 def test_a_failure_is_copied_up(url: str, tmp_path: Path) -> None:
     made = works.small_plan(tmp_path, 2, retries=0)
     assert len(runner.run(made, options(url), works.odd).failed) == 1
-    files, base = Remote(url, made.root)._place
+    files, base = Remote(url, made.root).place
     assert files.exists(f"{base}/jobs/{made.jobs[1].id}/error.txt")
 
 
@@ -73,3 +73,23 @@ def test_an_unknown_store_is_one_message(tmp_path: Path) -> None:
 
 def test_every_store_has_its_own_mirror() -> None:
     assert mirror("s3://a/runs") != mirror("s3://b/runs")
+
+
+def test_what_was_done_while_the_store_was_away_is_copied_up(url: str, tmp_path: Path) -> None:
+    made = works.small_plan(tmp_path, 3)
+    runner.run(made, runner.Options(workers=0), works.touch)
+    store = Remote(url, made.root)
+    store.meet(made)
+    files, base = store.place
+    assert len(files.glob(f"{base}/jobs/*/result.json")) == 3
+    assert not files.glob(f"{base}/jobs/*/.lock")
+
+
+def test_a_file_that_would_lie_outside_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Remote(f"memory://{tmp_path.name}", tmp_path / "a/b")
+    files, base = store.place
+    monkeypatch.setattr(type(files), "exists", lambda *_: True)
+    monkeypatch.setattr(type(files), "find", lambda *_: [f"{base}/jobs/x/../../../evil", f"{base}/jobs/x/good"])
+    monkeypatch.setattr(type(files), "cat_file", lambda *_: b"text")
+    store.pull("jobs/x")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["good"]

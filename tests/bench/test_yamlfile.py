@@ -25,7 +25,7 @@ def test_what_an_alias_stands_for_counts_each_time(tmp_path: Path) -> None:
     row = "[" + "1," * 999 + "]"
     few, many = (f"a: &a {row}\nb: [{', '.join(['*a'] * count)}]\n" for count in (90, 110))
     assert len(read(tmp_path, few)["b"]) == 90
-    with pytest.raises(BenchError, match=f"x.yaml is not valid YAML: line 1, .*more than {MOST:,} values"):
+    with pytest.raises(BenchError, match=f"x.yaml is not valid YAML: line 2, .*more than {MOST:,} values"):
         read(tmp_path, many)
 
 

@@ -39,7 +39,9 @@ def test_a_suite_that_trains_with_its_test_masks_is_refused(tmp_path: Path) -> N
         row = {"method": "aot", "options": {"masks": trained}}
         return SUITE | {"methods": ["mean", row], "conditions": ["center/25", tested]}
 
-    with pytest.raises(BenchError, match=r"aot would train with masks that test it: 1 of .*one stand in .*other.*10\.png"):
+    with pytest.raises(
+        BenchError, match=r"aot would train with masks that test it: 1 of .*one stand in .*other.*10\.png"
+    ):
         suite.parse(content(f"folder:{one}", f"folder:{other}"), "x.yaml")
     assert suite.parse(content(f"folder:{one}/0-20", f"folder:{other}"), "x.yaml")
     assert suite.parse(content("irregular", f"folder:{other}"), "x.yaml")

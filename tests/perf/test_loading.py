@@ -21,7 +21,7 @@ from tests.bench.test_train import Toy
 
 SIZE, IMAGES, BATCH = 256, 256, 8
 GOAL = 1500  # images a second
-KINDS = ("grig", "exegan", "mat", "hierinv", "gconv", "rfr", "gmcnn-strokes", "lama", "aot", "edgeconnect", "tfill")
+KINDS = ("grig", "exegan", "hierinv", "gconv", "rfr", "gmcnn", "lama", "aot", "edgeconnect", "apfi")
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,18 @@ import pytest
 from typer.testing import CliRunner
 
 from bench import cli
+from bench.errors import BenchError
+from bench.profile import cell
 from bench.profile.cell import Setting, measure
 
 FACEBENCH = str(Path(sys.executable).with_name("facebench"))
-TINY = ("--preset", "tiny", "--size", "64", "--device", "cpu", "--threads", "1")
+SMALL = ("--size", "64", "--device", "cpu", "--threads", "1")
+TINY = ("--preset", "tiny", *SMALL)
+
+
+def counts(setting: Setting) -> dict:
+    """A row without times, made in this process."""
+    return cell._measure(replace(setting, seconds=0.0), 1) | {"seconds": setting.seconds}
 
 
 def profile(*arguments: str | Path) -> str:
@@ -64,17 +72,17 @@ def test_finished_settings_are_reused(tmp_path: Path, monkeypatch) -> None:
 
     def counted(setting: Setting) -> dict:
         measured.append(setting)
-        return measure(replace(setting, seconds=0.0)) | {"seconds": setting.seconds}
+        return counts(setting)
 
     monkeypatch.setattr("bench.profile.cell.measure", counted)
-    profile("mean", *TINY, "--out", tmp_path)
+    profile("mean", *SMALL, "--out", tmp_path)
     path = tmp_path / "profile/profile.parquet"
     first = pd.read_parquet(path)
     assert len(first) == len(measured) == 1
-    profile("mean", *TINY, "--batch", "1,2", "--out", tmp_path)
+    profile("mean", *SMALL, "--batch", "1,2", "--out", tmp_path)
     assert [setting.batch for setting in measured] == [1, 2]
     assert len(pd.read_parquet(path)) == 2
-    profile("mean", *TINY, "--again", "--out", tmp_path)
+    profile("mean", *SMALL, "--again", "--out", tmp_path)
     assert [setting.batch for setting in measured] == [1, 2, 1]
     assert len(pd.read_parquet(path)) == 2
 
@@ -82,14 +90,14 @@ def test_finished_settings_are_reused(tmp_path: Path, monkeypatch) -> None:
 def test_a_setting_that_fails_is_told_and_the_others_go_on(tmp_path: Path, monkeypatch) -> None:
     def failing(setting: Setting) -> dict:
         if setting.batch == 1:
-            return measure(replace(setting, method="nobody"))
-        return measure(replace(setting, seconds=0.0)) | {"seconds": setting.seconds}
+            raise BenchError(f"{setting.label}: its process ended with code -9")
+        return counts(setting)
 
     monkeypatch.setattr("bench.profile.cell.measure", failing)
-    arguments = ["profile", "mean", *TINY, "--batch", "1,2", "--out", str(tmp_path)]
+    arguments = ["profile", "mean", *SMALL, "--batch", "1,2", "--out", str(tmp_path)]
     result = CliRunner().invoke(cli.app, arguments)
     assert result.exit_code == 1
-    assert "failed: nobody (tiny), 64 px, batch 1" in " ".join(result.output.split())
+    assert "failed: mean (paper), 64 px, batch 1" in " ".join(result.output.split())
     assert len(pd.read_parquet(tmp_path / "profile/profile.parquet")) == 1
 
 
