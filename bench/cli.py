@@ -183,6 +183,10 @@ def run(
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="The same bits on the same machine, also on a GPU; slower.")
     ] = False,
+    devices: Annotated[int, typer.Option(min=1, help="Devices of each machine that train a job together.")] = 1,
+    num_nodes: Annotated[
+        int, typer.Option(min=1, help="Machines that train a job together: run the same command on each.")
+    ] = 1,
     plan_only: Annotated[bool, typer.Option("--plan", help="Show the jobs and their state; run nothing.")] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="Try the suite in seconds: tiny, on synthetic faces.")] = False,
 ) -> None:
@@ -212,6 +216,14 @@ def run(
     checked = suites.parse(loaded | changes, suite)
     if on not in ("here", "ray"):
         raise BenchError(f"--on: {on!r} is none of here, ray")
+    from bench import distributed
+
+    if not plan_only:
+        distributed.start(devices, num_nodes)
+    if distributed.world().size > 1:
+        if on == "ray" or "://" in out_folder:
+            raise BenchError("--devices: several devices for one job need a shared folder as --out, and no --on ray")
+        workers = 0  # one job after another, on all devices
     from bench.runner import Options, remote
 
     url = out_folder if "://" in out_folder else None
@@ -233,7 +245,7 @@ def _without_steps(entry: Any) -> Any:
 def _run(suite: Any, root: Path, options: Any, plan_only: bool) -> None:
     import time
 
-    from bench import jobs, progress, results, runner
+    from bench import distributed, jobs, progress, results, runner
     from bench.store import check_folder, hold
 
     start = time.monotonic()
@@ -247,7 +259,11 @@ def _run(suite: Any, root: Path, options: Any, plan_only: bool) -> None:
         for job in made.jobs:
             out.print(f"{'done' if made.done(job) else 'to do':6} {job.label}", highlight=False, markup=False)
         return
+    if distributed.world().rank:
+        runner.follow(made, options)
+        return
     outcome = runner.run(made, options)
+    distributed.announce("")
     if any(job.kind == "evaluate" and made.done(job) for job in made.jobs):
         with hold(made.folder / ".lock", wait=True):  # another runner may be at the end of the same suite
             results.collect(made)

@@ -26,7 +26,7 @@ class _Loader(yaml.SafeLoader):
     def get_single_node(self) -> yaml.Node | None:
         node = super().get_single_node()
         if node is not None:
-            _count(node, {}, 1)
+            _measure(node, {})
         return node
 
 
@@ -46,16 +46,18 @@ def read_yaml(path: Path) -> Any:
         raise BenchError(f"{path} is not valid YAML: its brackets are too deep") from error
 
 
-def _count(node: yaml.Node, known: dict[int, int], depth: int) -> int:
-    """How many values a node stands for. Raises _Refused for what the loader refuses."""
-    if depth > DEEPEST:
-        raise _refused(node, f"more than {DEEPEST} lists and tables inside each other")
+def _measure(node: yaml.Node, known: dict[int, tuple[int, int]], depth: int = 1) -> tuple[int, int]:
+    """How many values a node stands for, and how deep. Raises _Refused for what the loader refuses."""
     if id(node) not in known:
-        known[id(node)] = MOST + 1  # while it is counted: it may hold itself
-        known[id(node)] = 1 + sum(_count(part, known, depth + 1) for part in _parts(node))
-    if known[id(node)] > MOST:
+        known[id(node)] = MOST + 1, 0  # while it is measured: it may hold itself
+        parts = [_measure(part, known, depth + 1) for part in _parts(node)] if depth <= DEEPEST else [(0, DEEPEST)]
+        known[id(node)] = 1 + sum(count for count, _ in parts), 1 + max((height for _, height in parts), default=0)
+    count, height = known[id(node)]
+    if count > MOST:
         raise _refused(node, f"it stands for more than {MOST:,} values")
-    return known[id(node)]
+    if height > DEEPEST:
+        raise _refused(node, f"more than {DEEPEST} lists and tables inside each other")
+    return count, height
 
 
 def _parts(node: yaml.Node) -> list[yaml.Node]:

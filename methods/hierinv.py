@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
-from baselines.psp import part
 from baselines.stylegan2 import StyleGAN2
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
@@ -348,7 +347,7 @@ HierInv.golden = {
     ),
     "hierinv.mapping": Golden(
         build=MappingNetwork,
-        load=lambda network, state: network.load_state_dict(part(state, "style.")),
+        load=lambda network, state: network.load_state_dict({k.removeprefix("style."): v for k, v in state.items()}),
         run=lambda network, inputs: {"out": network(inputs.latent(4, 512))},
         parts=lambda network: {"mapping": network},
         costs={"mapping": lambda network: network(torch.empty(1, 512))},

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import masks
 from bench import cli, suite
+from bench.data.dataset import prepare_folder
 from bench.errors import BenchError
 from masks.errors import MaskError
 from tests import hostile
@@ -98,6 +100,39 @@ def test_malformed_input(
         assert [path.name for path in elsewhere.iterdir()] == ["precious.txt"]
     assert hashed(finished) == before
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) * 1024 < MEMORY
+
+
+CACHES = {
+    "listing: no JSON": ("listings/*.json", b"{"),
+    "listing: a list": ("listings/*.json", b"[1, 2]"),
+    "listing: numbers": ("listings/*.json", b'{"good.png": 5, "0.png": [1], "1.png": [null, 7]}'),
+    "listing: deep": ("listings/*.json", b"[" * 100_000),
+    "manifest: no JSON": ("32px-*/manifest.json", b"{"),
+    "manifest: a list": ("32px-*/manifest.json", b"[]"),
+    "manifest: deep": ("32px-*/manifest.json", b"[" * 100_000),
+    "manifest: other arrays": ("32px-*/manifest.json", b'{"version": 1, "count": 3, "arrays": {"../../x": "0"}}'),
+    "array: empty": ("32px-*/images.npy", b""),
+    "array: text": ("32px-*/images.npy", b"hello"),
+    "array: claims 10^12 images": ("32px-*/images.npy", hostile.npy("(1000000000000, 32, 32, 3)")),
+    "array: objects": ("32px-*/images.npy", hostile.npy("(12, 32, 32, 3)", "|O", hostile.pickle.dumps(1))),
+    "array: a broken header": ("32px-*/images.npy", b"\x93NUMPY\x01\x00\x04\x00(((("),
+    "array: a header that is code": ("32px-*/images.npy", hostile.npy("__import__('os')")),
+    "array: other pixels": ("32px-*/images.npy", hostile.npy("(12, 32, 32, 3)", "|u1", bytes(12 * 32 * 32 * 3))),
+}
+
+
+@pytest.mark.parametrize("name", CACHES)
+def test_damaged_caches_are_built_again(name: str, tmp_path: Path) -> None:
+    pictures, cache = tmp_path / "pictures", tmp_path / "cache"
+    pictures.mkdir()
+    for i in range(12):
+        (pictures / f"{i}.png").write_bytes(hostile.picture("PNG", (32 + i, 40)))
+    expected = prepare_folder(pictures, 32, cache).images(range(12))
+    pattern, content = CACHES[name]
+    (path,) = cache.glob(pattern)
+    path.write_bytes(content)
+    with limited():
+        assert torch.equal(prepare_folder(pictures, 32, cache).images(range(12)), expected)
 
 
 def values() -> st.SearchStrategy[Any]:

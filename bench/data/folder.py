@@ -94,9 +94,9 @@ def hash_files(
     known: dict[str, list] = {}
     if listing and listing.exists():
         try:
-            known = dict(read_json(listing))
-        except (BenchError, TypeError, ValueError):
-            known = {}  # damaged: all files are hashed again
+            known = {name: [stamp, value] for name, (stamp, value) in read_json(listing).items() if len(value) == 64}
+        except Exception:  # damaged: all files are hashed again
+            known = {}
     started = time.time_ns()
     stamps: dict[str, list[int]] = {}
     for name in ids:

@@ -20,10 +20,10 @@ from bench.errors import BenchError
 from bench.jobs import Job, Plan
 from bench.progress import console
 from bench.runner.attempt import Ended, Work, attempt, record
-from bench.runner.execute import Options, execute
+from bench.runner.execute import Options, execute, follow
 from bench.runner.remote import Remote
 
-__all__ = ["Options", "Outcome", "Remote", "run"]
+__all__ = ["Options", "Outcome", "Remote", "follow", "run"]
 
 MOST_WORKERS = 8  # processes on a machine without a GPU, unless the user asks for more
 PAUSE = 0.5  # seconds between two looks at a job that another runner holds

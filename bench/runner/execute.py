@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import pandas as pd
 import torch
 from safetensors.torch import save as to_safetensors
 
-from bench import metrics, registry, weights
+from bench import distributed, metrics, registry, weights
 from bench.errors import BenchError
 from bench.evaluate import Task, evaluate
 from bench.jobs import Job, Plan, file_digest
@@ -48,9 +49,23 @@ def execute(made: Plan, job: Job, options: Options) -> None:
     write_json(folder / "job.json", job.identity | {"label": job.label})
     precision = job.identity.get("precision", "32-true")  # measuring is always exact
     with recorded(options.on_gpu, precision, options.deterministic) as facts:
+        if job.kind == "train":
+            distributed.announce(job.id)
         result = (_train if job.kind == "train" else _evaluate)(made, job, folder, options)
     write_json(folder / "result.json", result | facts)
     (folder / "checkpoint.pt").unlink(missing_ok=True)
+
+
+def follow(made: Plan, options: Options) -> None:
+    """What the processes of `bench.distributed` behind the first one do: train with it, job after job."""
+    if not options.on_gpu:
+        torch.set_num_threads(1)
+    for job in map(made.job, distributed.announced()):
+        with (
+            suppress(BenchError),  # the first process meets the same error, and records it
+            recorded(options.on_gpu, job.identity["precision"], options.deterministic),
+        ):
+            _train(made, job, made.job_folder(job.id), options)
 
 
 def _train(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, Any]:
@@ -71,10 +86,18 @@ def _train(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, An
         device=options.device,
         compiled=identity["compile"],
     )
-    train(method, prepared.images, prepared.train(row["shots"]), budget, folder, partial(track, job.label))
+    try:
+        train(method, prepared.images, prepared.train(row["shots"]), budget, folder, partial(track, job.label))
+    except Exception as error:
+        if distributed.world().size > 1 and not isinstance(error, BenchError):
+            raise SystemExit(f"{job.label}: {error}") from error  # of this process alone: the others wait for it
+        raise
+    if distributed.world().rank:
+        return {}
     with atomic_write(folder / "weights.safetensors") as handle:
         handle.write(to_safetensors({k: v.detach().cpu().contiguous() for k, v in method.state_dict().items()}))
-    return {"steps": identity["steps"], "images": len(prepared.train(row["shots"]))}
+    images = len(prepared.train(row["shots"]))
+    return {"steps": identity["steps"], "images": images, "devices": distributed.world().size}
 
 
 def _evaluate(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, Any]:

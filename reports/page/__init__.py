@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable
 from functools import cache
 from importlib import resources
@@ -20,6 +21,8 @@ from reports.results import Results
 from reports.table import Block, Table
 
 __all__ = ["write"]
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # in names; they steer the terminal that shows the file
 
 
 def write(
@@ -64,7 +67,7 @@ def write(
         block=_Blocks(cells["dataset"], cells["metric_title"]),
         pictures=pictures.index(pictures.albums(found, cells), path.parent),
     )
-    return write_text(path, page)
+    return write_text(path, _CONTROLS.sub("\ufffd", page))
 
 
 class _Blocks:

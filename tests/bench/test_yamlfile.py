@@ -30,9 +30,12 @@ def test_what_an_alias_stands_for_counts_each_time(tmp_path: Path) -> None:
 
 
 def test_depth(tmp_path: Path) -> None:
-    assert read(tmp_path, "[" * DEEPEST + "]" * DEEPEST)
+    assert read(tmp_path, "[" * (DEEPEST - 1) + "[]" + "]" * (DEEPEST - 1))
     with pytest.raises(BenchError, match="inside each other"):
         read(tmp_path, "[" * (DEEPEST + 1) + "]" * (DEEPEST + 1))
+    aliases = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, DEEPEST + 1))
+    with pytest.raises(BenchError, match="inside each other"):
+        read(tmp_path, aliases)
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,15 @@ def overhead(made: Plan, workers: int) -> float:
     return took / (len(made.jobs) * SLEEP / workers) - 1
 
 
-def unhurried(made: Plan, job: Job, options: Options) -> None:
-    """The real work, slowly."""
-    time.sleep(1)
+EARLY = 8  # jobs before the machine is lost
+
+
+def until_killed(made: Plan, job: Job, options: Options) -> None:
+    """The real work on a Ray cluster; all but the first jobs wait until the test has killed a machine."""
+    import ray
+
+    (made.job_folder(job.id) / "machine").write_text(ray.get_runtime_context().get_node_id())
+    deadline = time.monotonic() + 120
+    while made.jobs.index(job) >= EARLY and not (made.root / "killed").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
     execute(made, job, options)
