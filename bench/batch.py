@@ -73,9 +73,7 @@ class Noise:
         self.rank, self.ranks = 0, 1
 
     @classmethod
-    def shared(
-        cls, seed: int, size: int, device: torch.device | str = "cpu", rank: int = 0, ranks: int = 1
-    ) -> Noise:
+    def shared(cls, seed: int, size: int, device: torch.device | str = "cpu", rank: int = 0, ranks: int = 1) -> Noise:
         """One stream for a batch of `size` images, on `device`: for training, where speed counts.
 
         Where `ranks` processes share a larger batch, each draws the numbers of all and takes those of its images.
@@ -92,6 +90,11 @@ class Noise:
     def uniform(self, *shape: int) -> Tensor:
         """Uniform values in [0, 1), (N, *shape)."""
         return self._draw(torch.rand, shape)
+
+    def once(self) -> float:
+        """One uniform value for the whole batch, equal in all processes that share it."""
+        generator = self.generators[0]
+        return float(torch.rand(1, generator=generator, device=generator.device))
 
     def _draw(self, function: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
         if len(self.generators) == 1:

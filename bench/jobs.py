@@ -274,6 +274,8 @@ def file_digest(path: Path) -> str:
         if path.is_dir():
             files = [file for file in sorted(path.rglob("*")) if file.is_file()]
             return digest([[file.relative_to(path).as_posix(), digest(file.read_bytes())] for file in files])
+        if path.exists() and not path.is_file():  # reading a pipe would wait without end
+            raise BenchError(f"cannot read {path}: it is no file")
         return digest(path.read_bytes())
     except OSError as error:
         raise BenchError(f"cannot read {path}: {error.strerror or error}") from error

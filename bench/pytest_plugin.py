@@ -115,7 +115,8 @@ class Runs(pytest.Collector):
 
     @property
     def workers(self) -> int | None:
-        return self.config.getoption("facebench_workers") or (0 if self.smoke else None)
+        given: int | None = self.config.getoption("facebench_workers")
+        return 0 if given is None and self.smoke else given
 
     def collect(self) -> Iterator[Expected]:
         for one in self.suite.expectations:

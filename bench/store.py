@@ -17,6 +17,7 @@ from typing import IO, Any
 from bench.errors import BenchError
 
 MARK = ".facebench"  # file in every folder of runs
+LONGEST = 150  # characters of a file name that is made of another name
 
 
 @contextmanager
@@ -116,13 +117,19 @@ def read_json(path: str | Path) -> Any:
     """Read a JSON file of a run; BenchError names a damaged file."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BenchError(f"cannot read {path}: {error}; delete it and run the same command again") from error
 
 
 def file_slug(name: str) -> str:
-    """A name, such as a condition's, as a file name: `irregular/10-20` -> `irregular_10-20`."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("_")
+    """A name, such as a condition's, as a file name: `irregular/10-20` -> `irregular_10-20`.
+
+    What is left of a name without letters, and of a very long one, is told from others by a hash.
+    """
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("_")
+    if slug.strip(".") and len(slug) <= LONGEST:
+        return slug
+    return f"{slug.strip('.')[: LONGEST - 20]}-{digest(name)[:16]}".strip("-")
 
 
 def digest(value: Any) -> str:

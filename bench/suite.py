@@ -84,6 +84,14 @@ class Resources(Section):
     gpus: float | None = Field(default=None, ge=0)  # 0.5: two jobs share one; default: 1 where there are any
     memory: float | None = Field(default=None, gt=0)  # GB of main memory; default: whatever the machine has
 
+    @model_validator(mode="after")
+    def _check(self) -> Resources:
+        for key in ("cpus", "gpus"):
+            value = getattr(self, key) or 0
+            if value > 1 and value != int(value):
+                raise ValueError(f"{key}: {value} is neither a part of one nor a whole number")
+        return self
+
 
 class Entry(Section):
     """A row of the tables: a method, its preset and options. A bare name stands for {method: name}."""
@@ -181,10 +189,10 @@ class Suite(Section):
             raise ValueError("methods: two rows would have the same title; set `title` to tell them apart")
         folders = [file_slug(title).lower() for title in titles]
         for i, (title, folder) in enumerate(zip(titles, folders, strict=True)):
-            if not folder.strip(".") or folder in (*PICTURES, *folders[:i]) or len(folder) > 150:
+            if folder in (*PICTURES, *folders[:i]) or len(title) > 150:
                 raise ValueError(
                     f"methods.{i}.title: {title[:80]!r} cannot name a folder of its own beside the other rows and "
-                    f"{', '.join(PICTURES)}: choose another title, with a Latin letter or a digit"
+                    f"{', '.join(PICTURES)}: choose another title"
                 )
         if self.suite in RESERVED:
             raise ValueError(f"suite: {self.suite!r} is the name of another folder of the results: choose another one")

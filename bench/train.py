@@ -5,14 +5,16 @@ from a checkpoint gives the same weights as an undisturbed one.
 
 Several processes may train together, one a device (`bench.distributed`). Each takes its slice of every batch, and of
 the random numbers that belong to it; gradients, losses, and what networks keep beside their weights are averaged. So
-the losses are those of one process, up to rounding. Exceptions are layers that look at several images at once: batch
-normalisation and the minibatch deviation see the slice of their process; and dropout, which draws other numbers.
+the losses are those of one process, up to rounding. Exceptions are what looks at several images at once, and sees the
+slice of its process: batch normalisation, the minibatch deviation, losses that divide by the area of all holes of the
+batch; and dropout, which draws other numbers.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import os
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -143,10 +145,13 @@ class Loader:
         positions = range(first, first + self.count)
         chosen = np.array([self.epoch(p // len(self.indices))[p % len(self.indices)] for p in positions])
         seed = derive_seed(self.budget.seed, "masks", self.stage.name)
-        holes = np.stack([masks.training(self.stage.masks, size, seed, p) for p in positions])
+        recipe = masks.TRAINING.get(self.stage.masks)
+        numbers = [step] if recipe is not None and recipe.per_batch else positions
+        holes = np.stack([masks.training(self.stage.masks, size, seed, number) for number in numbers])
         user = f"{self.stage.method.card.slug} ({self.stage.name})"
         guides: dict[str, Any] = {name: self.data.guide(name, chosen, user) for name in self.stage.guides}
-        return Batch(image=self.data.stored(chosen), mask=torch.from_numpy(holes)[:, None], **guides)
+        mask = torch.from_numpy(holes)[:, None].expand(self.count, 1, -1, -1).contiguous()
+        return Batch(image=self.data.stored(chosen), mask=mask, **guides)
 
     def batches(self, start: int, stop: int, ahead: int = 2, pinned: bool = False) -> Generator[Batch, None, None]:
         """Batches in order; the next ones are made while the networks work, in `pinned` memory for a GPU."""
@@ -174,7 +179,7 @@ class Run:
         if budget.batch % self.ranks:
             raise BenchError(f"a batch of {budget.batch} images cannot be shared by {self.ranks} devices evenly")
         self.on_gpu = self.device.type == "cuda"
-        # tensor cores read channels last; on the CPU most of the networks are no faster with it
+        # tensor cores read channels last
         self.layout = torch.channels_last if self.on_gpu else torch.contiguous_format
         self.stage = 0
         self.step = 0  # iterations of this stage that are done
@@ -232,7 +237,7 @@ class Run:
                 optimiser.load_state_dict(state["optimisers"][name])
             for name, ema in self.emas.items():
                 ema.average = [t.to(self.device) for t in state["ema"][name]]
-        except (BenchError, RuntimeError, KeyError, ValueError, IndexError) as error:
+        except (BenchError, RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
             raise BenchError(f"cannot resume from {path}: {error}; delete this file to train from the start") from error
         return True
 
@@ -314,6 +319,8 @@ class Log:
         try:
             with self.path.open("a", newline="") as handle:
                 csv.writer(handle, lineterminator="\n").writerows(self.pending)
+                handle.flush()
+                os.fsync(handle.fileno())  # before the checkpoint that stands on it
         except OSError as error:
             raise write_error(self.path, error) from error
         self.pending = []
@@ -355,14 +362,16 @@ def train(
             loader = Loader(data, indices, stage, budget, run.rank, run.ranks)
             for batch in loader.batches(run.step, steps[run.stage], pinned=run.on_gpu):
                 losses = run.iterate(batch)
+                if log:
+                    log.add(run.step, losses)
                 for name, value in losses.items():
                     if not np.isfinite(value):
+                        if log:
+                            log.flush()
                         raise BenchError(
                             f"training of {method.card.slug} stopped: the loss {name!r} is {value} at iteration "
                             f"{run.step} of stage {stage.name!r}; try a lower learning rate in the suite's `options`"
                         )
-                if log:
-                    log.add(run.step, losses)
                 advance(1)
                 if run.step % budget.checkpoint == 0 and run.step < steps[run.stage]:
                     if log:

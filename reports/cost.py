@@ -18,20 +18,26 @@ COUNTS = (("parameters", 1e6), ("macs", 1e9), ("fir", 1e9))
 
 def costs(rows: pd.DataFrame, modules: bool = False) -> Table:
     """Settings × cost, or networks × counts. Times are medians of five rounds, ±: the spread of these rounds."""
+    rows = _named(rows)
     return _modules(rows) if modules else _settings(rows)
 
 
 def _modules(rows: pd.DataFrame) -> Table:
-    """The networks of each method that a completion runs; those of one size and variant are the same at all settings."""
+    """The networks of each method that a completion runs; n/a: only parts of this network are called.
+
+    They depend on the variant and the size alone.
+    """
     columns = (Column("Parameters (M)"), Column("MACs (G)"), Column("of these FIR (G)"))
-    lines: dict[str, tuple[Row, ...]] = {}
+    blocks: dict[str, Block] = {}
     for row in rows.to_dict("records"):
-        head = "parameters of "
+        head, title = "parameters of ", f"{_name(row)}, {row['size']} px"
         names = [key.removeprefix(head) for key, v in row.items() if key.startswith(head) and not pd.isna(v)]
-        lines[", ".join([_name(row), f"{row['size']} px"])] = tuple(
-            Row(name, tuple(Cell(_number(row[f"{kind} of {name}"]) / unit, 3) for kind, unit in COUNTS)) for name in names
-        )
-    return Table("Networks", "Network", columns, tuple(Block(rows, title) for title, rows in lines.items() if rows))
+        if names:
+            lines = {name: [_number(row[f"{kind} of {name}"]) / unit for kind, unit in COUNTS] for name in names}
+            blocks[title] = Block(
+                tuple(Row(name, tuple(Cell(v, 3) for v in line)) for name, line in lines.items()), title
+            )
+    return Table("Networks", "Network", columns, tuple(blocks.values()))
 
 
 def _settings(rows: pd.DataFrame) -> Table:
@@ -78,7 +84,7 @@ def published_costs(rows: pd.DataFrame) -> Table:
     The published columns are reproduced either by thop's rule, or by all convolutions and matrix products without
     StyleGAN2's FIR filters; the note at a number says which gives its printed digits.
     """
-    printed = load()
+    rows, printed = _named(rows), load()
     printed = printed[
         (printed["source"] == "thesis")
         & printed["table"].isin(["4.4", "5.2"])
@@ -103,7 +109,7 @@ def _rows_of(number: Any, rows: pd.DataFrame) -> list[dict[str, Any]]:
     steps = number.condition.partition(" 256x256")[0] if number.condition.startswith("T=") else None
     found = [row for row in found if same_name(number.method) in (same_name(row["name"]), same_name(row["method"]))]
     if steps:
-        found = [row for row in found if (row["variant"] or "").replace(" ", "") == steps]
+        found = [row for row in found if row["variant"].replace(" ", "") == steps]
     return found[:1]
 
 
@@ -144,6 +150,11 @@ def _cut_off(value: float, printed: str) -> bool:
 def _title(row: dict[str, Any]) -> str:
     parts = [f"{row['size']} px, batch {row['batch']}", row["precision"], *(["compiled"] if row["compiled"] else [])]
     return ", ".join([_name(row), *parts])
+
+
+def _named(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with "" where there is no variant: files and tables keep None or NaN."""
+    return rows.assign(variant=rows["variant"].astype(object).where(rows["variant"].notna(), ""))
 
 
 def _name(row: Any) -> str:

@@ -109,11 +109,12 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
     )
     macs = counted.pop("")
     row |= {"macs": macs.total} | {f"macs {kind}": value for kind, value in asdict(macs).items()}
-    for name, part in counted.items():
+    for name, network in networks.items():
+        part = counted.get(name)
         row |= {
-            f"macs of {name}": part.total,
-            f"fir of {name}": part.fir,
-            f"parameters of {name}": count_parameters(networks[name]),
+            f"macs of {name}": part and part.total,
+            f"fir of {name}": part and part.fir,
+            f"parameters of {name}": count_parameters(network),
         }
     row |= {"parameters thop": rule[0], "macs thop": rule[1]}
     if next(method.parameters(), None) is None and not networks:

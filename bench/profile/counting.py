@@ -61,7 +61,8 @@ class Operations:
 def count_operations(run: Callable[[], Any], networks: Mapping[str, nn.Module] | None = None) -> dict[str, Operations]:
     """The multiply-accumulates of everything that `run()` computes, also of functional calls.
 
-    Returns them as a whole, under "", and for each of the `networks` by name: what runs while it is called.
+    Returns them as a whole, under "", and for each of the `networks` by name: what runs while it is called. A network
+    that is never called as a whole, only its parts, is left out.
     """
     counted: dict[str, list[Operations]] = {name: [] for name in networks or {}}
     hooks, started = [], {}
@@ -81,7 +82,7 @@ def count_operations(run: Callable[[], Any], networks: Mapping[str, nn.Module] |
             for hook in hooks:
                 hook.remove()
         whole = counter.operations()
-    return {"": whole} | {name: sum(calls, Operations()) for name, calls in counted.items()}
+    return {"": whole} | {name: sum(calls, Operations()) for name, calls in counted.items() if calls}
 
 
 @contextmanager

@@ -10,7 +10,6 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
@@ -70,8 +69,7 @@ def run(made: Plan, options: Options, work: Work = execute) -> Outcome:
     waiting = [job for job in made.jobs if job.id not in done]
     if not waiting:
         return outcome
-    with ExitStack() as stack:
-        pool = stack.enter_context(_pool(made, options, work, len(waiting)))
+    with _pool(made, options, work, len(waiting)) as pool:
         go_through(made, sorted(waiting, key=lambda job: job.kind != "train"), done, pool, outcome, store)
     return outcome
 

@@ -5,8 +5,8 @@ store (`bench.runner.remote`). A job starts where its CPUs, GPUs and memory are 
 
 Where its data is decides which machine is asked first. The machine that starts the run prepares the data sets; every
 machine that works on one has it in its own cache from then on: in memory or, with an object store, on its own disk.
-A job goes to the machine that trained what it measures, or else to one that has worked on its data set, as long as
-that machine has room; otherwise Ray chooses. This saves reading only: every machine gives the same result.
+Of the machines with room, a job goes to the one that trained what it measures, or else to one that has worked on its
+data set. This saves reading only: every machine gives the same result.
 
 A machine that is lost loses nothing but time: Ray starts its jobs elsewhere, and there they go on from their last
 checkpoint.
@@ -99,7 +99,7 @@ class Cluster:
         self.trained: dict[str, str] = {}  # job -> machine that did it
         self.homes: dict[str, set[str]] = defaultdict(set)  # data set -> machines that have it
         self.seen = -math.inf
-        self.warned: set[str] = set()
+        self.warned: set[str] = set()  # requests that no machine can meet
 
     def __enter__(self) -> Self:
         ray = self.ray
@@ -136,11 +136,10 @@ class Cluster:
 
     def needed(self, job: Job) -> dict[str, float]:
         """What Ray must keep free for a job, by Ray's names."""
-        asked = job.resources
-        gpus = asked.gpus
-        if gpus is None or self.options.device == "cpu":
-            there = any(machine.get("GPU") for machine in self.machines().values())
-            gpus = 0 if self.options.device == "cpu" else 1 if there or self.options.device != "auto" else 0
+        asked, device = job.resources, self.options.device
+        gpus = 0 if device == "cpu" else asked.gpus
+        if gpus is None:
+            gpus = int(device != "auto" or any(machine.get("GPU") for machine in self.machines().values()))
         needed = {"CPU": asked.cpus, "GPU": gpus, "memory": (asked.memory or 0) * 1e9}
         return {name: value for name, value in needed.items() if value}
 
@@ -151,11 +150,10 @@ class Cluster:
 
     @property
     def free(self) -> bool:
-        """Whether another job should be sent: one more than there is room for, so that a cluster that can grow does."""
-        if self.options.workers:
-            return len(self.tasks) < self.options.workers
+        """Whether there is room for another job. Where no machine can take any, one job waits for such a machine."""
         needed = self.needed(self.last)
-        return len(self.tasks) <= sum(self.slots(machine, needed) for machine in self.machines())
+        room = max(1, sum(self.slots(machine, needed) for machine in self.machines()))
+        return len(self.tasks) < min(self.options.workers or room, room)
 
     @property
     def running(self) -> bool:
@@ -165,10 +163,10 @@ class Cluster:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         needed = self.needed(job)
-        if not any(self.slots(machine, needed) for machine in self.machines()) and job.label not in self.warned:
-            self.warned.add(job.label)
-            text = f"  {job.label} waits: no machine has {', '.join(f'{v:g} {k}' for k, v in needed.items())}"
-            console.print(text, style="yellow", highlight=False, markup=False)
+        asked = ", ".join(f"{value:g} {name}" for name, value in needed.items())
+        if asked not in self.warned and not any(self.slots(machine, needed) for machine in self.machines()):
+            self.warned.add(asked)
+            console.print(f"no machine has {asked}: waiting for one", style="yellow", highlight=False, markup=False)
         machine = self.nearest(job, needed)
         strategy = NodeAffinitySchedulingStrategy(machine, soft=True) if machine else "DEFAULT"
         reference = self.remote.options(
@@ -182,11 +180,12 @@ class Cluster:
         self.asked[job.id] = machine
 
     def nearest(self, job: Job, needed: dict[str, float]) -> str:
-        """The machine with room that has what the job reads; empty where there is none."""
+        """The machine with room that has most of what the job reads; empty where none has room."""
         load = Counter(self.asked[other.id] for other in self.tasks.values())
-        trained = [self.trained[need] for need in job.needs if need in self.trained]
-        homes = sorted(self.homes[job.row["dataset"]], key=lambda machine: (load[machine], machine))
-        return next((m for m in [*trained, *homes] if load[m] < self.slots(m, needed)), "")
+        trained = {self.trained[need] for need in job.needs if need in self.trained}
+        homes = self.homes[job.row["dataset"]]
+        with_room = [machine for machine in self.machines() if load[machine] < self.slots(machine, needed)]
+        return min(with_room, key=lambda m: (m not in trained, m not in homes, load[m], m), default="")
 
     def wait(self, seconds: float) -> Iterator[tuple[Job, Ended]]:
         if not self.tasks:
@@ -199,7 +198,7 @@ class Cluster:
                 ended, machine = self.ray.get(reference)
             except self.error as error:
                 reason = " ".join(str(error).split())[:300]
-                ended = Ended("lost", f"its process or machine was lost, {LOST + 1} times: {reason}")
+                ended = Ended("lost", f"Ray gave it up: {reason}")
             else:
                 self.trained[job.id] = machine
                 self.homes[job.row["dataset"]].add(machine)

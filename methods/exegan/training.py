@@ -47,7 +47,7 @@ class EXEGANStage(Stage):
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         method = self.method
-        itself = bool(noise.uniform(1)[0] < self.config.tau)
+        itself = noise.once() < self.config.tau
         exemplar = batch.image if itself else self.others(batch.image, noise)
         with torch.no_grad():
             style = method.exemplar_codes(exemplar)
@@ -74,7 +74,7 @@ class EXEGANStage(Stage):
         """Another face of the batch for each of the images (N, 3, H, W)."""
         if self.config.exemplars == "reversed":
             return images.flip(0)
-        return images.roll(1 + int(noise.uniform(1)[0] * (len(images) - 1)), 0)
+        return images.roll(1 + int(noise.once() * (len(images) - 1)), 0)
 
     def guidance(
         self, batch: Batch, output: Tensor, exemplar: Tensor, style: Tensor, itself: bool

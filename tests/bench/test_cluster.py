@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench import runner
+from bench.errors import BenchError
 from tests.bench import works
 
 RAY = runner.Options(device="cpu", on="ray")
@@ -72,7 +73,8 @@ def test_jobs_go_where_their_data_is_and_ask_for_what_they_need(cluster, tmp_pat
         home = next(iter(pool.homes["synthfaces"]))
         assert home != other.node_id
         assert pool.needed(train) == {"CPU": 1, "GPU": 1, "memory": 4e9}
-        assert pool.nearest(train, pool.needed(train)) == ""  # the machine with the data has no GPU
+        assert pool.nearest(train, pool.needed(train)) == other.node_id  # the machine with the data has no GPU
+        assert pool.nearest(train, {"CPU": 8.0}) == ""
         pool.options = RAY
         assert pool.needed(train) == {"CPU": 1, "memory": 4e9}
         small = {"CPU": 1.0}
@@ -99,7 +101,10 @@ def test_a_machine_that_is_lost_loses_nothing(cluster, tmp_path: Path) -> None:
             waiting = [job for job in there.jobs[works.EARLY :] if not there.done(job)]
             notes = [(job, there.job_folder(job.id) / "machine") for job in waiting]
             hit[:] = [job for job, note in notes if note.exists() and note.read_text() == lost.node_id]
+        workers = [works.process(there, job) for job in hit]
         cluster.remove_node(lost, allow_graceful=False)
+        while any(Path(f"/proc/{worker}").exists() for worker in workers):
+            time.sleep(0.05)
         (there.root / "killed").touch()
 
     killer = threading.Thread(target=kill)
@@ -117,11 +122,21 @@ def test_scheduling_overhead_is_under_five_percent(cluster, tmp_path: Path) -> N
     """Four warm workers, 24 jobs of two seconds: ideally 12 s."""
     cluster.add_node(num_cpus=2)
     cluster.wait_for_nodes()
-    made = works.small_plan(tmp_path, 32)
-    everything, made.jobs = made.jobs, made.jobs[:8]
-    runner.run(made, RAY, works.sleep)  # starts the workers
-    made.jobs = everything[8:]
+    made = works.small_plan(tmp_path, 64)
+    everything = made.jobs
+    for warm in range(24, 64, 8):  # until every worker has started
+        made.jobs = everything[warm : warm + 8]
+        runner.run(made, RAY, works.sleep)
+        if len({works.process(made, job) for job in made.jobs}) == 4:
+            break
+    made.jobs = everything[:24]
     assert runner.run(made, RAY, works.sleep).done == 24
     found = works.overhead(made, 4)
     print(f"overhead {found:.2%}")
     assert 0 <= found < 0.05
+
+
+@pytest.mark.parametrize("asked", [{"gpus": 1.5}, {"cpus": 0}, {"memory": -1}, {"disk": 1}])
+def test_a_request_that_no_cluster_understands_is_an_error_of_the_suite(tmp_path: Path, asked: dict) -> None:
+    with pytest.raises(BenchError, match=f"resources.*{next(iter(asked))}"):
+        works.small_plan(tmp_path, resources=asked)

@@ -30,7 +30,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> None:
     from bench import jobs, runner, suite
 
     made = jobs.plan(suite.parse(SUITE | {"methods": ["mean", "telea"]}, "warm"), tmp_path_factory.mktemp("warm"))
-    assert runner.run(made, runner.Options(workers=1)).done == 4
+    assert runner.run(made, runner.Options(workers=0)).done == 4
 
 
 def write(folder: Path, name: str = "small", **changes) -> Path:
@@ -41,7 +41,7 @@ def write(folder: Path, name: str = "small", **changes) -> Path:
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     return pytester.runpytest_inprocess(
-        "-p", "no:cacheprovider", "--benchmark-disable", "-v", "--facebench-workers=1", *arguments
+        "-p", "no:cacheprovider", "--benchmark-disable", "-v", "--facebench-workers=0", *arguments
     )
 
 

@@ -19,7 +19,7 @@ from tests.bench.test_run import same, write_suite
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
-    ["matplotlib.pyplot", "bench.cli", "bench.results", "bench.runner.processes", "methods.grig", "reports"]
+    ["matplotlib.pyplot", "bench.cli", "bench.results", "bench.runner.processes", "baselines.aot", "reports"]
 )
 KILLS = 50
 PHASES = ("prepare", "train", "evaluate", "report")
@@ -44,8 +44,16 @@ def start(folder: Path, workers: int = 0):
 
 
 def new(folder: Path) -> Path:
+    """A folder with a suite that trains a GAN, in seconds."""
     folder.mkdir()
-    write_suite(folder)
+    write_suite(
+        folder,
+        data=[{"name": "synthfaces", "train": 8, "test": 8}],
+        methods=["mean", {"method": "aot", "steps": 6}],
+        train={"features": "embedded", "batch": 2, "checkpoint": 1},
+        metrics=["perceptual@embedded", "l1@hole"],
+        report={"main": ["perceptual@embedded", "l1@hole"], "samples": 1},
+    )
     return folder
 
 
@@ -88,7 +96,7 @@ def test_killed_at_fifty_random_moments_gives_the_same_bytes(undisturbed: tuple[
     finished = 0
     folder = new(tmp_path / "0")
     while hit.total() < KILLS:
-        since = time.time()
+        since, fresh = time.time(), not (folder / "runs").exists()
         process = start(folder)
         process.join(rng.uniform(0, seconds))
         if process.exitcode is None:
@@ -98,6 +106,8 @@ def test_killed_at_fifty_random_moments_gives_the_same_bytes(undisturbed: tuple[
         else:
             assert process.exitcode == 0
             same(expected, folder / "runs")
+            if fresh:  # the machine has become faster
+                seconds = min(seconds, time.time() - since)
             finished += 1
             folder = new(tmp_path / str(finished))
     _finish(folder)

@@ -67,3 +67,11 @@ def test_seeds_differ_by_every_part_and_never_change() -> None:
 )
 def test_file_slug(name: str, slug: str) -> None:
     assert store.file_slug(name) == slug
+
+
+@pytest.mark.parametrize("name", ["..", "", "///", "我的方法", "a" * 1000])
+def test_file_slug_of_an_odd_name(name: str) -> None:
+    slug = store.file_slug(name)
+    assert slug.strip(".")
+    assert len(slug) <= store.LONGEST
+    assert slug == store.file_slug(name) != store.file_slug(f"{name}.")

@@ -154,6 +154,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_remedy(tmp_path: Path) -> None
     toy.conv.weight.data[0, 0, 0, 0] = float("nan")
     with pytest.raises(BenchError, match=r"toy stopped: the loss 'mse' is nan at iteration 1 of stage 'first'"):
         training.train(toy, Pictures(), range(10), budget(), tmp_path, quiet)
+    assert "first,1,mse,nan" in (tmp_path / "losses.csv").read_text()
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
@@ -169,6 +170,17 @@ def test_every_image_is_seen_once_an_epoch() -> None:
     first, second = loader.batch(0), loader.batch(1)
     assert not any(torch.equal(a, b) for a in first.image for b in second.image)
     assert torch.equal(loader.batch(1).mask, second.mask)
+
+
+@pytest.mark.parametrize(("recipe", "different"), [("gmcnn", 1), ("irregular", 4)])
+def test_one_hole_a_batch_where_the_authors_draw_one(recipe: str, different: int) -> None:
+    stage = Toy().stages()[0]
+    stage.masks = recipe
+    whole = training.Loader(Pictures(), range(10), stage, budget()).batch(3).mask
+    assert len(torch.unique(whole, dim=0)) == different
+    second = training.Loader(Pictures(), range(10), stage, budget(), rank=1, ranks=2).batch(3).mask
+    assert torch.equal(whole[2:], second)
+    assert not torch.equal(whole, training.Loader(Pictures(), range(10), stage, budget()).batch(4).mask)
 
 
 def test_the_loader_gives_what_is_stored_and_the_run_makes_floats_of_it(tmp_path: Path) -> None:

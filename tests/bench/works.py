@@ -63,6 +63,12 @@ def deadly(made: Plan, job: Job, options: Options) -> None:
     finish(made, job)
 
 
+def process(made: Plan, job: Job) -> int:
+    """The process that began the job last, as its log says."""
+    log = (made.job_folder(job.id) / "log.txt").read_text()
+    return int(log.rpartition(": process ")[2].partition(" ")[0])
+
+
 SLEEP = 2.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -34,7 +35,7 @@ def profile(*arguments: str | Path) -> str:
 
 BAD = {
     "a method": (("nobody",), "nobody"),
-    "a variant": (("grig:T = 9",), "has no variant 'T = 9'"),
+    "a variant": (("grig:no",), "has no variant 'no'"),
     "a preset": (("aot", "--preset", "huge"), "has no preset 'huge'"),
     "a size": (("aot", "--size", "64,x"), "--size: '64,x' is no list of positive whole numbers"),
     "a batch": (("aot", "--batch", "0"), "--batch: '0' is no list"),
@@ -79,6 +80,7 @@ def test_finished_settings_are_reused(tmp_path: Path, monkeypatch) -> None:
     path = tmp_path / "profile/profile.parquet"
     first = pd.read_parquet(path)
     assert len(first) == len(measured) == 1
+    assert first["macs"].isna().all()  # a classical fill has no network
     profile("mean", *SMALL, "--batch", "1,2", "--out", tmp_path)
     assert [setting.batch for setting in measured] == [1, 2]
     assert len(pd.read_parquet(path)) == 2
@@ -104,25 +106,24 @@ def test_a_setting_that_fails_is_told_and_the_others_go_on(tmp_path: Path, monke
 @pytest.mark.slow
 def test_what_is_printed(tmp_path: Path) -> None:
     """In processes of their own, with a training step and the networks of each method."""
-    arguments = ("profile", "aot,telea", *TINY, "--seconds", "0.05", "--training", "--modules", "--out", tmp_path)
+    arguments = ("profile", "aot", *TINY, "--seconds", "0.05", "--training", "--modules", "--out", tmp_path)
     done = subprocess.run(
         [FACEBENCH, *map(str, arguments)], capture_output=True, text=True, env={"COLUMNS": "200", "PATH": ""}
     )
     assert done.returncode == 0, done.stderr
     text = " ".join(done.stdout.split())
-    for part in ("AOT-GAN, 64 px, batch 1, fp32", "Telea, 64 px", "Training", "Wait for data (%)", "Networks", "generator"):
+    for part in ("AOT-GAN, 64 px, batch 1, fp32", "of these FIR (G)", "Training", "Wait for", "generator"):
         assert part in text
-    rows = pd.read_parquet(tmp_path / "profile/profile.parquet").set_index("method")
-    aot = rows.loc["aot"]
+    aot = pd.read_parquet(tmp_path / "profile/profile.parquet").loc[0]
     assert 0 < aot["latency"] <= aot["latency p95"]
     assert aot["throughput"] == pytest.approx(1 / aot["latency"])
     assert aot["step"] > aot["latency"]
     assert 0 <= aot["step wait"] < 1
     assert aot["macs"] == sum(aot[f"macs {kind}"] for kind in ("convolution", "matrix", "attention", "fft", "fir"))
-    assert pd.isna(rows.loc["telea", "macs"])
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.getloadavg()[0] > (os.cpu_count() or 1), reason="other work keeps the machine busy")
 def test_two_profiles_agree_within_their_spread() -> None:
     """The intervals median ± spread of two runs overlap: each spans the medians of its five rounds."""
     setting = Setting("aot", "tiny", size=64, device="cpu", threads=1, seconds=1.0)
