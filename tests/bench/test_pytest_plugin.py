@@ -164,7 +164,7 @@ def test_a_damaged_or_outdated_baseline_is_named(pytester: pytest.Pytester) -> N
         ["*small.baseline.yaml: *unknown row 'Telia': did you mean telea*record it again"]
     )
     target.write_text("small: [")
-    run(pytester).stdout.fnmatch_lines(["*cannot read *small.baseline.yaml*"])
+    run(pytester).stdout.fnmatch_lines(["*small.baseline.yaml is not valid YAML*"])
     target.write_text("- 1")
     run(pytester).stdout.fnmatch_lines(["*small.baseline.yaml holds no recorded values*"])
 
