@@ -143,7 +143,7 @@ def _titles(cells: pd.DataFrame, metrics: Sequence[str]) -> dict[str, dict[str, 
 
 def _keys(cells: pd.DataFrame, fields: Key, titles: Mapping[str, Mapping[str, str]]) -> list[Key]:
     """The values of these facts that occur, in the tables' order."""
-    found = set(cells[list(fields)].itertuples(index=False, name=None))
+    found = set(cells[list(fields)].drop_duplicates().itertuples(index=False, name=None))
     return [key for key in product(*(titles[field] for field in fields)) if key in found]
 
 
