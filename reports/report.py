@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -21,8 +21,11 @@ from reports.results import Results
 from reports.table import Table
 
 DPI = 150  # of figures without pictures
-MANY = 2000  # rows from which a process for each data set is worth its start
+MANY = 2000  # rows from which several processes are worth their start
 COLUMNS = 12  # most of a table of data sets or conditions × metrics
+
+Figures = Iterator[tuple[str, str, Figure, float]]  # caption, stem of the files, figure, dots per inch
+Family = Callable[[Results, pd.DataFrame, str, str], Figures]
 
 
 def build(run: str | Path, mix: bool = False) -> Path:
@@ -90,29 +93,30 @@ def _write_table(table: Table, stem: Path) -> list[Path]:
 
 
 def _figures(found: Results, cells: pd.DataFrame, folder: Path) -> dict[str, list[str]]:
-    """Draw all figures, a process for each data set where there is much to draw; their caption and file names."""
-    datasets = markup.slugs(cells["dataset"]).items()
+    """Draw all figures, in several processes where there is much to draw; their caption and file names."""
+    parts = [(family, *dataset) for dataset in markup.slugs(cells["dataset"]).items() for family in (_plots, _pictures)]
     draw = partial(_draw, replace(found, per_image=None), cells, folder)
-    if len(cells) < MANY or len(datasets) == 1 or multiprocessing.parent_process():
-        made = list(map(draw, datasets))
+    if len(cells) < MANY or multiprocessing.parent_process():
+        made = list(map(draw, parts))
     else:
-        workers = min(len(datasets), os.cpu_count() or 1)
+        workers = min(len(parts), os.cpu_count() or 1)
         with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-            made = list(pool.map(draw, datasets))
+            made = list(pool.map(draw, parts))
     return {caption: names for part in made for caption, names in part.items()}
 
 
-def _draw(found: Results, cells: pd.DataFrame, folder: Path, dataset: tuple[str, str]) -> dict[str, list[str]]:
-    """Draw the figures of a data set (name, slug)."""
+def _draw(found: Results, cells: pd.DataFrame, folder: Path, part: tuple[Family, str, str]) -> dict[str, list[str]]:
+    """Draw a family of figures of a data set (name, slug)."""
+    family, dataset, slug = part
     made: dict[str, list[str]] = {}
     with style.context():
-        for caption, stem, figure, dpi in _drawn(found, cells, *dataset):
+        for caption, stem, figure, dpi in family(found, cells, dataset, slug):
             made[caption] = [path.name for path in style.save(figure, folder / stem, dpi=dpi)]
     return made
 
 
-def _drawn(found: Results, cells: pd.DataFrame, dataset: str, slug: str) -> Iterator[tuple[str, str, Figure, float]]:
-    """Every figure of a data set with its caption, the stem of its files and its dots per inch."""
+def _plots(found: Results, cells: pd.DataFrame, dataset: str, slug: str) -> Figures:
+    """The figures of a data set's numbers."""
     here = cells[cells["value"].notna() & (cells["dataset"] == dataset)]
     styles = style.lines(dict.fromkeys(cells["label"]))
     if not here.empty:
@@ -128,12 +132,11 @@ def _drawn(found: Results, cells: pd.DataFrame, dataset: str, slug: str) -> Iter
         yield f"{dataset}: quality against cost", f"cost-{slug}", figure, DPI
     if found.losses is not None and not (losses := found.losses[found.losses["dataset"] == dataset]).empty:
         yield f"{dataset}: training losses", f"losses-{slug}", convergence.convergence(losses), DPI
-    yield from _pictures(found.pictures(dataset), dataset, slug, cells)
 
 
-def _pictures(samples: Path, dataset: str, slug: str, cells: pd.DataFrame) -> Iterator[tuple[str, str, Figure, float]]:
-    """The figures made of a data set's pictures."""
-    names = list(cells["condition"])
+def _pictures(found: Results, cells: pd.DataFrame, dataset: str, slug: str) -> Figures:
+    """The figures of a data set's pictures."""
+    samples, names = found.pictures(dataset), list(cells["condition"])
     chosen = grid.choose(samples, names)
     if not chosen:
         return
