@@ -19,7 +19,7 @@ from bench.errors import BenchError
 from bench.method import Method
 from bench.metrics.images import composite, to_uint8
 from bench.profile.counting import count_operations, count_parameters
-from bench.store import atomic_write, derive_seed, digest, write_json
+from bench.store import atomic_write, derive_seed, hashed, write_json
 from masks import MaskSet
 
 BATCH = 16  # images completed at a time
@@ -162,7 +162,7 @@ def image_file(name: str) -> str:
     """File name of the image with that id (a relative path) in one flat folder."""
     stem = Path(name).with_suffix("").as_posix().replace("/", "__")
     if len(stem.encode()) > LONGEST:
-        stem = f"{stem.encode()[: LONGEST - 20].decode(errors='ignore')}-{digest(name)[:16]}"
+        stem = hashed(stem, name, LONGEST)
     return f"{stem}.png"
 
 

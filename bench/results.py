@@ -22,7 +22,7 @@ from bench.jobs import Job, Plan, extractor
 from bench.metrics.images import to_uint8
 from bench.nn import embedded
 from bench.provenance import FACTS
-from bench.store import atomic_write, digest, file_slug, read_json, write_json
+from bench.store import digest, file_slug, read_json, write_json, write_table
 
 COLUMNS = ["suite", "title", "method", "preset", "dataset", "shots", "seed", "condition"]
 OF_NO_EFFECT: Any = {  # keys of a suite that decide no number
@@ -239,5 +239,4 @@ def _originals(made: Plan, name: str) -> None:
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:
-    with atomic_write(path) as handle:
-        table.replace({None: np.nan}).to_parquet(handle, index=False)
+    write_table(path, table.replace({None: np.nan}))

@@ -12,9 +12,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MARK = ".facebench"  # file in every folder of runs
 LONGEST = 150  # characters of a file name that is made of another name
@@ -113,6 +116,13 @@ def write_json(path: str | Path, value: Any) -> Path:
     return write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
+def write_table(path: str | Path, table: pd.DataFrame) -> Path:
+    """Write a table as Parquet, atomically."""
+    with atomic_write(path) as handle:
+        table.to_parquet(handle, index=False)
+    return Path(path)
+
+
 def read_json(path: str | Path) -> Any:
     """Read a JSON file of a run; BenchError names a damaged file."""
     try:
@@ -129,7 +139,12 @@ def file_slug(name: str) -> str:
     slug = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("_")
     if slug.strip(".") and len(slug) <= LONGEST:
         return slug
-    return f"{slug.strip('.')[: LONGEST - 20]}-{digest(name)[:16]}".strip("-")
+    return hashed(slug.strip("."), name, LONGEST).strip("-")
+
+
+def hashed(stem: str, name: str, most: int) -> str:
+    """The beginning of a file name and a hash of what it is made of, in at most `most` bytes."""
+    return f"{stem.encode()[: most - 20].decode(errors='ignore')}-{digest(name)[:16]}"
 
 
 def digest(value: Any) -> str:

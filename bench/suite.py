@@ -15,7 +15,7 @@ from bench import expect, registry
 from bench.data import catalogue
 from bench.errors import BenchError
 from bench.expect import Expectation
-from bench.store import file_slug
+from bench.store import LONGEST, file_slug
 from bench.yamlfile import read_yaml
 
 SUITES = files("bench") / "suites"
@@ -189,7 +189,7 @@ class Suite(Section):
             raise ValueError("methods: two rows would have the same title; set `title` to tell them apart")
         folders = [file_slug(title).lower() for title in titles]
         for i, (title, folder) in enumerate(zip(titles, folders, strict=True)):
-            if folder in (*PICTURES, *folders[:i]) or len(title) > 150:
+            if folder in (*PICTURES, *folders[:i]) or len(title) > LONGEST:
                 raise ValueError(
                     f"methods.{i}.title: {title[:80]!r} cannot name a folder of its own beside the other rows and "
                     f"{', '.join(PICTURES)}: choose another title"

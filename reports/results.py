@@ -226,10 +226,7 @@ def _protocol(path: Path) -> dict[str, Any]:
     """protocol.json, with what the report reads of it in its proper form."""
     if path.exists() and not path.is_file():  # reading a pipe would wait without end
         raise BenchError(f"{path} is no file: delete it and {AGAIN}")
-    try:
-        found = read_json(path)
-    except RecursionError as error:
-        raise BenchError(f"cannot read {path}: its brackets are too deep; delete it and {AGAIN}") from error
+    found = read_json(path)
     if not isinstance(found, dict):
         raise BenchError(f"{path} holds no table of facts; {AGAIN}")
     suite = found.get("suite")

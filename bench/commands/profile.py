@@ -54,7 +54,7 @@ def profile(
     from bench import registry
     from bench.profile.cell import Setting, environment, measure
     from bench.progress import many
-    from bench.store import atomic_write, check_folder
+    from bench.store import check_folder, write_table
 
     place = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     if place.startswith("cuda") and not torch.cuda.is_available():
@@ -81,11 +81,12 @@ def profile(
     path = folder / "profile.parquet"
     known = _known(path)
     here = environment(torch.device(place))
+    sources = {setting.method: registry.get(setting.method).fingerprint()[:16] for setting in settings}
+    keys = [asdict(setting) | here | {"source": sources[setting.method]} for setting in settings]
     failed = []
     with many() as report:
-        for done, setting in enumerate(settings):
+        for done, (setting, key) in enumerate(zip(settings, keys, strict=True)):
             report("profile", done, len(settings))
-            key = asdict(setting) | here | {"source": registry.get(setting.method).fingerprint()[:16]}
             same = known.index[_matches(known, key)]
             if len(same) and not again:
                 continue
@@ -95,13 +96,8 @@ def profile(
                 failed.append(str(error))
                 continue
             known = pd.concat([known.drop(index=same), pd.DataFrame([row])], ignore_index=True)
-            with atomic_write(path) as handle:
-                known.to_parquet(handle, index=False)
-    chosen = [
-        known[_matches(known, asdict(s) | here | {"source": registry.get(s.method).fingerprint()[:16]})]
-        for s in settings
-    ]
-    rows = pd.concat(chosen, ignore_index=True)
+            write_table(path, known)
+    rows = pd.concat([known[_matches(known, key)] for key in keys], ignore_index=True)
     if len(rows):
         reports = entry_points(group="facebench.reports")
         costs, published = (reports[name].load() for name in ("costs", "published_costs"))

@@ -19,7 +19,7 @@ from bench.jobs import Job, Plan, file_digest
 from bench.method import Method
 from bench.progress import track
 from bench.provenance import recorded
-from bench.store import atomic_write, derive_seed, write_json
+from bench.store import atomic_write, derive_seed, write_json, write_table
 from bench.train import Budget, train
 
 
@@ -112,12 +112,12 @@ def _evaluate(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
     names = [name for name, *_ in identity["metrics"]]
     device = "cuda" if options.on_gpu else "cpu"
     measured = evaluate(method, task, names, identity["samples"], folder, device, made.root / "cache" / "features")
-    _write_parquet(folder / "per_image.parquet", measured.per_image)
+    write_table(folder / "per_image.parquet", measured.per_image)
     rows = []
     for values in measured.rows:
         metric = metrics.get(values["metric"])
         rows.append(values | {"metric_title": metric.title, "higher_is_better": metric.higher_is_better})
-    _write_parquet(folder / "rows.parquet", pd.DataFrame(rows))
+    write_table(folder / "rows.parquet", pd.DataFrame(rows))
     return {"images": len(task.positions), "masks": prepared.masks[condition].fingerprint}
 
 
@@ -152,8 +152,3 @@ def _load_official(made: Plan, method: Method, identity: dict[str, Any]) -> None
     except (RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
         raise BenchError(f"{path} is not an official checkpoint of {identity['method']}: {reason}") from error
-
-
-def _write_parquet(path: Path, table: pd.DataFrame) -> None:
-    with atomic_write(path) as handle:
-        table.to_parquet(handle, index=False)
