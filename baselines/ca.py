@@ -14,6 +14,7 @@ from torch.optim import Adam, Optimizer
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.nn import across
 from bench.nn.deepfill import FIRST, LAST, Design, Generator, Variant
 from bench.nn.init import normal_init
 from bench.nn.losses import gradient_penalty, region_l1
@@ -227,7 +228,7 @@ class CAStage(Stage):
         real_patch, fake_patch = (local_patch(x, batch.mask, size) for x in (batch.image, fake))
         real = self.discriminators(batch.image, real_patch)
         terms = [logits.mean() for logits in self.discriminators(fake, fake_patch)] + [-x.mean() for x in real]
-        drift = sum(term.square() for term in terms) / 2
+        drift = sum(across.mean(term).square() for term in terms) / 2
         whole, patch = batch.mask, torch.ones_like(real_patch[:, :1])
         regions = (whole, patch) if self.config.variant == "mmediting" else (None, None)
         d = self.discriminators

@@ -12,6 +12,7 @@ from torch.optim import Adam, Optimizer
 from baselines.psp import PSP, PSPConfig, PSPStage
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Noise, Source, Stage, Update
+from bench.nn import across
 from bench.nn.irse import Trunk
 from bench.nn.losses import nonsaturating
 from bench.nn.psp import LatentDiscriminator, ProgressiveEncoder
@@ -148,9 +149,9 @@ class CodePool(nn.Module):
 
     def exchange(self, codes: Tensor, noise: Noise) -> Tensor:
         """As many codes (N, dim) as are given: themselves while the pool fills, later some of the pool's."""
-        given = codes.clone()
-        size = len(self.codes)
-        for i, (swap, place) in enumerate(noise.uniform(2).tolist()):
+        codes = across.whole(codes)
+        given, size = codes.clone(), len(self.codes)
+        for i, (swap, place) in enumerate(across.whole(noise.uniform(2)).tolist()):
             if self.count < size:
                 self.codes[int(self.count)] = codes[i]
                 self.count += 1
@@ -158,7 +159,7 @@ class CodePool(nn.Module):
                 place = int(place * size)
                 given[i] = self.codes[place]
                 self.codes[place] = codes[i]
-        return given
+        return across.part(given)
 
 
 def _run_encoder(network: ProgressiveEncoder, inputs: Inputs) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from bench import weights
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.nn import across
 from bench.nn.canny import canny, to_grey
 from bench.nn.init import normal_init
 from bench.nn.patchgan import PatchGAN
@@ -314,7 +315,7 @@ class InpaintStage(EdgeConnectStage):
         losses = {
             "discriminator": (binary(real, True) + binary(fake, False)) / 2,
             "generator": binary(self.discriminator(output)[-1], True),
-            "l1": F.l1_loss(output, image) / mask.mean(),
+            "l1": F.l1_loss(output, image) / across.mean(mask.mean()),
             "perceptual": self.features(output * 2 - 1, batch.image)[0],
             "style": self.features(output * mask * 2 - 1, image * mask * 2 - 1)[1],
         }

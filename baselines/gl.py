@@ -16,6 +16,7 @@ from torch.optim import Adadelta, Adam, Optimizer
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.nn import across
 from bench.nn.losses import region_l1
 from bench.nn.mmediting import generator_in_rgb, local_patch
 from bench.nn.sizes import check_multiple
@@ -305,7 +306,8 @@ class GLStage(Stage):
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         if self.config.variant == "original" and self.name == "completion":
             self.seen += 1
-            self.method.colour.lerp_(batch.image.mean((0, 2, 3), keepdim=True), 1 / float(self.seen))
+            colour = across.mean(batch.image.mean((0, 2, 3), keepdim=True))
+            self.method.colour.lerp_(colour, 1 / float(self.seen))
         losses: dict[str, Tensor] = {}
         with torch.set_grad_enabled(self.completes):
             output = self.method.predict(batch)

@@ -15,6 +15,7 @@ from torch.optim import Adam, Optimizer
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.nn import across
 from bench.nn.init import normal_init
 from bench.nn.mrf import IDMRFLoss, closeness, id_mrf
 from bench.nn.sizes import check_multiple
@@ -233,8 +234,8 @@ class PretrainStage(Stage):
         composite, known = batch.composite(output), 1 - batch.mask
         weights = confidence(batch.mask, self.config.confidence_kernel)
         losses = {
-            "reconstruction": ((composite - batch.image).abs() * weights).mean() / batch.mask.mean(),
-            "known": ((output - batch.image).abs() * known).mean() / known.mean(),
+            "reconstruction": ((composite - batch.image).abs() * weights).mean() / across.mean(batch.mask.mean()),
+            "known": ((output - batch.image).abs() * known).mean() / across.mean(known.mean()),
         }
         total = self.config.reconstruction * losses["reconstruction"] + self.config.known * losses["known"]
         return composite, losses, total

@@ -13,6 +13,7 @@ from torch.optim import Adam, Optimizer
 
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.nn import across
 from bench.nn.partial import PartialConv2d, freeze_batch_norm
 from bench.nn.perceptual import FeatureLoss
 from bench.nn.sizes import check_multiple
@@ -212,7 +213,7 @@ class PConvStage(Stage):
         values = values * region
         if self.config.normalise == "paper":
             return values.mean()
-        return values.sum() / (region.sum() * values.shape[1]).clamp_min(1)
+        return values.sum() / (across.mean(region.sum()) * values.shape[1]).clamp_min(1)
 
     def variation(self, composite: Tensor, mask: Tensor) -> Tensor:
         """Total variation (Eq. 6) of neighbours in the hole; in the paper it is grown by one pixel."""

@@ -12,6 +12,7 @@ from torch.optim import Adam, Optimizer
 
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.nn import across
 from bench.nn.augment import diff_augment
 from bench.nn.fastgan import Down, SkipLayerExcitation, Up, conv, settle
 from bench.nn.init import normal_init
@@ -183,7 +184,7 @@ class ProjectedStage(Stage):
         fake = self.projected.features(filled)
         losses = {"discriminator": hinge(judge(real), judge([x.detach() for x in fake]))}
         update("discriminator", losses["discriminator"])
-        losses |= {"generator": -judge(fake).mean(), "lpips": self.lpips(filled, batch.image).sum()}
+        losses |= {"generator": -judge(fake).mean(), "lpips": across.total(self.lpips(filled, batch.image))}
         update("generator", losses["generator"] + self.config.lpips * losses["lpips"])
         return losses
 

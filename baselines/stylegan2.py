@@ -157,11 +157,10 @@ class StyleGAN2Stage(Stage):
             "discriminator": lazy_adam(self.adversary.parameters(), c.learning_rate, c.r1_every),
         }
 
-    def draw(self, noise: Noise, shrink: int = 1) -> tuple[Tensor, Tensor]:
-        """(images, codes) of random z; for a share 1 / `shrink` of the batch."""
+    def draw(self, noise: Noise) -> tuple[Tensor, Tensor]:
+        """(images, codes) of random z."""
         c, generator = self.config, self.method.generator
         codes = mixed_codes(generator.style, noise, c.code, generator.codes, c.mixing)
-        codes = codes[: max(1, len(codes) // shrink)]
         return generator(codes, noise), codes
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
@@ -172,8 +171,9 @@ class StyleGAN2Stage(Stage):
         losses["generator"] = nonsaturating(self.adversary(fake))
         update("generator", losses["generator"])
         if self.path.due():
-            fake, codes = self.draw(noise, self.config.path_shrink)
-            losses["path"] = self.path(fake, codes, noise.normal(*fake.shape[1:])[: len(fake)])
+            some = noise.thinned(self.config.path_shrink)
+            fake, codes = self.draw(some)
+            losses["path"] = self.path(fake, codes, some.normal(*fake.shape[1:]))
             update("generator", losses["path"])
         return losses
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -70,7 +71,7 @@ class Noise:
         self.device = torch.device(device)
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.size = len(self.generators)
-        self.rank, self.ranks = 0, 1
+        self.rank, self.ranks, self.step = 0, 1, 1
 
     @classmethod
     def shared(cls, seed: int, size: int, device: torch.device | str = "cpu", rank: int = 0, ranks: int = 1) -> Noise:
@@ -81,6 +82,12 @@ class Noise:
         noise = cls([], device)
         noise.generators = [torch.Generator(noise.device).manual_seed(seed)]
         noise.size, noise.rank, noise.ranks = size, rank, ranks
+        return noise
+
+    def thinned(self, step: int) -> Noise:
+        """The numbers of every `step`-th image, from the same streams."""
+        noise = copy(self)
+        noise.step = step * self.step
         return noise
 
     def normal(self, *shape: int) -> Tensor:
@@ -100,5 +107,5 @@ class Noise:
         if len(self.generators) == 1:
             generator, first = self.generators[0], self.rank * self.size
             every = function(self.ranks * self.size, *shape, generator=generator, device=generator.device)
-            return every[first : first + self.size].to(self.device)
-        return torch.stack([function(*shape, generator=g) for g in self.generators]).to(self.device)
+            return every[first : first + self.size : self.step].to(self.device)
+        return torch.stack([function(*shape, generator=g) for g in self.generators[:: self.step]]).to(self.device)

@@ -4,10 +4,9 @@ Everything random in iteration k depends on (seed, stage, k) alone, so a run tha
 from a checkpoint gives the same weights as an undisturbed one.
 
 Several processes may train together, one a device (`bench.distributed`). Each takes its slice of every batch, and of
-the random numbers that belong to it; gradients, losses, and what networks keep beside their weights are averaged. So
-the losses are those of one process, up to rounding. Exceptions are what looks at several images at once, and sees the
-slice of its process: batch normalisation, the minibatch deviation, losses that divide by the area of all holes of the
-batch; and dropout, which draws other numbers.
+the random numbers that belong to it; gradients and losses are averaged. What looks at several images at once, as batch
+normalisation does, sees those of all processes (`bench.nn.across`). So the losses are those of one process, up to
+rounding.
 """
 
 from __future__ import annotations
@@ -34,6 +33,7 @@ from bench.batch import Batch, Noise
 from bench.data.dataset import ImageData
 from bench.errors import BenchError
 from bench.method import Method, Source, Stage
+from bench.nn import across
 from bench.nn.augment import flip
 from bench.store import atomic_write, derive_seed, write_error
 
@@ -184,6 +184,9 @@ class Run:
         self.stage = 0
         self.step = 0  # iterations of this stage that are done
         method.to(self.device, memory_format=self.layout).train()  # type: ignore[call-overload]
+        if self.ranks > 1:
+            for network in (method, *stages):
+                across.synchronise(network)
         if budget.compiled:
             for network in method.networks().values():
                 network.compile()
@@ -267,15 +270,15 @@ class Run:
         """One iteration on a batch of the `Loader`: augmentation, the stage's step; the losses."""
         stage = self.stages[self.stage]
         seed = derive_seed(self.budget.seed, "step", stage.name, self.step)
-        torch.manual_seed(seed if self.rank == 0 else derive_seed(seed, "rank", self.rank))
+        torch.manual_seed(seed)
         noise = Noise.shared(seed, len(batch), self.device, self.rank, self.ranks)
         batch = self.floats(batch.to(self.device))
-        with self.fabric.autocast():
+        with self.fabric.autocast(), across.processes(self.rank, self.ranks):
             losses = stage.step(augmented(batch, stage, noise), self.update, noise)
         self.step += 1
         values = torch.stack([value.detach().float() for value in losses.values()])
         if self.ranks > 1:
-            self.average([values, *(b for net in (self.method, stage) for b in net.buffers() if b.is_floating_point())])
+            self.average([values])
         return dict(zip(losses, values.tolist(), strict=True))  # one wait for the device
 
     def floats(self, batch: Batch) -> Batch:

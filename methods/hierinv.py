@@ -260,7 +260,8 @@ class HierInvStage(Stage):
         encoded, detail = self.encode(erased, valid)
         given = torch.cat([erased, valid], dim=1)
         same, free = (self.draw(method.codes(encoded, z), detail, given, noise) for z in (own, other))  # I_og, I_or
-        fakes = torch.cat([valid * original + batch.mask * output for output in (same, free)])
+        both = [valid * original + batch.mask * output for output in (same, free)]
+        fakes = torch.stack(both, dim=1).flatten(0, 1)
         losses = self.adversary.improve(original, fakes, update)
         losses["generator"] = 2 * nonsaturating(self.adversary(fakes))  # the paper adds both passes
         losses["same"] = self.distance(same, original)  # L_rg
@@ -269,13 +270,13 @@ class HierInvStage(Stage):
         return losses
 
     def images(self, batch: Batch, z: Tensor, noise: Noise) -> Tensor:
-        """The training images: drawn from z, the first ones photographs where the options say so."""
-        photos = round(self.config.photos * len(batch))
-        if photos == len(batch):
+        """The training images: drawn from z, photographs among them where the options say so."""
+        if self.config.photos == 1:
             return batch.image
         with torch.no_grad():
             drawn = self.method.decoder(self.method.decoder.style(z), noise)
-        return torch.cat([batch.image[:photos], drawn[photos:]])
+        passed = torch.arange(len(batch) + 1, device=drawn.device).mul(self.config.photos).floor()
+        return torch.where(passed.diff().view(-1, 1, 1, 1) > 0, batch.image, drawn)
 
     def encode(self, erased: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """The encoder's rows and its map."""

@@ -9,11 +9,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.batch import Noise
+from bench.nn import across
 
 
 def region_l1(output: Tensor, target: Tensor, region: Tensor) -> Tensor:
     """Mean absolute difference over the pixels of a region (N, 1, H, W) in {0, 1}, the whole batch as one."""
-    count = region.sum() * output.shape[1]
+    count = across.mean(region.sum()) * output.shape[1]
     return ((output - target).abs() * region).sum() / (count + 1e-12)
 
 
@@ -56,7 +57,7 @@ def gradient_penalty(
         return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
     # a norm of exactly 0 has no gradient: the small constant keeps it finite
     norm = ((gradient * region).square().sum(1) + 1e-16).sqrt()
-    return (norm - 1).square().mean() / region.mean()
+    return (norm - 1).square().mean() / across.mean(region.mean())
 
 
 def feature_matching(

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.method import Source
+from bench.nn import across
 from bench.nn.perceptual import EmbeddedFeatures, Frozen, VGGFeatures, frozen
 
 EPSILON = 1e-5
@@ -27,7 +28,7 @@ def closeness(generated: Tensor, target: Tensor) -> Tensor:
 
 def id_mrf(generated: Tensor, target: Tensor) -> Tensor:
     """One term of the loss: -log of the mean closeness, summed over the batch."""
-    return -closeness(generated, target).mean(1).log().sum()
+    return across.total(-closeness(generated, target).mean(1).log())
 
 
 class IDMRFLoss(Frozen):

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.nn import across
+
 
 def soft_mask_discriminator(real: Tensor, fake: Tensor, mask: Tensor) -> Tensor:
     """The discriminator's least-squares loss (Eq. 6): a completion is as real as the blurred mask says.
@@ -17,7 +19,7 @@ def soft_mask_discriminator(real: Tensor, fake: Tensor, mask: Tensor) -> Tensor:
 
 def soft_mask_generator(fake: Tensor, mask: Tensor) -> Tensor:
     """The generator's loss (Eq. 7): what was filled should be judged as real; the mean over the hole."""
-    return ((enlarge(fake, mask) - 1).square() * mask).sum() / mask.sum().clamp_min(1)
+    return ((enlarge(fake, mask) - 1).square() * mask).sum() / across.mean(mask.sum()).clamp_min(1)
 
 
 def enlarge(logits: Tensor, mask: Tensor) -> Tensor:

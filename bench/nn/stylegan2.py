@@ -68,7 +68,7 @@ class Synthesis(nn.Module):
         def styled(layer: int, x: Tensor, code: int) -> Tensor:
             module = self.convs[layer - 1] if layer else self.conv1
             side = x.shape[-1] * (2 if layer % 2 else 1)
-            x = module(x, codes[:, code], noise_map(noise, layer, len(x), side))
+            x = module(x, codes[:, code], noise_map(noise, layer, side))
             return x if edit is None else edit(layer, x)
 
         x = styled(0, start, 0)
@@ -80,11 +80,11 @@ class Synthesis(nn.Module):
         return image
 
 
-def noise_map(noise: NoiseMaps, layer: int, count: int, side: int) -> Tensor | None:
-    """The noise of a styled layer for the first `count` images."""
+def noise_map(noise: NoiseMaps, layer: int, side: int) -> Tensor | None:
+    """The noise of a styled layer."""
     if noise is None:
         return None
-    return noise.normal(1, side, side)[:count] if isinstance(noise, Noise) else noise[layer]
+    return noise.normal(1, side, side) if isinstance(noise, Noise) else noise[layer]
 
 
 class Constant(nn.Module):

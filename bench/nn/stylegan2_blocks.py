@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.nn import across
+
 GAIN = math.sqrt(2)  # after each leaky ReLU, so that it keeps the variance
 TAPS = (1 / 8, 3 / 8, 3 / 8, 1 / 8)  # of the separable low-pass filter
 
@@ -251,8 +253,9 @@ def minibatch_deviation(x: Tensor, group: int = 4) -> Tensor:
 
     Groups are as large as `group` allows and as the batch divides into.
     """
-    n, _, height, width = x.shape
+    every = across.whole(x.to(torch.promote_types(x.dtype, torch.float32)))
+    n = len(every)
     size = max(g for g in range(1, min(n, group) + 1) if n % g == 0)
-    grouped = x.to(torch.promote_types(x.dtype, torch.float32)).unflatten(0, (size, n // size))
-    deviation = (grouped.var(0, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))
-    return torch.cat([x, deviation.to(x.dtype).repeat(size).view(n, 1, 1, 1).expand(n, 1, height, width)], dim=1)
+    deviation = (every.unflatten(0, (size, n // size)).var(0, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))
+    channel = across.part(deviation.repeat(size)).to(x.dtype).view(-1, 1, 1, 1)
+    return torch.cat([x, channel.expand(-1, 1, *x.shape[2:])], dim=1)

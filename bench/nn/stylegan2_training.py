@@ -10,6 +10,7 @@ from torch.optim import Adam
 
 from bench.batch import Noise
 from bench.method import Update
+from bench.nn import across
 from bench.nn.losses import logistic, r1
 
 
@@ -90,6 +91,6 @@ class PathLength(Lazy):
         scale = (images.shape[2] * images.shape[3]) ** 0.5
         (gradient,) = torch.autograd.grad((images * noise).sum() / scale, codes, create_graph=True)
         lengths = gradient.square().sum(2).mean(1).sqrt()
-        mean = self.mean.lerp(lengths.mean(), self.decay)
+        mean = self.mean.lerp(across.mean(lengths.mean()), self.decay)
         self.mean.copy_(mean.detach())
         return self.every * self.weight * (lengths - mean).square().mean()

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from baselines.arcface import IdentityLoss
 from bench.method import Batch, Noise, Source, Stage, Update
+from bench.nn import across
 from bench.nn.losses import nonsaturating
 from bench.nn.perceptual import PerceptualDistance
 from bench.nn.stylegan2 import Discriminator, Width
@@ -62,19 +63,20 @@ class EXEGANStage(Stage):
         losses |= {name: loss for name, (_, loss) in guided.items()}
 
         if self.config.path and self.path.due():
-            count = max(1, len(batch) // self.config.path_shrink)
-            part = Batch(batch.image[:count], batch.mask[:count])
-            codes = method.codes(style, noise)[:count].requires_grad_()
-            fake = method.draw(part, codes, noise)
-            losses["path"] = self.path(fake, codes, noise.normal(*fake.shape[1:])[:count])
+            step = self.config.path_shrink
+            some, part = noise.thinned(step), Batch(batch.image[::step], batch.mask[::step])
+            codes = method.codes(style[::step], some).requires_grad_()
+            fake = method.draw(part, codes, some)
+            losses["path"] = self.path(fake, codes, some.normal(*fake.shape[1:]))
             update("generator", losses["path"])
         return losses
 
     def others(self, images: Tensor, noise: Noise) -> Tensor:
         """Another face of the batch for each of the images (N, 3, H, W)."""
+        every = across.whole(images)
         if self.config.exemplars == "reversed":
-            return images.flip(0)
-        return images.roll(1 + int(noise.once() * (len(images) - 1)), 0)
+            return across.part(every.flip(0))
+        return across.part(every.roll(1 + int(noise.once() * (len(every) - 1)), 0))
 
     def guidance(
         self, batch: Batch, output: Tensor, exemplar: Tensor, style: Tensor, itself: bool
@@ -90,7 +92,7 @@ class EXEGANStage(Stage):
             losses["identity"] = (c.identity, self.identity(output, exemplar).abs().mean())
         if self.lpips is not None and itself:
             seen = svgl(output, near) if c.svgl_lpips else output
-            losses["lpips"] = (c.lpips, self.lpips(seen, batch.image).sum())  # over the batch, as released
+            losses["lpips"] = (c.lpips, across.total(self.lpips(seen, batch.image)))  # over the batch, as released
         return losses
 
     def attribute(self, ours: Tensor, style: Tensor) -> Tensor:

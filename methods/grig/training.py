@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from bench.method import Batch, Noise, Source, Stage, Update
+from bench.nn import across
 from bench.nn.augment import diff_augment
 from bench.nn.init import normal_init
 from bench.nn.losses import hinge
@@ -91,7 +92,7 @@ class GRIGStage(Stage):
     def improve(self, batch: Batch, filled: Tensor, fake: list[Tensor], update: Update) -> dict[str, Tensor]:
         """Update the generator: the adversarial losses and LPIPS, summed over the batch as published."""
         c = self.config
-        losses = {"lpips": self.lpips(filled, batch.image).sum()}
+        losses = {"lpips": across.total(self.lpips(filled, batch.image))}
         total = c.lpips * losses["lpips"]
         if self.projected:
             losses["generator_projected"] = -self.projected.discriminator(fake).mean()

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
-from torch import nn
 
-from bench import distributed
+from bench import distributed, registry
 from bench.batch import Noise
 from bench.errors import BenchError
 from bench.train import Loader
@@ -29,7 +30,6 @@ from bench import distributed
 from tests.bench.test_train import trained
 
 torch.set_num_threads(1)
-torch.nn.Dropout.forward = lambda self, x: x
 toy = trained(Path(sys.argv[1]))
 torch.save(toy.state_dict(), f"{sys.argv[1]}/rank{distributed.world().rank}.pt")
 """
@@ -37,7 +37,7 @@ SUITE = """
 suite: two
 size: 64
 data: [{name: synthfaces, train: 16, test: 8}]
-methods: [mean, {method: aot, options: {adversarial: released}}]
+methods: [mean, aot]
 conditions: [center/25]
 train: {steps: 4, batch: 4, features: embedded, precision: 32-true}
 metrics: [l1@hole]
@@ -55,9 +55,8 @@ def losses(path: Path) -> list[float]:
         return [float(row["value"]) for row in csv.DictReader(handle)]
 
 
-def test_two_processes_train_as_one(tmp_path: Path, monkeypatch) -> None:
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
     """Same losses and weights as one process with the same batch, up to rounding; both processes end alike."""
-    monkeypatch.setattr(nn.Dropout, "forward", lambda self, x: x)  # draws other numbers in each process
     alone = trained(tmp_path / "one").state_dict()
     (tmp_path / "toy.py").write_text(TOY)
     (tmp_path / "two").mkdir()
@@ -70,12 +69,32 @@ def test_two_processes_train_as_one(tmp_path: Path, monkeypatch) -> None:
     assert losses(tmp_path / "two/losses.csv") == pytest.approx(losses(tmp_path / "one/losses.csv"), rel=1e-5)
 
 
+def compare(slugs: Sequence[str], folder: Path) -> None:
+    """Two processes have the losses of one."""
+    found = []
+    for start in ((sys.executable,), TWO):
+        path = folder / f"{len(start)}.json"
+        done = call(*start, "-m", "tests.bench.train_tiny", path, *slugs)
+        assert done.returncode == 0, done.stderr
+        found.append(json.loads(path.read_text()))
+    for slug in slugs:
+        for ours, alone in zip(*(losses[slug] for losses in found), strict=True):
+            assert ours == pytest.approx(alone, rel=1e-7), slug
+
+
+def test_losses_that_look_at_several_images(tmp_path: Path) -> None:
+    """The area of all holes; another's image, minibatch deviation, path lengths; a pool; dropout and batch norms."""
+    compare(["aot", "exegan", "e4e", "arcface"], tmp_path)
+
+
+@pytest.mark.slow
+def test_all_methods_on_two_processes(tmp_path: Path) -> None:
+    compare([slug for slug, entry in registry.entries().items() if "tiny" in entry.load().presets], tmp_path)
+
+
 @pytest.mark.slow
 def test_a_suite_on_two_devices(tmp_path: Path) -> None:
-    """The command starts the processes itself; losses and results are those of one process.
-
-    All losses of this variant of AOT-GAN are means over images.
-    """
+    """The command starts the processes itself; losses and results are those of one process."""
     (tmp_path / "two.yaml").write_text(SUITE)
     found = {}
     for devices in ("1", "2"):
@@ -105,6 +124,7 @@ def test_ranks_draw_the_noise_of_their_images() -> None:
     parts = [Noise.shared(7, 2, rank=rank, ranks=3) for rank in range(3)]
     for draw in ("normal", "uniform"):
         assert torch.equal(torch.cat([getattr(part, draw)(4, 4) for part in parts]), getattr(whole, draw)(4, 4))
+    assert torch.equal(torch.cat([part.thinned(2).normal(3) for part in parts]), whole.thinned(2).normal(3))
 
 
 def test_the_world_is_what_torchrun_says(monkeypatch) -> None:

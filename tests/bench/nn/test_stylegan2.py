@@ -139,7 +139,8 @@ def test_noise_is_drawn_for_each_image() -> None:
     with torch.no_grad():
         together = network(w, Noise([1, 2, 3]))
         torch.testing.assert_close(together[1:2], network(w[1:2], Noise([2])), atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(network(w[:2], Noise([1, 2, 3])), together[:2], atol=1e-5, rtol=1e-4)
+        some = network(w[::2], Noise([1, 2, 3]).thinned(2))
+        torch.testing.assert_close(some, together[::2], atol=1e-5, rtol=1e-4)
         maps = [torch.zeros(1, 1, side, side) for side in (4, 8, 8)]
         assert torch.equal(network(w, maps), network(w))
 
