@@ -16,7 +16,7 @@ from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
 from bench.nn.dilated_resnet import DilatedResNet50, SegmentationLoss
 from bench.nn.fourier import FFCLayer, FFCResBlock, Pair, split
-from bench.nn.losses import feature_matching, r1
+from bench.nn.losses import differentiable_twice, feature_matching, r1
 
 CARD = Card(
     slug="lama",
@@ -253,7 +253,8 @@ class LaMaStage(Stage):
     def discriminator_losses(self, fake: Tensor, real: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """(Eq. 4, R1): only patches that see the hole count as fake, other patches of completions as real."""
         real = real.detach().requires_grad_()
-        real_logits, _ = self.discriminator(real)
+        with differentiable_twice():
+            real_logits, _ = self.discriminator(real)
         fake_logits, _ = self.discriminator(fake)
         hole = F.interpolate(mask, fake_logits.shape[2:], mode="nearest")
         judged = F.softplus(fake_logits) * hole + F.softplus(-fake_logits) * (1 - hole)

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
-from bench.nn.losses import nonsaturating
+from bench.nn.losses import differentiable_twice, nonsaturating
 from bench.nn.stylegan2 import Discriminator, Generator, Width, without_constants
 from bench.nn.stylegan2_training import Adversary, PathLength, lazy_adam, mixed_codes
 
@@ -172,7 +172,8 @@ class StyleGAN2Stage(Stage):
         update("generator", losses["generator"])
         if self.path.due():
             some = noise.thinned(self.config.path_shrink)
-            fake, codes = self.draw(some)
+            with differentiable_twice():
+                fake, codes = self.draw(some)
             losses["path"] = self.path(fake, codes, some.normal(*fake.shape[1:]))
             update("generator", losses["path"])
         return losses

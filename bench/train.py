@@ -35,6 +35,7 @@ from bench.errors import BenchError
 from bench.method import Method, Source, Stage
 from bench.nn import across
 from bench.nn.augment import flip
+from bench.nn.compiled import compiled
 from bench.store import atomic_write, derive_seed, write_error
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ class Run:
                 across.synchronise(network)
         if budget.compiled:
             for network in method.networks().values():
-                network.compile()
+                compiled(network)
         self.enter(0)
 
     def enter(self, number: int) -> None:
@@ -197,7 +198,7 @@ class Run:
         stage = self.stages[number].to(self.device, memory_format=self.layout).train()  # type: ignore[call-overload]
         if self.budget.compiled:
             for network in stage.children():
-                network.compile()
+                compiled(network)
         self.optimisers = stage.optimisers()
         if self.on_gpu:
             for optimiser in self.optimisers.values():

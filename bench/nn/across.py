@@ -78,7 +78,7 @@ def synchronise(network: nn.Module) -> None:
 
 def _batch_norm(layer: _BatchNorm, x: Tensor) -> Tensor:
     """Batch normalisation with the statistics of all processes; torch's own SyncBatchNorm wants a GPU."""
-    if not layer.training or _ranks == 1:
+    if not layer.training:
         return type(layer).forward(layer, x)
     values, over = x.to(torch.promote_types(x.dtype, torch.float32)), [0, *range(2, x.dim())]
     average = mean(values.mean(over, keepdim=True))

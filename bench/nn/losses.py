@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
@@ -33,10 +34,16 @@ def nonsaturating(fake: Tensor) -> Tensor:
     return F.softplus(-fake).mean()
 
 
+def differentiable_twice() -> AbstractContextManager[None]:
+    """What networks give inside can have a penalty on its gradient: compiled ones run as they are written."""
+    return torch.compiler.set_stance("force_eager")
+
+
 def r1(logits: Tensor, images: Tensor) -> Tensor:
     """R1 penalty (Mescheder et al., 2018), without the factor 1/2: mean over the batch of |d sum(D(x)) / dx|².
 
-    `images` are the real images that gave `logits`; they need `requires_grad_()` before the discriminator sees them.
+    `images` are the real images that gave `logits`; they need `requires_grad_()` before the discriminator sees them,
+    which is `differentiable_twice`.
     """
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.square().flatten(1).sum(1).mean()
@@ -52,7 +59,9 @@ def gradient_penalty(
     """
     share = noise.uniform(1, 1, 1).to(real)
     between = (share * real + (1 - share) * fake).detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    with differentiable_twice():
+        logits = critic(between)
+    (gradient,) = torch.autograd.grad(logits.sum(), between, create_graph=True)
     if region is None:
         return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
     # a norm of exactly 0 has no gradient: the small constant keeps it finite

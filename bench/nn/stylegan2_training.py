@@ -11,7 +11,7 @@ from torch.optim import Adam
 from bench.batch import Noise
 from bench.method import Update
 from bench.nn import across
-from bench.nn.losses import logistic, r1
+from bench.nn.losses import differentiable_twice, logistic, r1
 
 
 def lazy_adam(parameters: Iterable[nn.Parameter], rate: float, every: int, beta1: float = 0.0) -> Adam:
@@ -67,7 +67,9 @@ class Adversary(Lazy):
         update("discriminator", losses["discriminator"])
         if self.due():
             real = real.detach().requires_grad_()
-            losses["r1"] = r1(self.network(real), real)
+            with differentiable_twice():
+                logits = self.network(real)
+            losses["r1"] = r1(logits, real)
             update("discriminator", self.every * self.gamma / 2 * losses["r1"])
         return losses
 
@@ -85,8 +87,8 @@ class PathLength(Lazy):
     def forward(self, images: Tensor, codes: Tensor, noise: Tensor) -> Tensor:
         """The penalty (Eq. 4), weighted for its lazy use; moves the running mean of the lengths.
 
-        `images` (N, 3, H, W) were made from `codes` (N, layers, D), which need a gradient; `noise`: normal values
-        like `images`.
+        `images` (N, 3, H, W) were made from `codes` (N, layers, D), which need a gradient, `differentiable_twice`;
+        `noise`: normal values like `images`.
         """
         scale = (images.shape[2] * images.shape[3]) ** 0.5
         (gradient,) = torch.autograd.grad((images * noise).sum() / scale, codes, create_graph=True)

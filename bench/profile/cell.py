@@ -85,6 +85,7 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
     import torch
 
     from bench.batch import Noise
+    from bench.nn.compiled import compiled
     from bench.profile.counting import Operations, count_operations, count_parameters
     from bench.profile.thop import count_by_thop
     from bench.profile.timing import peak, reset_peak, timed
@@ -123,7 +124,7 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
         return row | dict.fromkeys(MEASURED)
     if setting.compiled:
         for network in networks.values():
-            network.compile()
+            compiled(network)
     base = 0 if device.type == "cuda" else peak(device)
     reset_peak(device)
     with torch.inference_mode(), autocast(setting.precision, device):

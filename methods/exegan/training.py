@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from baselines.arcface import IdentityLoss
 from bench.method import Batch, Noise, Source, Stage, Update
 from bench.nn import across
-from bench.nn.losses import nonsaturating
+from bench.nn.losses import differentiable_twice, nonsaturating
 from bench.nn.perceptual import PerceptualDistance
 from bench.nn.stylegan2 import Discriminator, Width
 from bench.nn.stylegan2_training import Adversary, PathLength, lazy_adam
@@ -66,7 +66,8 @@ class EXEGANStage(Stage):
             step = self.config.path_shrink
             some, part = noise.thinned(step), Batch(batch.image[::step], batch.mask[::step])
             codes = method.codes(style[::step], some).requires_grad_()
-            fake = method.draw(part, codes, some)
+            with differentiable_twice():
+                fake = method.draw(part, codes, some)
             losses["path"] = self.path(fake, codes, some.normal(*fake.shape[1:]))
             update("generator", losses["path"])
         return losses
