@@ -81,7 +81,7 @@ class CoModulated(Synthesis):
         self, size: int, width: Width, code: int = 512, whole: int = 1024, depth: int = 8, always_drop: bool = False
     ):
         super().__init__(size, width, code + whole)
-        self.always_drop = always_drop
+        self.whole, self.always_drop = whole, always_drop
         self.style = blocks.Mapping(code, depth)
         self.down_from_big = ConvLayer(4, width(size), 1)
         self.encoder_convs = nn.ModuleList()
@@ -106,13 +106,20 @@ class CoModulated(Synthesis):
         """The 4 x 4 map that synthesis starts from."""
         return maps[4] + self.final_transfer(whole).view_as(maps[4])
 
-    def forward(self, masked: Tensor, mask: Tensor, codes: Tensor, noise: NoiseMaps = None) -> Tensor:
-        """The image (N, 3, size, size), linear, of `codes` (N, layers, D). A `Noise` draws the dropout too."""
+    def random(self, noise: Noise) -> dict[str, Any]:
+        """What `forward` takes from random numbers: dropout and noise maps."""
+        drops = self.training or self.always_drop
+        kept = noise.uniform(self.whole) < 0.5 if drops else None
+        return {"kept": kept, "noise": noise.maps(self.sides)}
+
+    def forward(
+        self, masked: Tensor, mask: Tensor, codes: Tensor, noise: NoiseMaps = None, kept: Tensor | None = None
+    ) -> Tensor:
+        """The image (N, 3, size, size), linear, of `codes` (N, layers, D); `kept`: dropout on the whole's code."""
         if masked.shape[2:] != (self.size, self.size):
             raise BenchError(f"this network completes images of {self.size} x {self.size}: set the option `size`")
         maps, whole = self.encode(masked, mask)
-        if isinstance(noise, Noise) and (self.training or self.always_drop):
-            kept = noise.uniform(whole.shape[1])[: len(whole)] < 0.5
+        if kept is not None:
             whole = whole * kept * 2
         codes = torch.cat([codes, whole[:, None].expand(-1, codes.shape[1], -1)], dim=2)
 
@@ -157,7 +164,7 @@ class CoModGAN(Method):
         """Images of random codes."""
         generator = self.generator
         codes = mixed_codes(generator.style, noise, self.config.code, generator.codes, mixing)
-        return generator(batch.masked, batch.mask, codes, noise)
+        return generator(batch.masked, batch.mask, codes, **generator.random(noise))
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         return self.draw(batch, noise)
@@ -321,7 +328,7 @@ def _run_generator(method: CoModGAN, inputs: Inputs) -> dict[str, Tensor]:
         "w": w,
         "pred": pred,
         "out": batch.composite(pred),
-        "out_noise": batch.composite(draw(same, golden_noise(inputs, generator.size))),
+        "out_noise": batch.composite(draw(same, golden_noise(inputs, generator.sides))),
         "out_wplus": batch.composite(draw(inputs.latent(1, generator.codes, 512, offset=50))),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -76,6 +76,7 @@ class Decoder(nn.Module):
     def __init__(self, resolution: int, width: int, full: bool):
         super().__init__()
         self.sizes = [2**power for power in range(3, resolution.bit_length())]
+        self.sides = [size for size in self.sizes for _ in range(2)] if full else []  # of the noise maps
         for size in self.sizes:
             block = Up(channels(size // 2, width), channels(size, width), "nearest", noisy=full)
             self.add_module(f"feat_{size}", block)
@@ -83,11 +84,11 @@ class Decoder(nn.Module):
             self.add_module(f"se_{size}", SkipLayerExcitation(channels(size // 16, width), channels(size, width)))
         self.to_big = conv(channels(resolution, width), 3, 3, bias=True)
 
-    def decode(self, start: Tensor, noise: Noise, skips: Mapping[int, Tensor] | None = None) -> Tensor:
+    def decode(self, start: Tensor, noise: Sequence[Tensor], skips: Mapping[int, Tensor] | None = None) -> Tensor:
         """`start`: the map of 4 x 4. `skips`: size -> map that is added after the up-block of that size."""
         maps = {4: start}
-        for size in self.sizes:
-            x = self.get_submodule(f"feat_{size}")(maps[size // 2], noise)
+        for i, size in enumerate(self.sizes):
+            x = self.get_submodule(f"feat_{size}")(maps[size // 2], noise[2 * i : 2 * i + 2])
             if skips is not None:
                 x = x + skips[size]
             maps[size] = self.get_submodule(f"se_{size}")(maps[size // 16], x) if size >= 64 else x
@@ -103,7 +104,7 @@ class FastGAN(Decoder):
         first = spectral_norm(nn.ConvTranspose2d(256, outputs, 4, bias=False))
         self.init = nn.Sequential(first, nn.BatchNorm2d(outputs), nn.GLU(dim=1))
 
-    def forward(self, z: Tensor, noise: Noise) -> Tensor:
+    def forward(self, z: Tensor, noise: Sequence[Tensor]) -> Tensor:
         z = z / (z.square().mean(1, keepdim=True) + 1e-8).sqrt()
         return self.decode(self.init(z[:, :, None, None]), noise)
 
@@ -120,7 +121,7 @@ class Generator(Decoder):
         for size in self.sizes:
             self.add_module(f"down_{size}", Down(channels(size, width), channels(size // 2, width)))
 
-    def forward(self, masked: Tensor, mask: Tensor, noise: Noise) -> Tensor:
+    def forward(self, masked: Tensor, mask: Tensor, noise: Sequence[Tensor]) -> Tensor:
         check_multiple(masked, self.sizes[-1] // 4, CARD.name)
         x = self.from_big(torch.cat([masked, mask], dim=1))
         skips = {}
@@ -149,7 +150,7 @@ class Projected(Method):
         settle(normal_init(self.generator))
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
-        return batch.composite(self.generator(batch.masked, batch.mask, noise))
+        return batch.composite(self.generator(batch.masked, batch.mask, noise.maps(self.generator.sides)))
 
     def stages(self, features: Source = "official") -> list[Stage]:
         return [ProjectedStage(self, features)]
@@ -198,7 +199,7 @@ def _load_fastgan(network: FastGAN, state: Mapping[str, Tensor]) -> None:
 def _run_fastgan(network: FastGAN, inputs: Inputs) -> dict[str, Tensor]:
     seen = []
     hook = network.get_submodule("feat_64").register_forward_hook(lambda module, args, output: seen.append(output))
-    out = network(inputs.latent(1, 256), Noise([inputs.seed]))
+    out = network(inputs.latent(1, 256), Noise([inputs.seed]).maps(network.sides))
     hook.remove()
     return {"feat64": seen[0], "out": out}
 
@@ -209,7 +210,7 @@ def _fastgan(name: str, full: bool) -> Golden:
         load=_load_fastgan,
         run=_run_fastgan,
         parts=lambda network: {name: network},
-        costs={name: lambda network: network(torch.empty(1, 256), Noise([0]))},
+        costs={name: lambda network: network(torch.empty(1, 256), Noise([0]).maps(network.sides))},
     )
 
 

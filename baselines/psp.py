@@ -128,7 +128,8 @@ class PSP(Method):
 
         A generator of fewer pixels reads the first of the codes, as methods at 256 px do with the released encoders.
         """
-        return self.decoder(codes[:, : self.decoder.codes], noise)
+        maps = noise.maps(self.decoder.sides) if noise else None
+        return self.decoder(codes[:, : self.decoder.codes], maps)
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         raise BenchError(f"{self.card.slug} inverts images and completes none: name it under `priors`")

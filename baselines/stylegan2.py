@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -161,7 +161,7 @@ class StyleGAN2Stage(Stage):
         """(images, codes) of random z."""
         c, generator = self.config, self.method.generator
         codes = mixed_codes(generator.style, noise, c.code, generator.codes, c.mixing)
-        return generator(codes, noise), codes
+        return generator(codes, noise.maps(generator.sides)), codes
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         with torch.no_grad():
@@ -233,9 +233,8 @@ def _judge_name(key: str, size: int) -> str:
     return f"{modules[layer][leaf == 'bias']}.{leaf}" if layer in modules else key
 
 
-def golden_noise(inputs: Inputs, size: int) -> list[Tensor]:
+def golden_noise(inputs: Inputs, sides: Sequence[int]) -> list[Tensor]:
     """The noise maps that the golden files of StyleGAN2's family were made with."""
-    sides = [4, *(2**power for power in range(3, size.bit_length()) for _ in range(2))]
     return [inputs.latent(1, 1, side, side, offset=100 + i) for i, side in enumerate(sides)]
 
 
@@ -245,7 +244,7 @@ def _run_generator(method: StyleGAN2, inputs: Inputs) -> dict[str, Tensor]:
     return {
         "w": w,
         "out": generator(w),
-        "out_noise": generator(w, golden_noise(inputs, generator.size)),
+        "out_noise": generator(w, golden_noise(inputs, generator.sides)),
         "out_wplus": generator(inputs.latent(1, generator.codes, 512, offset=50)),
     }
 

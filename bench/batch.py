@@ -94,6 +94,10 @@ class Noise:
         """Standard normal values (N, *shape)."""
         return self._draw(torch.randn, shape)
 
+    def maps(self, sides: Sequence[int]) -> list[Tensor]:
+        """Normal maps (N, 1, side, side), drawn before the network that adds them runs: compilers know no streams."""
+        return [self.normal(1, side, side) for side in sides]
+
     def uniform(self, *shape: int) -> Tensor:
         """Uniform values in [0, 1), (N, *shape)."""
         return self._draw(torch.rand, shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, cast
 
 import torch
@@ -18,7 +18,7 @@ from bench.nn.irse import UNITS, WIDTHS, Trunk
 from bench.nn.losses import nonsaturating
 from bench.nn.perceptual import PerceptualDistance, frozen
 from bench.nn.psp import GradualStyleEncoder
-from bench.nn.stylegan2 import Discriminator, Generator, Width
+from bench.nn.stylegan2 import Discriminator, Edit, Generator, Width
 from bench.nn.stylegan2_blocks import Mapping as MappingNetwork
 from bench.nn.stylegan2_training import Adversary
 
@@ -207,12 +207,16 @@ class HierInv(Method):
         `detail`: the encoder's map; `given`: the erased image and its mask.
         """
         if self.config.space == "w+":
-            return self.decoder(codes, noise)
+            return self.decode(codes, noise)
         if self.config.space == "two-stage":
-            detail = self.encoder2.features(torch.cat([self.decoder(codes, noise), given], dim=1))[-1]
-        return self.decoder(codes, noise, self.replaced(detail))
+            detail = self.encoder2.features(torch.cat([self.decode(codes, noise), given], dim=1))[-1]
+        return self.decode(codes, noise, self.replaced(detail))
 
-    def replaced(self, detail: Tensor) -> Callable[[int, Tensor], Tensor]:
+    def decode(self, codes: Tensor, noise: Noise | None = None, edit: Edit | None = None) -> Tensor:
+        """The generator's images, with fresh noise in every layer where it is given."""
+        return self.decoder(codes, noise.maps(self.decoder.sides) if noise else None, edit)
+
+    def replaced(self, detail: Tensor) -> Edit:
         """The edit of the generator: its map at a quarter of the size gives way to the skip encoder's."""
         return lambda layer, x: self.skip(detail, x) if layer == self.config.layer else x
 
@@ -274,7 +278,7 @@ class HierInvStage(Stage):
         if self.config.photos == 1:
             return batch.image
         with torch.no_grad():
-            drawn = self.method.decoder(self.method.decoder.style(z), noise)
+            drawn = self.method.decode(self.method.decoder.style(z), noise)
         passed = torch.arange(len(batch) + 1, device=drawn.device).mul(self.config.photos).floor()
         return torch.where(passed.diff().view(-1, 1, 1, 1) > 0, batch.image, drawn)
 
@@ -298,7 +302,7 @@ class FirstStage(HierInvStage):
     trained = ("encoder", "mixing")
 
     def draw(self, codes: Tensor, detail: Tensor, given: Tensor, noise: Noise) -> Tensor:
-        return self.method.decoder(codes, noise)
+        return self.method.decode(codes, noise)
 
 
 class SecondStage(HierInvStage):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 from torch.nn.utils.spectral_norm import SpectralNorm
-
-from bench.batch import Noise
 
 Interpolation = Literal["nearest", "bilinear"]
 
@@ -27,8 +26,8 @@ class NoiseInjection(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
 
-    def forward(self, x: Tensor, noise: Noise) -> Tensor:
-        return x + self.weight * noise.normal(1, *x.shape[2:]).to(x)
+    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
+        return x + self.weight * noise.to(x)
 
 
 class Swish(nn.Module):
@@ -71,7 +70,7 @@ class Down(nn.Module):
 class Up(nn.Sequential):
     """Twice the size: interpolation, then one gated convolution, or two with noise (`noisy`).
 
-    Bilinear interpolation aligns the corners.
+    Bilinear interpolation aligns the corners. The noise is two maps (N, 1, H, W) of the new size.
     """
 
     def __init__(self, inputs: int, outputs: int, interpolation: Interpolation, noisy: bool = False):
@@ -83,9 +82,10 @@ class Up(nn.Sequential):
             layers += [nn.BatchNorm2d(2 * outputs), nn.GLU(dim=1)]
         super().__init__(*layers)
 
-    def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+    def forward(self, x: Tensor, noise: Sequence[Tensor] = ()) -> Tensor:
+        maps = iter(noise)
         for layer in self:
-            x = layer(x, noise) if isinstance(layer, NoiseInjection) else layer(x)
+            x = layer(x, next(maps)) if isinstance(layer, NoiseInjection) else layer(x)
         return x
 
 

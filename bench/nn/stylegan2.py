@@ -13,7 +13,7 @@ from bench.errors import BenchError
 from bench.nn import stylegan2_blocks as blocks
 from bench.nn.stylegan2_blocks import ConvLayer, EqualLinear, ResBlock, StyledConv, ToRGB, minibatch_deviation
 
-NoiseMaps = Noise | Sequence[Tensor] | None  # drawn anew, one map (N or 1, 1, H, W) a styled layer, or none
+NoiseMaps = Sequence[Tensor] | None  # one map (N or 1, 1, H, W) a styled layer, or none
 Edit = Callable[[int, Tensor], Tensor]  # (styled layer, its output) -> what goes on
 
 
@@ -45,11 +45,13 @@ class Synthesis(nn.Module):
     def __init__(self, size: int, width: Width | None = None, code: int = 512, clamp: float | None = None):
         super().__init__()
         width = width or Width()
-        self.size, self.codes = size, 2 * check_size(size) - 2
+        powers = range(3, check_size(size) + 1)
+        self.size, self.codes = size, 2 * len(powers) + 2
+        self.sides = [4, *(2**power for power in powers for _ in range(2))]  # of the noise maps
         self.conv1 = StyledConv(width(4), width(4), code, clamp=clamp)
         self.to_rgb1 = ToRGB(width(4), code, clamp)
         self.convs, self.to_rgbs = nn.ModuleList(), nn.ModuleList()
-        for power in range(3, check_size(size) + 1):
+        for power in powers:
             before, here = width(2 ** (power - 1)), width(2**power)
             self.convs.append(StyledConv(before, here, code, up=True, clamp=clamp))
             self.convs.append(StyledConv(here, here, code, clamp=clamp))
@@ -58,17 +60,16 @@ class Synthesis(nn.Module):
     def synthesise(self, start: Tensor, codes: Tensor, noise: NoiseMaps = None, edit: Edit | None = None) -> Tensor:
         """The image (N, 3, size, size), linear.
 
-        `start`: (N, C, 4, 4). `codes`: (N, codes, D), or (N, D) for the same in every layer. `noise`: drawn from a
-        `Noise`, given as one map a styled layer, or none. `edit(layer, x)` is called after every styled layer (noise,
-        bias and activation done) and returns what goes on: features that are added, replaced or only read.
+        `start`: (N, C, 4, 4). `codes`: (N, codes, D), or (N, D) for the same in every layer. `noise`: one map a styled
+        layer, of `sides`, or none. `edit(layer, x)` is called after every styled layer (noise, bias and activation
+        done) and returns what goes on: features that are added, replaced or only read.
         """
         if codes.ndim == 2:
             codes = codes[:, None].expand(-1, self.codes, -1)
 
         def styled(layer: int, x: Tensor, code: int) -> Tensor:
             module = self.convs[layer - 1] if layer else self.conv1
-            side = x.shape[-1] * (2 if layer % 2 else 1)
-            x = module(x, codes[:, code], noise_map(noise, layer, side))
+            x = module(x, codes[:, code], None if noise is None else noise[layer])
             return x if edit is None else edit(layer, x)
 
         x = styled(0, start, 0)
@@ -78,13 +79,6 @@ class Synthesis(nn.Module):
             x = styled(2 * k + 2, x, 2 * k + 2)
             image = to_rgb(x, codes[:, 2 * k + 3], image)
         return image
-
-
-def noise_map(noise: NoiseMaps, layer: int, side: int) -> Tensor | None:
-    """The noise of a styled layer."""
-    if noise is None:
-        return None
-    return noise.normal(1, side, side) if isinstance(noise, Noise) else noise[layer]
 
 
 class Constant(nn.Module):

@@ -178,7 +178,7 @@ class EXEGAN(Method):
 
     def draw(self, batch: Batch, codes: Tensor, noise: Noise) -> Tensor:
         """Images of these codes."""
-        return self.generator(batch.masked, batch.mask, codes, noise)
+        return self.generator(batch.masked, batch.mask, codes, **self.generator.random(noise))
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         if batch.exemplar is None:
@@ -220,7 +220,7 @@ def _run_generator(method: EXEGAN, inputs: Inputs) -> dict[str, Tensor]:
         "w": w,
         "latent": latent,
         "pred": pred,
-        "pred_noise": generator(batch.masked, mask, latent, golden_noise(inputs, generator.size)),
+        "pred_noise": generator(batch.masked, mask, latent, golden_noise(inputs, generator.sides)),
         "out": batch.composite(pred),
     }
 

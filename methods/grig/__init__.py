@@ -134,7 +134,7 @@ class GRIG(Method):
 
     def refine(self, filled: Tensor, batch: Batch, noise: Noise) -> Tensor:
         """One step of residual reasoning: r_t = (r_{t-1} + G(r_{t-1}, M)) M + x (1 - M)."""
-        return batch.composite(filled + self.generator(filled, batch.mask, noise))
+        return batch.composite(filled + self.generator(filled, batch.mask, noise_maps(filled, noise)))
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         return self.steps(batch, noise)[-1]
@@ -164,12 +164,18 @@ class GRIG(Method):
                 parameters[name].copy_(value)
 
 
+def noise_maps(images: Tensor, noise: Noise) -> list[Tensor]:
+    """What the generator adds at half the size of these images."""
+    height, width = images.shape[2:]
+    return [noise.normal(1, height // 2, width // 2) for _ in range(2)]
+
+
 def _run_generator(method: GRIG, inputs: Inputs) -> dict[str, Tensor]:
     image, mask = inputs.image(), inputs.mask()
     batch, noise = Batch(image * (1 - mask), mask), Noise([inputs.seed])
     outputs, filled = {}, batch.masked
     for t in range(1, 4):
-        outputs[f"delta{t}"] = method.generator(filled, mask, noise)
+        outputs[f"delta{t}"] = method.generator(filled, mask, noise_maps(filled, noise))
         filled = outputs[f"out{t}"] = batch.composite(filled + outputs[f"delta{t}"])
     return outputs
 

@@ -71,7 +71,7 @@ def test_dropout_of_the_global_code(dropout: str, varies: bool) -> None:
     generator, data = create(dropout=dropout).eval().generator, batch(1)
     codes = torch.randn(1, generator.codes, 64)
     with torch.no_grad():  # the noise layers have strength 0 before training
-        first, second = (generator(data.masked, data.mask, codes, Noise([seed])) for seed in (0, 1))
+        first, second = (generator(data.masked, data.mask, codes, **generator.random(Noise([seed]))) for seed in (0, 1))
     assert torch.equal(first, second) != varies
 
 

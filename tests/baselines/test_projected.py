@@ -29,10 +29,10 @@ def test_a_latent_code_counts_by_its_direction_alone() -> None:
     network = settle(FastGAN(resolution=16, width=4, full=True)).eval()
     z = torch.randn(2, 256)
     with torch.no_grad():
-        images = network(z, Noise([0, 1]))
+        images = network(z, Noise([0, 1]).maps(network.sides))
         assert images.shape == (2, 3, 16, 16)
-        torch.testing.assert_close(network(3 * z, Noise([0, 1])), images, atol=1e-4, rtol=1e-4)
-        assert not torch.allclose(network(-z, Noise([0, 1])), images, atol=1e-2)
+        torch.testing.assert_close(network(3 * z, Noise([0, 1]).maps(network.sides)), images, atol=1e-4, rtol=1e-4)
+        assert not torch.allclose(network(-z, Noise([0, 1]).maps(network.sides)), images, atol=1e-2)
 
 
 def test_skips_are_added_before_the_excitation() -> None:
@@ -47,7 +47,7 @@ def test_skips_are_added_before_the_excitation() -> None:
         lambda module, args: seen.update(small=args[0], big=args[1])
     )
     with torch.no_grad():
-        decoder.decode(start, Noise([0]), skips)
+        decoder.decode(start, [], skips)
     assert torch.equal(seen["small"], start)
     assert torch.equal(seen["big"], seen["up"] + 1)
 
@@ -61,7 +61,7 @@ def test_encoder_mirrors_the_decoder() -> None:
                 lambda module, args, output, name=name: shapes.update({name: output.shape[1:]})
             )
     data = batch()
-    network(data.masked, data.mask, Noise([0, 1]))
+    network(data.masked, data.mask, Noise([0, 1]).maps(network.sides))
     assert shapes["down_8"] == (32, 4, 4)
     assert all(shapes[f"down_{2 * size}"] == shapes[f"feat_{size}"] for size in (8, 16, 32))
 
@@ -86,4 +86,4 @@ def test_all_four_maps_are_judged() -> None:
 
 def test_other_sizes_are_refused() -> None:
     with pytest.raises(BenchError, match="multiples of 16, not 64 x 72"):
-        Projected.create("tiny").generator(torch.zeros(1, 3, 64, 72), torch.zeros(1, 1, 64, 72), Noise([0]))
+        Projected.create("tiny").generator(torch.zeros(1, 3, 64, 72), torch.zeros(1, 1, 64, 72), [])

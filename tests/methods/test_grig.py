@@ -13,7 +13,7 @@ from bench.errors import BenchError
 from bench.method import Batch, Noise
 from bench.nn.losses import hinge
 from bench.nn.projected import EfficientNetLite
-from methods.grig import GRIG
+from methods.grig import GRIG, noise_maps
 from methods.grig.discriminators import forged_patch_hinge, label_map
 from methods.grig.training import GRIGStage, projected_discriminator
 
@@ -95,7 +95,7 @@ def test_completion_is_t_steps_and_keeps_known_pixels() -> None:
     with torch.no_grad():
         expected = data.masked
         for _ in range(3):
-            change = method.generator(expected, data.mask, noise)
+            change = method.generator(expected, data.mask, noise_maps(expected, noise))
             expected = (expected + change) * data.mask + data.image * (1 - data.mask)
             assert torch.equal(expected * (1 - data.mask), data.masked)
         assert torch.allclose(method.complete(data, Noise([1, 2])), expected, atol=1e-6)
@@ -141,7 +141,7 @@ def test_pixels_under_the_hole_never_matter() -> None:
 
 def test_other_sizes_are_refused() -> None:
     with pytest.raises(BenchError, match="multiples of 64, not 64 x 96"):
-        create().generator(torch.zeros(1, 3, 96, 64), torch.zeros(1, 1, 96, 64), Noise([0]))
+        create().generator(torch.zeros(1, 3, 96, 64), torch.zeros(1, 1, 96, 64), [])
 
 
 def test_official_checkpoint_takes_the_average() -> None:

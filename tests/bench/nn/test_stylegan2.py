@@ -137,9 +137,9 @@ def test_noise_is_drawn_for_each_image() -> None:
             nn.init.ones_(module.noise.weight)
     w = torch.randn(3, 8)
     with torch.no_grad():
-        together = network(w, Noise([1, 2, 3]))
-        torch.testing.assert_close(together[1:2], network(w[1:2], Noise([2])), atol=1e-5, rtol=1e-4)
-        some = network(w[::2], Noise([1, 2, 3]).thinned(2))
+        together = network(w, Noise([1, 2, 3]).maps(network.sides))
+        torch.testing.assert_close(together[1:2], network(w[1:2], Noise([2]).maps(network.sides)), atol=1e-5, rtol=1e-4)
+        some = network(w[::2], Noise([1, 2, 3]).thinned(2).maps(network.sides))
         torch.testing.assert_close(some, together[::2], atol=1e-5, rtol=1e-4)
         maps = [torch.zeros(1, 1, side, side) for side in (4, 8, 8)]
         assert torch.equal(network(w, maps), network(w))
@@ -233,8 +233,10 @@ def test_mixed_precision_keeps_the_picture_in_full() -> None:
     z = torch.randn(2, 8)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         codes = network.style(z)
-        image = network(codes, Noise([0, 1]), edit)
+        image = network(codes, Noise([0, 1]).maps(network.sides), edit)
     assert kinds == {torch.bfloat16}
     assert codes.dtype == image.dtype == torch.float32
     with torch.no_grad():
-        torch.testing.assert_close(image, network(network.style(z), Noise([0, 1])), atol=0.1, rtol=0.1)
+        torch.testing.assert_close(
+            image, network(network.style(z), Noise([0, 1]).maps(network.sides)), atol=0.1, rtol=0.1
+        )
