@@ -14,7 +14,9 @@ from bench.nn import across
 
 
 def compiled(network: nn.Module) -> None:
-    """Let torch.compile run the network, in training too."""
+    """Let torch.compile run the network, in training too; a penalty without weights is left as it is."""
+    if next(network.parameters(), None) is None:
+        return
     across.synchronise(network)  # its gradient needs no running statistics
     for layer in network.modules():
         for key, hook in layer._forward_pre_hooks.items():
