@@ -94,13 +94,14 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
     torch.manual_seed(0)
     device = torch.device(setting.device)
     _set_precision(setting.precision)
-    method = create(setting).to(device).eval()
+    layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format  # as in training
+    method = create(setting).to(device, memory_format=layout).eval()
     given = example(setting.batch, setting.size, method.card.needs).to(device)
     single = example(1, setting.size, method.card.needs).to(device)
     networks = method.networks()
 
     def complete() -> object:
-        return method.complete(given, Noise(list(range(setting.batch)), device))
+        return method.complete(given, Noise.shared(0, setting.batch, device))
 
     row = asdict(setting) | environment(device) | {"threads": threads}
     row |= {"name": method.card.name, "parameters": sum(count_parameters(network) for network in networks.values())}
@@ -232,7 +233,22 @@ def environment(device: Any) -> dict[str, Any]:
     gpu = device.type == "cuda"
     return {
         "processor": torch.cuda.get_device_name(device) if gpu else platform.processor() or platform.machine(),
+        "driver": _driver() if gpu else None,
         "torch": torch.__version__,
         "cuda": torch.version.cuda if gpu else None,
         "cudnn": torch.backends.cudnn.version() if gpu else None,
     }
+
+
+def _driver() -> str | None:
+    """The version of NVIDIA's driver."""
+    import shutil
+    import subprocess
+
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    asked = subprocess.run(
+        [tool, "--query-gpu=driver_version", "--format=csv,noheader"], capture_output=True, text=True
+    )
+    return asked.stdout.split("\n")[0].strip() or None
