@@ -74,7 +74,7 @@ def compare(slugs: Sequence[str], folder: Path) -> None:
     found = []
     for start in ((sys.executable,), TWO):
         path = folder / f"{len(start)}.json"
-        done = call(*start, "-m", "tests.bench.train_tiny", path, *slugs)
+        done = call(*start, "-m", "tests.bench.train_tiny", path, "eager", *slugs)
         assert done.returncode == 0, done.stderr
         found.append(json.loads(path.read_text()))
     for slug in slugs:

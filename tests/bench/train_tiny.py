@@ -1,6 +1,7 @@
 """Trains tiny presets for two iterations a stage in double precision, and writes their losses.
 
-`python -m tests.bench.train_tiny LOSSES.json SLUG...`, alone or under torchrun: what differs then is no rounding.
+`python -m tests.bench.train_tiny LOSSES.json eager|compiled SLUG...`, alone or under torchrun: what differs then is no
+rounding.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from bench.train import Budget, Loader, Run
 SIZE, BATCH = 64, 8
 
 
-def losses(slug: str, faces: ImageData, folder: Path) -> list[dict[str, float]]:
+def losses(slug: str, faces: ImageData, folder: Path, compiled: bool) -> list[dict[str, float]]:
     torch.manual_seed(0)
     method = create(Setting(slug, "tiny")).double()
     stages = [stage.double() for stage in method.stages("embedded")]
-    run = Run(method, stages, folder, Budget(2, BATCH, 0, device="cpu", precision="32-true"))
+    run = Run(method, stages, folder, Budget(2, BATCH, 0, device="cpu", precision="32-true", compiled=compiled))
     found = []
     for number, stage in enumerate(stages):
         run.enter(number)
@@ -33,15 +34,15 @@ def losses(slug: str, faces: ImageData, folder: Path) -> list[dict[str, float]]:
     return found
 
 
-def main(path: Path, slugs: list[str]) -> None:
+def main(path: Path, compiled: bool, slugs: list[str]) -> None:
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     torch.Tensor.float = torch.Tensor.double
     faces = dataset.prepare_synthfaces(2 * BATCH, SIZE, 0, path.parent)
-    found = {slug: losses(slug, faces, path.parent) for slug in slugs}
+    found = {slug: losses(slug, faces, path.parent, compiled) for slug in slugs}
     if distributed.world().rank == 0:
         path.write_text(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    main(Path(sys.argv[1]), sys.argv[2] == "compiled", sys.argv[3:])
