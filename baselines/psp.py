@@ -85,6 +85,7 @@ class PSP(Method):
     config: PSPConfig
     decoder: Generator
     latent_avg: Tensor  # (styles, dim)
+    complete_weights = True
     presets = {
         "paper": PSPConfig(),
         "256": PSPConfig(size=256),

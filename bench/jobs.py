@@ -174,14 +174,17 @@ class Untrained:
 
 
 def _models(entry: Entry, suite: Suite, prepared: Prepared, cell: dict[str, Any]) -> Iterator[Job | Untrained]:
-    """The training jobs of a row's priors, then of the row itself; each prior is one job for all that require it."""
+    """The training jobs of a row's priors, then of the row itself; each prior is one job for all that require it.
+
+    A row with official weights has none, and needs no priors where its file brings them.
+    """
     registered = registry.get(entry.method)
     method = registered.load()
     preset = suite.preset_of(entry)
     config = method.configure(preset, entry.variant, entry.options)
     row = {"title": suite.title_of(entry), "method": entry.method, "preset": preset} | cell
     priors = {}
-    for slug in registered.card.requires:
+    for slug in registered.card.requires if not (entry.weights and method.complete_weights) else ():
         *before, model = _models(suite.prior(slug, preset), suite, prepared, cell)
         yield from before
         yield model

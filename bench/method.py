@@ -84,6 +84,7 @@ class Method(nn.Module):
     presets: ClassVar[Mapping[str, AnyConfig]] = {"paper": AnyConfig()}
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # ablation, as the paper prints it -> options that differ
     golden: ClassVar[Mapping[str, Golden]] = {}  # golden file -> how to run it
+    complete_weights: ClassVar[bool] = False  # official checkpoints hold the required priors too
 
     def __init__(self, config: AnyConfig):
         super().__init__()
