@@ -63,12 +63,12 @@ class Adversary(Lazy):
 
     def improve(self, real: Tensor, fake: Tensor, update: Update) -> dict[str, Tensor]:
         """Update the optimiser "discriminator"; the losses."""
-        losses = {"discriminator": logistic(self.network(real), self.network(fake.detach()))}
+        losses = {"discriminator": logistic(self(real), self(fake.detach()))}
         update("discriminator", losses["discriminator"])
         if self.due():
             real = real.detach().requires_grad_()
             with differentiable_twice():
-                logits = self.network(real)
+                logits = self(real)
             losses["r1"] = r1(logits, real)
             update("discriminator", self.every * self.gamma / 2 * losses["r1"])
         return losses
