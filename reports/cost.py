@@ -75,7 +75,7 @@ def _settings(rows: pd.DataFrame) -> Table:
             ]
         lines.append(Row(_title(row), tuple(cells)))
     every = columns + (step if trained else ())
-    return Table("Cost", "Method", every, ranked([Block(tuple(lines))], every), notes=(_where(rows),))
+    return Table("Cost", "Method", every, ranked([Block(tuple(lines))], every), notes=(machines(rows),))
 
 
 def published_costs(rows: pd.DataFrame) -> Table:
@@ -161,9 +161,19 @@ def _name(row: Any) -> str:
     return f"{row['name']} ({row['variant']})" if row["variant"] else row["name"]
 
 
-def _where(rows: pd.DataFrame) -> str:
-    facts = rows[["processor", "torch", "device"]].drop_duplicates().to_dict("records")
-    return "Measured on " + "; ".join(f"{f['processor']} ({f['device']}), torch {f['torch']}" for f in facts)
+def machines(rows: pd.DataFrame) -> str:
+    """Where rows were measured, in words."""
+    facts = rows.reindex(columns=["processor", "device", "threads", "driver", "torch"]).drop_duplicates()
+    return "Measured on " + "; ".join(_machine(fact) for fact in facts.to_dict("records"))
+
+
+def _machine(fact: dict[str, Any]) -> str:
+    parts = [fact["processor"]]
+    if fact["device"] == "cpu":
+        parts.append(f"{fact['threads']} threads" if fact["threads"] else "all cores")
+    elif not pd.isna(fact["driver"]):
+        parts.append(f"driver {fact['driver']}")
+    return ", ".join([*parts, f"torch {fact['torch']}"])
 
 
 def _number(value: Any) -> float:

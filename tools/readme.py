@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bench import registry
+import pandas as pd
 
-README = Path(__file__).parents[1] / "README.md"
+from bench import registry
+from reports.cost import machines
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 
 
 def methods() -> str:
@@ -21,14 +25,40 @@ def methods() -> str:
     return "\n".join(lines)
 
 
+def costs() -> str:
+    """A table for each file of reports/results: methods x settings."""
+    return "\n\n".join(_costs(pd.read_csv(path)) for path in sorted((ROOT / "reports" / "results").glob("*.csv")))
+
+
+def _costs(rows: pd.DataFrame) -> str:
+    rows = rows[rows["macs"].notna()]
+    rows = rows.assign(setting=[_setting(row) for row in rows.to_dict("records")])
+    settings = list(dict.fromkeys(rows["setting"]))
+    head = ["method", "parameters", "MACs", "by thop's rule", *settings]
+    lines = [f"Images of {rows['size'].iloc[0]} px a second. {machines(rows)}.", "", f"| {' | '.join(head)} |"]
+    lines.append("|---|" + "--:|" * (len(head) - 1))
+    for name, found in rows.groupby("name", sort=False):
+        one, speed = found.iloc[0], found.set_index("setting")["throughput"]
+        counts = f"{one['parameters'] / 1e6:.2f} M", f"{one['macs'] / 1e9:.2f} G", f"{one['macs thop'] / 1e9:.2f} G"
+        lines.append(f"| {' | '.join([str(name), *counts, *(_speed(speed.get(s)) for s in settings)])} |")
+    return "\n".join(lines)
+
+
+def _setting(row: dict[str, object]) -> str:
+    return f"batch {row['batch']}, {row['precision']}" + (", compiled" if row["compiled"] else "")
+
+
+def _speed(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
 def updated(text: str) -> str:
     """The page with fresh tables."""
-    return re.sub(
-        r"<!-- methods -->.*<!-- /methods -->",
-        lambda _: f"<!-- methods -->\n{methods()}\n<!-- /methods -->",
-        text,
-        flags=re.DOTALL,
-    )
+    for name, table in (("methods", methods), ("costs", costs)):
+        mark = f"<!-- {name} -->", f"<!-- /{name} -->"
+        inside = f"{mark[0]}\n{table()}\n{mark[1]}"
+        text = re.sub(f"{mark[0]}.*{mark[1]}", lambda _, inside=inside: inside, text, flags=re.DOTALL)
+    return text
 
 
 if __name__ == "__main__":

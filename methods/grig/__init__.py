@@ -215,7 +215,7 @@ GRIG.golden = {
         parts=_parts,
         costs={
             "generator (T=1)": lambda method: method.generator(
-                torch.empty(1, 3, 256, 256), torch.empty(1, 1, 256, 256), Noise([0])
+                torch.empty(1, 3, 256, 256), torch.empty(1, 1, 256, 256), [torch.empty(1, 1, 128, 128)] * 2
             )
         },
     ),

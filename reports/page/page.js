@@ -131,7 +131,11 @@ const filters = one("#filters");
     details.addEventListener("toggle", () => details.open && all("table", details).filter(visible).forEach(late));
   }
   filters.addEventListener("input", apply);
-  filters.addEventListener("reset", () => setTimeout(apply));
+  filters.addEventListener("reset", (event) => {
+    event.preventDefault(); // the browser would empty the fields after this
+    for (const field of all("input", filters)) field.value = "";
+    apply();
+  });
   filters.addEventListener("submit", (event) => event.preventDefault());
   button.addEventListener("click", () => button.setAttribute("aria-expanded", filters.classList.toggle("open")));
 

@@ -299,7 +299,7 @@ def test_filters(report: Path, visit: Callable[..., Any]) -> None:
     assert len(column(tab, "#table-main", 2, 3)) == 2
     assert column(tab, "#table-main", 1, 3) == []
     tab.locator("#psnr > summary").click()
-    assert tab.locator("#psnr p.none").first.is_visible()
+    tab.locator("#psnr p.none").first.wait_for()
     tab.get_by_role("combobox", name="Metric").first.fill("psnr")
     assert tab.locator("#psnr .title:visible").count() == 1
     tab.get_by_role("button", name="Clear").click()
