@@ -4,6 +4,7 @@ import re
 import runpy
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -16,6 +17,13 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_generated_tables_are_fresh() -> None:
     """If this fails: python tools/readme.py"""
     assert runpy.run_path(str(ROOT / "tools/readme.py"))["updated"](TEXT) == TEXT
+
+
+def test_a_profile_is_kept_as_it_was_measured(tmp_path: Path) -> None:
+    kept = ROOT / "reports/results/cpu.csv"
+    pd.read_csv(kept).assign(**{"macs of generator": 1.0}).to_parquet(tmp_path / "profile.parquet")
+    runpy.run_path(str(ROOT / "tools/costs.py"))["keep"](tmp_path / "profile.parquet", tmp_path / "cpu.csv")
+    assert (tmp_path / "cpu.csv").read_bytes() == kept.read_bytes()
 
 
 def test_commands_of_the_readme_exist() -> None:
