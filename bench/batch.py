@@ -20,9 +20,10 @@ class Batch:
 
     image: Tensor  # (N, 3, H, W)
     mask: Tensor  # (N, 1, H, W)
+    degraded: Tensor | None = None  # (N, 3, H, W) the picture that a restoration starts from
     exemplar: Tensor | None = None  # (N, 3, H, W) another picture that guides the completion
-    sketch: Tensor | None = None  # (N, 1, H, W) in [0, 1]
-    colour: Tensor | None = None  # (N, 3, H, W)
+    sketch: Tensor | None = None  # (N, 1, H, W) 0 or 1, 1 = line
+    colour: Tensor | None = None  # (N, 3, H, W) in [-1, 1], the mean colour of each region
     semantics: Tensor | None = None  # (N, H, W) uint8, CelebAMask-HQ's labels
     landmarks: Tensor | None = None  # (N, 68, 2) pixels, (x, y)
     identity: Tensor | None = None  # (N,) labels

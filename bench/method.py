@@ -52,6 +52,7 @@ class Stage(nn.Module):
     iterations: int = 0  # as published
     batch_size: int = 8  # as published
     masks: str = "irregular"  # training draw of `masks.training`
+    degradation: str = ""  # recipe of `bench.data.degradation`, for stages that train on `Batch.degraded`
     guides: tuple[str, ...] = ()  # fields of Batch that this stage trains with, beside image and mask
     ema: Mapping[str, float] = {}  # optimiser -> decay of the moving average of the parameters that it trains
 

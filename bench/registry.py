@@ -51,6 +51,7 @@ class Card:
     weights: str = ""  # where the authors' checkpoints are, and their layout
     requires: tuple[str, ...] = ()  # priors: slugs of methods
     needs: tuple[str, ...] = ()  # guidance beside image and mask: fields of Batch
+    takes: tuple[str, ...] = ()  # guidance that it uses where there is some
     choices: dict[str, str] = field(default_factory=dict)  # where paper and code differ: option -> what is the default
     notes: str = ""
 
