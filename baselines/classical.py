@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.errors import BenchError
 from bench.method import Batch, Card, Method, Noise
 
 MEAN = Card(
@@ -50,6 +51,29 @@ BIHARMONIC = Card(
     url="https://doi.org/10.1155/2018/3950312",
     notes="scikit-image's inpaint_biharmonic",
 )
+INPUT = Card(
+    slug="input",
+    name="Degraded input",
+    title="The degraded picture itself",
+    authors="-",
+    year=None,
+    venue="-",
+    url="",
+    task="restoration",
+    needs=("degraded",),
+    notes="the floor of every restoration",
+)
+
+
+class Input(Method):
+    """Restores nothing."""
+
+    card = INPUT
+
+    def complete(self, batch: Batch, noise: Noise) -> Tensor:
+        if batch.degraded is None:
+            raise BenchError("input needs a degraded picture: take it where conditions are degraded/...")
+        return batch.degraded
 
 
 class MeanColour(Method):

@@ -95,8 +95,8 @@ class E4EStage(PSPStage):
     iterations = 300_000
     config: E4EConfig
 
-    def __init__(self, method: E4E, features: Source):
-        super().__init__(method, features)
+    def __init__(self, method: E4E, features: Source, config: E4EConfig | None = None):
+        super().__init__(method, features, config)
         self.adversary = Adversary(LatentDiscriminator(self.config.dim), self.config.r1, self.config.r1_every)
         self.real, self.fake = (CodePool(self.config.pool, self.config.dim) for _ in range(2))
 
@@ -112,7 +112,7 @@ class E4EStage(PSPStage):
         return min(max(0, (int(self.adversary.iteration) - c.start) // c.every + 1), c.styles - 1)
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
-        c, last, images = self.config, self.last(), self.method.source(batch)
+        c, last, images = self.config, self.last(), self.source(batch)
         losses = self.adversary.improve(*self.examples(images, last, noise), update)
         codes = self.method.codes(images, last=last)
         total, terms = self.loss(*self.pair(codes, batch.image, noise))

@@ -25,6 +25,7 @@ CARD = Card(
     year=None,
     venue="-",
     url="",
+    takes=("degraded",),
     notes="option `folder`: FOLDER/<condition>/<image name>.png, or FOLDER/<image name>.png for all conditions; "
     "in <condition> every `/` and `:` is `_`, for example irregular_40-50",
 )

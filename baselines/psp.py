@@ -190,26 +190,32 @@ class PSPStage(Stage):
 
     method: PSP
     iterations, batch_size = 500_000, 8
+    fresh: ClassVar[bool] = True  # the encoder starts from the published recogniser; else as it is
 
-    def __init__(self, method: PSP, features: Source):
+    def __init__(self, method: PSP, features: Source, config: PSPConfig | None = None):
+        """`config`: other losses than the method's."""
         super().__init__(method)
-        self.config = method.config
+        self.config = config or method.config
         self.guides = ("semantics",) if self.config.input == "semantics" else ()
         self.loss = InversionLoss(self.config, features)
-        if features == "official":
+        if features == "official" and self.fresh:
             start_from_recogniser(method.encoder, weights.load("arcface-ir-se50"))
 
     def optimisers(self) -> dict[str, Optimizer]:
         return {"encoder": Ranger(self.method.encoder.parameters(), self.config.learning_rate)}
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
-        codes = self.method.codes(self.method.source(batch))
+        codes = self.method.codes(self.source(batch))
         total, losses = self.loss(*self.pair(codes, batch.image, noise))
         if self.config.norm:
             losses["norm"] = (codes - self.method.latent_avg).flatten(1).norm(dim=1).mean()
             total = total + self.config.norm * losses["norm"]
         update("encoder", total)
         return losses
+
+    def source(self, batch: Batch) -> Tensor:
+        """What the encoder sees of a batch, at the encoder's size."""
+        return self.method.source(batch)
 
     def pair(self, codes: Tensor, images: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         """What the generator makes of the codes, with fresh noise, and the originals; both of the losses' size."""

@@ -89,13 +89,14 @@ def list_methods(
 def _list_methods(task: str | None) -> None:
     from bench import registry
 
-    table = Table("method", "name", "task", "year", "parameters", "requires", box=None, pad_edge=False)
+    table = Table("method", "name", "task", "year", "parameters", "requires (? = if given)", box=None, pad_edge=False)
     for slug, entry in registry.entries().items():
         card = entry.card
         if task in (None, card.task):
             params = f"{next(iter(card.params.values())) / 1e6:.2f} M" if card.params else "-"
             year = str(card.year) if card.year else "-"
-            table.add_row(slug, card.name, card.task, year, params, ", ".join([*card.requires, *card.needs]) or "-")
+            needed = [*card.requires, *card.needs, *(f"{guide}?" for guide in card.takes)]
+            table.add_row(slug, card.name, card.task, year, params, ", ".join(needed) or "-")
     if not table.rows:
         raise BenchError(f"no method has the task {task!r}")
     out.print(table)
@@ -165,6 +166,14 @@ def run(
             help="Your copy of a data set that the suite names, once for each; or a folder in the place of its data.",
         ),
     ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIR or NAME=DIR", help="Label maps of a data set, for semantic regions and guides."),
+    ] = None,
+    degraded: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIR or NAME=DIR", help="Degraded copies of a data set, for degraded/given."),
+    ] = None,
     masks: Annotated[Path | None, typer.Option(help="Folder of mask files (white = hole): one more condition.")] = None,
     size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
     shots: Annotated[str | None, typer.Option(help="Training images: a number, or several such as 5,10,all.")] = None,
@@ -198,8 +207,7 @@ def run(
 
     changes: dict[str, Any] = {}
     loaded = suites.smoke(suites.content(suite)) if smoke else suites.content(suite)
-    if (placed := suites.located(loaded, data or [])) != loaded.get("data"):
-        changes["data"] = placed
+    changes |= suites.located(loaded, data or [], labels or [], degraded or [])
     if masks is not None:
         changes["conditions"] = [*loaded.get("conditions", []), f"folder:{masks}"]
     if size is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from bench import condition as conditions
 from bench import metrics
 from bench.batch import Batch, Noise
-from bench.data.dataset import ImageData
+from bench.condition import GIVEN, GUIDES, ITSELF
+from bench.data import modalities
+from bench.data.dataset import ImageData, floats
 from bench.errors import BenchError
 from bench.method import Method
-from bench.metrics.images import composite, to_uint8
+from bench.metrics.images import Source, composite, to_uint8
 from bench.profile.counting import count_operations, count_parameters
 from bench.store import atomic_write, derive_seed, hashed, write_json
 from masks import MaskSet
@@ -35,7 +39,12 @@ class Task:
     masks: MaskSet
     condition: str
     seed: int
-    needs: tuple[str, ...] = ()  # what guides the method, beside image and mask: fields of `Batch`
+    needs: tuple[str, ...] = ()  # what guides the method in every condition: fields of `Batch`
+
+    @property
+    def guides(self) -> set[str]:
+        """What the method is shown, beside the known pixels."""
+        return {*self.needs, *conditions.parse(self.condition).guides}
 
     def exemplars(self) -> list[int]:
         """The picture that guides each test image: a test image of another person, the same for all methods."""
@@ -56,20 +65,34 @@ class Task:
 
     def batches(self) -> Iterator[Batch]:
         """The test images with their masks; the pixels under the holes are there."""
-        exemplars = self.exemplars() if "exemplar" in self.needs else []
+        exemplars = self.exemplars() if "exemplar" in self.guides else []
+        others = [name for name in GUIDES if name in self.guides and name != "exemplar"]
         for start in range(0, len(self.positions), BATCH):
             chosen = list(self.positions[start : start + BATCH])
             holes = np.stack([self.masks[start + i] for i in range(len(chosen))])
+            guides: dict[str, Any] = {name: self.images.guide(name, chosen, self.condition) for name in others}
             yield Batch(
                 image=self.images.floats(chosen),
                 mask=torch.from_numpy(holes).float()[:, None],
                 exemplar=self.images.floats(exemplars[start : start + BATCH]) if exemplars else None,
-                semantics=self.images.semantics(chosen),
-                landmarks=self.images.landmarks(chosen),
-                identity=self.images.identity(chosen),
+                degraded=self.degraded(chosen),
+                **guides,
                 ids=tuple(self.images.ids[i] for i in chosen),
                 condition=self.condition,
             )
+
+    def degraded(self, chosen: Sequence[int]) -> Tensor | None:
+        """The degraded copies of these test images, the same for all methods; None in other conditions."""
+        condition = conditions.parse(self.condition)
+        if not condition.degraded:
+            return None
+        names = [self.images.ids[i] for i in chosen]
+        if condition.source == GIVEN:
+            return self.images.copy_of(chosen)
+        if condition.source == ITSELF:
+            return self.images.floats(chosen)
+        seeds = [derive_seed(self.seed, self.images.name, name, self.condition, "degraded") for name in names]
+        return floats(self.images.degraded(chosen, condition.source, seeds)[0])
 
     def noise(self, batch: Batch, device: str) -> Noise:
         """The random numbers of a batch: one stream an image."""
@@ -102,9 +125,19 @@ def complete(method: Method, task: Task, device: str = "cpu") -> Iterator[Tensor
 
 
 def evaluate(
-    method: Method, task: Task, names: Sequence[str], samples: int, folder: Path, device: str, cache: Path
+    method: Method,
+    task: Task,
+    names: Sequence[str],
+    samples: int,
+    folder: Path,
+    device: str,
+    cache: Path,
+    references: Mapping[str, Source] = MappingProxyType({}),
 ) -> metrics.Measurement:
-    """Measure a method on one condition and keep the first `samples` pictures in `folder`/samples."""
+    """Measure a method on one condition and keep the first `samples` pictures in `folder`/samples.
+
+    `references`: images by name, for metrics such as ``fid/train``.
+    """
     kept: list[Tensor] = []
 
     def completed() -> Iterator[Tensor]:
@@ -113,9 +146,21 @@ def evaluate(
             yield images
 
     ids = [task.images.ids[i] for i in task.positions]
-    truth = (to_uint8(batch.image) for batch in task.batches())
+    known = conditions.parse(task.condition).has_truth
+    truth = (to_uint8(batch.image) for batch in task.batches()) if known else None
     holes = (batch.mask.bool() for batch in task.batches())
-    measured = metrics.measure(completed(), truth, holes, metrics=list(names), ids=ids, device=device, cache=cache)
+    chosen = [name for name in names if known or not metrics.get(name).compares]
+    asked = {metrics.get(name).reference for name in chosen}
+    used = {name: source for name, source in references.items() if name in asked}
+    measured = metrics.measure(
+        completed(), truth, holes, metrics=chosen, reference=used, ids=ids, device=device, cache=cache
+    )
+    measured.rows += [
+        {"metric": name, "extractor": metrics.get(name).extractor, "value": None, "low": None, "high": None}
+        | {"n": len(ids), "note": "n/a: there is no ground truth, the pictures themselves are degraded"}
+        for name in names
+        if name not in chosen
+    ]
     for name, image in zip(ids, kept, strict=False):
         save_png(folder / "samples" / image_file(name), image)
     if samples:
@@ -149,6 +194,24 @@ def save_steps(method: Method, task: Task, folder: Path, device: str = "cpu") ->
         residual = (after - before).abs().mean(dim=1) / 2
         save_png(stem / f"{t}-residual.png", (residual.clamp(0, 1) * 65535).round().to(torch.uint16))
         before = after
+
+
+def shown(batch: Batch) -> Tensor:
+    """What a method starts from, as a picture: uint8 (N, 3, H, W).
+
+    The degraded copy; else the known pixels, with white holes in which the guides are drawn: the colours, or a colour
+    for each label, and black lines.
+    """
+    if batch.degraded is not None:
+        return to_uint8(batch.degraded)
+    inside = torch.full_like(batch.image, 255, dtype=torch.uint8)
+    if batch.colour is not None:
+        inside = to_uint8(batch.colour)
+    elif batch.semantics is not None:
+        inside = modalities.palette(batch.semantics)
+    if batch.sketch is not None:
+        inside = inside * (1 - batch.sketch.byte())
+    return torch.where(batch.mask > 0, inside, to_uint8(batch.image))
 
 
 def _first(batch: Batch) -> Batch:

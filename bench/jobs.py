@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import bench
 import masks
+from bench import condition as conditions
 from bench import metrics, registry
 from bench.data import dataset, splits
 from bench.data.dataset import ImageData, Progress
@@ -22,7 +24,7 @@ from bench.suite import Data, Entry, Resources, Suite
 
 Kind = Literal["train", "evaluate"]
 SHARED = ("batch.py", "method.py", "train.py", "nn", "data")  # source that decides every result
-MEASURED = ("evaluate.py", "metrics")  # source that decides a measurement
+MEASURED = ("condition.py", "evaluate.py", "metrics")  # source that decides a measurement
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,22 @@ class Plan:
         """The suite's own folder: tables, report."""
         return self.root / self.suite.suite
 
+    def named(self, name: str) -> Prepared:
+        """A data set of the suite; BenchError where the user has not said where its images are."""
+        if name not in self.data:
+            raise BenchError(f"{self.suite.suite} needs your copy of {name}: --data {name}=DIR")
+        return self.data[name]
+
+    def references(self, dataset: str) -> dict[str, tuple[ImageData, list[int]]]:
+        """The images that metrics such as `fid/train` compare those of a data set with: positions by name."""
+        names = dict.fromkeys(metrics.get(name).reference for name in self.suite.metrics)
+        found = {}
+        for name in filter(None, names):
+            trained = next((data.trained for data in self.suite.data if data.name == dataset), None)
+            prepared = self.named(trained or dataset if name == "train" else name)
+            found[name] = prepared.images, prepared.train("all")
+        return found
+
     def job_folder(self, job_id: str) -> Path:
         return self.root / "jobs" / job_id
 
@@ -105,13 +123,15 @@ class Plan:
 def plan(suite: Suite, root: Path, progress: Progress | None = None) -> Plan:
     """Prepare the data of a suite (kept for the next time) and expand it to jobs."""
     made = Plan(suite, root)
-    for data in suite.data:
+    for data in (*suite.data, *(data for data in suite.training if not data.absent)):
         made.data[data.name] = prepare(data, suite, root, progress)
-    seen: set[str] = set()
+    seen: dict[str, Job] = {}
     for job in _expand(made):
-        if job.id not in seen:
-            seen.add(job.id)
+        same = seen.setdefault(job.id, job)
+        if same is job:
             made.jobs.append(job)
+        elif job.kind == "evaluate":
+            raise BenchError(f"`{same.label}` and `{job.label}` are one and the same: leave out a row or a data set")
     return made
 
 
@@ -125,6 +145,16 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
     else:
         name = data.name if data.published else None
         images = dataset.prepare_folder(data.folder, suite.size, root / "cache", name, progress)
+    if data.labels is not None:
+        maps = dataset.prepare_folder(data.labels, suite.size, root / "cache", None, progress, labels=True)
+        images = replace(images, labels=maps)
+    if data.degraded is not None:
+        copies = dataset.prepare_folder(data.degraded, suite.size, root / "cache", None, progress)
+        images = replace(images, copies=copies)
+    if data in suite.training:
+        return Prepared(images, splits.only_training(data.name, images.fingerprint, images.ids, suite.seed), {})
+    if data.trained and not images.published:
+        data = data.model_copy(update={"train": 0, "test": data.test or len(images)})
     path = (
         root / suite.suite / "splits" / f"{data.name}-{suite.seed}-{data.train or 'all'}-{data.test or 'default'}.json"
     )
@@ -133,11 +163,18 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
     else:
         split = images.split(suite.seed, data.train, data.test)
         split.save(path)
-    for shots in suite.shots:
+    for shots in suite.shots if not data.trained else ():
         splits.shots(split, shots)
-    frozen = {}
+    frozen, tested = {}, images.indices(split.test)
+    for beside in filter(None, (images.labels, images.copies)):
+        images.namesakes(beside, tested)
     for condition in suite.conditions:
-        frozen[condition] = mask_set(condition, images, split, suite.seed)
+        read = conditions.parse(condition)
+        if read.source == conditions.GIVEN:
+            images.copy_of(tested[:1])
+        for guide in {"semantics", "colour"} & set(read.guides):
+            images.guide(guide, tested[:1], condition)
+        frozen[condition] = mask_set(read.masks, images, split, suite.seed)
         frozen[condition].save(root / suite.suite / "masks" / data.name / f"{file_slug(condition)}.npz")
     return Prepared(images, split, frozen)
 
@@ -154,15 +191,15 @@ def _expand(made: Plan) -> Iterator[Job]:
     for entry in suite.methods:
         registered = registry.get(entry.method)
         trained = registered.load().trainable() and entry.weights is None
-        for name, prepared in made.data.items():
+        for data in suite.data:
             for shots in suite.shots if trained else suite.shots[:1]:
                 for seed in suite.seeds if trained else suite.seeds[:1]:
-                    *before, model = _models(
-                        entry, suite, prepared, {"dataset": name, "shots": str(shots), "seed": seed}
-                    )
+                    learned = data.trained if data.trained and trained else data.name
+                    cell = {"dataset": learned, "shots": str(shots), "seed": seed}
+                    *before, model = _models(entry, suite, made.named(learned), cell)
                     yield from (job for job in (*before, model) if isinstance(job, Job))
                     for condition in suite.conditions if registered.card.task != "prior" else ():
-                        yield _evaluate_job(entry, model, suite, prepared, condition)
+                        yield _evaluate_job(entry, model, made, data.name, condition)
 
 
 @dataclass(frozen=True)
@@ -173,19 +210,26 @@ class Untrained:
     row: dict[str, Any]
 
 
-def _models(entry: Entry, suite: Suite, prepared: Prepared, cell: dict[str, Any]) -> Iterator[Job | Untrained]:
+def _models(
+    entry: Entry,
+    suite: Suite,
+    prepared: Prepared,
+    cell: dict[str, Any],
+    wanted: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Job | Untrained]:
     """The training jobs of a row's priors, then of the row itself; each prior is one job for all that require it.
 
-    A row with official weights has none, and needs no priors where its file brings them.
+    A row with official weights has none, and needs no priors where its file brings them. `wanted`: presets of priors
+    that the row asks for which this one is a prior of.
     """
     registered = registry.get(entry.method)
     method = registered.load()
     preset = suite.preset_of(entry)
     config = method.configure(preset, entry.variant, entry.options)
     row = {"title": suite.title_of(entry), "method": entry.method, "preset": preset} | cell
-    priors = {}
+    priors, wanted = {}, {**method.prior_presets.get(preset, {}), **wanted}
     for slug in registered.card.requires if not (entry.weights and method.complete_weights) else ():
-        *before, model = _models(suite.prior(slug, preset), suite, prepared, cell)
+        *before, model = _models(suite.prior(slug, wanted.get(slug, preset)), suite, prepared, cell, wanted)
         yield from before
         yield model
         priors[slug] = model
@@ -205,6 +249,7 @@ def _models(entry: Entry, suite: Suite, prepared: Prepared, cell: dict[str, Any]
         "kind": "train",
         "version": [bench.__version__, source(SHARED)],
         "data": prepared.images.fingerprint,
+        "beside": prepared.images.beside,
         "images": digest([prepared.images.ids[i] for i in prepared.train(row["shots"])]),
         "size": suite.size,
         "seed": [suite.seed, row["seed"]],
@@ -222,7 +267,8 @@ def _reference(model: Job | Untrained) -> Any:
     return model.id if isinstance(model, Job) else model.identity
 
 
-def _evaluate_job(entry: Entry, model: Job | Untrained, suite: Suite, prepared: Prepared, condition: str) -> Job:
+def _evaluate_job(entry: Entry, model: Job | Untrained, made: Plan, name: str, condition: str) -> Job:
+    suite, prepared = made.suite, made.data[name]
     described = {key: model.identity[key] for key in ("method", "config", "source", "files", "priors", "weights")}
     needs = (model.id,) if isinstance(model, Job) else ()
     identity = described | {
@@ -232,13 +278,18 @@ def _evaluate_job(entry: Entry, model: Job | Untrained, suite: Suite, prepared: 
         "data": prepared.images.fingerprint,
         "images": digest(prepared.split.test),
         "masks": prepared.masks[condition].fingerprint,
+        "beside": prepared.images.beside,
+        "references": {
+            key: [images.fingerprint, digest([images.ids[i] for i in positions])]
+            for key, (images, positions) in made.references(name).items()
+        },
         "condition": condition,
         "size": suite.size,
         "seed": suite.seed,
         "metrics": [[name, metrics.get(name).version, extractor(name)] for name in suite.metrics],
         "samples": suite.report.samples,
     }
-    row = model.row | {"condition": condition}
+    row = model.row | {"dataset": name, "condition": condition}
     return Job("evaluate", _label("evaluate", row), identity, row, needs, entry.resources or suite.resources)
 
 

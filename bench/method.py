@@ -83,6 +83,7 @@ class Method(nn.Module):
     card: ClassVar[Card]
     Config: ClassVar[type[AnyConfig]] = AnyConfig
     presets: ClassVar[Mapping[str, AnyConfig]] = {"paper": AnyConfig()}
+    prior_presets: ClassVar[Mapping[str, Mapping[str, str]]] = {}  # preset -> prior -> its preset, where names differ
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # ablation, as the paper prints it -> options that differ
     golden: ClassVar[Mapping[str, Golden]] = {}  # golden file -> how to run it
     complete_weights: ClassVar[bool] = False  # official checkpoints hold the required priors too

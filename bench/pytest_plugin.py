@@ -138,10 +138,15 @@ class Runs(pytest.Collector):
 
     def absent(self, expectation: Expectation) -> list[str]:
         """Data sets that the expectation needs and the user has not given."""
-        names = [expectation.dataset] if expectation.dataset else [data.name for data in self.suite.data]
+        from bench import metrics
+
+        tested = [data for data in self.suite.data if expectation.dataset in (None, data.name)]
+        names = {data.name for data in tested} | {data.trained for data in tested}
+        if expectation.measured:
+            names.add(metrics.get(expectation.quantity).reference)
         return [
             data.name
-            for data in self.suite.data
+            for data in (*self.suite.data, *self.suite.training)
             if data.name in names and data.absent and data.name not in self.folders
         ]
 
@@ -162,7 +167,8 @@ class Runs(pytest.Collector):
             return f"facebench info {slugs[0]}" if slugs else "facebench data list"
         words = ["facebench", "run", os.path.relpath(self.path, self.config.invocation_params.dir)]
         words += ["--smoke"] * self.smoke + ["--methods", ",".join(slugs)]
-        words += [word for data in self.suite.data if data.name in self.folders for word in self._data(data.name)]
+        named = (*self.suite.data, *self.suite.training)
+        words += [word for data in named if data.name in self.folders for word in self._data(data.name)]
         return shlex.join([*words, "--out", self.config.getoption("facebench_runs")])
 
     def _data(self, name: str) -> list[str]:
@@ -218,8 +224,12 @@ def _run(runs: Runs, expected: list[Expectation]) -> tuple[pd.DataFrame | None, 
     from bench.data.cache import locked
     from bench.store import check_folder
 
-    data = [d.model_copy(update={"folder": runs.folders.get(d.name, d.folder)}) for d in runs.suite.data]
-    changes = {"data": [d for d in data if not d.absent], "expect": [], "smoke": None}
+    placed = {
+        key: [d.model_copy(update={"folder": runs.folders.get(d.name, d.folder)}) for d in section]
+        for key, section in (("data", runs.suite.data), ("training", runs.suite.training))
+    }
+    placed["data"] = [d for d in placed["data"] if not d.absent]
+    changes: dict[str, Any] = placed | {"expect": [], "smoke": None}
     check_folder(runs.root)
     with locked(runs.root / runs.suite.suite / "pytest"):  # of several processes of pytest-xdist the first one works
         made = jobs.plan(runs.suite.model_copy(update=changes), runs.root)

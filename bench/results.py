@@ -17,7 +17,7 @@ import torch
 import bench
 from bench import metrics, registry
 from bench.errors import BenchError
-from bench.evaluate import BATCH, Task, image_file, save_png
+from bench.evaluate import BATCH, Task, image_file, save_png, shown
 from bench.jobs import Job, Plan, extractor
 from bench.metrics.images import to_uint8
 from bench.nn import embedded
@@ -147,6 +147,7 @@ def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
                 "test": len(p.split.test),
                 "split": digest(p.split.model_dump()),
                 "masks": {condition: mask.fingerprint for condition, mask in p.masks.items()},
+                "beside": p.images.beside,
             }
             for name, p in made.data.items()
         },
@@ -232,8 +233,7 @@ def _originals(made: Plan, name: str) -> None:
     for condition, frozen in prepared.masks.items() if count else ():
         batch = next(Task(prepared.images, prepared.test[:count], frozen, condition, made.suite.seed).batches())
         folder = made.folder / "samples" / name / file_slug(condition)
-        known = to_uint8(batch.image) * (1 - batch.mask.byte()) + 255 * batch.mask.byte()
-        for image_id, original, masked in zip(batch.ids or (), to_uint8(batch.image), known, strict=True):
+        for image_id, original, masked in zip(batch.ids or (), to_uint8(batch.image), shown(batch), strict=True):
             save_png(folder / "original" / image_file(image_id), original)
             save_png(folder / "masked" / image_file(image_id), masked)
 

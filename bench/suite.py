@@ -40,7 +40,7 @@ SHAPES = (  # what options of the command line add to
 MOST = 200_000  # cells of a suite
 IMAGES = 10_000_000  # most of a data set
 RESERVED = ("jobs", "cache", "profile")  # folders beside those of suites
-PICTURES = ("original", "masked", "steps")  # folders beside those of methods
+PICTURES = ("original", "masked", "input", "steps")  # other pictures beside those of methods
 
 
 class Section(BaseModel):
@@ -58,6 +58,9 @@ class Data(Section):
     train: int | None = Field(default=None, ge=1, le=IMAGES)  # training images; default: what the test set leaves
     test: int | None = Field(default=None, ge=1, le=IMAGES)  # test images; default: the published split, else a fifth
     published: bool = True  # a name in `facebench data list` has its published split
+    labels: Path | None = None  # label maps of the same names (CelebAMask-HQ's classes), for regions and guides
+    degraded: Path | None = None  # degraded copies of the same names, for the condition `degraded/given`
+    trained: str | None = None  # of `training`: methods train on that data set, and all images of this one test
 
     @model_validator(mode="after")
     def _check(self) -> Data:
@@ -135,6 +138,7 @@ class Report(Section):
 class Smoke(Section):
     """The smoke run of a suite: its rows in their smallest presets, trained for a moment on synthetic faces."""
 
+    conditions: list[str] = []  # default: two kinds of masks
     expect: list[str] = []  # what it must show
 
 
@@ -148,10 +152,11 @@ class Suite(Section):
     seed: int = Field(default=0, ge=0)  # of splits, masks and draws
     seeds: list[int] = Field(default=[0], min_length=1)  # one training run each
     data: list[Data] = Field(min_length=1)
+    training: list[Data] = []  # data sets that only train, with all their images, or that `fid/NAME` reads
     methods: list[Annotated[Entry, BeforeValidator(_named)]] = Field(min_length=1)
     priors: list[Annotated[Entry, BeforeValidator(_named)]] = []  # how priors that methods require are made
     shots: list[Annotated[int, Field(ge=1)] | Literal["all"]] = ["all"]  # training images
-    conditions: list[str] = Field(min_length=1)  # masks: `irregular/10-20`, `center/25`, `folder:DIR`, ...
+    conditions: list[str] = Field(min_length=1)  # masks, guided or not, or degradations: see bench.condition
     train: Train = Train()
     metrics: list[str] = Field(min_length=1)  # `facebench list --metrics` shows them
     report: Report = Report()
@@ -162,14 +167,13 @@ class Suite(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Suite:
-        import masks
-        from bench import metrics
+        from bench import condition, metrics
 
         for key, entries in (("methods", self.methods), ("priors", self.priors)):
             for i, entry in enumerate(entries):
                 _at(f"{key}.{i}.method", lambda entry=entry: registry.get(entry.method))
         for i, name in enumerate(self.conditions):
-            _at(f"conditions.{i}", lambda name=name: masks.parse(name))
+            _at(f"conditions.{i}", lambda name=name: condition.parse(name))
         for key, names in (("metrics", self.metrics), ("report.main", self.report.main)):
             for i, name in enumerate(names):
                 _at(f"{key}.{i}", lambda name=name: metrics.get(name))
@@ -181,9 +185,22 @@ class Suite(Section):
         for key, values in (("conditions", self.conditions), ("shots", self.shots), ("seeds", self.seeds)):
             if len(set(map(str, values))) < len(values):
                 raise ValueError(f"{key}: a value stands there twice")
-        names = [data.name for data in self.data]
+        names = [data.name for data in (*self.data, *self.training)]
         if len(set(names)) < len(names):
             raise ValueError("data: two data sets have the same name")
+        others = [data.name for data in self.training]
+        for i, data in enumerate(self.data):
+            if data.trained not in (None, *others):
+                raise ValueError(
+                    f"data.{i}.trained: {data.trained!r} is none of `training`: {', '.join(others) or '-'}"
+                )
+        for name in self.metrics:
+            if (read := metrics.get(name).reference) not in (None, "train", *others):
+                raise ValueError(
+                    f"metrics: {name}: {read!r} is none of `training`: {', '.join(others) or '-'}, or train"
+                )
+        for i, entry in enumerate(self.methods):
+            _at(f"methods.{i}", lambda entry=entry: self._check_conditions(entry))
         titles = [self.title_of(entry) for entry in self.methods]
         if len(set(titles)) < len(titles):
             raise ValueError("methods: two rows would have the same title; set `title` to tell them apart")
@@ -202,6 +219,18 @@ class Suite(Section):
         for i, line in enumerate(self.expect):
             _at(f"expect.{i}", lambda line=line: expect.read(line, self))
         return self
+
+    def _check_conditions(self, entry: Entry) -> None:
+        """Restoration starts from a degraded picture, and nothing else does."""
+        from bench import condition
+
+        card = registry.get(entry.method).card
+        for name in self.conditions:
+            degraded = condition.parse(name).degraded
+            if degraded and "degraded" not in (*card.needs, *card.takes):
+                raise ValueError(f"{entry.method} fills holes and restores no pictures: {name} is nothing for it")
+            if not degraded and "degraded" in card.needs:
+                raise ValueError(f"{entry.method} restores degraded pictures: {name} is nothing for it")
 
     @property
     def expectations(self) -> list[Expectation]:
@@ -266,27 +295,34 @@ def select(entries: list[Any], wanted: Sequence[str]) -> list[Any]:
 
 
 def smoke(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The smoke run of a suite, as content: its rows in small, and Telea's fill to compare with."""
+    """The smoke run of a suite, as content: its rows in small, and a floor, Telea's fill or the degraded picture."""
     if not content.get("smoke"):
         raise BenchError(f"the suite {content.get('suite')} has no `smoke` section")
     rows = [_named(entry) for entry in content.get("methods", [])]
     small = ("method", "variant", "options", "title")
     kept = [{k: v for k, v in row.items() if k in small} if isinstance(row, dict) else row for row in rows]
-    if not any(isinstance(row, dict) and row.get("method") == "telea" for row in kept):
-        kept.append({"method": "telea"})
+    conditions = content["smoke"].get("conditions") or SMOKE["conditions"]
+    floor = "input" if str(conditions[0]).startswith("degraded/") else "telea"
+    if not any(isinstance(row, dict) and row.get("method") == floor for row in kept):
+        kept.append({"method": floor})
     name, title = f"{content.get('suite')}-smoke", f"{content.get('title', '')} (smoke run)".strip()
     return {"suite": name, "title": title, "methods": kept} | SMOKE | content["smoke"]
 
 
-def located(content: Mapping[str, Any], given: Sequence[str]) -> list[dict[str, Any]]:
-    """The data sets of a suite with the folders of --data: NAME=DIR for each, or one DIR.
+def located(
+    content: Mapping[str, Any], given: Sequence[str], labels: Sequence[str] = (), degraded: Sequence[str] = ()
+) -> dict[str, list[dict[str, Any]]]:
+    """The sections `data` and `training` of a suite, with the folders of --data, --labels and --degraded.
 
-    One DIR is the folder of the suite's only published data set, else it takes the place of all data. Published data
-    sets without a folder are left out when others have one.
+    Each is NAME=DIR, or DIR where there is one data set.
+
+    One DIR of --data is the folder of the suite's only published data set, else it takes the place of all data.
+    Published data sets without a folder are left out when others have one.
     """
-    entries = content.get("data") or []
+    sections = {key: content.get(key) or [] for key in ("data", "training")}
+    entries = [*sections["data"], *sections["training"]]
     if not all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in entries):
-        return entries  # `parse` says what is wrong
+        return {}  # `parse` says what is wrong
     names = [entry["name"] for entry in entries]
     folders: dict[str, str] = {}
     for text in given:
@@ -299,13 +335,35 @@ def located(content: Mapping[str, Any], given: Sequence[str]) -> list[dict[str, 
         elif len(names) == 1 and _absent(entries[0]):
             folders[names[0]] = text
         else:
-            return [{"name": Path(text).resolve().name, "folder": text, "published": False}]
-    placed = [entry | {"folder": folders[entry["name"]]} if entry["name"] in folders else entry for entry in entries]
-    found = [entry for entry in placed if not _absent(entry)]
-    if entries and not found:
+            own = {"name": Path(text).resolve().name, "folder": text, "published": False}
+            sections["data"], names = [own], [own["name"]]
+    beside = {
+        "folder": folders,
+        "labels": dict(_assigned("--labels", text, names) for text in labels),
+        "degraded": dict(_assigned("--degraded", text, names) for text in degraded),
+    }
+    placed = {
+        key: [
+            entry | {what: found[entry["name"]] for what, found in beside.items() if entry["name"] in found}
+            for entry in section
+        ]
+        for key, section in sections.items()
+    }
+    placed["data"] = [entry for entry in placed["data"] if not _absent(entry)]
+    if entries and not placed["data"]:
         wanted = " ".join(f"--data {name}=DIR" for name in names)
         raise BenchError(f"the suite needs your copies of its data sets, all or some: {wanted}")
-    return found
+    return {key: section for key, section in placed.items() if section != (content.get(key) or [])}
+
+
+def _assigned(option: str, text: str, names: Sequence[str]) -> tuple[str, str]:
+    """(name, folder) of NAME=DIR, or of DIR where there is one name."""
+    name, sign, folder = text.partition("=")
+    if sign and name in names:
+        return name, folder
+    if len(names) == 1 and not sign:
+        return names[0], text
+    raise BenchError(f"{option} {text}: the suite takes {' '.join(f'{option} {name}=DIR' for name in names)}")
 
 
 def _absent(entry: Mapping[str, Any]) -> bool:

@@ -30,7 +30,7 @@ from torch.optim import Adam, Optimizer
 import masks
 from bench import distributed, weights
 from bench.batch import Batch, Noise
-from bench.data.dataset import ImageData
+from bench.data.dataset import ImageData, floats
 from bench.errors import BenchError
 from bench.method import Method, Source, Stage
 from bench.nn import across
@@ -40,6 +40,9 @@ from bench.store import atomic_write, derive_seed, write_error
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+
+SIDED = {"semantics", "landmarks", "sketch", "colour"}  # guides that would have to be mirrored with the images
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,11 @@ class Loader:
         user = f"{self.stage.method.card.slug} ({self.stage.name})"
         guides: dict[str, Any] = {name: self.data.guide(name, chosen, user) for name in self.stage.guides}
         mask = torch.from_numpy(holes)[:, None].expand(self.count, 1, -1, -1).contiguous()
-        return Batch(image=self.data.stored(chosen), mask=mask, **guides)
+        if not self.stage.degradation:
+            return Batch(image=self.data.stored(chosen), mask=mask, **guides)
+        seeds = [derive_seed(self.budget.seed, "degradation", self.stage.name, number) for number in positions]
+        degraded, clean = self.data.degraded(chosen, self.stage.degradation, seeds)
+        return Batch(image=clean, mask=mask, degraded=degraded, **guides)
 
     def batches(self, start: int, stop: int, ahead: int = 2, pinned: bool = False) -> Generator[Batch, None, None]:
         """Batches in order; the next ones are made while the networks work, in `pinned` memory for a GPU."""
@@ -284,14 +291,22 @@ class Run:
 
     def floats(self, batch: Batch) -> Batch:
         """Images in [-1, 1] and masks as floats, of what the loader gives."""
-        image = batch.image.contiguous(memory_format=self.layout).float().div_(127.5).sub_(1)
-        return replace(batch, image=image, mask=batch.mask.float())
+
+        def scaled(images: Tensor) -> Tensor:
+            return floats(images.contiguous(memory_format=self.layout))
+
+        degraded = None if batch.degraded is None else scaled(batch.degraded)
+        return replace(batch, image=scaled(batch.image), mask=batch.mask.float(), degraded=degraded)
 
 
 def augmented(batch: Batch, stage: Stage, noise: Noise) -> Batch:
     """The batch with the paper's augmentation. Images with guides that would have to be mirrored too are not."""
-    image = batch.image if {"semantics", "landmarks"} & set(stage.guides) else flip(batch.image, noise)
-    return replace(batch, image=stage.augment(image, noise))
+    image, degraded = batch.image, batch.degraded
+    if degraded is not None:
+        image, degraded = flip(torch.cat([image, degraded], dim=1), noise).split(3, dim=1)
+    elif not SIDED & set(stage.guides):
+        image = flip(image, noise)
+    return replace(batch, image=stage.augment(image, noise), degraded=degraded)
 
 
 class Log:

@@ -10,7 +10,7 @@ from masks.buckets import Bucket
 from masks.errors import MaskError
 from masks.generators.plain import Request
 from masks.generators.semantic import REGIONS
-from masks.registry import generator
+from masks.registry import OneOf, generator
 from masks.streams import Stream
 
 _FOLDER_OPTION = re.compile(r"border|inside|>\d{1,3}")
@@ -40,9 +40,10 @@ class Condition:
         if self.generator == "folder":
             if not self.argument:
                 raise MaskError("it names no folder: write folder:<DIR> or folder:<DIR>/<a>-<b>")
-        elif self.generator in REGIONS:
-            if self.argument is not None:
-                raise MaskError(f"'{self.argument}' means nothing here: write {self.generator}")
+        elif self.generator in REGIONS or isinstance(source, OneOf):
+            meaningless = self.bucket if isinstance(source, OneOf) and self.bucket else self.argument
+            if meaningless is not None:
+                raise MaskError(f"'{meaningless}' means nothing here: write {self.generator}")
         else:
             counts = self.bucket.counts(256 * 256) if self.bucket else None
             source.draw(Request(self.generator, 256, 256, 1.0, self.bucket, counts, self.argument), Stream("check"))

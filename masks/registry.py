@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from masks import growth
+from masks.buckets import Bucket
 from masks.errors import MaskError
 from masks.folder import folder_mask
 from masks.generators import comodgan, gconv, lama, plain, semantic
@@ -65,6 +66,27 @@ class Plain:
 
     def draw(self, request: Request, stream: Stream) -> np.ndarray:
         return self.function(request, stream)
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Another generator for every picture, drawn evenly of those that can do it: some heads have no hair to erase."""
+
+    description: str
+    source: str
+    choices: tuple[tuple[str, Bucket | None], ...]
+
+    def draw(self, request: Request, stream: Stream) -> np.ndarray:
+        request.no_argument()
+        request.no_bucket(request.name)
+        for name, bucket in stream.shuffled(self.choices):
+            counts = bucket.counts(request.height * request.width) if bucket else None
+            try:
+                return generator(name).draw(replace(request, name=name, bucket=bucket, counts=counts), stream)
+            except MaskError:
+                if request.semantics is None:
+                    raise
+        raise MaskError("this picture has none of its regions")
 
 
 _COMODGAN = "Zhao et al., ICLR 2021 (CoModGAN)"
@@ -166,11 +188,17 @@ GENERATORS: dict[str, Generator] = {
     "half": Plain("half/left, right, top, bottom; half: a random one", "Nazeri et al., 2019 (EdgeConnect)", plain.half),
     "outpaint": Plain("outpaint/<p>: a frame of p %; outpaint/<a>-<b>: bands at random sides", _LAMA, plain.outpaint),
     "rectangle": Plain("a rectangle at a random place; no bucket: half of the side", "GMCNN, EXE-GAN", plain.rectangle),
+    "whole": Plain("the whole picture, for methods that are guided", "FACEMUG: rows without a mask", plain.whole),
     "folder": Plain("folder:<DIR>, folder:<DIR>/<a>-<b>, .../border or /inside: mask files", "the user", folder_mask),
     **{
         name: Plain(f"the region '{name}' of a label map", "CelebAMask-HQ's 19 labels", semantic.region)
         for name in semantic.REGIONS
     },
+    "local": OneOf(
+        "one of hair, face, person, irregular/50-60 and center/25, of those that the picture has",
+        "Lu et al., TVCG 2024 (FACEMUG)",
+        (("hair", None), ("face", None), ("person", None), ("irregular", Bucket.of(50, 60)), ("center", None)),
+    ),
 }
 
 

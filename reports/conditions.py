@@ -39,7 +39,18 @@ class Condition:
 
 
 def parse(name: str) -> Condition:
-    """Split a condition's name: `family/low-high` or `family/ratio`; every other name is its own label."""
+    """Split a condition's name: `family/low-high` or `family/ratio`; every other name is its own label.
+
+    What guides the completion, behind a plus sign, stands with the family.
+    """
+    masks, *guides = name.split("+") if ":" not in name else [name]
+    if guides:
+        found = parse(masks)
+        shown = " + ".join([found.family or found.label, *guides])
+        return replace(found, name=name, family=shown, label=found.label if found.family else "")
+    if name.startswith("degraded/"):
+        family, label = name.split("/", 1)
+        return Condition(name, family, label)
     family, _, rest = name.rpartition("/")
     match = _RATIO.match(rest)
     if not family or not match:

@@ -1,4 +1,4 @@
-"""Picture grids: a few test images, each as masked input, as every method completed it, and as it was."""
+"""Picture grids: a few test images, each as the input, as every method completed it, and as it was."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from reports import conditions
 from reports.sheet import Picture, Sheet
 
 MASKED, ORIGINAL = "masked", "original"
+FEW = 3  # conditions; of fewer, several pictures are shown
 ZOOM = 4  # how much larger a detail is
 LARGEST = 4096  # pixels of a picture's side; suites have half of it at most
 
@@ -36,6 +37,8 @@ def choose(samples: Path, names: list[str], rows: int = 6) -> list[tuple[conditi
         files = sorted(path.name for path in (samples / condition.slug / ORIGINAL).glob("*.png"))
         if files:
             found.append((condition, files))
+    if len(found) < FEW:
+        return [(condition, name) for condition, files in found for name in files[: -(-FEW // len(found))]][:rows]
     spread = np.linspace(0, len(found) - 1, min(rows, len(found))).round().astype(int)
     return [(found[i][0], found[i][1][turn % len(found[i][1])]) for turn, i in enumerate(spread)]
 
@@ -49,7 +52,7 @@ def picture_grid(
     `outline` draws the hole's edge on the completed images. A picture that a method lacks is left blank.
     Raises BenchError that names a damaged picture.
     """
-    columns = {MASKED: "Masked", **titles, ORIGINAL: "Original"}
+    columns = {MASKED: "Input", **titles, ORIGINAL: "Original"}
     pictures = [[read(samples / c.slug / folder / name) for folder in columns] for c, name in chosen]
     sheet = Sheet(len(chosen), len(columns), [picture for line in pictures for picture in line])
     for r, (condition, _) in enumerate(chosen):
@@ -71,7 +74,7 @@ def zoomed_grid(
 
     Arguments, result and errors: see `picture_grid`.
     """
-    columns = {MASKED: "Masked", **titles, ORIGINAL: "Original"}
+    columns = {MASKED: "Input", **titles, ORIGINAL: "Original"}
     pictures = [[read(samples / c.slug / folder / name) for folder in columns] for c, name in chosen]
     sheet = Sheet(2 * len(chosen), len(columns), [picture for line in pictures for picture in line])
     for r, (condition, _) in enumerate(chosen):

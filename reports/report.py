@@ -141,7 +141,7 @@ def _pictures(found: Results, cells: pd.DataFrame, dataset: str, slug: str) -> F
     if not chosen:
         return
     titles = grid.method_folders([samples / condition.slug for condition, _ in chosen], cells)
-    caption = f"{dataset}: masked input, completions, original"
+    caption = f"{dataset}: input, completions, original"
     yield caption, f"grid-{slug}", *grid.picture_grid(samples, chosen, titles)
     zoomed = grid.zoomed_grid(samples, grid.choose(samples, names, rows=3), titles)
     yield f"{caption}, with the detail where the methods err most", f"zoom-{slug}", *zoomed

@@ -32,7 +32,7 @@ def choose(samples: Path, folder: str, names: Iterable[str], rows: int = 3) -> l
 
 
 def step_maps(samples: Path, chosen: list[tuple[conditions.Condition, Path]]) -> tuple[Figure, float]:
-    """Two rows a condition: masked input, completions and original; below them what each step changed, as heat maps.
+    """Two rows a condition: input, completions and original; below them what each step changed, as heat maps.
 
     Residuals are |r_t - r_(t-1)|, the mean over the colours, for images in [-1, 1]. Each condition has a scale of its
     own, beside its maps. Returns the figure and its dots per inch. Raises BenchError that names a damaged picture.
@@ -56,7 +56,7 @@ def step_maps(samples: Path, chosen: list[tuple[conditions.Condition, Path]]) ->
             sheet.place(2 * r + 1, t, _coloured(scale, residual))
             sheet.border(2 * r + 1, t)
         _bar(sheet, 2 * r + 1, last + 1, scale, most)
-    for c, title in enumerate(["Masked", *(f"t = {t}" for t in range(1, last + 1)), "Original"]):
+    for c, title in enumerate(["Input", *(f"t = {t}" for t in range(1, last + 1)), "Original"]):
         sheet.above(c, title)
     return sheet.finished()
 

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pandas as pd
 
+SETTING = ["method", "variant", "size", "batch", "precision", "compiled"]
 ROOT = Path(__file__).parents[1]
 
 
 def keep(profile: Path, path: Path) -> None:
-    """The rows of a profile as CSV, without the counts of single networks."""
+    """The rows of a profile as CSV, without the counts of single networks; rows of other settings stay there."""
     rows = pd.read_parquet(profile)
-    parts = [column for column in rows if " of " in column]
-    rows.drop(columns=parts).to_csv(path, index=False, lineterminator="\n")
+    rows = rows.drop(columns=[column for column in rows if " of " in column])
+    if path.exists():
+        rows = pd.concat([pd.read_csv(path), rows], ignore_index=True).drop_duplicates(SETTING, keep="last")
+    rows.to_csv(path, index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

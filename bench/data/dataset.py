@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import torch
 
-from bench.data import cache, catalogue, splits, synthfaces
+from bench.data import cache, catalogue, degradation, modalities, splits, synthfaces
 from bench.data import folder as files
 from bench.data.cache import Batch, Progress
 from bench.errors import BenchError
@@ -25,6 +25,11 @@ RENDER_BATCH = 32
 RENDERED = "rendered"
 """What stands in place of a filter's name for images that were drawn at their size."""
 GUIDES = ("semantics", "landmarks", "identity", "attributes")
+
+
+def floats(images: torch.Tensor) -> torch.Tensor:
+    """uint8 images as float32 in [-1, 1]."""
+    return images.float().div_(127.5).sub_(1)
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,22 @@ class ImageData:
     """The cache entry that holds the arrays."""
     published: catalogue.Dataset | None = None
     """The published data set that this is a copy of, if its name is in the catalogue."""
+    labels: ImageData | None = None
+    """Label maps of a folder of images, as a folder of their own: the first channel holds the classes."""
+    copies: ImageData | None = None
+    """Degraded copies of the images, as a folder of their own."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def beside(self) -> dict[str, str]:
+        """Content of the label maps and of the degraded copies, as far as there are any."""
+        both = {"labels": self.labels, "copies": self.copies}
+        return {name: images.fingerprint for name, images in both.items() if images is not None}
+
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("_arrays", "_position")}
+        return {key: value for key, value in self.__dict__.items() if key not in ("_arrays", "_position", "_stems")}
 
     def stored(self, indices: Indices) -> torch.Tensor:
         """The images at these indices: (N, 3, H, W) uint8, RGB, in the file's order: channels last in memory."""
@@ -61,7 +76,24 @@ class ImageData:
 
     def floats(self, indices: Indices) -> torch.Tensor:
         """The images at these indices: (N, 3, H, W) float32 in [-1, 1]."""
-        return self.images(indices).float().div_(127.5).sub_(1)
+        return floats(self.images(indices))
+
+    def degraded(self, indices: Indices, recipe: str, seeds: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The images at these indices, degraded by a recipe of `bench.data.degradation`, and as they should be.
+
+        Both are (N, 3, H, W) uint8, channels last in memory; each image has its seed.
+        """
+        pictures = self.stored(indices).permute(0, 2, 3, 1).numpy()
+        rngs = [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]
+        pairs = [degradation.degrade(one, recipe, rng) for one, rng in zip(pictures, rngs, strict=True)]
+        copies, clean = (torch.from_numpy(np.stack(side)).permute(0, 3, 1, 2) for side in zip(*pairs, strict=True))
+        return copies, clean
+
+    def copy_of(self, indices: Indices) -> torch.Tensor:
+        """The degraded copies of these images: (N, 3, H, W) float32 in [-1, 1]."""
+        if self.copies is None:
+            raise BenchError(f"{self.name} has no degraded copies: give their folder with --degraded {self.name}=DIR")
+        return self.copies.floats(self.namesakes(self.copies, indices))
 
     def semantics(self, indices: Indices) -> torch.Tensor | None:
         """CelebAMask-HQ class of every pixel: (N, H, W) uint8; None when the data set has none."""
@@ -105,15 +137,36 @@ class ImageData:
         return splits.draw(self.name, self.fingerprint, self.ids, seed, train=train, test=test)
 
     def guide(self, name: str, indices: Indices, user: str) -> torch.Tensor:
-        """What guides a completion: one of `GUIDES`; BenchError tells `user` when the data set has none."""
+        """What guides a completion: one of `GUIDES`, a sketch or the colours; BenchError tells `user` of what lacks."""
+        if name == "sketch":
+            return modalities.sketch(self.images(indices))
+        if name == "colour":
+            return modalities.colour_map(self.images(indices), self.guide("semantics", indices, user))
         found = self._guide(name, indices)
         if found is None:
-            raise BenchError(f"{user} needs {name}, and the data set {self.name} has none: take another, or synthfaces")
+            remedy = "give label maps with --labels" if name == "semantics" else "take another"
+            raise BenchError(f"{user} needs {name}, and the data set {self.name} has none: {remedy}, or synthfaces")
         return found
 
     def _guide(self, name: str, indices: Indices) -> torch.Tensor | None:
+        if name == "semantics" and self.labels is not None:
+            return self.labels.images(self.namesakes(self.labels, indices))[:, 0].contiguous()
         array = self._arrays.get(name)
         return None if array is None else torch.from_numpy(array[np.asarray(indices, dtype=np.int64)])
+
+    def namesakes(self, other: ImageData, indices: Indices) -> list[int]:
+        """Where `other` has the files of the same names, whatever their suffixes."""
+        names = [_stem(self.ids[i]) for i in np.asarray(indices, dtype=np.int64)]
+        try:
+            return [other._stems[name] for name in names]
+        except KeyError as error:
+            raise BenchError(
+                f"{other.name} has no image {error}: its files must be called like those of {self.name}"
+            ) from error
+
+    @cached_property
+    def _stems(self) -> dict[str, int]:
+        return {_stem(name): index for index, name in enumerate(self.ids)}
 
     @cached_property
     def _arrays(self) -> dict[str, np.ndarray]:
@@ -135,8 +188,9 @@ def prepare_folder(
     cache_dir: str | Path,
     name: str | None = None,
     progress: Progress | None = None,
+    labels: bool = False,
 ) -> ImageData:
-    """Decode a folder of images once into the cache, or reuse what stands there.
+    """Decode a folder of images, or of label maps, once into the cache, or reuse what stands there.
 
     A second run compares the files' sizes and time stamps only. Without `name`, the data set is called like its folder
     and is not looked up in the catalogue. Raises BenchError for a folder without images and names the first file that
@@ -148,23 +202,25 @@ def prepare_folder(
     listing = cache_dir / "listings" / f"{digest(str(folder.resolve()))[:16]}.json"
     hashes = files.hash_files(folder, ids, listing, progress)
     fingerprint = files.fingerprint(hashes)
-    facts = {"fingerprint": fingerprint, "filter": files.FILTER, "size": size, "ids": ids}
+    scaled = files.NEAREST if labels else files.FILTER
+    facts = {"fingerprint": fingerprint, "filter": scaled, "size": size, "ids": ids}
 
     def decode(name: str) -> np.ndarray:
         path = folder / name
         data = files.read(path)
         if hashlib.sha256(data).hexdigest() != hashes[name]:
             raise BenchError(f"{path} changed while the data set was prepared: run the same command again")
-        return files.square(files.decode(data, path), size)
+        image = files.decode_labels(data, path) if labels else files.decode(data, path)
+        return files.square(image, size, labels)
 
     def batches() -> Iterator[Batch]:
         for chunk in cache.in_parallel(decode, ids, "decoding", progress):
             yield {"images": np.stack(chunk)}
 
-    key = digest([cache.VERSION, fingerprint, files.FILTER, size])
+    key = digest([cache.VERSION, fingerprint, scaled, size])
     entry, _ = _prepare(cache_dir / f"{size}px-{key[:16]}", facts, batches(), len(ids) * size * size * 3)
     published = catalogue.known(name) if name else None
-    return ImageData(name or folder.resolve().name, size, fingerprint, ids, files.FILTER, entry, published)
+    return ImageData(name or folder.resolve().name, size, fingerprint, ids, scaled, entry, published)
 
 
 def prepare_synthfaces(
@@ -204,6 +260,10 @@ def prepare_synthfaces(
         Path(cache_dir) / f"synthfaces-{size}px-{key[:16]}", facts, batches(), count * size**2 * 4
     )
     return ImageData("synthfaces", size, digest(manifest["arrays"]), ids, RENDERED, entry)
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))
 
 
 def _check_size(size: int) -> None:

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from bench.data.cache import Progress, in_parallel
 from bench.errors import BenchError
 from bench.store import read_json, write_json
+from masks.generators.semantic import LABELS
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 FORMATS = ("PNG", "JPEG", "WEBP")
@@ -25,6 +26,8 @@ MAX_BYTES = 1 << 30
 MAX_PASSES = 20  # decodings of `MAX_PIXELS` that the scans of one JPEG file may cost
 FILTER = "pillow-lanczos"
 """Name of the antialiased filter, recorded in every cache."""
+NEAREST = "nearest"
+"""Stands in its place for label maps."""
 SETTLED_NS = 2 * 10**9
 """A file younger than this when it was hashed may change again without a new time stamp, so it is hashed again."""
 
@@ -176,16 +179,29 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def square(image: Image.Image, size: int) -> np.ndarray:
+def decode_labels(data: bytes, path: str | Path) -> Image.Image:
+    """Decode a label map: a grey or palette image whose values are CelebAMask-HQ's classes, in all three channels."""
+
+    def classes(image: Image.Image) -> Image.Image:
+        indices = np.asarray(image if image.mode in ("L", "P", "1") else image.convert("L"), dtype=np.uint8)
+        if indices.max() >= len(LABELS):
+            raise BenchError(f"{path} is no label map: it holds {indices.max()}, classes are 0 to {len(LABELS) - 1}")
+        return Image.fromarray(indices).convert("RGB")
+
+    return converted(data, path, classes)
+
+
+def square(image: Image.Image, size: int, labels: bool = False) -> np.ndarray:
     """The central square of an RGB image at `size` pixels, by Pillow's antialiased Lanczos filter.
 
     Returns (size, size, 3) uint8: what scaling the shorter side to `size` and then cropping gives. An image that has
-    this size already is not touched.
+    this size already is not touched. Of label maps the nearest pixels are taken.
     """
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     box = (left, top, left + side, top + side)
-    return np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box=box))
+    resampling = Image.Resampling.NEAREST if labels else Image.Resampling.LANCZOS
+    return np.asarray(image.resize((size, size), resampling, box=box))
 
 
 def fingerprint(hashes: Mapping[str, str]) -> str:

@@ -31,7 +31,7 @@ class Split(BaseModel):
     """Content of the data set that was split (SHA-256)."""
     seed: int
     """Decides a drawn split, and always the order of few-shot draws."""
-    rule: Literal["seed", "order", "folder", "identity"]
+    rule: Literal["seed", "order", "folder", "identity", "training"]
     """How the images were told apart."""
     train: tuple[str, ...]
     validation: tuple[str, ...] = ()
@@ -133,6 +133,11 @@ def draw(
     return Split(
         name=name, fingerprint=fingerprint, seed=seed, rule=rule, train=chosen[0], validation=chosen[1], test=chosen[2]
     )
+
+
+def only_training(name: str, fingerprint: str, ids: Sequence[str], seed: int) -> Split:
+    """All images train."""
+    return Split(name=name, fingerprint=fingerprint, seed=seed, rule="training", train=tuple(ids), test=())
 
 
 def by_folder(name: str, fingerprint: str, ids: Sequence[str], seed: int) -> Split | None:

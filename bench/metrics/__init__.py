@@ -62,6 +62,11 @@ class Metric:
         return getattr(importlib.import_module(f"bench.metrics.{module}"), attribute)
 
     @property
+    def compares(self) -> bool:
+        """Whether it needs the ground truth."""
+        return self.needs_truth and not self.reference
+
+    @property
     def reference(self) -> str | None:
         """The name of the reference set in ``fid/train``; None for the ground truth."""
         return self.name.partition("/")[2] or None
@@ -149,8 +154,25 @@ _METRICS = [
         "psnr@edgeconnect", "PSNR (grey)", "psnr_grey", "EdgeConnect's metrics.py: grey, range 1",
         unit="dB", bounds=(0.0, INFINITY),
     ),
+    _pixel(
+        "psnr@y", "PSNR (luma)", "psnr_y", "BasicSR's calculate_psnr with test_y_channel",
+        unit="dB", bounds=(0.0, INFINITY),
+    ),
+    _pixel(
+        "psnr@matched", "PSNR (colours matched)", "psnr_matched",
+        "VQFR's calculate_psnr_ssim.py: the result takes the truth's means and deviations first",
+        unit="dB", bounds=(0.0, INFINITY),
+    ),
     _pixel("ssim", "SSIM", "ssim", "scikit-image's structural_similarity on 8-bit RGB: uniform window 7"),
-    _pixel("ssim@wang", "SSIM (Gaussian 11)", "ssim_wang", "scikit-image with Wang et al.'s settings, border cut"),
+    _pixel(
+        "ssim@wang", "SSIM (Gaussian 11)", "ssim_wang",
+        "scikit-image with Wang et al.'s settings, border cut; BasicSR's calculate_ssim",
+    ),
+    _pixel("ssim@y", "SSIM (luma)", "ssim_y", "BasicSR's calculate_ssim with test_y_channel"),
+    _pixel(
+        "ssim@matched", "SSIM (colours matched)", "ssim_matched",
+        "VQFR's calculate_psnr_ssim.py: the result takes the truth's means and deviations first",
+    ),
     _pixel("ssim@lama", "SSIM (LaMa)", "ssim_lama", "LaMa's evaluator: Gaussian 11, zero padding"),
     _pixel("ssim@ec51", "SSIM (grey, window 51)", "ssim_ec51", "EdgeConnect's and LaFIn's metrics.py"),
     _pixel("ssim@rgb51", "SSIM (RGB, window 51)", "ssim_rgb51", "GRIG's and EXE-GAN's evaluation scripts"),

@@ -83,7 +83,7 @@ def measure(
     images = Images(completed, "completed", ids=ids)
     names = list(ids) if ids is not None else images.ids
     for source, what, users in (
-        (truth, "truth", [m.name for m in wanted if m.needs_truth and not m.reference]),
+        (truth, "truth", [m.name for m in wanted if m.compares]),
         (masks, "masks", [m.name for m in wanted if m.needs_mask]),
     ):
         if source is None and users:
@@ -200,7 +200,7 @@ class _Pass:
         return read | ({"box", "landmarks"} if extractor == "mtcnn" else set())
 
     def _reads_truth(self, extractor: str) -> bool:
-        needed = any(m.extractor == extractor and m.needs_truth and not m.reference for m in self.wanted)
+        needed = any(m.extractor == extractor and m.compares for m in self.wanted)
         return needed or (extractor == "mtcnn" and any(network.faces for network in self.networks.values()))
 
     def _features(

@@ -17,12 +17,12 @@ from scipy.special import gamma
 from torch import Tensor
 
 from bench.errors import BenchError
+from bench.metrics import pixel
 from bench.metrics.pixel import weighted_sum
 from bench.metrics.score import TooSmall
 from bench.npz import open_npz
 
 BLOCK = 96
-LUMA = (65.481, 128.553, 24.966)
 GAUSSIAN = [float(v) for v in np.exp(-(np.arange(-3, 4.0) ** 2) / (2 * (7 / 6) ** 2))]
 GAUSSIAN = [v / sum(GAUSSIAN) for v in GAUSSIAN]
 HALVE = [v / 256 for v in (-3, -9, 29, 111, 111, 29, -9, -3)]  # MATLAB's antialiased bicubic resize by 0.5
@@ -62,8 +62,7 @@ def niqe(images: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
 
 def luma(images: Tensor) -> Tensor:
     """MATLAB's Y of 8-bit RGB, 16 to 235, rounded half to even: (N, 3, H, W) to (N, 1, H, W) float64."""
-    weights = torch.tensor(LUMA, dtype=torch.float64, device=images.device)
-    return (torch.einsum("nchw,c->nhw", images.double(), weights) / 255 + 16).round()[:, None]
+    return pixel.luma(images).round()
 
 
 def features(grey: Tensor) -> Tensor:

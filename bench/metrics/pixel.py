@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from bench.metrics.score import TooSmall
 
 GREY = (0.2125, 0.7154, 0.0721)  # scikit-image's rgb2gray
+LUMA = (65.481, 128.553, 24.966)  # MATLAB's rgb2ycbcr
 K1, K2 = 0.01, 0.03  # Wang et al. (2004), section III-C
 
 
@@ -26,6 +27,16 @@ def psnr(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tenso
 def psnr_grey(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
     """PSNR of the grey images in [0, 1] (EdgeConnect)."""
     return 10 * torch.log10(1 / _mean((_grey(completed) - _grey(truth)).square()))
+
+
+def psnr_y(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
+    """PSNR of the luma (16 to 235) at a peak of 255 (BasicSR's `test_y_channel`)."""
+    return _psnr(luma(completed), luma(truth))
+
+
+def psnr_matched(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
+    """PSNR after the result took the truth's colours (VQFR's script); NaN where a channel of the result is constant."""
+    return _psnr(_matched(completed, truth), truth.double())
 
 
 def l1(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
@@ -73,6 +84,37 @@ def ssim_lama(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> 
     """SSIM of LaMa's evaluator: Gaussian window, images in [0, 1] padded with zeros."""
     x, y = (F.pad(images.double() / 255, (5, 5, 5, 5)) for images in (completed, truth))
     return _gaussian_ssim(x, y, 1)
+
+
+def ssim_y(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
+    """`ssim_wang` of the luma (16 to 235) at a peak of 255 (BasicSR's `test_y_channel`)."""
+    return _gaussian_ssim(luma(completed), luma(truth), 255)
+
+
+def ssim_matched(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
+    """`ssim_wang` after the result took the truth's colours (VQFR's script); NaN as in `psnr_matched`."""
+    return _gaussian_ssim(_matched(completed, truth), truth.double(), 255)
+
+
+def luma(images: Tensor) -> Tensor:
+    """MATLAB's Y of 8-bit RGB, 16 to 235, not rounded: (N, 3, H, W) to (N, 1, H, W) float64."""
+    weights = torch.tensor(LUMA, dtype=torch.float64, device=images.device)
+    return (torch.einsum("nchw,c->nhw", images.double(), weights) / 255 + 16)[:, None]
+
+
+def _matched(completed: Tensor, truth: Tensor) -> Tensor:
+    """The truth's mean, then its deviation, for each channel, twice; scaling is around 0 and moves the mean again."""
+    result, truth = completed.double(), truth.double()
+    mean, deviation = (part(truth, dim=(2, 3), keepdim=True) for part in (torch.mean, torch.std))
+    for _ in range(2):
+        result = result - result.mean(dim=(2, 3), keepdim=True) + mean
+        own = result.std(dim=(2, 3), keepdim=True)
+        result = result / own.where(own > 0, torch.nan) * deviation
+    return result
+
+
+def _psnr(x: Tensor, y: Tensor) -> Tensor:
+    return 10 * torch.log10(255**2 / _mean((x - y).square()))
 
 
 def _difference(a: Tensor, b: Tensor) -> Tensor:

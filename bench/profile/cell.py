@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -95,9 +96,10 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
     device = torch.device(setting.device)
     _set_precision(setting.precision)
     layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format  # as in training
-    method = create(setting).to(device, memory_format=layout).eval()
-    given = example(setting.batch, setting.size, method.card.needs).to(device)
-    single = example(1, setting.size, method.card.needs).to(device)
+    method = create(setting.method, setting.preset, setting.variant).to(device, memory_format=layout).eval()
+    guides = (*method.card.needs, *method.card.takes)
+    given = example(setting.batch, setting.size, guides).to(device)
+    single = example(1, setting.size, guides).to(device)
     networks = method.networks()
 
     def complete() -> object:
@@ -141,31 +143,36 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
     return row | (_training(setting, method, device) if setting.training and method.trainable() else {})
 
 
-def create(setting: Setting) -> Any:
-    """The method with its priors, in one preset, with random weights."""
+def create(slug: str, preset: str, variant: str | None = None, wanted: Mapping[str, str] = MappingProxyType({})) -> Any:
+    """The method in a preset, with its priors, in that one too unless another is `wanted`; with random weights."""
     from bench import registry
 
-    method = registry.get(setting.method).load().create(setting.preset, setting.variant)
+    method = registry.get(slug).load().create(preset, variant)
+    wanted = {**method.prior_presets.get(preset, {}), **wanted}
     if method.card.requires:
-        priors = {slug: create(Setting(slug, setting.preset)) for slug in method.card.requires}
-        method.attach(priors)
+        method.attach({prior: create(prior, wanted.get(prior, preset), None, wanted) for prior in method.card.requires})
     return method
 
 
-def example(count: int, size: int, needs: tuple[str, ...] = ()) -> Any:
-    """A batch of synthetic faces with free-form holes of 40-50 %, and an exemplar where one is needed."""
+def example(count: int, size: int, guides: tuple[str, ...] = ()) -> Any:
+    """A batch of synthetic faces with free-form holes of 40-50 %, and what guides a method."""
     import torch
 
     import masks
     from bench.batch import Batch
-    from bench.data import synthfaces
+    from bench.data import modalities, synthfaces
+    from bench.metrics.images import to_uint8
 
     faces = synthfaces.render(range(count + 1), size, 0)
     holes = np.stack([masks.draw("freeform/40-50", size, 0, i) for i in range(count)])
+    images, labels = to_uint8(faces.images[:count]), faces.semantics[:count]
     return Batch(
         image=faces.images[:count],
         mask=torch.from_numpy(holes).float()[:, None],
-        exemplar=faces.images[1:] if "exemplar" in needs else None,
+        degraded=faces.images[:count] if "degraded" in guides else None,
+        exemplar=faces.images[1:] if "exemplar" in guides else None,
+        sketch=modalities.sketch(images) if "sketch" in guides else None,
+        colour=modalities.colour_map(images, labels) if "colour" in guides else None,
         semantics=faces.semantics[:count],
         landmarks=faces.landmarks[:count],
         identity=faces.identity[:count],

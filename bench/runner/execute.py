@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -11,10 +12,12 @@ from typing import Any, Literal
 import pandas as pd
 import torch
 from safetensors.torch import save as to_safetensors
+from torch import Tensor
 
 from bench import distributed, metrics, registry, weights
+from bench.data.dataset import ImageData
 from bench.errors import BenchError
-from bench.evaluate import Task, evaluate
+from bench.evaluate import BATCH, Task, evaluate
 from bench.jobs import Job, Plan, file_digest
 from bench.method import Method
 from bench.progress import track
@@ -111,7 +114,9 @@ def _evaluate(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
     task = Task(prepared.images, prepared.test, frozen, condition, made.suite.seed, needs)
     names = [name for name, *_ in identity["metrics"]]
     device = "cuda" if options.on_gpu else "cpu"
-    measured = evaluate(method, task, names, identity["samples"], folder, device, made.root / "cache" / "features")
+    features = made.root / "cache" / "features"
+    references = {name: partial(_batches, *chosen) for name, chosen in made.references(row["dataset"]).items()}
+    measured = evaluate(method, task, names, identity["samples"], folder, device, features, references)
     write_table(folder / "per_image.parquet", measured.per_image)
     rows = []
     for values in measured.rows:
@@ -119,6 +124,12 @@ def _evaluate(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
         rows.append(values | {"metric_title": metric.title, "higher_is_better": metric.higher_is_better})
     write_table(folder / "rows.parquet", pd.DataFrame(rows))
     return {"images": len(task.positions), "masks": prepared.masks[condition].fingerprint}
+
+
+def _batches(images: ImageData, positions: list[int]) -> Iterator[Tensor]:
+    """Images, uint8 (N, 3, H, W), a batch at a time."""
+    for start in range(0, len(positions), BATCH):
+        yield images.images(positions[start : start + BATCH])
 
 
 def _create(made: Plan, identity: dict[str, Any]) -> Method:

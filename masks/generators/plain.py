@@ -61,6 +61,13 @@ class Request:
         return value
 
 
+def whole(request: Request, stream: Stream) -> np.ndarray:
+    """The whole picture: only what guides the method tells what to draw."""
+    request.no_argument()
+    request.no_bucket("whole")
+    return np.ones((request.height, request.width), np.uint8)
+
+
 def center(request: Request, stream: Stream) -> np.ndarray:
     """A centred rectangle of the picture's shape; 25 % is the published 128 x 128 square at 256."""
     request.no_bucket("center/25")

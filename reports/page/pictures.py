@@ -25,7 +25,7 @@ FOLDER = "images"
 class Album:
     """The pictures of one data set under one condition.
 
-    `variants` are (title, folder) of the original, the masked input and every method; `files` are the names and
+    `variants` are (title, folder) of the original, the input and every method; `files` are the names and
     bytes of the pictures in each folder; `names` are those of all pictures, sorted.
     """
 
@@ -44,7 +44,7 @@ def albums(found: Results, cells: pd.DataFrame) -> list[Album]:
             place = found.pictures(dataset) / condition.slug
             if not place.is_dir():
                 continue
-            folders = {"Original": ORIGINAL, "Masked": MASKED}
+            folders = {"Original": ORIGINAL, "Input": MASKED}
             folders |= {title: folder for folder, title in method_folders([place], cells).items()}
             variants = [(title, place / folder) for title, folder in folders.items()]
             files = [_pictures(folder) for _, folder in variants]

@@ -24,6 +24,13 @@ METRICS = {  # ours -> as documents name it, factor of their unit
     "l1": ("L1", 1.0),
     "niqe": ("NIQE", 1.0),
 }
+RESTORED = {  # of degraded pictures: the thesis writes FID for a comparison with other pictures
+    "fid": ("FID_paired", 1.0),
+    "fid/ffhq": ("FID", 1.0),
+    **{metric: METRICS[metric] for metric in ("u-ids", "p-ids", "niqe", "psnr")},
+    "ssim@wang": ("SSIM", 1.0),
+}
+GUIDES = {"Sk": "sketch", "Se": "semantics", "Co": "colour"}
 CONDITIONS = {
     "fixed centre 128x128": "center/25",
     "easy masks (0.0-0.4)": "easy/0-40",
@@ -39,17 +46,25 @@ def beside(rows: pd.DataFrame) -> Table | None:
     the networks that papers use: an "embedded" score never stands beside a published one.
     """
     rows = results.tidy(rows)
-    rows = rows[(rows["preset"] == "paper") & (rows["shots"] == "all") & rows["metric"].isin(list(METRICS))]
+    rows = rows[(rows["preset"] == "paper") & (rows["shots"] == "all")]
     cells = results.over_seeds(rows)
+    alone = cells.groupby("method")["label"].nunique() == 1
     published: dict[tuple[str, ...], list[Any]] = {}
     for row in load().itertuples():
-        key = (same_name(row.dataset), same_name(row.method), _condition(row.condition), row.metric)
+        key = (same_name(row.dataset), same_name(row.method), _condition(row), row.metric)
         if row.printed and not row.table.startswith(("text", "abstract")):
             published.setdefault(key, []).append(row)
+    named = {key[1] for key in published}
     blocks: dict[tuple[str, str, bool], list[Row]] = {}
     for ours in cells.itertuples():
-        title, factor = METRICS[ours.metric]
-        for theirs in published.get((same_name(ours.dataset), same_name(ours.method), ours.condition, title), []):
+        known = RESTORED if ours.condition.startswith("degraded/") else METRICS
+        if ours.metric not in known:
+            continue
+        title, factor = known[ours.metric]
+        name = same_name(ours.label)
+        if name not in named and alone[ours.method]:  # of several rows of one method all but one are ablations
+            name = same_name(ours.method)
+        for theirs in published.get((same_name(ours.dataset), name, ours.condition, title), []):
             head = f"{ours.dataset}: {ours.metric_title}, {theirs.source} {theirs.table}"
             places = len(theirs.printed.partition(".")[2])
             value = ours.value * factor
@@ -81,12 +96,19 @@ def same_name(name: str) -> str:
     return ALIASES.get(bare, bare)
 
 
-def _condition(printed: str) -> str:
+def _condition(row: Any) -> str:
     """Our name of a published condition; "" where we have none.
 
     Below 60 % the documents use the irregular mask templates of partial convolution, above it CoModGAN's free-form
-    generator.
+    generator. Of the restored pictures only CelebA-Test has the originals. Edits are of the whole picture without "Ma".
     """
+    printed: str = row.condition
+    if printed == "512x512":
+        return "degraded/given" if row.dataset == "CelebA-Test" else "degraded/itself"
+    parts = printed.split("+")[1:]
+    if parts and "Te" not in parts:
+        erased = "local" if "Ma" in parts else "whole"
+        return "+".join([erased, *(GUIDES[part] for part in parts if part != "Ma")])
     if match := re.fullmatch(r"(\d+)-(\d+)%", printed):
         return f"{'irregular' if int(match[1]) < 60 else 'freeform'}/{match[1]}-{match[2]}"
     return CONDITIONS.get(printed, "")

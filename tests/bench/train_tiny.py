@@ -15,7 +15,7 @@ import torch
 from bench import distributed
 from bench.data import dataset
 from bench.data.dataset import ImageData
-from bench.profile.cell import Setting, create
+from bench.profile.cell import create
 from bench.train import Budget, Loader, Run
 
 SIZE, BATCH = 64, 8
@@ -23,7 +23,7 @@ SIZE, BATCH = 64, 8
 
 def losses(slug: str, faces: ImageData, folder: Path, compiled: bool) -> list[dict[str, float]]:
     torch.manual_seed(0)
-    method = create(Setting(slug, "tiny")).double()
+    method = create(slug, "tiny").double()
     stages = [stage.double() for stage in method.stages("embedded")]
     run = Run(method, stages, folder, Budget(2, BATCH, 0, device="cpu", precision="32-true", compiled=compiled))
     found = []

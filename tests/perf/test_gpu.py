@@ -57,7 +57,7 @@ def losses(
 ) -> dict[str, float]:
     """Those of the first iteration."""
     torch.manual_seed(0)
-    method = create(Setting(slug, preset))
+    method = create(slug, preset)
     budget = Budget(1, BATCH, 0, device=device, precision=precision, compiled=compiled)
     run = Run(method, method.stages("embedded"), folder, budget)
     faces = dataset.prepare_synthfaces(BATCH, size, 0, folder)

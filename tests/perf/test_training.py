@@ -12,7 +12,7 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.data import dataset
-from bench.profile.cell import Setting, create
+from bench.profile.cell import create
 from bench.train import Budget, Loader, Run
 
 SIZE, BATCH = 64, 4
@@ -21,7 +21,7 @@ SIZE, BATCH = 64, 4
 @pytest.mark.parametrize("slug", ["aot", "gconv", "grig", "lama", "exegan"])
 def test_training_step(benchmark: BenchmarkFixture, slug: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    method = create(Setting(slug, "tiny"))
+    method = create(slug, "tiny")
     budget = Budget(1, BATCH, 0, device="cpu", precision="32-true")
     run = Run(method, method.stages("embedded"), tmp_path, budget)
     faces = dataset.prepare_synthfaces(2 * BATCH, SIZE, 0, tmp_path)

@@ -179,7 +179,7 @@ def test_few_pictures_lie_inside_and_many_beside(tmp_path: Path) -> None:
     ]
     folder = run / "report"
     inside = pictures.index(made, folder)
-    assert inside["albums"][0]["variants"] == ["Original", "Masked", *made_up.METHODS.values()]
+    assert inside["albums"][0]["variants"] == ["Original", "Input", *made_up.METHODS.values()]
     assert inside["albums"][0]["missing"] == [[], [], [], [], [], [0]]
     assert len(inside["uris"]) < 2 * 2 * 6 - 1  # the original is the same under both masks
     last = base64.b64decode(inside["uris"][inside["numbers"][0][5][0]])
@@ -442,6 +442,6 @@ def test_thirty_methods_with_two_thousand_images(tmp_path: Path, visit: Callable
     tab.locator("#number").fill("1500")
     tab.locator("#number").press("Enter")
     tab.locator("#left-image").evaluate("(image) => image.decode()")
-    assert str(tab.locator("#left-image").get_attribute("src")).endswith("/masked/001499.png")
+    assert str(tab.locator("#left-image").get_attribute("src")).endswith("/input/001499.png")
     assert tab.locator("#left-image").evaluate("(image) => image.naturalWidth") == 16
     assert len(tab.asked) < 150

@@ -134,6 +134,8 @@ def test_grid_shows_the_pictures_pixel_by_pixel(tmp_path: Path) -> None:
     chosen = grid.choose(samples, ["irregular/10-20", "irregular/20-30"])
     assert [(condition.name, name) for condition, name in chosen] == [
         ("irregular/10-20", "000.png"),
+        ("irregular/10-20", "001.png"),
+        ("irregular/20-30", "000.png"),
         ("irregular/20-30", "001.png"),
     ]
     with style.context():
@@ -145,7 +147,8 @@ def test_grid_shows_the_pictures_pixel_by_pixel(tmp_path: Path) -> None:
     assert np.array_equal(pixels[margin : margin + tile : 3, margin : margin + tile : 3], truth)
     right = np.asarray(Image.open(samples / "irregular_20-30" / "original" / "001.png"))
     step = tile + round(sheet.GAP * tile)
-    corner = pixels[margin + step : margin + step + tile : 3, margin + 3 * step : margin + 3 * step + tile : 3]
+    below, beside = margin + 3 * step, margin + 3 * step
+    corner = pixels[below : below + tile : 3, beside : beside + tile : 3]
     assert np.array_equal(corner, right)
 
 

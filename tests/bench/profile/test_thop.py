@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from bench import registry
 from bench.batch import Noise
 from bench.profile import count_by_thop
-from bench.profile.cell import Setting, create, example
+from bench.profile.cell import create, example
 
 thop = pytest.importorskip("thop")
 
@@ -99,7 +99,7 @@ def trainable() -> list[str]:
 @pytest.mark.parametrize("slug", trainable())
 def test_methods_are_counted_as_thop_does(slug: str) -> None:
     torch.manual_seed(0)
-    same(Completion(create(Setting(slug, "tiny", size=64)), 64))
+    same(Completion(create(slug, "tiny"), 64))
 
 
 def test_the_version_is_the_one_that_the_tables_stand_on() -> None:

@@ -1,0 +1,67 @@
+"""Test conditions: what is erased, what guides the completion, or how a picture is degraded.
+
+irregular/20-30               a mask (see `masks`)
+center/25+sketch+colour       a mask, and what a method is shown of the erased pixels
+degraded/blind                nothing is left but a degraded copy, by a recipe of `bench.data.degradation`
+degraded/given                the degraded copies come with the data set, as files of the same names
+degraded/itself               the pictures themselves are degraded: there is no ground truth
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import masks
+from bench.data import degradation
+from bench.errors import BenchError
+
+GUIDES = ("exemplar", "sketch", "semantics", "colour")
+DEGRADED, GIVEN, ITSELF = "degraded", "given", "itself"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition's name, read.
+
+    masks: name of the masks (`masks.parse`).
+    guides: fields of `Batch` that are shown to a method, beside what it always needs.
+    source: of a degraded copy: a recipe, "given" or "itself"; "" for other conditions.
+    """
+
+    masks: str
+    guides: tuple[str, ...] = ()
+    source: str = ""
+
+    @property
+    def degraded(self) -> bool:
+        """Whether a degraded picture is restored; else holes are filled."""
+        return bool(self.source)
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether the completed pictures can be compared with what they should be."""
+        return self.source != ITSELF
+
+
+@lru_cache(maxsize=4096)
+def parse(name: str) -> Condition:
+    """The condition of that name. MaskError or BenchError says what is wrong with it."""
+    head, slash, rest = name.partition("/")
+    if head == DEGRADED:
+        if not slash:
+            raise BenchError(f"condition '{name}': write degraded/RECIPE, degraded/given or degraded/itself")
+        if rest not in (GIVEN, ITSELF):
+            degradation.recipe(rest)
+        return Condition("whole", (DEGRADED,), rest)
+    erased, guides = name, list[str]()
+    while erased.rpartition("+")[2] in GUIDES:
+        erased, _, guide = erased.rpartition("+")
+        guides.insert(0, guide)
+    if "+" in erased and not erased.startswith("folder:"):
+        unknown = erased.rpartition("+")[2]
+        raise BenchError(f"condition '{name}': a completion is guided by {', '.join(GUIDES)}, not by {unknown!r}")
+    if len(set(guides)) < len(guides):
+        raise BenchError(f"condition '{name}': a guide stands there twice")
+    masks.parse(erased)
+    return Condition(erased, tuple(guides))

@@ -1,0 +1,226 @@
+"""Restoration and guided editing from the suite to the table: what methods are shown, and what is compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from PIL import Image
+from typer.testing import CliRunner
+
+from bench import cli, jobs, suite
+from bench.data import dataset, modalities, synthfaces
+from bench.errors import BenchError
+from bench.evaluate import Task, shown
+from bench.metrics.images import to_uint8
+from bench.runner.execute import Options, execute
+from masks import MaskSet, draw
+
+SUITE = {
+    "suite": "guided",
+    "size": 32,
+    "data": [{"name": "synthfaces", "train": 8, "test": 6}],
+    "methods": ["input"],
+    "conditions": ["degraded/mild"],
+    "metrics": ["l1", "fid@embedded"],
+    "report": {"main": ["l1"], "samples": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    """Faces, their label maps and degraded copies, and other faces to train on."""
+    root = tmp_path_factory.mktemp("pictures")
+    faces = synthfaces.render(range(10), 48, 0)
+    images = to_uint8(faces.images).permute(0, 2, 3, 1).numpy()
+    for name in ("faces", "labels", "degraded", "others"):
+        (root / name).mkdir()
+    for i in range(6):
+        Image.fromarray(images[i]).save(root / "faces" / f"{i}.png")
+        Image.fromarray(faces.semantics[i].numpy()).save(root / "labels" / f"{i}.png")
+        Image.fromarray(images[i] // 2).save(root / "degraded" / f"{i}.jpg", quality=95)
+    for i in range(6, 10):
+        Image.fromarray(images[i]).save(root / "others" / f"{i}.png")
+    return root
+
+
+def plan(root: Path, **changes: object) -> jobs.Plan:
+    return jobs.plan(suite.parse(SUITE | changes, "here"), root)
+
+
+def measured(made: jobs.Plan) -> pd.DataFrame:
+    """The result rows of all jobs, run here."""
+    parts = []
+    for job in made.jobs:
+        execute(made, job, Options(device="cpu"))
+        rows = pd.read_parquet(made.job_folder(job.id) / "rows.parquet")
+        parts.append(rows.assign(**job.row))
+    return pd.concat(parts, ignore_index=True)
+
+
+def faces_of(root: Path, pictures: Path, size: int = 32) -> dataset.ImageData:
+    """The faces with their label maps."""
+    data = {"name": "mine", "folder": str(pictures / "faces"), "labels": str(pictures / "labels"), "test": 3}
+    return plan(root, data=[data], size=size).data["mine"].images
+
+
+def test_the_degraded_input_is_what_a_recipe_makes_of_the_original(tmp_path: Path) -> None:
+    made = plan(tmp_path)
+    rows = measured(made).set_index("metric")
+    prepared = made.data["synthfaces"]
+    task = Task(prepared.images, prepared.test, prepared.masks["degraded/mild"], "degraded/mild", 0, ("degraded",))
+    (batch,) = task.batches()
+    assert batch.mask.all()
+    assert not batch.blind().image.any()
+    assert torch.equal(shown(batch), to_uint8(batch.degraded))
+    expected = (to_uint8(batch.degraded).double() - to_uint8(batch.image).double()).abs().mean() / 255
+    assert rows.loc["l1", "value"] == pytest.approx(float(expected), abs=1e-7)
+    assert 0.005 < float(expected) < 0.3
+
+
+def test_copies_of_degraded_pictures_are_matched_by_name(tmp_path: Path, pictures: Path) -> None:
+    data = {"name": "mine", "folder": str(pictures / "faces"), "degraded": str(pictures / "degraded"), "test": 4}
+    made = plan(tmp_path, data=[data], conditions=["degraded/given"])
+    prepared = made.data["mine"]
+    task = Task(prepared.images, prepared.test, prepared.masks["degraded/given"], "degraded/given", 0)
+    (batch,) = task.batches()
+    difference = (batch.degraded + 1) - (batch.image + 1) / 2
+    assert float(difference.abs().mean()) < 0.03
+    with pytest.raises(BenchError, match="--degraded mine=DIR"):
+        plan(tmp_path / "b", data=[data | {"degraded": None}], conditions=["degraded/given"])
+    with pytest.raises(BenchError, match=r"others has no image '[0-9]': its files must be called like those of mine"):
+        plan(tmp_path, data=[data | {"degraded": str(pictures / "others")}], conditions=["degraded/given"])
+
+
+def test_without_originals_only_other_comparisons_are_left(tmp_path: Path, pictures: Path) -> None:
+    """`fid/NAME` reads all pictures of a training set; a set that is trained elsewhere is tested as a whole."""
+    data = {"name": "mine", "folder": str(pictures / "faces"), "trained": "others"}
+    training = {"name": "others", "folder": str(pictures / "others")}
+    names = ["l1", "fid@embedded", "fid@embedded/others", "fid@embedded/train"]
+    made = plan(tmp_path, data=[data], training=[training], conditions=["degraded/itself"], metrics=names)
+    assert (len(made.data["mine"].test), len(made.data["others"].train("all"))) == (6, 4)
+    rows = measured(made).set_index("metric")
+    for name in ("l1", "fid@embedded"):
+        assert rows.loc[name, "value"] is None or np.isnan(rows.loc[name, "value"])
+        assert "no ground truth" in rows.loc[name, "note"]
+    assert rows.loc["fid@embedded/others", "value"] > 0
+    assert rows.loc["fid@embedded/train", "value"] == rows.loc["fid@embedded/others", "value"]
+
+
+def test_methods_train_on_the_other_set_once_for_all_that_are_tested(tmp_path: Path, pictures: Path) -> None:
+    folder = str(pictures / "faces")
+    tested = [{"name": f"first {n}", "folder": folder, "trained": "others", "test": n} for n in (3, 4)]
+    training = {"name": "others", "folder": str(pictures / "others")}
+    changes = {
+        "methods": [{"method": "aot", "steps": 1}],
+        "conditions": ["center/25"],
+        "train": {"features": "embedded"},
+    }
+    made = plan(tmp_path, data=tested, training=[training], **changes)
+    assert [(job.kind, job.row["dataset"]) for job in made.jobs] == [
+        ("train", "others"), ("evaluate", "first 3"), ("evaluate", "first 4"),
+    ]  # fmt: skip
+    with pytest.raises(
+        BenchError, match=r"`evaluate aot .* on first 3, .*` and `evaluate aot .* on again, .*` are one"
+    ):
+        plan(tmp_path, data=[tested[0], tested[0] | {"name": "again"}], training=[training], **changes)
+    with pytest.raises(BenchError, match="needs your copy of ffhq: --data ffhq=DIR"):
+        data = [tested[0] | {"trained": "ffhq"}]
+        plan(tmp_path, data=data, training=[{"name": "ffhq"}], **changes)
+
+
+def test_guides_are_shown_where_the_condition_names_them(tmp_path: Path, pictures: Path) -> None:
+    images = faces_of(tmp_path, pictures)
+
+    def first(condition: str) -> object:
+        labels = list(images.semantics(range(2)).numpy())
+        frozen = MaskSet.make(condition.partition("+")[0], 32, 2, 0, semantics=labels)
+        return next(Task(images, [0, 1], frozen, condition, 0).batches())
+
+    plain, guided = first("center/25"), first("center/25+sketch+semantics+colour")
+    assert plain.sketch is plain.semantics is plain.colour is plain.exemplar is plain.degraded is None
+    assert torch.equal(guided.sketch, modalities.sketch(to_uint8(guided.image)))
+    assert torch.equal(guided.semantics, images.semantics([0, 1]))
+    assert torch.equal(guided.colour, modalities.colour_map(to_uint8(guided.image), guided.semantics))
+    assert first("center/25+exemplar").exemplar.shape == (2, 3, 32, 32)
+    assert torch.equal(plain.mask, guided.mask)
+    seen, known = shown(guided), guided.mask.expand(-1, 3, -1, -1) == 0
+    assert torch.equal(seen[known], to_uint8(guided.image)[known])
+    assert (shown(plain)[~known] == 255).all() and not (seen[~known] == 255).all()
+    assert first("hair+semantics").mask.bool().equal((images.semantics([0, 1]) == 17)[:, None])
+
+
+def test_label_maps_keep_their_classes(tmp_path: Path, pictures: Path) -> None:
+    """Of the nearest pixel; a palette's colours do not matter, and other values are refused."""
+    images = faces_of(tmp_path, pictures, size=48)
+    truth = synthfaces.render(range(6), 48, 0).semantics
+    assert torch.equal(images.semantics(range(6)), truth)
+    folder = tmp_path / "palette"
+    folder.mkdir()
+    image = Image.fromarray(truth[0].numpy()).convert("P")
+    image.putdata(truth[0].flatten().tolist())
+    image.putpalette([200, 10, 30] * 19)
+    image.save(folder / "0.png")
+    maps = dataset.prepare_folder(folder, 48, tmp_path / "cache", labels=True)
+    assert torch.equal(maps.images([0])[0, 0], truth[0])
+    Image.fromarray(np.full((48, 48), 19, np.uint8)).save(folder / "1.png")
+    with pytest.raises(BenchError, match=r"1.png is no label map: it holds 19, classes are 0 to 18"):
+        dataset.prepare_folder(folder, 48, tmp_path / "cache", labels=True)
+
+
+def test_guides_that_the_data_lack_are_named(tmp_path: Path, pictures: Path) -> None:
+    data = {"name": "mine", "folder": str(pictures / "faces"), "test": 3}
+    with pytest.raises(BenchError, match="the data set mine has none: give label maps with --labels"):
+        plan(tmp_path, data=[data], methods=["mean"], conditions=["center/25+colour"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"methods": ["mean"]}, "mean fills holes and restores no pictures: degraded/mild is nothing for it"),
+        ({"conditions": ["center/25"]}, "input restores degraded pictures: center/25 is nothing for it"),
+        (
+            {"data": [SUITE["data"][0] | {"trained": "ffqh"}], "training": [{"name": "ffhq"}]},
+            "'ffqh' is none of .*ffhq",
+        ),
+        (
+            {"metrics": ["l1", "fid/ffqh"], "training": [{"name": "ffhq"}]},
+            "'ffqh' is none of `training`: ffhq, or train",
+        ),
+        ({"training": [SUITE["data"][0]]}, "two data sets have the same name"),
+    ],
+)
+def test_suites_that_make_no_sense_are_refused(change: dict, message: str) -> None:
+    with pytest.raises(BenchError, match=message):
+        suite.parse(SUITE | change, "here")
+
+
+def test_the_command_line_places_labels_and_copies(tmp_path: Path, pictures: Path) -> None:
+    content = suite.content("thesis-6.2")
+    found = suite.located(content, ["ffhq=a"], ["ffhq=b"], ["ffhq=c"])
+    assert found["data"] == [{"name": "ffhq", "folder": "a", "labels": "b", "degraded": "c"}]
+    with pytest.raises(BenchError, match="--labels x: the suite takes --labels celeba-hq=DIR --labels ffhq=DIR"):
+        suite.located(content, ["ffhq=a"], ["x"])
+    found = suite.located(suite.content("thesis-3.1"), ["celeba-test=a", "ffhq=b"], [], ["celeba-test=c"])
+    assert found["training"] == [{"name": "ffhq", "folder": "b"}]
+    path = tmp_path / "mine.yaml"
+    data = [{"name": "mine", "folder": str(pictures / "faces"), "test": 3}]
+    path.write_text(yaml.safe_dump(SUITE | {"data": data, "methods": ["mean"], "conditions": ["hair+semantics"]}))
+    arguments = ["run", str(path), "--plan", "--out", str(tmp_path), "--labels", str(pictures / "labels")]
+    assert CliRunner().invoke(cli.app, arguments).exit_code == 0
+    assert "hair" in str(CliRunner().invoke(cli.app, arguments[:-2]).exception)
+
+
+@pytest.mark.parametrize("size", [64, 256])
+def test_whole_pictures_and_local_edits(size: int) -> None:
+    assert draw("whole", size, 0, 0).all()
+    labels = synthfaces.render([0], size, 0).semantics[0].numpy()
+    kinds = {name: draw(name, size, 0, 0, semantics=labels).sum() for name in ("hair", "face", "person", "center/25")}
+    drawn = [int(draw("local", size, 0, i, semantics=labels).sum()) for i in range(60)]
+    for name, count in kinds.items():
+        assert 4 <= drawn.count(count) <= 24, name
+    assert any(0.5 < count / size**2 <= 0.6 and count not in kinds.values() for count in drawn)
