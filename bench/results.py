@@ -230,12 +230,17 @@ def _copy_samples(made: Plan, job: Job) -> None:
 def _originals(made: Plan, name: str) -> None:
     prepared = made.data[name]
     count = min(made.suite.report.samples, len(prepared.test), BATCH)
+    guided = any("exemplar" in registry.get(entry.method).card.needs for entry in made.suite.methods)
     for condition, frozen in prepared.masks.items() if count else ():
-        batch = next(Task(prepared.images, prepared.test[:count], frozen, condition, made.suite.seed).batches())
+        needs = ("exemplar",) if guided else ()
+        batch = next(Task(prepared.images, prepared.test, frozen, condition, made.suite.seed, needs).batches())
+        pictures = {"original": to_uint8(batch.image), "masked": shown(batch)}
+        if batch.exemplar is not None:
+            pictures["exemplar"] = to_uint8(batch.exemplar)
         folder = made.folder / "samples" / name / file_slug(condition)
-        for image_id, original, masked in zip(batch.ids or (), to_uint8(batch.image), shown(batch), strict=True):
-            save_png(folder / "original" / image_file(image_id), original)
-            save_png(folder / "masked" / image_file(image_id), masked)
+        for kind, images in pictures.items():
+            for image_id, image in zip((batch.ids or ())[:count], images, strict=False):
+                save_png(folder / kind / image_file(image_id), image)
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:

@@ -40,7 +40,7 @@ SHAPES = (  # what options of the command line add to
 MOST = 200_000  # cells of a suite
 IMAGES = 10_000_000  # most of a data set
 RESERVED = ("jobs", "cache", "profile")  # folders beside those of suites
-PICTURES = ("original", "masked", "input", "steps")  # other pictures beside those of methods
+PICTURES = ("original", "masked", "input", "exemplar", "steps")  # other pictures beside those of methods
 
 
 class Section(BaseModel):

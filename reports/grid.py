@@ -16,7 +16,7 @@ from bench.store import file_slug
 from reports import conditions
 from reports.sheet import Picture, Sheet
 
-MASKED, ORIGINAL = "masked", "original"
+MASKED, EXEMPLAR, ORIGINAL = "masked", "exemplar", "original"
 FEW = 3  # conditions; of fewer, several pictures are shown
 ZOOM = 4  # how much larger a detail is
 LARGEST = 4096  # pixels of a picture's side; suites have half of it at most
@@ -52,7 +52,8 @@ def picture_grid(
     `outline` draws the hole's edge on the completed images. A picture that a method lacks is left blank.
     Raises BenchError that names a damaged picture.
     """
-    columns = {MASKED: "Input", **titles, ORIGINAL: "Original"}
+    guided = {EXEMPLAR: "Exemplar"} if any((samples / c.slug / EXEMPLAR).is_dir() for c, _ in chosen) else {}
+    columns = {MASKED: "Input", **guided, **titles, ORIGINAL: "Original"}
     pictures = [[read(samples / c.slug / folder / name) for folder in columns] for c, name in chosen]
     sheet = Sheet(len(chosen), len(columns), [picture for line in pictures for picture in line])
     for r, (condition, _) in enumerate(chosen):

@@ -206,7 +206,15 @@ def as_masks(folder: str) -> list[str]:
     return ["masks", "check", folder, "--size", "32"]
 
 
-READERS = {"data": as_data, "completed": as_completed, "masks": as_masks}
+def as_labels(folder: str) -> list[str]:
+    """The command that reads a folder of images as label maps."""
+    if (good := Path(folder, "good.png")).exists():
+        Image.fromarray(np.asarray(Image.open(good)) // 15).save(good)  # hair
+    Path("suite.yaml").write_text(yaml.safe_dump(SUITE))
+    return ["run", "suite.yaml", "--labels", folder, *RUN]
+
+
+READERS = {"data": as_data, "completed": as_completed, "masks": as_masks, "labels": as_labels}
 
 
 def image_case(reader: str, content: bytes, odd: bool) -> Case:

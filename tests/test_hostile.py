@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import masks
-from bench import cli, suite
+from bench import cli, condition, suite
 from bench.data.dataset import prepare_folder
 from bench.errors import BenchError
 from masks.errors import MaskError
@@ -166,11 +166,13 @@ def test_yaml_of_any_kind(text: str, tmp_path_factory: pytest.TempPathFactory) -
 
 @quick
 @given(
-    name=st.text(max_size=30) | st.from_regex(r"(irregular|center|folder:|half)/?[-0-9.a-z/>]{0,12}", fullmatch=True)
+    name=st.text(max_size=30)
+    | st.from_regex(r"(irregular|center|folder:|half|degraded)/?[-0-9.a-z/>]{0,12}(\+[a-z]{0,9}){0,3}", fullmatch=True)
 )
 def test_conditions_of_any_name(name: str) -> None:
-    with limited(), suppress(MaskError):
-        assert masks.parse(str(masks.parse(name))) == masks.parse(name)
+    with limited(), suppress(MaskError, BenchError):
+        read = condition.parse(name)
+        assert masks.parse(str(masks.parse(read.masks))) == masks.parse(read.masks)
 
 
 @quick

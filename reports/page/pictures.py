@@ -14,7 +14,7 @@ import pandas as pd
 
 from bench.store import write_error
 from reports import conditions, markup
-from reports.grid import MASKED, ORIGINAL, method_folders
+from reports.grid import EXEMPLAR, MASKED, ORIGINAL, method_folders
 from reports.results import Results
 
 EMBED = 20_000_000  # characters of pictures inside the page; with more, they stay in files
@@ -25,7 +25,7 @@ FOLDER = "images"
 class Album:
     """The pictures of one data set under one condition.
 
-    `variants` are (title, folder) of the original, the input and every method; `files` are the names and
+    `variants` are (title, folder) of the original, the input, the exemplar and every method; `files` are the names and
     bytes of the pictures in each folder; `names` are those of all pictures, sorted.
     """
 
@@ -45,6 +45,7 @@ def albums(found: Results, cells: pd.DataFrame) -> list[Album]:
             if not place.is_dir():
                 continue
             folders = {"Original": ORIGINAL, "Input": MASKED}
+            folders |= {"Exemplar": EXEMPLAR} if (place / EXEMPLAR).is_dir() else {}
             folders |= {title: folder for folder, title in method_folders([place], cells).items()}
             variants = [(title, place / folder) for title, folder in folders.items()]
             files = [_pictures(folder) for _, folder in variants]

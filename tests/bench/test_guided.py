@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
-from bench import cli, jobs, suite
+from bench import cli, jobs, results, suite
 from bench.data import dataset, modalities, synthfaces
 from bench.errors import BenchError
 from bench.evaluate import Task, shown
@@ -124,9 +124,7 @@ def test_methods_train_on_the_other_set_once_for_all_that_are_tested(tmp_path: P
     assert [(job.kind, job.row["dataset"]) for job in made.jobs] == [
         ("train", "others"), ("evaluate", "first 3"), ("evaluate", "first 4"),
     ]  # fmt: skip
-    with pytest.raises(
-        BenchError, match=r"`evaluate aot .* on first 3, .*` and `evaluate aot .* on again, .*` are one"
-    ):
+    with pytest.raises(BenchError, match=r"`evaluate aot .* on first 3,.*` and `evaluate aot .* on again,.*` are one"):
         plan(tmp_path, data=[tested[0], tested[0] | {"name": "again"}], training=[training], **changes)
     with pytest.raises(BenchError, match="needs your copy of ffhq: --data ffhq=DIR"):
         data = [tested[0] | {"trained": "ffhq"}]
@@ -224,3 +222,19 @@ def test_whole_pictures_and_local_edits(size: int) -> None:
     for name, count in kinds.items():
         assert 4 <= drawn.count(count) <= 24, name
     assert any(0.5 < count / size**2 <= 0.6 and count not in kinds.values() for count in drawn)
+
+
+def test_exemplars_are_kept_beside_the_pictures(tmp_path: Path) -> None:
+    """The first pictures may all show one person: their exemplars are drawn of the whole test set."""
+    data = [{"name": "synthfaces", "train": 4, "test": 24}]
+    made = plan(tmp_path, data=data, methods=["mean"], conditions=["center/25+exemplar", "center/25"])
+    for job in made.jobs:
+        execute(made, job, Options(device="cpu"))
+    results.collect(made)
+    places = made.folder / "samples" / "synthfaces"
+    kept = sorted(path.name for path in (places / "center_25_exemplar" / "exemplar").iterdir())
+    assert kept == sorted(path.name for path in (places / "center_25_exemplar" / "original").iterdir())
+    assert len(kept) == 2
+    assert not (places / "center_25" / "exemplar").exists()
+    grids = list((results.report(made).parent / "figures").glob("grid-*.png"))
+    assert len(grids) == 1
