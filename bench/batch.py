@@ -20,7 +20,6 @@ class Batch:
 
     image: Tensor  # (N, 3, H, W)
     mask: Tensor  # (N, 1, H, W)
-    degraded: Tensor | None = None  # (N, 3, H, W) the picture that a restoration starts from
     exemplar: Tensor | None = None  # (N, 3, H, W) another picture that guides the completion
     sketch: Tensor | None = None  # (N, 1, H, W) 0 or 1, 1 = line
     colour: Tensor | None = None  # (N, 3, H, W) in [-1, 1], the mean colour of each region
@@ -28,6 +27,7 @@ class Batch:
     landmarks: Tensor | None = None  # (N, 68, 2) pixels, (x, y)
     identity: Tensor | None = None  # (N,) labels
     text: tuple[str, ...] | None = None
+    degraded: Tensor | None = None  # (N, 3, H, W) the picture that a restoration starts from
     ids: tuple[str, ...] | None = None  # names of the images in their data set
     condition: str = ""  # name of the test condition
 

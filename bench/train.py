@@ -301,12 +301,11 @@ class Run:
 
 def augmented(batch: Batch, stage: Stage, noise: Noise) -> Batch:
     """The batch with the paper's augmentation. Images with guides that would have to be mirrored too are not."""
-    image, degraded = batch.image, batch.degraded
-    if degraded is not None:
-        image, degraded = flip(torch.cat([image, degraded], dim=1), noise).split(3, dim=1)
-    elif not SIDED & set(stage.guides):
-        image = flip(image, noise)
-    return replace(batch, image=stage.augment(image, noise), degraded=degraded)
+    pictures = {name: p for name in ("image", "degraded") if (p := getattr(batch, name)) is not None}
+    if not SIDED & set(stage.guides):
+        flipped = flip(torch.cat(list(pictures.values()), dim=1), noise)
+        pictures = dict(zip(pictures, flipped.split(3, dim=1), strict=True))
+    return replace(batch, **pictures | {"image": stage.augment(pictures["image"], noise)})
 
 
 class Log:

@@ -12,12 +12,15 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
-from bench import cli, jobs, results, suite
+from bench import cli, jobs, registry, results, suite
+from bench.batch import Batch, Noise
 from bench.data import dataset, modalities, synthfaces
 from bench.errors import BenchError
 from bench.evaluate import Task, shown
+from bench.method import Stage
 from bench.metrics.images import to_uint8
 from bench.runner.execute import Options, execute
+from bench.train import Budget, Loader, augmented
 from masks import MaskSet, draw
 
 SUITE = {
@@ -238,3 +241,41 @@ def test_exemplars_are_kept_beside_the_pictures(tmp_path: Path) -> None:
     assert not (places / "center_25" / "exemplar").exists()
     grids = list((results.report(made).parent / "figures").glob("grid-*.png"))
     assert len(grids) == 1
+
+
+class Restoring(Stage):
+    """A stage that trains on degraded pictures."""
+
+    degradation = "mild"
+
+
+def loaded(images: dataset.ImageData, step: int, rank: int = 0, ranks: int = 1) -> Batch:
+    stage = Restoring(registry.get("mean").load().create())
+    return Loader(images, range(len(images)), stage, Budget(2, 4, seed=0), rank, ranks).batch(step)
+
+
+def test_training_degrades_every_picture_in_its_own_way(tmp_path: Path, pictures: Path) -> None:
+    images = faces_of(tmp_path, pictures)
+    batch = loaded(images, 0)
+    assert batch.degraded.dtype == batch.image.dtype == torch.uint8
+    errors = (batch.degraded.float() - batch.image.float()).abs().mean((1, 2, 3))
+    assert (errors > 1).all() and len(set(errors.tolist())) == 4
+    assert torch.equal(loaded(images, 0).degraded, batch.degraded)
+    assert not torch.equal(loaded(images, 1).degraded, batch.degraded)
+    halves = [loaded(images, 0, rank, 2).degraded for rank in (0, 1)]
+    assert torch.equal(torch.cat(halves), batch.degraded)
+
+
+def test_the_degraded_picture_is_mirrored_with_its_original(tmp_path: Path, pictures: Path) -> None:
+    batch = loaded(faces_of(tmp_path, pictures), 0)
+    both = Batch(batch.image.float(), batch.mask.float(), degraded=batch.degraded.float())
+    stage = Restoring(registry.get("mean").load().create())
+    mirrored = set()
+    for seed in range(4):
+        found = augmented(both, stage, Noise.shared(seed, 4))
+        for i in range(4):
+            turned = torch.equal(found.image[i], both.image[i].flip(2))
+            assert turned or torch.equal(found.image[i], both.image[i])
+            assert torch.equal(found.degraded[i], both.degraded[i].flip(2) if turned else both.degraded[i])
+            mirrored.add(turned)
+    assert mirrored == {True, False}
