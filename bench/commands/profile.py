@@ -69,10 +69,12 @@ def profile(
             raise BenchError(f"--precision: {kind!r} is none of fp32, tf32, bf16, fp16")
         if mode not in ("eager", "compiled"):
             raise BenchError(f"--mode: {mode!r} is neither eager nor compiled")
-        registry.get(slug).load().configure(preset, variant or None)
+        method = registry.get(slug).load()
+        sized = str(side) if preset == "paper" and str(side) in method.presets else preset  # as published for this size
+        method.configure(sized, variant or None)
         settings.append(
             Setting(
-                slug, preset, variant or None, side, count, place, kind, mode == "compiled",  # type: ignore[arg-type]
+                slug, sized, variant or None, side, count, place, kind, mode == "compiled",  # type: ignore[arg-type]
                 threads, training, seconds=0.0 if compare else seconds,
             )
         )  # fmt: skip

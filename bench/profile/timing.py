@@ -7,11 +7,14 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
+STATUS = Path("/proc/self/status")  # of Linux
 WARM_UP = 3
 ROUNDS = 5
 
@@ -52,14 +55,31 @@ def _once(call: Callable[[], object], device: torch.device) -> float:
 
 
 def reset_peak(device: torch.device) -> None:
-    """Start a new peak of the device's memory; a process on the CPU has one peak in its life."""
+    """Start a new peak of the device's memory, or of this process; outside Linux a process has one peak in its life."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
+    elif STATUS.exists():
+        with suppress(OSError):
+            (STATUS.parent / "clear_refs").write_text("5")
 
 
 def peak(device: torch.device) -> int:
-    """Bytes: the device's peak since `reset_peak`, or the peak of this process."""
+    """Bytes: the device's peak since `reset_peak`, or that of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    if STATUS.exists():
+        return _status("VmHWM")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def held(device: torch.device) -> int:
+    """Bytes of the device, or of this process, that are in use now; before a model is made, what is not the model's."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
+    return _status("VmRSS") if STATUS.exists() else peak(device)
+
+
+def _status(name: str) -> int:
+    """A figure that Linux keeps of this process, in bytes."""
+    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1]) * 1024
