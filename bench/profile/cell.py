@@ -89,14 +89,13 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
     from bench.nn.compiled import compiled
     from bench.profile.counting import Operations, count_operations, count_parameters
     from bench.profile.thop import count_by_thop
-    from bench.profile.timing import held, peak, reset_peak, timed
+    from bench.profile.timing import peak, reset_peak, timed
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     device = torch.device(setting.device)
     _set_precision(setting.precision)
     layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format  # as in training
-    base = held(device)
     method = create(setting.method, setting.preset, setting.variant).to(device, memory_format=layout).eval()
     guides = (*method.card.needs, *method.card.takes)
     given = example(setting.batch, setting.size, guides).to(device)
@@ -129,7 +128,7 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
     if setting.compiled:
         for network in networks.values():
             compiled(network)
-    reset_peak(device)
+    base = reset_peak(device, method.state_dict().values())
     with torch.inference_mode(), autocast(setting.precision, device):
         timing = timed(complete, device, setting.seconds)
     row |= {
@@ -140,7 +139,7 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
         "throughput": setting.batch / timing.median,
         "memory": peak(device) - base,
     }
-    return row | (_training(setting, method, device, base) if setting.training and method.trainable() else {})
+    return row | (_training(setting, method, device) if setting.training and method.trainable() else {})
 
 
 def create(slug: str, preset: str, variant: str | None = None, wanted: Mapping[str, str] = MappingProxyType({})) -> Any:
@@ -179,7 +178,7 @@ def example(count: int, size: int, guides: tuple[str, ...] = ()) -> Any:
     )
 
 
-def _training(setting: Setting, method: Any, device: Any, base: int) -> dict[str, Any]:
+def _training(setting: Setting, method: Any, device: Any) -> dict[str, Any]:
     """Time and memory of a step of the first stage in the training loop, and the share of it that waits for data."""
     import time
 
@@ -192,6 +191,7 @@ def _training(setting: Setting, method: Any, device: Any, base: int) -> dict[str
     precision = "bf16-mixed" if setting.precision == "bf16" else "32-true"
     budget = Budget(1, setting.batch, 0, precision=precision, device=setting.device, compiled=setting.compiled)
     with tempfile.TemporaryDirectory() as folder:
+        base = reset_peak(device, method.state_dict().values())
         run = Run(method, method.stages(setting.features), Path(folder), budget)
         data = dataset.prepare_synthfaces(4 * setting.batch, setting.size, 0, Path(folder))
         batches = Loader(data, range(len(data)), run.stages[0], budget).batches(0, 10**9, pinned=run.on_gpu)
@@ -203,7 +203,6 @@ def _training(setting: Setting, method: Any, device: Any, base: int) -> dict[str
             waits.append(time.perf_counter() - start)
             run.iterate(batch)
 
-        reset_peak(device)
         timing = timed(step, device, setting.seconds)
         batches.close()
     return {

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,13 +55,22 @@ def _once(call: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def reset_peak(device: torch.device) -> None:
-    """Start a new peak of the device's memory, or of this process; outside Linux a process has one peak in its life."""
+def reset_peak(device: torch.device, kept: Iterable[torch.Tensor] = ()) -> int:
+    """Start a new peak, and return what is to be subtracted from it: what is held already, beside the tensors `kept`.
+
+    Of a GPU that is nothing. Of this process it is everything else; what was freed goes back to the system first, so
+    that it counts when it is taken again. Outside Linux a process has one peak in its life.
+    """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    elif STATUS.exists():
-        with suppress(OSError):
-            (STATUS.parent / "clear_refs").write_text("5")
+        return 0
+    if not STATUS.exists():
+        return peak(device)
+    with suppress(OSError, AttributeError):  # other C libraries have no such function
+        ctypes.CDLL(None).malloc_trim(0)
+    with suppress(OSError):
+        (STATUS.parent / "clear_refs").write_text("5")
+    return _status("VmRSS") - sum(tensor.nbytes for tensor in kept)
 
 
 def peak(device: torch.device) -> int:
@@ -70,13 +80,6 @@ def peak(device: torch.device) -> int:
     if STATUS.exists():
         return _status("VmHWM")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def held(device: torch.device) -> int:
-    """Bytes of the device, or of this process, that are in use now; before a model is made, what is not the model's."""
-    if device.type == "cuda":
-        return torch.cuda.memory_allocated(device)
-    return _status("VmRSS") if STATUS.exists() else peak(device)
 
 
 def _status(name: str) -> int:
