@@ -40,7 +40,8 @@ def _costs(rows: pd.DataFrame) -> str:
     for name, found in rows.groupby("name", sort=False):
         one, speed = found.iloc[0], found.set_index("setting")["throughput"]
         counts = f"{one['parameters'] / 1e6:.2f} M", f"{one['macs'] / 1e9:.2f} G", f"{one['macs thop'] / 1e9:.2f} G"
-        lines.append(f"| {' | '.join([str(name), *counts, *(_speed(speed.get(s)) for s in settings)])} |")
+        title = name if one["preset"] == "paper" else f"{name} (preset {one['preset']})"
+        lines.append(f"| {' | '.join([str(title), *counts, *(_speed(speed.get(s)) for s in settings)])} |")
     return "\n".join(lines)
 
 
