@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from baselines.arcface import IdentityLoss
 from baselines.stylegan2 import StyleGAN2
 from bench import weights
+from bench.data.modalities import one_hot
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
@@ -142,7 +143,7 @@ class PSP(Method):
             return resized(batch.masked if self.config.input == "erased" else batch.image, pixels)
         if batch.semantics is None:
             raise BenchError(f"{self.card.slug}: input semantics needs a data set with label maps, such as synthfaces")
-        maps = F.one_hot(batch.semantics.long(), self.config.channels).permute(0, 3, 1, 2).to(batch.image)
+        maps = one_hot(batch.semantics, self.config.channels).to(batch.image)
         return F.interpolate(maps, size=(pixels, pixels), mode="nearest")
 
     def stages(self, features: Source = "official") -> list[Stage]:

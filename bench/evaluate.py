@@ -67,30 +67,44 @@ class Task:
         """The test images with their masks; the pixels under the holes are there."""
         exemplars = self.exemplars() if "exemplar" in self.guides else []
         others = [name for name in GUIDES if name in self.guides and name != "exemplar"]
-        for start in range(0, len(self.positions), BATCH):
-            chosen = list(self.positions[start : start + BATCH])
-            holes = np.stack([self.masks[start + i] for i in range(len(chosen))])
+        for numbers, holes in zip(self._numbers(), self.holes(), strict=True):
+            chosen = [self.positions[i] for i in numbers]
             guides: dict[str, Any] = {name: self.images.guide(name, chosen, self.condition) for name in others}
             yield Batch(
                 image=self.images.floats(chosen),
-                mask=torch.from_numpy(holes).float()[:, None],
-                exemplar=self.images.floats(exemplars[start : start + BATCH]) if exemplars else None,
+                mask=holes.float(),
+                exemplar=self.images.floats([exemplars[i] for i in numbers]) if exemplars else None,
                 degraded=self.degraded(chosen),
                 **guides,
                 ids=tuple(self.images.ids[i] for i in chosen),
                 condition=self.condition,
             )
 
+    def originals(self) -> Iterator[Tensor]:
+        """The test images alone, uint8 (N, 3, H, W), in the same batches."""
+        for numbers in self._numbers():
+            yield self.images.images([self.positions[i] for i in numbers])
+
+    def holes(self) -> Iterator[Tensor]:
+        """Their masks alone, bool (N, 1, H, W)."""
+        for numbers in self._numbers():
+            yield torch.from_numpy(np.stack([self.masks[i] for i in numbers])).bool()[:, None]
+
+    def _numbers(self) -> list[range]:
+        """The test images of each batch, counted from 0."""
+        count = len(self.positions)
+        return [range(start, min(start + BATCH, count)) for start in range(0, count, BATCH)]
+
     def degraded(self, chosen: Sequence[int]) -> Tensor | None:
         """The degraded copies of these test images, the same for all methods; None in other conditions."""
         condition = conditions.parse(self.condition)
         if not condition.degraded:
             return None
-        names = [self.images.ids[i] for i in chosen]
         if condition.source == GIVEN:
             return self.images.copy_of(chosen)
         if condition.source == ITSELF:
             return self.images.floats(chosen)
+        names = [self.images.ids[i] for i in chosen]
         seeds = [derive_seed(self.seed, self.images.name, name, self.condition, "degraded") for name in names]
         return floats(self.images.degraded(chosen, condition.source, seeds)[0])
 
@@ -147,13 +161,12 @@ def evaluate(
 
     ids = [task.images.ids[i] for i in task.positions]
     known = conditions.parse(task.condition).has_truth
-    truth = (to_uint8(batch.image) for batch in task.batches()) if known else None
-    holes = (batch.mask.bool() for batch in task.batches())
+    truth = task.originals() if known else None
     chosen = [name for name in names if known or not metrics.get(name).compares]
     asked = {metrics.get(name).reference for name in chosen}
     used = {name: source for name, source in references.items() if name in asked}
     measured = metrics.measure(
-        completed(), truth, holes, metrics=chosen, reference=used, ids=ids, device=device, cache=cache
+        completed(), truth, task.holes(), metrics=chosen, reference=used, ids=ids, device=device, cache=cache
     )
     measured.rows += [
         {"metric": name, "extractor": metrics.get(name).extractor, "value": None, "low": None, "high": None}

@@ -81,15 +81,11 @@ class Plan:
             raise BenchError(f"{self.suite.suite} needs your copy of {name}: --data {name}=DIR")
         return self.data[name]
 
-    def references(self, dataset: str) -> dict[str, tuple[ImageData, list[int]]]:
-        """The images that metrics such as `fid/train` compare those of a data set with: positions by name."""
+    def references(self, dataset: str) -> dict[str, Prepared]:
+        """By name, what metrics such as `fid/train` compare a data set with: the training images of these."""
+        trained = next((data.trained for data in self.suite.data if data.name == dataset), None) or dataset
         names = dict.fromkeys(metrics.get(name).reference for name in self.suite.metrics)
-        found = {}
-        for name in filter(None, names):
-            trained = next((data.trained for data in self.suite.data if data.name == dataset), None)
-            prepared = self.named(trained or dataset if name == "train" else name)
-            found[name] = prepared.images, prepared.train("all")
-        return found
+        return {name: self.named(trained if name == "train" else name) for name in names if name}
 
     def job_folder(self, job_id: str) -> Path:
         return self.root / "jobs" / job_id
@@ -280,8 +276,7 @@ def _evaluate_job(entry: Entry, model: Job | Untrained, made: Plan, name: str, c
         "masks": prepared.masks[condition].fingerprint,
         "beside": prepared.images.beside,
         "references": {
-            key: [images.fingerprint, digest([images.ids[i] for i in positions])]
-            for key, (images, positions) in made.references(name).items()
+            key: [other.images.fingerprint, digest(other.split.train)] for key, other in made.references(name).items()
         },
         "condition": condition,
         "size": suite.size,

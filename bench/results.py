@@ -231,8 +231,8 @@ def _originals(made: Plan, name: str) -> None:
     prepared = made.data[name]
     count = min(made.suite.report.samples, len(prepared.test), BATCH)
     guided = any("exemplar" in registry.get(entry.method).card.needs for entry in made.suite.methods)
+    needs = ("exemplar",) if guided else ()
     for condition, frozen in prepared.masks.items() if count else ():
-        needs = ("exemplar",) if guided else ()
         batch = next(Task(prepared.images, prepared.test, frozen, condition, made.suite.seed, needs).batches())
         pictures = {"original": to_uint8(batch.image), "masked": shown(batch)}
         if batch.exemplar is not None:

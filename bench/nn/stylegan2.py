@@ -108,6 +108,23 @@ class Generator(Synthesis):
         return self.synthesise(self.input(len(codes)), codes, noise, edit)
 
 
+def feature_bank(generator: Generator, codes: Tensor, noise: NoiseMaps = None) -> tuple[Tensor, dict[int, Tensor]]:
+    """The image of codes (N, layers, D), and by side the map that the first layer of each size gives."""
+    maps: dict[int, Tensor] = {}
+
+    def read(layer: int, x: Tensor) -> Tensor:
+        if layer == 0 or layer % 2:
+            maps[x.shape[-1]] = x
+        return x
+
+    return generator(codes, noise, read), maps
+
+
+def bank_channels(generator: Generator) -> list[int]:
+    """Channels of these maps from 8 px on."""
+    return [layer.activate.bias.numel() for layer in generator.convs[::2] if isinstance(layer, StyledConv)]
+
+
 @torch.no_grad()
 def mean_code(mapping: nn.Module, dim: int = 512, samples: int = 4096, seed: int = 0) -> Tensor:
     """The mean (D,) of w over random z: the centre for truncation and for encoders."""

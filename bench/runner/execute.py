@@ -115,7 +115,10 @@ def _evaluate(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
     names = [name for name, *_ in identity["metrics"]]
     device = "cuda" if options.on_gpu else "cpu"
     features = made.root / "cache" / "features"
-    references = {name: partial(_batches, *chosen) for name, chosen in made.references(row["dataset"]).items()}
+    references = {
+        name: partial(_batches, other.images, other.train("all"))
+        for name, other in made.references(row["dataset"]).items()
+    }
     measured = evaluate(method, task, names, identity["samples"], folder, device, features, references)
     write_table(folder / "per_image.parquet", measured.per_image)
     rows = []

@@ -18,7 +18,7 @@ from bench.errors import BenchError
 from bench.method import Batch, Noise
 from bench.nn.irse import Trunk
 from bench.nn.psp import ProgressiveEncoder
-from bench.nn.stylegan2 import Generator, NoiseMaps, Width
+from bench.nn.stylegan2 import Generator, NoiseMaps, Width, bank_channels, feature_bank
 from bench.nn.stylegan2_blocks import GAIN, ConvLayer, EqualConv2d, ModulatedConv2d
 from bench.nn.tacc import TACC
 
@@ -76,16 +76,9 @@ class StyleEncoder(E4E):
 
     def features(self, codes: Tensor, size: int, noise: Noise) -> dict[int, Tensor]:
         """The feature bank F_s: the generator's maps by side, 8 to `size`, after each first layer of a resolution."""
-        found: dict[int, Tensor] = {}
-
-        def keep(layer: int, x: Tensor) -> Tensor:
-            if layer % 2 and x.shape[-1] <= size:
-                found[x.shape[-1]] = x
-            return x
-
         generator = self.decoder
-        generator(codes[:, : generator.codes], noise.maps(generator.sides), keep)
-        return found
+        _, maps = feature_bank(generator, codes[:, : generator.codes], noise.maps(generator.sides))
+        return {side: x for side, x in maps.items() if 8 <= side <= size}
 
 
 class LatentWarping(nn.Module):
@@ -228,9 +221,9 @@ class MultimodalGenerator(CoModulated):
         """Let the features be those of another generator, of at least this size."""
         if bank.size < self.size:
             raise BenchError(f"facemug at {self.size} px takes features of a generator as large, not {bank.size} px")
-        for fusion, layer in zip(self.fusions.values(), bank.convs[::2], strict=False):
+        for fusion, channels in zip(self.fusions.values(), bank_channels(bank), strict=False):
             assert isinstance(fusion, Fusion)
-            fusion.accept(len(layer.get_parameter("activate.bias")))
+            fusion.accept(channels)
 
     def forward(
         self, given: Tensor, mask: Tensor, codes: Tensor, noise: NoiseMaps = None, kept: Tensor | None = None,

@@ -15,10 +15,10 @@ from bench import weights
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Source, Stage
-from bench.nn.stylegan2 import Discriminator, Generator, Width, without_constants
+from bench.nn.stylegan2 import Discriminator, Generator, Width, bank_channels, feature_bank, without_constants
 from methods.exegan import judge_from_released
 from methods.vspbfr.diffuser import CodeDiffuser
-from methods.vspbfr.restoration import Restoration, bank_channels, feature_bank
+from methods.vspbfr.restoration import Restoration
 from methods.vspbfr.training import DiffuserStage, EncoderStage, RestorationStage
 
 CARD = Card(

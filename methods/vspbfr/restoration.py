@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from bench.batch import Noise
 from bench.errors import BenchError
 from bench.nn import stylegan2_blocks as blocks
-from bench.nn.stylegan2 import Generator, NoiseMaps, Synthesis, Width, check_size
+from bench.nn.stylegan2 import NoiseMaps, Synthesis, Width, check_size
 from bench.nn.stylegan2_blocks import (
     Activation,
     ConvLayer,
@@ -195,20 +195,3 @@ class Restoration(Synthesis):
             return x + bank[side] if side in bank else x
 
         return self.synthesise(maps[4], codes, None if noise is None else noise[inner:], edit)
-
-
-def feature_bank(generator: Generator, codes: Tensor, noise: NoiseMaps = None) -> tuple[Tensor, dict[int, Tensor]]:
-    """The image of codes (N, layers, D), and by side the map that the first layer of each size gives."""
-    maps: dict[int, Tensor] = {}
-
-    def read(layer: int, x: Tensor) -> Tensor:
-        if layer == 0 or layer % 2:
-            maps[x.shape[-1]] = x
-        return x
-
-    return generator(codes, noise, read), maps
-
-
-def bank_channels(generator: Generator) -> list[int]:
-    """Channels of these maps from 8 px on."""
-    return [layer.activate.bias.numel() for layer in generator.convs[::2] if isinstance(layer, StyledConv)]

@@ -17,12 +17,12 @@ from baselines.stylegan2 import StyleGAN2
 from bench import golden, weights
 from bench.errors import BenchError
 from bench.method import Batch, Noise, Stage
-from bench.nn.stylegan2 import Discriminator, Width
+from bench.nn.stylegan2 import Discriminator, Width, feature_bank
 from bench.nn.stylegan2_blocks import StyledConv
 from methods.exegan import judge_from_released
 from methods.vspbfr import VSPBFR, VSPBFRConfig
 from methods.vspbfr.diffuser import CodeDiffuser, Schedule
-from methods.vspbfr.restoration import DILATIONS, SMART, Restoration, StyledDown, feature_bank
+from methods.vspbfr.restoration import DILATIONS, SMART, Restoration, StyledDown
 from methods.vspbfr.training import EncoderStage
 
 FOLDER = Path(__file__).parents[1] / "golden"
