@@ -11,6 +11,7 @@ from torch import Tensor
 from bench.data.synthfaces.noise import splitmix64, unit
 
 IMAGES_PER_IDENTITY = 4
+MOODS = ("calm", "smile", "laugh", "sad", "surprised", "angry")
 
 # Linear RGB, from light to dark.
 _SKIN = np.array(
@@ -210,7 +211,8 @@ def _picture(p: dict[str, np.ndarray], d: Draws) -> None:
     p["shift_x"] = d.bell(0.06) - scale * (0.24 * rows[0][1] + 0.56 * rows[0][2])
     p["shift_y"] = 0.13 + d.bell(0.05) - scale * (0.24 * rows[1][1] + 0.56 * rows[1][2])
 
-    mood = d.choice(np.array([0.34, 0.26, 0.20, 0.08, 0.06, 0.06]))  # calm, smile, laugh, sad, surprised, angry
+    mood = d.choice(np.array([0.34, 0.26, 0.20, 0.08, 0.06, 0.06]))  # of `MOODS`
+    p["mood"] = mood.astype(np.float64)
     laugh, surprised, angry = mood == 2, mood == 4, mood == 5
     p["smile"] = np.select(
         [mood == 1, laugh, mood == 3, angry],
