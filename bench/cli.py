@@ -174,6 +174,10 @@ def run(
         list[str] | None,
         typer.Option(metavar="DIR or NAME=DIR", help="Degraded copies of a data set, for degraded/given."),
     ] = None,
+    captions: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIR or NAME=DIR", help="Text files of a data set (NAME.txt), for conditions with +text."),
+    ] = None,
     masks: Annotated[Path | None, typer.Option(help="Folder of mask files (white = hole): one more condition.")] = None,
     size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
     shots: Annotated[str | None, typer.Option(help="Training images: a number, or several such as 5,10,all.")] = None,
@@ -207,7 +211,7 @@ def run(
 
     changes: dict[str, Any] = {}
     loaded = suites.smoke(suites.content(suite)) if smoke else suites.content(suite)
-    changes |= suites.located(loaded, data or [], labels or [], degraded or [])
+    changes |= suites.located(loaded, data or [], labels=labels or [], degraded=degraded or [], captions=captions or [])
     if masks is not None:
         changes["conditions"] = [*loaded.get("conditions", []), f"folder:{masks}"]
     if size is not None:

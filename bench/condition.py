@@ -16,7 +16,7 @@ import masks
 from bench.data import degradation
 from bench.errors import BenchError
 
-GUIDES = ("exemplar", "sketch", "semantics", "colour")
+GUIDES = ("exemplar", "sketch", "semantics", "colour", "text")
 DEGRADED, GIVEN, ITSELF = "degraded", "given", "itself"
 
 

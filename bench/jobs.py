@@ -147,6 +147,9 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
     if data.degraded is not None:
         copies = dataset.prepare_folder(data.degraded, suite.size, root / "cache", None, progress)
         images = replace(images, copies=copies)
+    if data.captions is not None:
+        texts = dataset.prepare_captions(data.captions, suite.size, root / "cache", progress)
+        images = replace(images, texts=texts)
     if data in suite.training:
         return Prepared(images, splits.only_training(data.name, images.fingerprint, images.ids, suite.seed), {})
     if data.trained and not images.published:
@@ -162,13 +165,13 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
     for shots in suite.shots if not data.trained else ():
         splits.shots(split, shots)
     frozen, tested = {}, images.indices(split.test)
-    for beside in filter(None, (images.labels, images.copies)):
-        images.namesakes(beside, tested)
+    for companion in images.companions.values():
+        images.namesakes(companion, tested)
     for condition in suite.conditions:
         read = conditions.parse(condition)
         if read.source == conditions.GIVEN:
             images.copy_of(tested[:1])
-        for guide in {"semantics", "colour"} & set(read.guides):
+        for guide in {"semantics", "colour", "text"} & set(read.guides):
             images.guide(guide, tested[:1], condition)
         frozen[condition] = mask_set(read.masks, images, split, suite.seed)
         frozen[condition].save(root / suite.suite / "masks" / data.name / f"{file_slug(condition)}.npz")

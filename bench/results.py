@@ -241,6 +241,9 @@ def _originals(made: Plan, name: str) -> None:
         for kind, images in pictures.items():
             for image_id, image in zip((batch.ids or ())[:count], images, strict=False):
                 save_png(folder / kind / image_file(image_id), image)
+        if batch.text is not None:
+            texts = zip((batch.ids or ())[:count], batch.text, strict=False)
+            write_json(folder / "captions.json", {image_file(image_id): text for image_id, text in texts})
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:

@@ -26,7 +26,7 @@ SMOKE: dict[str, Any] = {  # a suite in seconds: the same for all suites, so tha
     "seeds": [0],
     "conditions": ["irregular/20-30", "center/25"],
     "train": {"steps": 2, "batch": 4, "features": "embedded", "precision": "32-true"},
-    "metrics": ["perceptual@embedded", "l1@hole", "psnr", "fid@embedded", "identity@embedded"],
+    "metrics": ["perceptual@embedded", "l1@hole", "psnr", "fid@embedded", "identity@embedded", "emotion@embedded"],
     "report": {"main": ["perceptual@embedded", "l1@hole"], "samples": 1},
 }
 
@@ -60,6 +60,7 @@ class Data(Section):
     published: bool = True  # a name in `facebench data list` has its published split
     labels: Path | None = None  # label maps of the same names (CelebAMask-HQ's classes), for regions and guides
     degraded: Path | None = None  # degraded copies of the same names, for the condition `degraded/given`
+    captions: Path | None = None  # text files of the same names, whose first lines guide by text
     trained: str | None = None  # of `training`: methods train on that data set, and all images of this one test
 
     @model_validator(mode="after")
@@ -310,11 +311,12 @@ def smoke(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def located(
-    content: Mapping[str, Any], given: Sequence[str], labels: Sequence[str] = (), degraded: Sequence[str] = ()
+    content: Mapping[str, Any], given: Sequence[str], **companions: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """The sections `data` and `training` of a suite, with the folders of --data, --labels and --degraded.
+    """The sections `data` and `training` of a suite, with the folders of --data and of what belongs to the images.
 
-    Each is NAME=DIR, or DIR where there is one data set.
+    `given`: of --data. `companions`: of --labels, --degraded, --captions, by their names. Each is NAME=DIR, or DIR
+    where there is one data set.
 
     One DIR of --data is the folder of the suite's only published data set, else it takes the place of all data.
     Published data sets without a folder are left out when others have one.
@@ -338,10 +340,8 @@ def located(
             own = {"name": Path(text).resolve().name, "folder": text, "published": False}
             sections["data"], names = [own], [own["name"]]
     beside = {
-        "folder": folders,
-        "labels": dict(_assigned("--labels", text, names) for text in labels),
-        "degraded": dict(_assigned("--degraded", text, names) for text in degraded),
-    }
+        what: dict(_assigned(f"--{what}", text, names) for text in assigned) for what, assigned in companions.items()
+    } | {"folder": folders}
     placed = {
         key: [
             entry | {what: found[entry["name"]] for what, found in beside.items() if entry["name"] in found}

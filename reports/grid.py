@@ -12,11 +12,12 @@ from PIL import Image
 from scipy.ndimage import uniform_filter
 
 from bench.errors import BenchError
-from bench.store import file_slug
+from bench.store import file_slug, read_json
 from reports import conditions
 from reports.sheet import Picture, Sheet
 
 MASKED, EXEMPLAR, ORIGINAL = "masked", "exemplar", "original"
+CAPTIONS = "captions.json"
 FEW = 3  # conditions; of fewer, several pictures are shown
 ZOOM = 4  # how much larger a detail is
 LARGEST = 4096  # pixels of a picture's side; suites have half of it at most
@@ -43,6 +44,15 @@ def choose(samples: Path, names: list[str], rows: int = 6) -> list[tuple[conditi
     return [(found[i][0], found[i][1][turn % len(found[i][1])]) for turn, i in enumerate(spread)]
 
 
+def captions(place: Path) -> dict[str, str]:
+    """What was said of the pictures of a condition, by file name; nothing where no text guides."""
+    path = place / CAPTIONS
+    found = read_json(path) if path.exists() else {}
+    if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
+        raise BenchError(f"{path} holds no captions: delete it and run the same command again")
+    return found
+
+
 def picture_grid(
     samples: Path, chosen: list[tuple[conditions.Condition, str]], titles: Mapping[str, str], outline: bool = False
 ) -> tuple[Figure, float]:
@@ -56,9 +66,10 @@ def picture_grid(
     columns = {MASKED: "Input", **guided, **titles, ORIGINAL: "Original"}
     pictures = [[read(samples / c.slug / folder / name) for folder in columns] for c, name in chosen]
     sheet = Sheet(len(chosen), len(columns), [picture for line in pictures for picture in line])
-    for r, (condition, _) in enumerate(chosen):
+    for r, (condition, name) in enumerate(chosen):
         hole = _hole(pictures[r][0], pictures[r][-1]) if outline else None
         sheet.beside(r, condition.title)
+        sheet.say(r, 0, captions(samples / condition.slug).get(name, ""))
         for c, folder in enumerate(columns):
             sheet.place(r, c, pictures[r][c])
             if hole is not None and folder in titles and pictures[r][c] is not None:

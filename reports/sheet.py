@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -82,6 +83,15 @@ class Sheet:
         top, bottom = self.corner(row, 0)[1], self.corner(row + rows - 1, 0)[1] + self.tile
         middle = (self.margin - 0.05 * self.tile, (top + bottom) / 2)
         self.axes.text(*middle, _wrapped(text), rotation=90, ha="right", va="center", **_NAMED)
+
+    def say(self, row: int, column: int, text: str) -> None:
+        """Write what is said of a picture over the lower end of its tile."""
+        if text:
+            left, top = self.corner(row, column)
+            lines = textwrap.wrap(markup.line(text), 26, max_lines=4, placeholder=" …")
+            style: dict[str, Any] = {"boxstyle": "square,pad=0.2", "facecolor": "white", "alpha": 0.8, "linewidth": 0}
+            where = (left + self.tile / 2, top + 0.98 * self.tile)
+            self.axes.text(*where, "\n".join(lines), ha="center", va="bottom", fontsize=5, bbox=style)
 
     def finished(self) -> tuple[Figure, float]:
         """The figure and the dots per inch at which every pixel of a picture covers whole pixels of the PNG."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.data import cache, catalogue, degradation, modalities, splits, synthfaces
+from bench.data import cache, captions, catalogue, degradation, modalities, splits, synthfaces
 from bench.data import folder as files
 from bench.data.cache import Batch, Progress
 from bench.errors import BenchError
@@ -24,7 +24,10 @@ Indices = Sequence[int] | np.ndarray | torch.Tensor
 RENDER_BATCH = 32
 RENDERED = "rendered"
 """What stands in place of a filter's name for images that were drawn at their size."""
+CAPTIONS = "captions"
+"""Stands in its place for texts."""
 GUIDES = ("semantics", "landmarks", "identity", "attributes")
+REMEDIES = {"semantics": "give label maps with --labels", "text": "give text files with --captions"}
 
 
 def floats(images: torch.Tensor) -> torch.Tensor:
@@ -53,15 +56,22 @@ class ImageData:
     """Label maps of a folder of images, as a folder of their own: the first channel holds the classes."""
     copies: ImageData | None = None
     """Degraded copies of the images, as a folder of their own."""
+    texts: ImageData | None = None
+    """Captions of the images, as a folder of their own, without images."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
     def beside(self) -> dict[str, str]:
-        """Content of the label maps and of the degraded copies, as far as there are any."""
-        both = {"labels": self.labels, "copies": self.copies}
-        return {name: images.fingerprint for name, images in both.items() if images is not None}
+        """Content of the label maps, degraded copies and captions, as far as there are any."""
+        return {name: images.fingerprint for name, images in self.companions.items()}
+
+    @property
+    def companions(self) -> dict[str, ImageData]:
+        """The label maps, degraded copies and captions, as far as there are any."""
+        every = {"labels": self.labels, "copies": self.copies, "texts": self.texts}
+        return {name: images for name, images in every.items() if images is not None}
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key not in ("_arrays", "_position", "_stems")}
@@ -136,15 +146,25 @@ class ImageData:
                 return self.published.split(self.fingerprint, self.ids, seed)
         return splits.draw(self.name, self.fingerprint, self.ids, seed, train=train, test=test)
 
-    def guide(self, name: str, indices: Indices, user: str) -> torch.Tensor:
-        """What guides a completion: one of `GUIDES`, a sketch or the colours; BenchError tells `user` of what lacks."""
+    def captions(self, indices: Indices) -> tuple[str, ...] | None:
+        """What is said of each image; None when the data set has no captions."""
+        if self.texts is not None:
+            found = self.texts._arrays["text"][self.namesakes(self.texts, indices)]
+            return tuple(text.decode() for text in found.tolist())
+        known = self.attributes(indices)
+        return None if known is None else tuple(captions.describe(values) for values in known.tolist())
+
+    def guide(self, name: str, indices: Indices, user: str) -> torch.Tensor | tuple[str, ...]:
+        """What guides a completion: one of `GUIDES`, a sketch, colours or text; BenchError tells `user` what lacks."""
         if name == "sketch":
             return modalities.sketch(self.images(indices))
         if name == "colour":
-            return modalities.colour_map(self.images(indices), self.guide("semantics", indices, user))
-        found = self._guide(name, indices)
+            labels = self.guide("semantics", indices, user)
+            assert isinstance(labels, torch.Tensor)
+            return modalities.colour_map(self.images(indices), labels)
+        found = self.captions(indices) if name == "text" else self._guide(name, indices)
         if found is None:
-            remedy = "give label maps with --labels" if name == "semantics" else "take another"
+            remedy = REMEDIES.get(name, "take another")
             raise BenchError(f"{user} needs {name}, and the data set {self.name} has none: {remedy}, or synthfaces")
         return found
 
@@ -221,6 +241,31 @@ def prepare_folder(
     entry, _ = _prepare(cache_dir / f"{size}px-{key[:16]}", facts, batches(), len(ids) * size * size * 3)
     published = catalogue.known(name) if name else None
     return ImageData(name or folder.resolve().name, size, fingerprint, ids, scaled, entry, published)
+
+
+def prepare_captions(
+    folder: str | Path, size: int, cache_dir: str | Path, progress: Progress | None = None
+) -> ImageData:
+    """Read a folder of captions (NAME.txt, see `bench.data.captions`) once into the cache, or reuse what stands there.
+
+    Raises BenchError for a folder without text files and names the first file that cannot be read.
+    """
+    folder, cache_dir = Path(folder), Path(cache_dir)
+    ids = files.find(folder, captions.SUFFIXES, "captions", "text files, NAME.txt")
+    listing = cache_dir / "listings" / f"{digest([str(folder.resolve()), CAPTIONS])[:16]}.json"
+    fingerprint = files.fingerprint(files.hash_files(folder, ids, listing, progress))
+
+    def read(name: str) -> bytes:
+        return captions.decode(files.read(folder / name), folder / name).encode()
+
+    def batches() -> Iterator[Batch]:
+        for chunk in cache.in_parallel(read, ids, "reading", progress):
+            yield {"text": np.array(chunk, dtype=f"S{captions.LONGEST}")}
+
+    facts = {"fingerprint": fingerprint, "filter": CAPTIONS, "ids": ids}
+    key = digest([cache.VERSION, fingerprint, CAPTIONS])
+    entry, _ = _prepare(cache_dir / f"{CAPTIONS}-{key[:16]}", facts, batches(), len(ids) * captions.LONGEST)
+    return ImageData(folder.resolve().name, size, fingerprint, ids, CAPTIONS, entry)
 
 
 def prepare_synthfaces(

@@ -33,16 +33,21 @@ SETTLED_NS = 2 * 10**9
 
 
 def find_images(folder: str | Path) -> list[str]:
-    """Relative POSIX paths (the image ids) of all PNG, JPEG and WebP files below `folder`, sorted.
+    """Relative POSIX paths (the image ids) of all PNG, JPEG and WebP files below `folder`: see `find`."""
+    return find(folder, EXTENSIONS, "images", "PNG, JPEG or WebP files")
+
+
+def find(folder: str | Path, suffixes: frozenset[str], what: str, kinds: str) -> list[str]:
+    """Relative POSIX paths of all files with these suffixes below `folder`, sorted.
 
     The search is recursive and follows links; names that begin with a dot are skipped.
-    Raises BenchError when the folder is missing, is a file, cannot be read or has no images.
+    Raises BenchError when the folder is missing, is a file, cannot be read or has none: no `what`, put `kinds` there.
     """
     folder = Path(folder)
     if not folder.exists():
-        raise BenchError(f"{folder} does not exist: give the folder that holds the images")
+        raise BenchError(f"{folder} does not exist: give the folder that holds the {what}")
     if not folder.is_dir():
-        raise BenchError(f"{folder} is a file: give the folder that holds the images")
+        raise BenchError(f"{folder} is a file: give the folder that holds the {what}")
     found: list[str] = []
     seen: set[str] = set()
     for where, folders, files in os.walk(folder, followlinks=True, onerror=_unreadable):
@@ -56,10 +61,10 @@ def find_images(folder: str | Path) -> list[str]:
         found += [
             (base / name).as_posix()
             for name in files
-            if not name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes
         ]
     if not found:
-        raise BenchError(f"{folder} has no images: put PNG, JPEG or WebP files into it or its sub-folders")
+        raise BenchError(f"{folder} has no {what}: put {kinds} into it or its sub-folders")
     for name in found:
         try:
             name.encode()

@@ -104,6 +104,14 @@ def _nme(extractor: str, title: str, points: str, equals: str) -> Metric:
     )  # fmt: skip
 
 
+def _emotion(network: str, extractor: str, title: str, equals: str) -> Metric:
+    return Metric(
+        name=f"emotion@{network}", title=f"Emotion accuracy ({title})", kind="features", function="emotion:kept",
+        equals=f"{equals}: share of completed images with the emotion of the original", extractor=extractor,
+        features=("emotion",), higher_is_better=True, bounds=(0.0, 1.0),
+    )  # fmt: skip
+
+
 # U-IDS in 2,048 dimensions is 0 for identical sets of 1,000 and 0.13 at 2,000 (ideal: 0.5). What matters is the number
 # of pairs per dimension, so the 256-d network gets the same 2.44 pairs a dimension as 5,000 give to Inception.
 SMALLEST_IDS = {"inception": 5000, "embedded": 625}
@@ -206,6 +214,8 @@ _METRICS = [
         equals="facenet-pytorch's MTCNN: share of completed images with a face", extractor="mtcnn",
         features=("landmarks",), needs_truth=False, higher_is_better=True, bounds=(0.0, 1.0),
     ),
+    _emotion("hsemotion", "hsemotion", "HSEmotion", "hsemotion's default model (enet_b0_8_best_vgaf) on whole images"),
+    _emotion("embedded", "embedded-expression", "embedded", "the six moods that the embedded expression network tells"),
     *_set_metrics("inception", "", ""),
     *_set_metrics("embedded", "@embedded", " (embedded)"),
 ]  # fmt: skip

@@ -15,7 +15,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,6 +27,7 @@ from bench.metrics import naturalness, perceptual
 from bench.metrics.identity import align
 from bench.nn.irse import IRSE
 
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Official = Callable[[Path, str, torch.device], "Extractor"]  # (file, its short hash, device)
 Features = dict[str, Any]  # name -> Tensor (N, ...) or, for "maps", a list of them
 
@@ -140,6 +143,15 @@ def _embedded(device: torch.device) -> Extractor:
     return _Network("embedded", embedded.fingerprint("metrics"), embedded.load("metrics"), run, device)
 
 
+def _expression(device: torch.device) -> Extractor:
+    from bench.nn import expression
+
+    def run(network: nn.Module, images: Tensor) -> Features:
+        return {"emotion": network(signed(images))}
+
+    return _Network("embedded-expression", expression.fingerprint(), expression.load(), run, device)
+
+
 def _inception(path: Path, digest: str, device: torch.device) -> Extractor:
     """pytorch-fid's Inception: 299 x 299 bilinear without antialiasing, pool3, 2,048 numbers."""
     import pytorch_fid.inception as reference
@@ -238,6 +250,35 @@ def _identify(network: nn.Module, crops: Tensor) -> Features:
     return {"identity": network(crops.nan_to_num(0.0)).masked_fill(missing[:, None], torch.nan)}
 
 
+def _hsemotion(path: Path, digest: str, device: torch.device) -> Extractor:
+    """HSEmotion's EfficientNet-B0, eight emotions: whole images at 224 x 224 in ImageNet's colours."""
+    try:
+        import timm
+    except ImportError as error:
+        raise BenchError("HSEmotion's network needs timm: pip install 'face-inpaint-bench[emotion]'") from error
+
+    network = timm.create_model("tf_efficientnet_b0", num_classes=8)
+    # the package's models end in a linear layer or in a sequence of one
+    state = {name.replace("classifier.0.", "classifier."): value for name, value in weights.read(path).items()}
+    _fill_network(network, state, path)
+    mean, deviation = (torch.tensor(v, device=device).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_DEVIATION))
+
+    def run(network: nn.Module, images: Tensor) -> Features:
+        return {"emotion": network((resize(images, 224).float() / 255 - mean) / deviation)}
+
+    return _Network("hsemotion", f"hsemotion-enet_b0_8_best_vgaf-224-float32-{digest}", network, run, device)
+
+
+def resize(images: Tensor, size: int) -> Tensor:
+    """uint8 images at `size` x `size` as torchvision's Resize makes them of PIL images: by PIL's bilinear filter.
+
+    PyTorch's own antialiased filter differs by one or two levels in some pixels.
+    """
+    pictures = [Image.fromarray(image) for image in images.permute(0, 2, 3, 1).cpu().numpy()]
+    small = np.stack([np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR)) for picture in pictures])
+    return torch.from_numpy(small).permute(0, 3, 1, 2).to(images.device)
+
+
 class _NIQE:
     """NIQE's score of each image; not a network, but its parameters are a pretrained file all the same."""
 
@@ -271,13 +312,18 @@ def crop_boxes(images: Tensor, boxes: Tensor, size: int = 160) -> Tensor:
     return crops
 
 
-_BUILT_IN: dict[str, Callable[[torch.device], Extractor]] = {"embedded": _embedded, "mtcnn": _MTCNN}
+_BUILT_IN: dict[str, Callable[[torch.device], Extractor]] = {
+    "embedded": _embedded,
+    "embedded-expression": _expression,
+    "mtcnn": _MTCNN,
+}
 _OFFICIAL: dict[str, tuple[str, Official]] = {  # name in `bench.weights`, what reads the file
     "inception": ("inception-fid", _inception),
     "lpips-alex": ("alexnet", _lpips("alex")),
     "lpips-vgg": ("vgg16", _lpips("vgg")),
     "facenet": ("facenet-vggface2", _facenet),
     "arcface": ("arcface-ir-se50", _arcface),
+    "hsemotion": ("hsemotion", _hsemotion),
     "niqe": ("niqe", _NIQE),
 }
 NAMES = (*_BUILT_IN, *_OFFICIAL)

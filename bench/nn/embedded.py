@@ -97,9 +97,7 @@ class EmbeddedNet(nn.Module):
 
     def forward(self, images: Tensor) -> Heads:
         """All heads of `images` (N, 3, H, W) in [-1, 1], at least 32 pixels a side; first resized to 64 x 64."""
-        if images.shape[-2:] != (SIZE, SIZE):
-            images = F.interpolate(images, size=(SIZE, SIZE), mode="bilinear", align_corners=False, antialias=True)
-        maps = self.maps(images)
+        maps = self.maps(scaled(images))
         return self.heads(maps, self.pyramid(maps))
 
     def heads(self, maps: list[Tensor], fused: Tensor) -> Heads:
@@ -115,6 +113,13 @@ class EmbeddedNet(nn.Module):
             "parsing": self.parsing(fused),
             "maps": maps,
         }
+
+
+def scaled(images: Tensor) -> Tensor:
+    """Images (N, 3, H, W) at the size that the heads see."""
+    if images.shape[-2:] == (SIZE, SIZE):
+        return images
+    return F.interpolate(images, size=(SIZE, SIZE), mode="bilinear", align_corners=False, antialias=True)
 
 
 def soft_argmax(heatmaps: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from bench import weights
 from bench.method import Source
 
+Network = TypeVar("Network", bound=nn.Module)
 Backbone = Literal["vgg16", "vgg19"]
 Scaling = Literal["imagenet", "centred", "raw"]  # of [0, 1]: (x - mean) / deviation, x - mean, x
 
@@ -173,6 +174,6 @@ def unit(features: Tensor) -> Tensor:
     return features / (features.square().sum(1, keepdim=True).sqrt() + 1e-10)
 
 
-def frozen(module: nn.Module) -> nn.Module:
+def frozen(module: Network) -> Network:
     """A network that only measures: evaluation mode, no gradients for its parameters."""
     return module.eval().requires_grad_(False)

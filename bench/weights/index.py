@@ -59,6 +59,9 @@ FACENET = "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9"
 VSPBFR = "https://huggingface.co/Wanglong2/VSPBFR/resolve/main"
 NGC = "https://api.ngc.nvidia.com/v2/models/nvidia/research/stylegan2/versions/1/files"
 GFPGAN = "https://github.com/TencentARC/GFPGAN/releases/download"
+HSEMOTION = "https://github.com/HSE-asavchenko/face-emotion-recognition/raw/main/models/affectnet_emotions"
+CLIP = "https://openaipublic.azureedge.net/clip/models"
+VIT_B_32 = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
 FCF = "https://shi-labs.com/projects/fcf-inpainting"
 
 BSD = "BSD-3-Clause"
@@ -101,6 +104,10 @@ _NETWORKS = (
          "95 MB", BSD, "the perceptual loss of LaMa and FcF"),
     File("faceparsing", "79999_iter.pth", "https://github.com/zllrunning/face-parsing.PyTorch", "53 MB", "MIT",
          "semantic maps of faces", by_hand=True),
+    File("clip-vit-b-32", "ViT-B-32.pt", f"{CLIP}/{VIT_B_32}/ViT-B-32.pt", "354 MB", "MIT", "texts: FACEMUG",
+         sha256=VIT_B_32),
+    File("hsemotion", "enet_b0_8_best_vgaf.pt", f"{HSEMOTION}/enet_b0_8_best_vgaf.pt", "", "Apache-2.0",
+         "emotion@hsemotion"),
 )  # fmt: skip
 
 # StyleGAN2 and what inverts it

@@ -1,4 +1,7 @@
-"""Networks among the records of a pickle, as state dicts."""
+"""Networks among the records of a pickle, as state dicts.
+
+Those of PyTorch keep parameters, buffers and parts apart; TorchScript's and those of NVIDIA's TensorFlow code do not.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,11 @@ from bench.weights.records import Array, Record, Refused
 
 MOST = 200_000  # tensors and containers of one file; more is an attack
 DEEPEST = 100  # networks or containers inside each other
+SCRIPTED = "__torch__."  # start of the class names of TorchScript
 
 
 def plain(value: Any) -> Any:
-    """The same with arrays as tensors and with modules (of PyTorch or of NVIDIA's TensorFlow code) as state dicts."""
+    """The same with arrays as tensors and with networks as state dicts."""
     made: dict[int, Any] = {}  # each container once: references to references could multiply
 
     def visit(item: Any) -> Any:
@@ -48,7 +52,9 @@ def _to_tensor(array: np.ndarray) -> Tensor:
 def is_module(record: Record) -> bool:
     """Whether a record was a network."""
     state = record.state
-    return isinstance(state, dict) and (state.keys() >= {"_modules", "_parameters"} or "variables" in state)
+    if not isinstance(state, dict):
+        return False
+    return record.name.startswith(SCRIPTED) or state.keys() >= {"_modules", "_parameters"} or "variables" in state
 
 
 def state_dict(module: Record) -> dict[str, Tensor]:
@@ -61,14 +67,17 @@ def state_dict(module: Record) -> dict[str, Tensor]:
         prefix, record, depth = work.pop()
         if depth > DEEPEST:
             break
-        own, children, separator = _content(record.state)
+        own, children, separator = _content(record)
         found |= {prefix + name: tensor for name, tensor in own.items()}
         work += [(f"{prefix}{name}{separator}", part, depth + 1) for name, part in reversed(children.items())]
     raise Refused("modules inside modules without end")
 
 
-def _content(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Record], str]:
+def _content(record: Record) -> tuple[dict[str, Tensor], dict[str, Record], str]:
     """A network's own tensors, its parts, and what stands between a part's name and the names inside."""
+    state: Mapping[str, Any] = record.state
+    if record.name.startswith(SCRIPTED):
+        return {name: part for name, part in state.items() if isinstance(part, Tensor)}, _networks(state), "."
     if "variables" in state:  # NVIDIA's TensorFlow networks
         own = {name: _to_tensor(part.value) for name, part in state["variables"] if isinstance(part, Array)}
         return own, _networks(state.get("components")), "/"

@@ -97,8 +97,8 @@ def _rebuild(structure: Any, tensors: Mapping[str, Tensor]) -> Any:
 
 
 def _read_torch(path: Path) -> Mapping[str, Any]:
-    if zipfile.is_zipfile(path):
-        _check_archive(path)
+    if zipfile.is_zipfile(path) and _check_archive(path):
+        return _read_archive(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
@@ -124,7 +124,7 @@ def _read_pickle(path: Path) -> Mapping[str, Any]:
 
 
 def _read_archive(path: Path) -> Mapping[str, Any]:
-    """A file of `torch.save` (since 1.6) that holds more than tensors."""
+    """A file of `torch.save` (since 1.6) that holds more than tensors, or of `torch.jit.save`, without its program."""
     with zipfile.ZipFile(path) as archive:
         pickled = next(name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl")
         folder = pickled.rpartition("/")[0]
@@ -144,14 +144,21 @@ def _read_archive(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _check_archive(path: Path) -> None:
-    """`torch.save` compresses nothing, so that an archive that would become larger than its file is an attack."""
+def _check_archive(path: Path) -> bool:
+    """Whether it is one of `torch.jit.save`: it holds a program, which is never read.
+
+    All the rest is not compressed, so that an archive that would become larger than its file is an attack.
+    """
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
+    scripted = any(entry.filename.endswith("/constants.pkl") for entry in entries)
+    if scripted:
+        entries = [entry for entry in entries if "/code/" not in entry.filename]
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise Refused("it is compressed, which no checkpoint is")
     if sum(entry.file_size for entry in entries) > path.stat().st_size:
         raise Refused("its parts are larger than the file")
+    return scripted
 
 
 def _stored(archive: zipfile.ZipFile, name: str, kind: Any) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -19,6 +19,7 @@ from bench.nn.stylegan2_training import mixed_codes
 from methods.facemug.networks import (
     CHANNELS,
     CLASSES,
+    Encoded,
     FusionKind,
     LatentWarping,
     MultimodalGenerator,
@@ -26,6 +27,7 @@ from methods.facemug.networks import (
     shown,
     stacked,
 )
+from methods.facemug.text import edited, judge
 from methods.facemug.training import EncoderStage, GeneratorStage, Likeness, WarpingStage
 
 CARD = Card(
@@ -58,7 +60,7 @@ CARD = Card(
     licence="only the style encoder's trainer is public: MIT; the StyleGAN2 weights: Nvidia, non-commercial",
     weights="none were released; the prior e4e takes e4e_ffhq_encode.pt (1024 px, 18 styles)",
     requires=("e4e",),
-    takes=("exemplar", "sketch", "semantics", "colour"),
+    takes=("exemplar", "sketch", "semantics", "colour", "text"),
     choices={
         "generator": "not public; EXE-GAN's without a mapping network: same layers, global code and dropout",
         "aggregated": "not public; 64 channels, residual blocks of two 3 x 3 convolutions, and the image's block sees "
@@ -79,11 +81,14 @@ CARD = Card(
         "attribute": "not public; mean squared error of the codes. LPIPS is summed over the batch, as by the authors "
         "elsewhere, but averaged for the warping",
         "target": "not public; the warped code is compared with the picture's own code, its image with the picture",
+        "text": "not public; CLIP ViT-B/32 as in StyleCLIP, and Adam. The distance of codes is their mean squared "
+        "difference, as elsewhere. Only the bank sees w*, as F_s = S(w*) says. embedded: for synthetic faces",
+        "text_weight": "the thesis prints both a default of 0.05 and a range of [0.1, 1.0]",
         "iterations": "the warping's are not public: 200,000, with the generator's optimiser",
         "ema": "not public; EXE-GAN's 0.99778 for the generator",
     },
-    notes="Editing by text (CLIP) is left out. A direction w_d of StyleGAN2's codes is added between the "
-    "calls of `codes` and `draw`: w* = w_hat + strength * w_d. Sketches are not eroded in training.",
+    notes="A direction w_d of StyleGAN2's codes is added between the calls of `codes` and `draw`: w* = w_hat + "
+    "strength * w_d. Sketches are not eroded in training.",
 )
 
 Modality = Literal["sketch", "semantics", "colour"]
@@ -123,6 +128,11 @@ class FACEMUGConfig(Config):
     r1_every: int = 16  # iterations
     ema: float = 0.5 ** (32 / 10_000)  # moving average of the generator
     masks: str = "comodgan"  # training draw
+    text: Source = "official"  # network that compares a text with the image: CLIP, or the embedded one
+    text_steps: int = 100  # of gradient descent towards a text
+    text_rate: float = 0.1  # learning rate of Adam then
+    text_weight: float = 0.05  # of the text's loss
+    text_distance: float = 0.08  # weight of the distance of the codes
 
 
 class FACEMUG(Method):
@@ -136,7 +146,8 @@ class FACEMUG(Method):
         "paper": FACEMUGConfig(),
         "tiny": FACEMUGConfig(
             size=64, width=1024, limit=64, code=64, whole=128, aggregated=16, warps=2, shares=(0.15, 0.1, 0.75),
-            encoder_start=None, rho=0.8, omega=0.6, learning_rate=0.008, gamma=1, ema=0.99,
+            encoder_start=None, rho=0.8, omega=0.6, learning_rate=0.008, gamma=1, ema=0.99, text="embedded",
+            text_steps=30,
         ),
     }  # fmt: skip
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {  # thesis, table 6.6
@@ -200,18 +211,38 @@ class FACEMUG(Method):
 
         The batch's guides are already masked (`shown`).
         """
-        generator = self.generator
-        return generator(
-            stacked(batch),
-            batch.mask,
-            style[:, : generator.codes],
-            bank=self.styles.features(posed, generator.size, noise) if self.config.bank else None,
-            **generator.random(noise),
+        return self.drawing(batch, noise)(style, posed)
+
+    def drawing(self, batch: Batch, noise: Noise) -> Callable[..., Tensor]:
+        """`draw` as a function of the codes, for one draw of its random numbers."""
+        generator, styles, given = self.generator, self.styles, stacked(batch)
+        maps = noise.maps(styles.decoder.sides) if self.config.bank else None
+        random = generator.random(noise)
+
+        def draw(style: Tensor, posed: Tensor, encoded: Encoded | None = None) -> Tensor:
+            bank = None if maps is None else styles.features(posed, generator.size, maps)
+            return generator(given, batch.mask, style[:, : generator.codes], bank=bank, encoded=encoded, **random)
+
+        return draw
+
+    def edit(self, batch: Batch, style: Tensor, posed: Tensor, noise: Noise) -> Tensor:
+        """The images of w*, which the batch's texts make of the codes `posed`; without a bank, of the style."""
+        if batch.text is None:
+            return self.draw(batch, style, posed, noise)
+        c, draw = self.config, self.drawing(batch, noise)
+        encoded = self.generator.encode(stacked(batch), batch.mask)
+
+        def completed(codes: Tensor) -> Tensor:
+            return batch.composite(draw(style if c.bank else codes, codes, encoded))
+
+        network = judge(c.text, batch.image.device)
+        return completed(
+            edited(posed, batch.text, completed, network, c.text_steps, c.text_rate, c.text_weight, c.text_distance)
         )
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         given = shown(batch, dict.fromkeys(self.config.modalities, batch.mask))
-        return self.draw(given, *self.codes(given, noise), noise)
+        return self.edit(given, *self.codes(given, noise), noise)
 
     def stages(self, features: Source = "official") -> list[Stage]:
         """The style encoder, the latent warping where there is a bank to warp for, the generator."""

@@ -15,7 +15,7 @@ from baselines.e4e import E4E
 from baselines.psp import resized
 from bench.data.modalities import one_hot
 from bench.errors import BenchError
-from bench.method import Batch, Noise
+from bench.method import Batch
 from bench.nn.irse import Trunk
 from bench.nn.psp import ProgressiveEncoder
 from bench.nn.stylegan2 import Generator, NoiseMaps, Width, bank_channels, feature_bank
@@ -27,6 +27,7 @@ GUIDES = {"sketch": 1, "semantics": CLASSES, "colour": 3}  # channels, in the or
 CHANNELS = 3 + sum(GUIDES.values())
 
 FusionKind = Literal["style", "gated", "addition"]
+Encoded = tuple[Mapping[int, Tensor], Tensor]  # maps by side, code of the whole picture
 
 
 def shown(batch: Batch, masks: Mapping[str, Tensor]) -> Batch:
@@ -74,10 +75,10 @@ class StyleEncoder(E4E):
         """Codes (N, styles, dim) of whole images (N, 3, H, W) without guides."""
         return self.codes(F.pad(resized(images, self.config.pixels), (0, 0, 0, 0, 0, CHANNELS - 3)))
 
-    def features(self, codes: Tensor, size: int, noise: Noise) -> dict[int, Tensor]:
+    def features(self, codes: Tensor, size: int, noise: NoiseMaps) -> dict[int, Tensor]:
         """The feature bank F_s: the generator's maps by side, 8 to `size`, after each first layer of a resolution."""
         generator = self.decoder
-        _, maps = feature_bank(generator, codes[:, : generator.codes], noise.maps(generator.sides))
+        _, maps = feature_bank(generator, codes[:, : generator.codes], noise)
         return {side: x for side, x in maps.items() if 8 <= side <= size}
 
 
@@ -227,15 +228,15 @@ class MultimodalGenerator(CoModulated):
 
     def forward(
         self, given: Tensor, mask: Tensor, codes: Tensor, noise: NoiseMaps = None, kept: Tensor | None = None,
-        bank: Mapping[int, Tensor] | None = None,
+        bank: Mapping[int, Tensor] | None = None, encoded: Encoded | None = None,
     ) -> Tensor:  # fmt: skip
         """The image (N, 3, size, size), linear, of X (N, 26, size, size), codes (N, layers, D) and features by side.
 
-        `kept`: dropout on the code of the whole picture.
+        `kept`: dropout on the code of the whole picture. `encoded`: what `encode` gave before for the same X.
         """
         if given.shape[2:] != (self.size, self.size):
             raise BenchError(f"this network edits images of {self.size} x {self.size}: set the option `size`")
-        maps, whole = self.encode(given, mask)
+        maps, whole = encoded or self.encode(given, mask)
         if kept is not None:
             whole = whole * kept * 2
         both = torch.cat([codes, whole[:, None].expand(-1, codes.shape[1], -1)], dim=2)

@@ -195,7 +195,8 @@ const browser = one("#images") && (() => {
     one("#number").value = state.image + 1;
     one("#number").max = count;
     one("#total").textContent = count.toLocaleString("en");
-    one("#where").textContent = `${name}: ${album.dataset}, ${album.condition}`;
+    const text = album.texts[state.image];
+    one("#where").textContent = `${name}: ${album.dataset}, ${album.condition}${text ? `: “${text}”` : ""}`;
     one("#previous").disabled = one("#next").disabled = count === 1;
     strip(album, count);
     variants(album, name);

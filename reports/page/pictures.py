@@ -14,7 +14,7 @@ import pandas as pd
 
 from bench.store import write_error
 from reports import conditions, markup
-from reports.grid import EXEMPLAR, MASKED, ORIGINAL, method_folders
+from reports.grid import EXEMPLAR, MASKED, ORIGINAL, captions, method_folders
 from reports.results import Results
 
 EMBED = 20_000_000  # characters of pictures inside the page; with more, they stay in files
@@ -26,7 +26,7 @@ class Album:
     """The pictures of one data set under one condition.
 
     `variants` are (title, folder) of the original, the input, the exemplar and every method; `files` are the names and
-    bytes of the pictures in each folder; `names` are those of all pictures, sorted.
+    bytes of the pictures in each folder; `names` are those of all pictures, sorted; `texts` what guided them.
     """
 
     dataset: str
@@ -34,6 +34,7 @@ class Album:
     variants: list[tuple[str, Path]]
     files: list[dict[str, int]]
     names: list[str]
+    texts: dict[str, str]
 
 
 def albums(found: Results, cells: pd.DataFrame) -> list[Album]:
@@ -50,7 +51,7 @@ def albums(found: Results, cells: pd.DataFrame) -> list[Album]:
             variants = [(title, place / folder) for title, folder in folders.items()]
             files = [_pictures(folder) for _, folder in variants]
             if names := sorted(set().union(*files)):
-                made.append(Album(dataset, condition.title, variants, files, names))
+                made.append(Album(dataset, condition.title, variants, files, names, captions(place)))
     return made
 
 
@@ -77,6 +78,7 @@ def index(made: list[Album], report: Path, embed: int = EMBED) -> dict[str, Any]
             "dataset": album.dataset,
             "condition": album.condition,
             "names": album.names,
+            "texts": [album.texts.get(name, "") for name in album.names] if album.texts else [],
             "variants": [title for title, _ in album.variants],
             "missing": [[i for i, name in enumerate(album.names) if name not in files] for files in album.files],
         }

@@ -11,7 +11,13 @@ from reports import conditions, results
 from reports.published.shapes import load
 from reports.table import Block, Cell, Column, Row, Table
 
-ALIASES = {"cmod": "comodgan", "divinversion": "divinv", "ffhqvalidation": "ffhq"}
+ALIASES = {
+    "cmod": "comodgan",
+    "divinversion": "divinv",
+    "ffhqvalidation": "ffhq",
+    "hsemotion": "input",  # of table 3.5, which names the recogniser and what it looks at
+    "vspbfrhsemotion": "vspbfr",
+}
 METRICS = {  # ours -> as documents name it, factor of their unit
     "fid": ("FID", 1.0),
     "u-ids": ("U-IDS", 100.0),
@@ -29,9 +35,11 @@ RESTORED = {  # of degraded pictures: the thesis writes FID for a comparison wit
     "fid/ffhq": ("FID", 1.0),
     **{metric: METRICS[metric] for metric in ("u-ids", "p-ids", "niqe", "psnr")},
     "ssim@wang": ("SSIM", 1.0),
+    "emotion@hsemotion": ("accuracy", 100.0),
 }
-GUIDES = {"Sk": "sketch", "Se": "semantics", "Co": "colour"}
+GUIDES = {"Sk": "sketch", "Se": "semantics", "Co": "colour", "Te": "text"}
 CONDITIONS = {
+    "degraded input": "degraded/given",
     "fixed centre 128x128": "center/25",
     "easy masks (0.0-0.4)": "easy/0-40",
     "difficult masks (0.4-1.0)": "difficult/40-100",
@@ -106,7 +114,7 @@ def _condition(row: Any) -> str:
     if printed == "512x512":
         return "degraded/given" if row.dataset == "CelebA-Test" else "degraded/itself"
     parts = printed.split("+")[1:]
-    if parts and "Te" not in parts:
+    if parts:
         erased = "local" if "Ma" in parts else "whole"
         return "+".join([erased, *(GUIDES[part] for part in parts if part != "Ma")])
     if match := re.fullmatch(r"(\d+)-(\d+)%", printed):

@@ -43,7 +43,7 @@ def test_every_recipe_is_a_condition(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("center/25+scetch", r"guided by exemplar, sketch, semantics, colour, not by 'scetch'"),
+        ("center/25+scetch", r"guided by exemplar, sketch, semantics, colour, text, not by 'scetch'"),
         ("center/25+sketch+sketch", "a guide stands there twice"),
         ("cente/25+sketch", "there is no mask generator 'cente'"),
         ("degraded", "write degraded/RECIPE, degraded/given or degraded/itself"),

@@ -179,6 +179,32 @@ def test_guides_that_the_data_lack_are_named(tmp_path: Path, pictures: Path) -> 
         plan(tmp_path, data=[data], methods=["mean"], conditions=["center/25+colour"])
 
 
+def test_texts_are_those_of_the_files_of_the_same_names(tmp_path: Path, pictures: Path) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    for i in range(6):
+        (texts / f"{i}.txt").write_text(f"Face {i} smiles.\nIt is round.\n", "utf-8")
+    data = {"name": "mine", "folder": str(pictures / "faces"), "captions": str(texts), "test": 3}
+    asked = {"methods": ["mean"], "conditions": ["center/25+text"]}
+    made = plan(tmp_path / "a", data=[data], **asked)
+    prepared = made.data["mine"]
+    task = Task(prepared.images, prepared.test, prepared.masks["center/25+text"], "center/25+text", 0)
+    (batch,) = task.batches()
+    assert batch.text == tuple(f"Face {Path(name).stem} smiles." for name in batch.ids)
+    assert made.jobs[0].identity["beside"]["texts"] == prepared.images.texts.fingerprint
+    for job in made.jobs:
+        execute(made, job, Options(device="cpu"))
+    results.collect(made)
+    page = results.report(made).with_name("report.html").read_text("utf-8")
+    assert all(f'"{text}"' in page for text in batch.text[:2]) and f'"{batch.text[2]}"' not in page
+    (texts / "0.txt").rename(texts / "zero.txt")
+    (texts / "3.txt").rename(texts / "three.txt")
+    with pytest.raises(BenchError, match=r"texts has no image '[0-9]': its files must be called like those of mine"):
+        plan(tmp_path / "b", data=[data | {"test": 5}], **asked)
+    with pytest.raises(BenchError, match="the data set mine has none: give text files with --captions"):
+        plan(tmp_path / "c", data=[data | {"captions": None}], **asked)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -202,11 +228,11 @@ def test_suites_that_make_no_sense_are_refused(change: dict, message: str) -> No
 
 def test_the_command_line_places_labels_and_copies(tmp_path: Path, pictures: Path) -> None:
     content = suite.content("thesis-6.2")
-    found = suite.located(content, ["ffhq=a"], ["ffhq=b"], ["ffhq=c"])
-    assert found["data"] == [{"name": "ffhq", "folder": "a", "labels": "b", "degraded": "c"}]
+    found = suite.located(content, ["ffhq=a"], labels=["ffhq=b"], degraded=["ffhq=c"], captions=["ffhq=d"])
+    assert found["data"] == [{"name": "ffhq", "folder": "a", "labels": "b", "degraded": "c", "captions": "d"}]
     with pytest.raises(BenchError, match="--labels x: the suite takes --labels celeba-hq=DIR --labels ffhq=DIR"):
-        suite.located(content, ["ffhq=a"], ["x"])
-    found = suite.located(suite.content("thesis-3.1"), ["celeba-test=a", "ffhq=b"], [], ["celeba-test=c"])
+        suite.located(content, ["ffhq=a"], labels=["x"])
+    found = suite.located(suite.content("thesis-3.1"), ["celeba-test=a", "ffhq=b"], degraded=["celeba-test=c"])
     assert found["training"] == [{"name": "ffhq", "folder": "b"}]
     path = tmp_path / "mine.yaml"
     data = [{"name": "mine", "folder": str(pictures / "faces"), "test": 3}]

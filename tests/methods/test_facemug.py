@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from bench import golden
 from bench.errors import BenchError
 from bench.method import Batch, Noise, Stage
 from bench.nn.psp import ProgressiveEncoder
+from bench.nn.text import FACE, TextImage
 from bench.profile import count_parameters
 from methods.facemug import FACEMUG
 from methods.facemug.networks import (
@@ -32,6 +33,7 @@ from methods.facemug.networks import (
     shown,
     stacked,
 )
+from methods.facemug.text import edited, judge
 from methods.facemug.training import EncoderStage, cutout, others, rescaled
 
 FOLDER = Path(__file__).parents[1] / "golden"
@@ -148,11 +150,11 @@ def test_the_style_encoder_starts_from_e4e() -> None:
 def test_the_bank_has_the_map_after_each_upsampling_layer() -> None:
     encoder = StyleEncoder.of(e4e())
     codes = torch.randn(2, 10, 64)
-    found = encoder.features(codes, 32, Noise([0, 1]))
+    found = encoder.features(codes, 32, Noise([0, 1]).maps(encoder.decoder.sides))
     assert {side: x.shape[1] for side, x in found.items()} == {8: 64, 16: 64, 32: 32}
     changed = codes.clone()
     changed[:, 4:] += 1  # codes of the layers behind the one that gives 16 px
-    again = encoder.features(changed, 32, Noise([0, 1]))
+    again = encoder.features(changed, 32, Noise([0, 1]).maps(encoder.decoder.sides))
     assert torch.equal(found[16], again[16])
     assert not torch.equal(found[32], again[32])
 
@@ -216,7 +218,7 @@ def test_the_fusion_sees_the_code_of_the_next_layer() -> None:
     for side, fusion in method.generator.fusions.items():
         fusion.register_forward_hook(lambda _, args, out, side=side: seen.update({int(side): args}))
     codes = torch.randn(1, 10, 64)
-    bank = method.styles.features(codes, 64, Noise([0]))
+    bank = method.styles.features(codes, 64, Noise([0]).maps(method.styles.decoder.sides))
     with torch.no_grad():
         method.generator(stacked(data), data.mask, codes, bank=bank)
     for k, side in enumerate((8, 16, 32, 64)):
@@ -480,3 +482,58 @@ def test_the_golden_file_passes(shared: Path) -> None:
     known = {name: ("facemug", how) for name, how in FACEMUG.golden.items()}
     result = golden.check(shared / "golden" / "facemug.encoder.npz", shared / "specs", known)
     assert result.passed, golden.line(result)
+
+
+class Judge(TextImage):
+    """Sees the mean colour of an image; texts name a colour."""
+
+    COLOURS = {FACE: (0.0, 0.0, 0.0), "red": (1.0, 0.0, 0.0), "blue": (0.0, 0.0, 1.0)}
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        return torch.tensor([self.COLOURS[text] for text in texts])
+
+    def images(self, images: Tensor) -> Tensor:
+        return images.mean((2, 3))
+
+
+def painted(codes: Tensor) -> Tensor:
+    """An image in the colour of the first three values of the first code."""
+    return codes[:, 0, :3, None, None].expand(-1, -1, 4, 4)
+
+
+def test_codes_go_towards_a_text_each_on_its_own() -> None:
+    codes = torch.zeros(2, 2, 4)
+    found = edited(codes, ["red", "blue"], painted, Judge(), 50, 0.1, 1.0, 0.5)
+    assert found[0, 0, 0] > 0.1 and found[1, 0, 2] > 0.1
+    assert found[0, 0, 1:].abs().max() < 0.02 and not found[:, 1].any()
+    torch.testing.assert_close(edited(codes[1:], ["blue"], painted, Judge(), 50, 0.1, 1.0, 0.5), found[1:])
+    near = edited(codes, ["red", "blue"], painted, Judge(), 50, 0.1, 1.0, 50.0)
+    assert 0 < near.abs().max() < found.abs().max() / 2
+
+
+def test_the_loss_of_a_text_on_numbers() -> None:
+    """One step of Adam has the length of its rate; it goes against the gradient of both parts of the loss."""
+    codes = torch.zeros(1, 1, 3)
+    step = edited(codes, ["red"], painted, Judge(), 1, 0.1, 1.0, 0.0)
+    torch.testing.assert_close(step, torch.tensor([[[0.1, 0.0, 0.0]]]))
+    w = torch.tensor([[[0.3, 0.4, 0.0]]], requires_grad=True)
+    change = painted(w).mean((2, 3))[0]
+    loss = 2.0 * (1 - change[0] / change.norm()) + 0.7 * w.square().mean()
+    torch.testing.assert_close(loss.item(), 2 * (1 - 0.6) + 0.7 * 0.25 / 3)
+
+
+@pytest.mark.parametrize("variant", [None, "(E)"])
+def test_a_text_changes_the_hole_alone(variant: str | None) -> None:
+    """The more so, the better the image fits the text; without a bank the style is changed."""
+    method, data = create(variant, text_steps=8, text_rate=0.3, text_weight=1.0).eval(), batch(2)
+    said = replace(data, text=("glasses", "A man with a beard"))
+    with torch.no_grad():
+        plain, changed = (method.complete(one, Noise([0, 1])) for one in (data, said))
+        alone = method.complete(replace(data, text=None), Noise([0, 1]))
+    assert torch.equal(plain, alone)
+    network = judge("embedded", data.image.device)
+    before, after = (network.images(data.composite(one)) for one in (plain, changed))
+    towards = network.texts(said.text) - network.texts([FACE])
+    assert ((after - before) * towards).sum(1).gt(0).all()
+    assert not changed.requires_grad
+    assert not any(name.startswith("text") for name, _ in method.named_modules())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import socket
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +48,7 @@ def no_network(monkeypatch):
 
 @pytest.fixture
 def supply(monkeypatch, tmp_path):
-    """Put a state dict where `bench.weights` looks for a pretrained file."""
+    """Put a state dict, or a whole network, where `bench.weights` looks for a pretrained file."""
     files: dict[str, Path] = {}
 
     def path(name: str) -> Path:
@@ -54,7 +56,7 @@ def supply(monkeypatch, tmp_path):
             raise BenchError(f"the pretrained file {name} is not on this machine")
         return files[name]
 
-    def put(name: str, state: dict) -> None:
+    def put(name: str, state: dict | nn.Module) -> None:
         files[name] = tmp_path / f"{name}.pth"
         torch.save(state, files[name])
 
@@ -176,6 +178,94 @@ def test_arcface_equals_the_golden_file(shared):
     assert result.deviations["embedding112"] < 1e-6, result
 
 
+@pytest.fixture(scope="module")
+def efficientnet():
+    import timm
+
+    return randomise(timm.create_model("tf_efficientnet_b0", num_classes=8))
+
+
+def as_hsemotion_does(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Scores of the eight emotions: PIL images through torchvision's transforms, one by one."""
+    from torchvision import transforms
+
+    look = transforms.Compose(
+        [
+            transforms.Resize((224, 224)),
+            transforms.ToTensor(),
+            transforms.Normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225]),
+        ]
+    )
+    with torch.no_grad():
+        return torch.cat([network(look(Image.fromarray(i.permute(1, 2, 0).numpy()))[None]) for i in images])
+
+
+@pytest.mark.parametrize("in_a_sequence", [False, True])
+@pytest.mark.parametrize("whole", [False, True])
+def test_hsemotion_equals_timm_run_as_the_package_does(efficientnet, supply, in_a_sequence, whole):
+    """The official file is a pickled network; its classifier may be a linear layer or a sequence of one."""
+    network = copy.deepcopy(efficientnet)
+    if in_a_sequence:
+        network.classifier = nn.Sequential(network.classifier)
+    supply("hsemotion", network if whole else network.state_dict())
+    images = pictures(3, 96)[0]
+    expected = as_hsemotion_does(network, images)
+    extractor = extractors.load("hsemotion")
+    found = extractors.extract(extractor, images, batch=4)["emotion"]
+    assert found.shape == (3, 8)
+    assert expected.std(dim=0).min() > 1e-3  # the pictures differ in what is compared
+    assert (found - expected).abs().max() < 1e-5 * max(1, expected.abs().max())
+    assert re.fullmatch(r"hsemotion-enet_b0_8_best_vgaf-224-float32-[0-9a-f]{8}", extractor.fingerprint)
+
+
+def test_files_without_counts_of_batches_are_read(efficientnet, supply):
+    """What batch normalisation before PyTorch 0.4.1 did not keep, and no evaluation needs."""
+    supply("hsemotion", {k: v for k, v in efficientnet.state_dict().items() if "num_batches" not in k})
+    images = pictures(2, 64)[0]
+    found = extractors.extract(extractors.load("hsemotion"), images, batch=2)["emotion"]
+    assert (found - as_hsemotion_does(efficientnet, images)).abs().max() < 1e-5 * max(1, found.abs().max())
+
+
+WOKEN: list[str] = []
+
+
+class Wakes(nn.Module):
+    """Does something when it is unpickled."""
+
+    def __setstate__(self, state: dict) -> None:
+        WOKEN.append("here")
+        super().__setstate__(state)
+
+
+def test_nothing_in_a_pickled_network_is_executed(efficientnet, supply, tmp_path):
+    network = copy.deepcopy(efficientnet)
+    network.drop = Wakes()
+    supply("hsemotion", network)
+    WOKEN.clear()
+    extractors.load("hsemotion")
+    assert not WOKEN
+    torch.load(tmp_path / "hsemotion.pth", weights_only=False)
+    assert WOKEN  # what the file would have done
+
+
+def test_without_timm_the_metric_names_the_command(efficientnet, supply, monkeypatch):
+    supply("hsemotion", efficientnet)
+    monkeypatch.setitem(sys.modules, "timm", None)
+    result = measure(*pictures(3, 32)[:2], None, ["emotion@hsemotion", "l1"])
+    assert result.value("emotion@hsemotion") is None
+    assert "pip install 'face-inpaint-bench[emotion]'" in result.rows[0]["note"]
+    assert result.value("l1") is not None
+
+
+@pytest.mark.parametrize("size", [(512, 512), (300, 200), (224, 224), (64, 64)])
+def test_resize_equals_torchvision_on_pil_images(size):
+    from torchvision.transforms import Resize
+
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 3, *size), dtype=np.uint8))
+    expected = [np.asarray(Resize((224, 224))(Image.fromarray(i.permute(1, 2, 0).numpy()))) for i in images]
+    np.testing.assert_array_equal(extractors.resize(images, 224).permute(0, 2, 3, 1).numpy(), np.stack(expected))
+
+
 def test_alignment_brings_points_to_the_template():
     template = torch.tensor(identity.TEMPLATE)
     angle, scale = 0.3, 1.7
@@ -227,7 +317,8 @@ def test_weights_of_another_network_are_refused(supply):
     supply("facenet-vggface2", {"a": torch.zeros(1)})
     supply("inception-fid", {"a": torch.zeros(1)})
     supply("alexnet", {"a": torch.zeros(1)})
-    for name in ("facenet", "inception", "lpips-alex"):
+    supply("hsemotion", {"a": torch.zeros(1)})
+    for name in ("facenet", "inception", "lpips-alex", "hsemotion"):
         with pytest.raises(BenchError, match="does not fit"):
             extractors.load(name)
     with pytest.raises(BenchError, match="unknown extractor 'vgg'"):

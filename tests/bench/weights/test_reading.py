@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +102,25 @@ def test_a_structure_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
     save_file({"w": torch.ones(1)}, tmp_path / "x.safetensors", {"structure": '{"g": {"w": "other"}}'})
     with pytest.raises(BenchError, match="cannot read"):
         weights.read(tmp_path / "x.safetensors")
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")
+def test_programs_give_their_tensors_and_are_not_run(tmp_path: Path) -> None:
+    """Files of `torch.jit.save`: only the program may be compressed."""
+    net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1))).half()
+    torch.jit.save(torch.jit.script(net), str(tmp_path / "x.pt"))
+    found = weights.read(tmp_path / "x.pt")
+    assert {name: tuple(value.shape) for name, value in found.items()} == {
+        name: tuple(value.shape) for name, value in net.state_dict().items()
+    }
+    assert all(torch.equal(found[name], value) for name, value in net.state_dict().items())
+    with zipfile.ZipFile(tmp_path / "x.pt") as old, zipfile.ZipFile(tmp_path / "y.pt", "w") as spoilt:
+        for entry in old.infolist():
+            data = b"this is no program" if "/code/" in entry.filename else old.read(entry)
+            spoilt.writestr(entry.filename, data)
+    assert equal(dict(weights.read(tmp_path / "y.pt")), dict(found))
+    with zipfile.ZipFile(tmp_path / "z.pt", "w", zipfile.ZIP_DEFLATED) as spoilt:
+        spoilt.writestr("x/constants.pkl", b"")
+        spoilt.writestr("x/data.pkl", bytes(10_000))
+    with pytest.raises(BenchError, match="it is compressed"):
+        weights.read(tmp_path / "z.pt")
