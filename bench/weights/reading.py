@@ -20,6 +20,7 @@ from bench.weights.rules import LARGEST_VIEW
 from bench.weights.unpickle import parse
 
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how files of `torch.save` before 1.6 start
+PROGRAM = "/code/"  # folder of the program in files of `torch.jit.save`
 STORAGES = {
     f"torch.{name}Storage": dtype
     for name, dtype in {
@@ -126,12 +127,15 @@ def _read_pickle(path: Path) -> Mapping[str, Any]:
 def _read_archive(path: Path) -> Mapping[str, Any]:
     """A file of `torch.save` (since 1.6) that holds more than tensors, or of `torch.jit.save`, without its program."""
     with zipfile.ZipFile(path) as archive:
-        pickled = next(name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl")
+        names = [name for name in archive.namelist() if PROGRAM not in name]
+        pickled = next(name for name in names if name.rpartition("/")[2] == "data.pkl")
         folder = pickled.rpartition("/")[0]
         known: dict[str, Tensor] = {}
 
         def storage(identity: Any) -> Tensor:
             _, kind, key, _, count = identity
+            if "/" in key:
+                raise Refused("a tensor outside of its folder")
             if key not in known:
                 known[key] = _stored(archive, f"{folder}/data/{key}", kind)
             if len(known[key]) < count:
@@ -153,7 +157,7 @@ def _check_archive(path: Path) -> bool:
         entries = archive.infolist()
     scripted = any(entry.filename.endswith("/constants.pkl") for entry in entries)
     if scripted:
-        entries = [entry for entry in entries if "/code/" not in entry.filename]
+        entries = [entry for entry in entries if PROGRAM not in entry.filename]
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise Refused("it is compressed, which no checkpoint is")
     if sum(entry.file_size for entry in entries) > path.stat().st_size:

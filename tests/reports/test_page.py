@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 import reports
+from bench.errors import BenchError
 from reports import page, results, tables
 from reports.page import pictures
 from tests.reports import made_up
@@ -363,6 +364,26 @@ def test_images_slider_and_keys(report: Path, visit: Callable[..., Any]) -> None
     tab.keyboard.type("xa?")
     assert tab.get_by_role("combobox", name="Method").first.input_value() == "xa?"
     assert shown("right") == picture("center_25", "original", "002", "others")
+
+
+def test_texts_stand_below_the_pictures_that_they_guided(tmp_path: Path, visit: Callable[..., Any]) -> None:
+    run = made_up.write_run(tmp_path, made_up.rows(conditions=("irregular/10-20", "center/25+text")), pictures=2)
+    (made,) = (run / "samples").glob("*/center_25+text")
+    place = made.rename(made.with_name("center_25_text"))
+    (place / "captions.json").write_text(json.dumps({"000.png": HOSTILE["c"], "001.png": "She smiles."}), "utf-8")
+    reports.build(run)
+    assert len(list((run / "report" / "figures").glob("grid-*.png"))) == 1
+    tab = visit(run / "report" / "report.html")
+    dataset = made.parent.name
+    assert tab.locator("#where").inner_text() == f"000: {dataset}, irregular 10-20%"
+    tab.locator("#condition").select_option(label="center + text 25%")
+    assert tab.locator("#where").inner_text() == f"000: {dataset}, center + text 25%: “{HOSTILE['c']}”"
+    tab.keyboard.press("ArrowRight")
+    assert tab.locator("#where").inner_text().endswith("“She smiles.”")
+    assert tab.evaluate("window.hacked") is None
+    (place / "captions.json").write_text('{"000.png": 3}', "utf-8")
+    with pytest.raises(BenchError, match=r"captions\.json holds no captions: delete it and run the same command again"):
+        reports.build(run)
 
 
 def test_dark_and_light(report: Path, visit: Callable[..., Any]) -> None:

@@ -108,3 +108,22 @@ def test_a_missing_value_has_no_difference() -> None:
     table = published.beside(paper_rows(value=math.nan))
     assert table is not None
     assert [cell.text for cell in table.blocks[0].rows[0].cells] == ["n/a", "8.16", "n/a"]
+
+
+@pytest.mark.parametrize(
+    ("method", "dataset", "condition", "metric", "value", "expected"),
+    [
+        ("input", "celeba-test", "degraded/given", "emotion@hsemotion", 0.8, ["80.00", "79.73", "+0.27"]),
+        ("vspbfr", "celeba-test", "degraded/given", "emotion@hsemotion", 0.8, ["80.00", "86.03", "-6.03"]),
+        ("facemug", "celeba-hq", "whole+semantics+text", "fid", 40.0, ["40.00", "38.41", "+1.59"]),
+        ("facemug", "celeba-hq", "local+semantics+text", "fid", 10.0, ["10.00", "11.85", "-1.85"]),
+        ("facemug", "celeba-hq", "whole+sketch+semantics+text", "lpips@vgg", 0.4, ["0.4000", "0.4046", "-0.0046"]),
+    ],
+)
+def test_conditions_and_scores_of_other_tasks(
+    method: str, dataset: str, condition: str, metric: str, value: float, expected: list[str]
+) -> None:
+    rows = made_up.rows(methods={method: method}, conditions=(condition,), metrics=("psnr",), datasets=(dataset,))
+    table = published.beside(rows.assign(preset="paper", metric=metric, value=value))
+    assert table is not None
+    assert [[cell.text for cell in row.cells] for block in table.blocks for row in block.rows] == [expected]

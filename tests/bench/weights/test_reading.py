@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -124,3 +125,21 @@ def test_programs_give_their_tensors_and_are_not_run(tmp_path: Path) -> None:
         spoilt.writestr("x/data.pkl", bytes(10_000))
     with pytest.raises(BenchError, match="it is compressed"):
         weights.read(tmp_path / "z.pt")
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")
+@pytest.mark.parametrize("key", ["0", "../code/0"])
+def test_what_lies_in_a_program_is_never_unpacked(tmp_path: Path, key: str) -> None:
+    """There it may be compressed: a small file could become gigabytes."""
+    torch.jit.save(torch.jit.script(nn.Linear(2, 3)), str(tmp_path / "x.pt"))
+    place = "x/code/" if key == "0" else "x/"
+    with zipfile.ZipFile(tmp_path / "x.pt") as old, zipfile.ZipFile(tmp_path / "y.pt", "w") as spoilt:
+        content = old.read("x/data.pkl").replace(
+            b"X\x01\x00\x00\x000", b"X" + struct.pack("<I", len(key)) + key.encode()
+        )
+        spoilt.writestr("x/constants.pkl", b"")
+        spoilt.writestr(f"{place}data.pkl", content)
+        for name in ("x/code/data/0", "x/code/data/1", "x/data/../code/0", "x/data/1"):
+            spoilt.writestr(name, bytes(24), zipfile.ZIP_DEFLATED if "/code/" in name else zipfile.ZIP_STORED)
+    with pytest.raises(BenchError, match=r"cannot read the checkpoint .*y\.pt"):
+        weights.read(tmp_path / "y.pt")
