@@ -223,8 +223,7 @@ def _models(
     """
     registered = registry.get(entry.method)
     method = registered.load()
-    preset = suite.preset_of(entry)
-    config = method.configure(preset, entry.variant, entry.options)
+    preset, config = suite.preset_of(entry), suite.config_of(entry)
     row = {"title": suite.title_of(entry), "method": entry.method, "preset": preset} | cell
     priors, wanted = {}, {**method.prior_presets.get(preset, {}), **wanted}
     for slug in registered.card.requires if not (entry.weights and method.complete_weights) else ():
@@ -282,6 +281,7 @@ def _evaluate_job(entry: Entry, model: Job | Untrained, made: Plan, name: str, c
             key: [other.images.fingerprint, digest(other.split.train)] for key, other in made.references(name).items()
         },
         "condition": condition,
+        "stand_ins": suite.config_of(entry).stand_ins(conditions.parse(condition).guides),
         "size": suite.size,
         "seed": suite.seed,
         "metrics": [[name, metrics.get(name).version, extractor(name)] for name in suite.metrics],

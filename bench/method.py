@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -25,6 +25,13 @@ class Config(BaseModel):
 
     def files(self) -> list[Path]:
         """Files or folders, named by options, whose content decides the result."""
+        return []
+
+    def stand_ins(self, guides: Collection[str]) -> list[str]:
+        """What takes the place of a published network when an image is completed with these guides, in a sentence each.
+
+        It names the stand-in's weights by their hash.
+        """
         return []
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 
 import bench
+from bench import condition as conditions
 from bench import metrics, registry
 from bench.errors import BenchError
 from bench.evaluate import BATCH, Task, image_file, save_png, shown
@@ -170,6 +171,9 @@ def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
                     f"{suite.title_of(entry)}: training losses stand on {network}; "
                     f"the published method uses {registered.card.features}"
                 )
+    guides = {guide for name in suite.conditions for guide in conditions.parse(name).guides}
+    for entry in suite.methods:
+        stand_ins += [f"{suite.title_of(entry)}: {text}" for text in suite.config_of(entry).stand_ins(guides)]
     return frozen | {
         "hash": digest(frozen)[:16],
         "stand_ins": stand_ins,

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -17,6 +17,9 @@ from bench.errors import BenchError
 from bench.expect import Expectation
 from bench.store import LONGEST, file_slug
 from bench.yamlfile import read_yaml
+
+if TYPE_CHECKING:
+    from bench.method import Config
 
 SUITES = files("bench") / "suites"
 SMOKE: dict[str, Any] = {  # a suite in seconds: the same for all suites, so that they share their training jobs
@@ -244,6 +247,10 @@ class Suite(Section):
         if entry.preset is None:
             return "tiny" if self.size <= 64 and "tiny" in presets else "paper"
         return entry.preset
+
+    def config_of(self, entry: Entry) -> Config:
+        """The options of a row."""
+        return registry.get(entry.method).load().configure(self.preset_of(entry), entry.variant, entry.options)
 
     def prior(self, slug: str, preset: str) -> Entry:
         """How a required prior is made: as `priors` says, else trained in the preset of the method that requires it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -123,6 +124,11 @@ class EmbeddedTextImage(TextImage):
 def path() -> Path:
     """Where the weights of the embedded network's head and words lie in the package."""
     return Path(__file__).with_name("embedded-text.safetensors")
+
+
+def fingerprint() -> str:
+    """The embedded network's name beside a number: that of its trunk, then ``text-`` and its own hash."""
+    return f"{embedded.fingerprint('training')}-text-{hashlib.sha256(path().read_bytes()).hexdigest()[:8]}"
 
 
 def load(source: Source) -> TextImage:

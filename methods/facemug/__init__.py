@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -16,6 +16,7 @@ from bench.method import Batch, Card, Config, Method, Noise, Source, Stage
 from bench.nn.psp import ProgressiveEncoder
 from bench.nn.stylegan2 import Width
 from bench.nn.stylegan2_training import mixed_codes
+from bench.nn.text import fingerprint
 from methods.facemug.networks import (
     CHANNELS,
     CLASSES,
@@ -133,6 +134,11 @@ class FACEMUGConfig(Config):
     text_rate: float = 0.1  # learning rate of Adam then
     text_weight: float = 0.05  # of the text's loss
     text_distance: float = 0.08  # weight of the distance of the codes
+
+    def stand_ins(self, guides: Collection[str]) -> list[str]:
+        if self.text == "official" or "text" not in guides:
+            return []
+        return [f"texts are compared with images by {fingerprint()}; the published method uses CLIP"]
 
 
 class FACEMUG(Method):

@@ -19,6 +19,7 @@ from bench.errors import BenchError
 from bench.evaluate import Task, shown
 from bench.method import Stage
 from bench.metrics.images import to_uint8
+from bench.nn import text
 from bench.runner.execute import Options, execute
 from bench.train import Budget, Loader, augmented
 from masks import MaskSet, draw
@@ -305,3 +306,18 @@ def test_the_degraded_picture_is_mirrored_with_its_original(tmp_path: Path, pict
             assert torch.equal(found.degraded[i], both.degraded[i].flip(2) if turned else both.degraded[i])
             mirrored.add(turned)
     assert mirrored == {True, False}
+
+
+def test_what_compares_texts_is_named_and_decides_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"methods": [{"method": "facemug", "steps": 1}], "train": {"features": "embedded"}, "size": 64}
+    plans = {name: plan(tmp_path / "a", conditions=[name], **asked) for name in ("center/25", "center/25+text")}
+    named = {name: results.protocol(made, [])["stand_ins"] for name, made in plans.items()}
+    assert named["center/25+text"] == [
+        *named["center/25"],
+        f"FACEMUG: texts are compared with images by {text.fingerprint()}; the published method uses CLIP",
+    ]
+    (tmp_path / "other").write_bytes(text.path().read_bytes() + b" ")
+    monkeypatch.setattr(text, "path", lambda: tmp_path / "other")
+    again = {name: plan(tmp_path / "a", conditions=[name], **asked) for name in plans}
+    changed = {name: [a.id == b.id for a, b in zip(plans[name].jobs, again[name].jobs, strict=True)] for name in plans}
+    assert all(changed["center/25"]) and changed["center/25+text"] == [*[True] * (len(changed["center/25"]) - 1), False]
