@@ -19,6 +19,7 @@ from bench.data.dataset import ImageData, Progress
 from bench.data.splits import Split
 from bench.errors import BenchError
 from bench.metrics import extractors
+from bench.registry import Card
 from bench.store import digest, file_slug
 from bench.suite import Data, Entry, Resources, Suite
 
@@ -247,7 +248,7 @@ def _models(
         "kind": "train",
         "version": [bench.__version__, source(SHARED)],
         "data": prepared.images.fingerprint,
-        "beside": prepared.images.beside,
+        "beside": _learned(prepared.images.beside, registered.card),
         "images": digest([prepared.images.ids[i] for i in prepared.train(row["shots"])]),
         "size": suite.size,
         "seed": [suite.seed, row["seed"]],
@@ -259,6 +260,12 @@ def _models(
     }
     needs = tuple(model.id for model in priors.values() if isinstance(model, Job))
     yield Job("train", _label("train", row), identity, row, needs, entry.resources or suite.resources)
+
+
+def _learned(beside: Mapping[str, str], card: Card) -> dict[str, str]:
+    """What training may read of a data set's companions: so a month's training serves suites with captions too."""
+    unread = {"copies"} if "text" in card.needs else {"copies", "texts"}  # see `bench.train.Loader`
+    return {name: fingerprint for name, fingerprint in beside.items() if name not in unread}
 
 
 def _reference(model: Job | Untrained) -> Any:

@@ -152,7 +152,10 @@ class Loader:
         recipe = masks.TRAINING.get(self.stage.masks)
         numbers = [step] if recipe is not None and recipe.per_batch else positions
         holes = np.stack([masks.training(self.stage.masks, size, seed, number) for number in numbers])
-        user = f"{self.stage.method.card.slug} ({self.stage.name})"
+        card = self.stage.method.card
+        user = f"{card.slug} ({self.stage.name})"
+        if "text" in self.stage.guides and "text" not in card.needs:  # a job's identity goes by the card
+            raise BenchError(f"{user} learns from texts: its card must say so under `needs`")
         guides: dict[str, Any] = {name: self.data.guide(name, chosen, user) for name in self.stage.guides}
         mask = torch.from_numpy(holes)[:, None].expand(self.count, 1, -1, -1).contiguous()
         if not self.stage.degradation:

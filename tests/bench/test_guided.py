@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -204,6 +205,40 @@ def test_texts_are_those_of_the_files_of_the_same_names(tmp_path: Path, pictures
         plan(tmp_path / "b", data=[data | {"test": 5}], **asked)
     with pytest.raises(BenchError, match="the data set mine has none: give text files with --captions"):
         plan(tmp_path / "c", data=[data | {"captions": None}], **asked)
+
+
+def test_captions_and_copies_train_nothing_anew(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless a method needs texts; label maps may be learned from."""
+    (tmp_path / "texts").mkdir()
+    for i in range(6):
+        (tmp_path / "texts" / f"{i}.txt").write_text("A face.", "utf-8")
+    plain = {"name": "mine", "folder": str(pictures / "faces"), "test": 3}
+    asked = {"methods": [{"method": "aot", "steps": 1}], "conditions": ["center/25"], "train": {"features": "embedded"}}
+
+    def trained(**companions: Path) -> str:
+        data = plain | {name: str(path) for name, path in companions.items()}
+        return plan(tmp_path, data=[data], **asked).jobs[0].id
+
+    alone = trained()
+    assert trained(captions=tmp_path / "texts", degraded=pictures / "degraded") == alone
+    assert trained(labels=pictures / "labels") != alone
+    entry = registry.get("aot")
+    reading = replace(entry, card=replace(entry.card, needs=("text",)))
+    monkeypatch.setattr(registry, "get", lambda slug: reading)
+    assert trained(captions=tmp_path / "texts") != trained()
+
+
+def test_a_stage_that_learns_from_texts_is_told_to_say_so(tmp_path: Path, pictures: Path) -> None:
+    images, method = faces_of(tmp_path, pictures), registry.get("mean").load().create()
+    stage = Stage(method)
+    stage.guides = ("text",)
+    with pytest.raises(BenchError, match=r"mean \(train\) learns from texts: its card must say so under `needs`"):
+        Loader(images, range(6), stage, Budget(1, 2, seed=0)).batch(0)
+    method.card = replace(method.card, needs=("text",))
+    faces = dataset.prepare_synthfaces(4, 32, 0, tmp_path / "cache")
+    assert Loader(faces, range(4), stage, Budget(1, 2, seed=0)).batch(0).text[0].startswith("A")
 
 
 @pytest.mark.parametrize(
