@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 from bench.store import atomic_write
@@ -17,13 +19,21 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h")
 LINES = ("-", "--", "-.", ":")
 FORMATS = ("png", "svg", "pdf")
+OTHER_SCRIPTS = (  # fonts for what DejaVu lacks, such as Chinese names: of the system, where they are installed
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Source Han Sans SC",
+    "WenQuanYi Zen Hei",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "Arial Unicode MS",
+)
 _METADATA: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
 _PARAMETERS: dict[str, Any] = {
-    "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.spines.top": False,
@@ -46,8 +56,15 @@ _PARAMETERS: dict[str, Any] = {
 
 def context() -> Any:
     """The settings for drawing and saving, whatever the user's own matplotlib settings are."""
-    settings: Any = {**mpl.rcParamsDefault} | _PARAMETERS | {"backend": "agg"}
+    settings: Any = {**mpl.rcParamsDefault} | _PARAMETERS | {"backend": "agg", "font.family": families()}
     return mpl.rc_context(settings)
+
+
+@cache
+def families() -> list[str]:
+    """DejaVu Sans, and for letters that it lacks the first of `OTHER_SCRIPTS` that is installed."""
+    installed = set(font_manager.get_font_names())
+    return ["DejaVu Sans", *[name for name in OTHER_SCRIPTS if name in installed][:1]]
 
 
 def lines(labels: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -104,6 +104,22 @@ def test_odd_names_and_no_pictures(tmp_path: Path) -> None:
     assert (run / "report" / "figures" / "ratio-x-y-z.svg").exists()
 
 
+@pytest.mark.parametrize(
+    ("installed", "expected"),
+    [
+        ([], ["DejaVu Sans"]),
+        (["PingFang SC", "Arial", "WenQuanYi Zen Hei"], ["DejaVu Sans", "WenQuanYi Zen Hei"]),
+    ],
+)
+def test_other_scripts_take_a_font_of_the_system(
+    installed: list[str], expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(style.font_manager, "get_font_names", lambda: installed)
+    style.families.cache_clear()
+    assert style.families() == expected
+    style.families.cache_clear()
+
+
 def test_the_end_of_a_run_prints_from_its_folder(tmp_path: Path) -> None:
     run = made_up.write_run(tmp_path, made_up.rows(), pictures=0)
     expected = reports.main_table(made_up.rows(), protocol=made_up.PROTOCOL)
