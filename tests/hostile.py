@@ -261,6 +261,39 @@ def image_cases() -> Iterator[tuple[str, Callable[[], Case]]]:
             yield f"{reader}: a name with {name}", partial(named_image_case, reader, raw)
 
 
+# Captions ---------------------------------------------------------------------------------------------------------
+
+TEXTS = {
+    "nothing": b"",
+    "empty lines": b" \n" * 400_000,
+    "no UTF-8": b"\xff\xfe\x00",
+    "zeros": bytes(100),
+    "an escape sequence": b"\x1b[2J\x1b]0;gone\x07",
+    "right to left": "\u202egnp.exe".encode(),
+    "a long line": b"a " * 1000,
+    "three megabytes": b"She smiles.\n" * 2**18,
+}
+
+
+def caption_case(make: Callable[[Path], Any]) -> Case:
+    folder = Path("texts")
+    folder.mkdir()
+    make(folder / "bad.txt")
+    Path("suite.yaml").write_text(yaml.safe_dump(SUITE))
+    return Case(["run", "suite.yaml", "--captions", "texts", *RUN], "texts")
+
+
+def caption_cases() -> Iterator[tuple[str, Callable[[], Case]]]:
+    for name, content in TEXTS.items():
+        yield f"captions: {name}", partial(caption_case, partial(_write, content))
+    for name, make in NO_FILES.items():
+        yield f"captions: {name}", partial(caption_case, make)
+
+
+def _write(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
+
+
 # Mask sets and other archives -------------------------------------------------------------------------------------
 
 
@@ -809,6 +842,7 @@ def result_cases() -> Iterator[tuple[str, Callable[[], Case]]]:
 
 CASES: dict[str, Callable[[], Case]] = {
     **dict(image_cases()),
+    **dict(caption_cases()),
     **dict(archive_cases()),
     **dict(checkpoint_cases()),
     **dict(suite_cases()),

@@ -10,6 +10,7 @@ from bench.errors import BenchError
 
 SUFFIXES = frozenset({".txt"})
 LONGEST = 1000  # bytes of a caption
+MAX_BYTES = 1 << 20  # of a file
 
 
 def decode(data: bytes, path: str | Path) -> str:

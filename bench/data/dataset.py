@@ -253,10 +253,10 @@ def prepare_captions(
     folder, cache_dir = Path(folder), Path(cache_dir)
     ids = files.find(folder, captions.SUFFIXES, "captions", "text files, NAME.txt")
     listing = cache_dir / "listings" / f"{digest([str(folder.resolve()), CAPTIONS])[:16]}.json"
-    fingerprint = files.fingerprint(files.hash_files(folder, ids, listing, progress))
+    fingerprint = files.fingerprint(files.hash_files(folder, ids, listing, progress, captions.MAX_BYTES))
 
     def read(name: str) -> bytes:
-        return captions.decode(files.read(folder / name), folder / name).encode()
+        return captions.decode(files.read(folder / name, captions.MAX_BYTES), folder / name).encode()
 
     def batches() -> Iterator[Batch]:
         for chunk in cache.in_parallel(read, ids, "reading", progress):

@@ -79,23 +79,27 @@ def _unreadable(error: OSError) -> None:
     raise BenchError(f"cannot read the folder {error.filename}: {error.strerror}; check its permissions") from error
 
 
-def read(path: Path) -> bytes:
-    """The bytes of one file; BenchError names it when it cannot be read, or is no file of an image's size."""
+def read(path: Path, most: int = MAX_BYTES) -> bytes:
+    """The bytes of one file; BenchError names it when it cannot be read, is no file, or has more than `most` bytes."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait without end
             raise BenchError(f"{path} is no file: replace or remove it")
-        if status.st_size > MAX_BYTES:
-            raise BenchError(f"{path} has more than {MAX_BYTES >> 30} GiB: replace or remove it")
+        if status.st_size > most:
+            raise BenchError(f"{path} has more than {most >> 20:,} MiB: replace or remove it")
         return path.read_bytes()
     except OSError as error:
         raise BenchError(f"cannot read {path}: {error.strerror}; check that it exists and its permissions") from error
 
 
 def hash_files(
-    folder: Path, ids: Sequence[str], listing: Path | None = None, progress: Progress | None = None
+    folder: Path,
+    ids: Sequence[str],
+    listing: Path | None = None,
+    progress: Progress | None = None,
+    most: int = MAX_BYTES,
 ) -> dict[str, str]:
-    """SHA-256 of the bytes of each image file: id -> hash.
+    """SHA-256 of the bytes of each file, which has `most` bytes: id -> hash.
 
     `listing` is a file that remembers the hashes between runs: a file whose size and time stamps stayed is not read.
     """
@@ -117,7 +121,7 @@ def hash_files(
     unknown = [name for name in ids if name not in hashes]
 
     def sha256(name: str) -> str:
-        return hashlib.sha256(read(folder / name)).hexdigest()
+        return hashlib.sha256(read(folder / name, most)).hexdigest()
 
     done = [value for chunk in in_parallel(sha256, unknown, "reading", progress) for value in chunk]
     hashes.update(zip(unknown, done, strict=True))
