@@ -104,6 +104,14 @@ def _nme(extractor: str, title: str, points: str, equals: str) -> Metric:
     )  # fmt: skip
 
 
+def _detection(extractor: str, title: str, tool: str) -> Metric:
+    return Metric(
+        name=f"detection@{extractor}", title=f"Detection rate ({title})", kind="features",
+        function="landmarks:detected", equals=f"{tool}: share of completed images with a face", extractor=extractor,
+        features=("landmarks",), needs_truth=False, higher_is_better=True, bounds=(0.0, 1.0),
+    )  # fmt: skip
+
+
 def _emotion(network: str, extractor: str, title: str, equals: str) -> Metric:
     return Metric(
         name=f"emotion@{network}", title=f"Emotion accuracy ({title})", kind="features", function="emotion:kept",
@@ -209,11 +217,12 @@ _METRICS = [
     _identity("arcface", "ArcFace", "IR-SE50 (model_ir_se50.pth) on crops aligned by five points: 1 - cosine"),
     _nme("embedded", "embedded", "error_68", "68 points of the embedded network, over the outer eye corners' distance"),
     _nme("mtcnn", "MTCNN", "error_5", "five points of facenet-pytorch's MTCNN, over the distance of the eyes"),
-    Metric(
-        name="detection@mtcnn", title="Detection rate (MTCNN)", kind="features", function="landmarks:detected",
-        equals="facenet-pytorch's MTCNN: share of completed images with a face", extractor="mtcnn",
-        features=("landmarks",), needs_truth=False, higher_is_better=True, bounds=(0.0, 1.0),
+    _nme(
+        "fan", "FAN", "error_68",
+        "face-alignment 1.5.0's FAN on S3FD's boxes, over the outer eye corners' distance (the thesis states none)",
     ),
+    _detection("mtcnn", "MTCNN", "facenet-pytorch's MTCNN"),
+    _detection("fan", "FAN", "S3FD as face-alignment 1.5.0 runs it for FAN"),
     _emotion("hsemotion", "hsemotion", "HSEmotion", "hsemotion's default model (enet_b0_8_best_vgaf) on whole images"),
     _emotion("embedded", "embedded-expression", "embedded", "the six moods that the embedded expression network tells"),
     *_set_metrics("inception", "", ""),

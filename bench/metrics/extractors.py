@@ -25,10 +25,11 @@ from bench import weights
 from bench.errors import BenchError
 from bench.metrics import naturalness, perceptual
 from bench.metrics.identity import align
+from bench.nn import fan, s3fd
 from bench.nn.irse import IRSE
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-Official = Callable[[Path, str, torch.device], "Extractor"]  # (file, its short hash, device)
+Official = Callable[..., "Extractor"]  # (*files, their short hashes joined by "-", device)
 Features = dict[str, Any]  # name -> Tensor (N, ...) or, for "maps", a list of them
 
 
@@ -53,15 +54,17 @@ def load(name: str, device: str | torch.device = "cpu") -> Extractor:
         raise BenchError(f"unknown extractor {name!r}: choose from {', '.join(NAMES)}")
     if name in _BUILT_IN:
         return _BUILT_IN[name](torch.device(device))
-    path = weights.path(_OFFICIAL[name][0])
-    state = path.stat()
-    return _load_official(name, path, state.st_mtime_ns, state.st_size, torch.device(device))
+    files = tuple(weights.path(file) for file in _OFFICIAL[name][0])
+    states = [file.stat() for file in files]
+    return _load_official(name, files, tuple((s.st_mtime_ns, s.st_size) for s in states), torch.device(device))
 
 
 @lru_cache(maxsize=8)
-def _load_official(name: str, path: Path, _changed: int, _size: int, device: torch.device) -> Extractor:
-    """The time and size of the file are there for the cache: another file is read again."""
-    return _OFFICIAL[name][1](path, weights.checked(path)[:8], device)
+def _load_official(
+    name: str, files: tuple[Path, ...], _states: tuple[tuple[int, int], ...], device: torch.device
+) -> Extractor:
+    """The times and sizes of the files are there for the cache: another file is read again."""
+    return _OFFICIAL[name][1](*files, "-".join(weights.checked(file)[:8] for file in files), device)
 
 
 @contextmanager
@@ -279,6 +282,32 @@ def resize(images: Tensor, size: int) -> Tensor:
     return torch.from_numpy(small).permute(0, 3, 1, 2).to(images.device)
 
 
+class _FAN:
+    """FAN's 68 points of a face, and its box by S3FD; NaN where there is no face.
+
+    Of several faces the one with the largest box counts, as with MTCNN: the thesis does not say which.
+    """
+
+    name, faces, note = "fan", False, ""
+
+    def __init__(self, points: Path, boxes: Path, digest: str, device: torch.device) -> None:
+        self.fingerprint = f"fan-2dfan4-s3fd-float32-{digest}"
+        self._fan, self._s3fd = (
+            _fill_network(network, weights.read(path), path).eval().requires_grad_(False).to(device)
+            for network, path in ((fan.FAN(), points), (s3fd.S3FD(), boxes))
+        )
+
+    def __call__(self, images: Tensor, faces: Mapping[str, Tensor] | None = None) -> Features:
+        boxes = torch.full((len(images), 4), torch.nan)
+        points = torch.full((len(images), 68, 2), torch.nan)
+        for i, image in enumerate(images):
+            found = s3fd.detect(self._s3fd, image)[:, :4]
+            if len(found):
+                box = found[(found[:, 2:] - found[:, :2]).prod(dim=1).argmax()]
+                boxes[i], points[i] = box, fan.landmarks(self._fan, image, box.tolist())
+        return {"box": boxes.to(images.device), "landmarks": points.to(images.device)}
+
+
 class _NIQE:
     """NIQE's score of each image; not a network, but its parameters are a pretrained file all the same."""
 
@@ -317,13 +346,14 @@ _BUILT_IN: dict[str, Callable[[torch.device], Extractor]] = {
     "embedded-expression": _expression,
     "mtcnn": _MTCNN,
 }
-_OFFICIAL: dict[str, tuple[str, Official]] = {  # name in `bench.weights`, what reads the file
-    "inception": ("inception-fid", _inception),
-    "lpips-alex": ("alexnet", _lpips("alex")),
-    "lpips-vgg": ("vgg16", _lpips("vgg")),
-    "facenet": ("facenet-vggface2", _facenet),
-    "arcface": ("arcface-ir-se50", _arcface),
-    "hsemotion": ("hsemotion", _hsemotion),
-    "niqe": ("niqe", _NIQE),
+_OFFICIAL: dict[str, tuple[tuple[str, ...], Official]] = {  # names in `bench.weights`, what reads the files
+    "inception": (("inception-fid",), _inception),
+    "lpips-alex": (("alexnet",), _lpips("alex")),
+    "lpips-vgg": (("vgg16",), _lpips("vgg")),
+    "facenet": (("facenet-vggface2",), _facenet),
+    "arcface": (("arcface-ir-se50",), _arcface),
+    "hsemotion": (("hsemotion",), _hsemotion),
+    "fan": (("fan", "s3fd"), _FAN),
+    "niqe": (("niqe",), _NIQE),
 }
 NAMES = (*_BUILT_IN, *_OFFICIAL)

@@ -11,17 +11,16 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import nms
 
 VGG = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # width and number of layers; max pooling behind each group
-SCALES = {  # layers that a detector reads -> their width, the first strength of their normalisation
+SCALES = {  # layers in which faces are looked for -> their width, the initial strength of `Norm` where there is one
     "conv3_3": (256, 10.0), "conv4_3": (512, 8.0), "conv5_3": (512, 5.0),
     "fc7": (1024, None), "conv6_2": (512, None), "conv7_2": (256, None),
 }  # fmt: skip
-STRIDE, ANCHOR = 4, 4  # pixels between the cells of the first scale; side of an anchor in such cells
+STRIDE, ANCHOR = 4, 4  # pixels between the cells of the first scale, doubled by each next; an anchor's side in cells
 MEAN = (104.0, 117.0, 123.0)  # of blue, green and red
 VARIANCES = 0.1, 0.2  # of the codes of a box: place, size
-SCORE, OVERLAP = 0.5, 0.3  # a face's score is higher, its overlap with a better one not
+SCORE, OVERLAP = 0.5, 0.3  # a face scores more, and overlaps with a better one no more
 
 
 class Norm(nn.Module):
@@ -96,6 +95,8 @@ def detect(network: Callable[[Tensor], Sequence[tuple[Tensor, Tensor]]], image: 
     The package takes candidates from a score of 0.05 and drops those up to 0.5 after the suppression. The result is the
     same: a candidate never suppresses a better one.
     """
+    from torchvision.ops import nms
+
     scales = network(image.flip(0)[None].float() - torch.tensor(MEAN, device=image.device).view(3, 1, 1))
     boxes, scores = [], []
     for number, (score, codes) in enumerate(scales):

@@ -1,7 +1,7 @@
 """The index of pretrained files: address, size, licence and users of each.
 
 A hash stands here only where its source states it. Many file names end in the start of their SHA-256 (torchvision,
-timm, MMEditing, pytorch-fid); that start is checked instead.
+timm, MMEditing, pytorch-fid, FAN); that start is checked instead.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class File:
 
 def stated(filename: str) -> str:
     """The start of the SHA-256 that a file's name ends in (`vgg16-397923af.pth`); empty where it has none."""
-    found = re.search(r"-([0-9a-f]{8,64})\.[a-z]+$", filename)
+    found = re.search(r"-([0-9a-f]{8,64})(\.[a-z]+)+$", filename)
     return found[1] if found else ""
 
 
@@ -60,6 +60,7 @@ VSPBFR = "https://huggingface.co/Wanglong2/VSPBFR/resolve/main"
 NGC = "https://api.ngc.nvidia.com/v2/models/nvidia/research/stylegan2/versions/1/files"
 GFPGAN = "https://github.com/TencentARC/GFPGAN/releases/download"
 HSEMOTION = "https://github.com/HSE-asavchenko/face-emotion-recognition/raw/main/models/affectnet_emotions"
+FAN = "https://www.adrianbulat.com/downloads/python-fan"
 CLIP = "https://openaipublic.azureedge.net/clip/models"
 VIT_B_32 = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
 FCF = "https://shi-labs.com/projects/fcf-inpainting"
@@ -108,6 +109,9 @@ _NETWORKS = (
          sha256=VIT_B_32),
     File("hsemotion", "enet_b0_8_best_vgaf.pt", f"{HSEMOTION}/enet_b0_8_best_vgaf.pt", "", "Apache-2.0",
          "emotion@hsemotion"),
+    File("fan", "2DFAN4-11f355bf06.pth.tar", f"{FAN}/2DFAN4-11f355bf06.pth.tar", "", f"{BSD} (code)",
+         "nme@fan, detection@fan"),
+    File("s3fd", "s3fd-619a316812.pth", f"{FAN}/s3fd-619a316812.pth", "", f"{BSD} (code)", "nme@fan, detection@fan"),
 )  # fmt: skip
 
 # StyleGAN2 and what inverts it

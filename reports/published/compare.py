@@ -15,7 +15,9 @@ ALIASES = {
     "cmod": "comodgan",
     "divinversion": "divinv",
     "ffhqvalidation": "ffhq",
-    "hsemotion": "input",  # of table 3.5, which names the recogniser and what it looks at
+    "fan": "input",  # of tables 3.4 and 3.5, which name what looks at the pictures and who restored them
+    "vspbfrfan": "vspbfr",
+    "hsemotion": "input",
     "vspbfrhsemotion": "vspbfr",
 }
 METRICS = {  # ours -> as documents name it, factor of their unit
@@ -35,6 +37,8 @@ RESTORED = {  # of degraded pictures: the thesis writes FID for a comparison wit
     "fid/ffhq": ("FID", 1.0),
     **{metric: METRICS[metric] for metric in ("u-ids", "p-ids", "niqe", "psnr")},
     "ssim@wang": ("SSIM", 1.0),
+    "detection@fan": ("DSR", 100.0),
+    "nme@fan": ("NME", 1.0),
     "emotion@hsemotion": ("accuracy", 100.0),
 }
 GUIDES = {"Sk": "sketch", "Se": "semantics", "Co": "colour", "Te": "text"}

@@ -115,6 +115,10 @@ def test_a_missing_value_has_no_difference() -> None:
     [
         ("input", "celeba-test", "degraded/given", "emotion@hsemotion", 0.8, ["80.00", "79.73", "+0.27"]),
         ("vspbfr", "celeba-test", "degraded/given", "emotion@hsemotion", 0.8, ["80.00", "86.03", "-6.03"]),
+        ("input", "celeba-test", "degraded/given", "detection@fan", 0.99, ["99.00", "99.73", "-0.73"]),
+        ("vspbfr", "celeba-test", "degraded/given", "detection@fan", 1.0, ["100.00", "100.00", "0.00"]),
+        ("input", "celeba-test", "degraded/given", "nme@fan", 6.0, ["6.00", "6.08", "-0.08"]),
+        ("vspbfr", "celeba-test", "degraded/given", "nme@fan", 2.5, ["2.50", "2.43", "+0.07"]),
         ("facemug", "celeba-hq", "whole+semantics+text", "fid", 40.0, ["40.00", "38.41", "+1.59"]),
         ("facemug", "celeba-hq", "local+semantics+text", "fid", 10.0, ["10.00", "11.85", "-1.85"]),
         ("facemug", "celeba-hq", "whole+sketch+semantics+text", "lpips@vgg", 0.4, ["0.4000", "0.4046", "-0.0046"]),

@@ -18,6 +18,7 @@ from bench import weights
 from bench.errors import BenchError
 from bench.golden import Golden, check
 from bench.metrics import extractors, identity, measure
+from bench.nn import fan, s3fd
 from bench.nn.irse import IRSE
 
 from .conftest import pictures
@@ -266,6 +267,88 @@ def test_resize_equals_torchvision_on_pil_images(size):
     np.testing.assert_array_equal(extractors.resize(images, 224).permute(0, 2, 3, 1).numpy(), np.stack(expected))
 
 
+def detector_of_bright_squares() -> dict[str, torch.Tensor]:
+    """S3FD's official layout with weights that pass brightness on and find it at two scales.
+
+    A bright square of 16 pixels on the grid of 16 gets a box of 64 pixels, and boxes of 32 with a better score.
+    """
+    state = {name: torch.zeros_like(value) for name, value in s3fd.S3FD().state_dict().items()}
+    for name, value in state.items():
+        if name.startswith("conv") and name.endswith("weight") and value.ndim == 4 and "mbox" not in name:
+            value[0, 0, value.shape[2] // 2, value.shape[3] // 2] = 1
+    for name, slope in (("conv4_3_norm", 20), ("conv5_3_norm", 10)):
+        state[f"{name}.weight"] += 1
+        state[f"{name}_mbox_conf.weight"][1, 0, 1, 1] = slope
+        state[f"{name}_mbox_conf.bias"][1] = -slope / 2
+    return state
+
+
+@pytest.fixture(scope="module")
+def aligner():
+    return randomise(fan.FAN()).state_dict()
+
+
+def bright_squares(*corners: tuple[int, int] | None) -> torch.Tensor:
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 90, (1, 3, 128, 160), dtype=np.uint8))
+    images = images.repeat(len(corners), 1, 1, 1)
+    for image, corner in zip(images, corners, strict=True):
+        if corner:
+            image[:, corner[1] : corner[1] + 16, corner[0] : corner[0] + 16] = 255
+    return images
+
+
+def test_fan_looks_at_the_largest_face(supply, aligner):
+    supply("fan", aligner)
+    supply("s3fd", detector_of_bright_squares())
+    images = bright_squares((64, 48), None, (96, 64))
+    extractor = extractors.load("fan")
+    found = extractors.extract(extractor, images, batch=3)
+    assert found["box"][0].tolist() == [40, 24, 104, 88]  # 64 pixels around (72, 56)
+    assert found["box"][2].tolist() == [72, 40, 136, 104]
+    assert found["landmarks"].shape == (3, 68, 2)
+    assert found["landmarks"][::2].isfinite().all()
+    assert found["box"][1].isnan().all()
+    assert found["landmarks"][1].isnan().all()
+    network = fan.FAN().eval()
+    network.load_state_dict(aligner)
+    with torch.no_grad():
+        assert torch.equal(found["landmarks"][2], fan.landmarks(network, images[2], found["box"][2].tolist()))
+
+
+def test_error_and_detection_by_fan(supply, aligner):
+    """An image without a face counts against the detection rate and has no error, one without a reference neither."""
+    supply("fan", aligner)
+    supply("s3fd", detector_of_bright_squares())
+    completed = bright_squares((64, 48), (80, 48), None, (64, 48))
+    truth = bright_squares((64, 48), (64, 48), (64, 48), None)
+    result = measure(completed, truth, None, ["detection@fan", "nme@fan"], batch=4)
+    values = {name: rows["value"].tolist() for name, rows in result.per_image.groupby("metric")}
+    assert values["detection@fan"] == [1, 1, 0, 1]
+    assert result.value("detection@fan") == 3 / 4
+    points = extractors.extract(extractors.load("fan"), completed[:2], batch=2)["landmarks"].double()
+    error = 100 * (points[1] - points[0]).norm(dim=1).mean() / (points[0, 36] - points[0, 45]).norm()
+    assert error > 0
+    assert values["nme@fan"] == pytest.approx([0, error.item(), np.nan, np.nan], nan_ok=True)
+    assert result.value("nme@fan") == pytest.approx(error.item() / 2)
+    assert result.rows[1]["note"] == "2 of 4 images have no value"
+    assert re.fullmatch(r"fan-2dfan4-s3fd-float32-[0-9a-f]{8}-[0-9a-f]{8}", result.rows[0]["extractor"])
+
+
+def test_both_files_of_fan_count(supply, aligner):
+    images = pictures(2, 32)
+    supply("s3fd", detector_of_bright_squares())
+    result = measure(*images[:2], None, ["detection@fan", "nme@fan", "l1"])
+    assert [row["value"] is None for row in result.rows] == [True, True, False]
+    assert result.rows[0]["note"] == "not computed: the pretrained file fan is not on this machine"
+    supply("fan", aligner)
+    first = extractors.load("fan")
+    assert extractors.load("fan") is first
+    supply("s3fd", {name: value + 1 for name, value in detector_of_bright_squares().items()})
+    second = extractors.load("fan").fingerprint
+    assert second[:-8] == first.fingerprint[:-8]
+    assert second != first.fingerprint
+
+
 def test_alignment_brings_points_to_the_template():
     template = torch.tensor(identity.TEMPLATE)
     angle, scale = 0.3, 1.7
@@ -318,7 +401,9 @@ def test_weights_of_another_network_are_refused(supply):
     supply("inception-fid", {"a": torch.zeros(1)})
     supply("alexnet", {"a": torch.zeros(1)})
     supply("hsemotion", {"a": torch.zeros(1)})
-    for name in ("facenet", "inception", "lpips-alex", "hsemotion"):
+    supply("fan", {"a": torch.zeros(1)})
+    supply("s3fd", {"a": torch.zeros(1)})
+    for name in ("facenet", "inception", "lpips-alex", "hsemotion", "fan"):
         with pytest.raises(BenchError, match="does not fit"):
             extractors.load(name)
     with pytest.raises(BenchError, match="unknown extractor 'vgg'"):

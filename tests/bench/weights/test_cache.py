@@ -74,13 +74,14 @@ def test_the_index_is_complete() -> None:
 def test_every_official_network_of_a_metric_is_in_the_index() -> None:
     from bench.metrics import extractors
 
-    assert {file for file, _ in extractors._OFFICIAL.values()} <= set(INDEX)
+    assert {file for files, _ in extractors._OFFICIAL.values() for file in files} <= set(INDEX)
 
 
 def test_hashes_in_file_names() -> None:
     assert stated("vgg16-397923af.pth") == "397923af"
     assert stated("deepfillv2_256x256_8x2_celeba_20200619-c96e5f12.pth") == "c96e5f12"
     assert stated("pt_inception-2015-12-05-6726825d.pth") == "6726825d"
+    assert stated("2DFAN4-11f355bf06.pth.tar") == "11f355bf06"
     for plain in ("20180402-114759-vggface2.pt", "stylegan2-ffhq-256x256.pkl", "co-mod-gan-ffhq-9-025000.pkl"):
         assert stated(plain) == ""
 
