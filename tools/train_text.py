@@ -65,11 +65,11 @@ def main(
     for step in range(1, steps + 1):
         chosen = torch.randperm(faces, generator=rng)[:BATCH]
         batch = {name: getattr(rendered, name)[chosen] for name in ("images", "semantics", "landmarks")}
-        images = damage(augment(batch, rng)["images"], rng)[0]
+        moved = augment(batch, rng)["images"]
         said = some(words[chosen], rng)
         fits = (words[chosen] @ said.T == said.sum(1)).float()
         texts = network.texts([" ".join(WORDS[i] for i in row.nonzero()[:, 0]) for row in said])
-        loss = fitting(network.images(images), texts, scale, bias, fits)
+        loss = fitting(network.images(damage(moved, rng)[0]), texts, scale, bias, fits)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
