@@ -31,26 +31,26 @@ def network() -> text.TextImage:
 
 
 @pytest.fixture(scope="module")
-def faces() -> tuple[Tensor, list[str]]:
-    """Images of 300 people and what is said of them."""
+def faces(network: text.TextImage) -> tuple[Tensor, list[str]]:
+    """Vectors of the pictures of 300 people, and what is said of them."""
     found = synthfaces.render(range(0, 1200, 4), 64, SEED)
-    return found.images, [captions.describe(values) for values in found.attributes.tolist()]
+    return network.images(found.images), [captions.describe(values) for values in found.attributes.tolist()]
 
 
 @pytest.mark.parametrize("word", ["bald", "beard", "blond", "glasses", "hat", "laughs", "long", "man", "woman"])
 def test_a_word_points_to_the_faces_that_it_fits(
     word: str, network: text.TextImage, faces: tuple[Tensor, list[str]]
 ) -> None:
-    images, sentences = faces
+    seen, sentences = faces
     towards = network.texts([word]) - network.texts([text.FACE])
     fits = [word in text.known(sentence) for sentence in sentences]
-    assert roc_auc_score(fits, (network.images(images) @ towards[0]).numpy()) > 0.9
+    assert roc_auc_score(fits, (seen @ towards[0]).numpy()) > 0.9
 
 
 def test_a_sentence_finds_its_face(network: text.TextImage, faces: tuple[Tensor, list[str]]) -> None:
     """Half of all sentences have their face among the best tenth; by chance a tenth would."""
-    images, sentences = faces
-    scores = network.images(images) @ network.texts(sentences).T
+    seen, sentences = faces
+    scores = seen @ network.texts(sentences).T
     better = (scores > scores.diag()).float().mean(0)
     assert better.median() < 0.1
 
