@@ -57,8 +57,10 @@ class Synthesis(nn.Module):
             self.convs.append(StyledConv(here, here, code, clamp=clamp))
             self.to_rgbs.append(ToRGB(here, code, clamp))
 
-    def synthesise(self, start: Tensor, codes: Tensor, noise: NoiseMaps = None, edit: Edit | None = None) -> Tensor:
-        """The image (N, 3, size, size), linear.
+    def synthesise(
+        self, start: Tensor, codes: Tensor, noise: NoiseMaps = None, edit: Edit | None = None, size: int | None = None
+    ) -> Tensor:
+        """The image (N, 3, size, size), linear; of a smaller `size` than the network's, it ends there.
 
         `start`: (N, C, 4, 4). `codes`: (N, codes, D), or (N, D) for the same in every layer. `noise`: one map a styled
         layer, of `sides`, or none. `edit(layer, x)` is called after every styled layer (noise, bias and activation
@@ -74,7 +76,8 @@ class Synthesis(nn.Module):
 
         x = styled(0, start, 0)
         image = self.to_rgb1(x, codes[:, 1])
-        for k, to_rgb in enumerate(self.to_rgbs):
+        steps = check_size(size or self.size) - 2
+        for k, to_rgb in zip(range(steps), self.to_rgbs, strict=False):
             x = styled(2 * k + 1, x, 2 * k + 1)
             x = styled(2 * k + 2, x, 2 * k + 2)
             image = to_rgb(x, codes[:, 2 * k + 3], image)
@@ -103,13 +106,17 @@ class Generator(Synthesis):
         self.style = blocks.Mapping(code, depth)
         self.input = Constant(width(4))
 
-    def forward(self, codes: Tensor, noise: NoiseMaps = None, edit: Edit | None = None) -> Tensor:
+    def forward(
+        self, codes: Tensor, noise: NoiseMaps = None, edit: Edit | None = None, size: int | None = None
+    ) -> Tensor:
         """The image (N, 3, size, size) of codes w (N, D) or (N, codes, D); see `synthesise`."""
-        return self.synthesise(self.input(len(codes)), codes, noise, edit)
+        return self.synthesise(self.input(len(codes)), codes, noise, edit, size)
 
 
-def feature_bank(generator: Generator, codes: Tensor, noise: NoiseMaps = None) -> tuple[Tensor, dict[int, Tensor]]:
-    """The image of codes (N, layers, D), and by side the map that the first layer of each size gives."""
+def feature_bank(
+    generator: Generator, codes: Tensor, noise: NoiseMaps = None, size: int | None = None
+) -> tuple[Tensor, dict[int, Tensor]]:
+    """The image of codes (N, layers, D), and by side, up to `size`, the map that the first layer of each size gives."""
     maps: dict[int, Tensor] = {}
 
     def read(layer: int, x: Tensor) -> Tensor:
@@ -117,7 +124,7 @@ def feature_bank(generator: Generator, codes: Tensor, noise: NoiseMaps = None) -
             maps[x.shape[-1]] = x
         return x
 
-    return generator(codes, noise, read), maps
+    return generator(codes, noise, read, size), maps
 
 
 def bank_channels(generator: Generator) -> list[int]:

@@ -78,8 +78,8 @@ class StyleEncoder(E4E):
     def features(self, codes: Tensor, size: int, noise: NoiseMaps) -> dict[int, Tensor]:
         """The feature bank F_s: the generator's maps by side, 8 to `size`, after each first layer of a resolution."""
         generator = self.decoder
-        _, maps = feature_bank(generator, codes[:, : generator.codes], noise)
-        return {side: x for side, x in maps.items() if 8 <= side <= size}
+        _, maps = feature_bank(generator, codes[:, : generator.codes], noise, size)
+        return {side: x for side, x in maps.items() if side >= 8}
 
 
 class LatentWarping(nn.Module):

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from bench.batch import Noise
 from bench.errors import BenchError
-from bench.nn.stylegan2 import Discriminator, Generator, Synthesis, Width, mean_code
+from bench.nn.stylegan2 import Discriminator, Generator, Synthesis, Width, feature_bank, mean_code
 from bench.nn.stylegan2_blocks import ConvLayer, Mapping, ModulatedConv2d, low_pass, minibatch_deviation, upsample
 from bench.nn.stylegan2_training import Adversary, Lazy, PathLength, lazy_adam, mixed_codes
 
@@ -101,6 +101,26 @@ def test_synthesis_calls_edit_after_every_layer() -> None:
     assert seen[:5] == [(0, 4), (1, 8), (2, 8), (3, 16), (4, 16)]
     torch.testing.assert_close(edited.diff(dim=3).abs().max() > 0, torch.tensor(True))
     assert not torch.equal(start, edited)
+
+
+@torch.no_grad()
+def test_a_bank_ends_at_the_size_that_is_asked_for() -> None:
+    """With the maps and the picture that the whole network has on its way there."""
+    torch.manual_seed(0)
+    network, layers = Generator(32, SMALL, code=8, depth=2), []
+    codes, noise = torch.randn(2, network.codes, 8), [torch.randn(2, 1, side, side) for side in network.sides]
+    for layer in network.convs:
+        layer.register_forward_hook(lambda *_: layers.append(1))
+    image, maps = feature_bank(network, codes, noise)
+    assert (image.shape[-1], sorted(maps), len(layers)) == (32, [4, 8, 16, 32], 6)
+    small, some = feature_bank(network, codes, noise, size=16)
+    assert (small.shape[-1], sorted(some), len(layers)) == (16, [4, 8, 16], 6 + 4)
+    assert all(torch.equal(some[side], maps[side]) for side in some)
+    half = Generator(16, SMALL, code=8, depth=2)
+    own = half.state_dict()
+    half.load_state_dict({name: value for name, value in network.state_dict().items() if name in own})
+    torch.testing.assert_close(small, half(codes, noise))
+    assert feature_bank(network, codes, noise, size=32)[0].equal(image)
 
 
 def test_each_code_drives_its_layer() -> None:
