@@ -225,10 +225,14 @@ class VSPBFR(Method):
         initial = self.initial_codes(degraded)
         return self.diffuser(noise.normal(*initial.shape[1:]), initial) if self.config.diffuser else initial
 
-    def bank(self, codes: Tensor, noise: Noise) -> tuple[Tensor, dict[int, Tensor]]:
-        """The generator's image of the codes, pooled to the working size, and its maps by side."""
+    def bank(self, codes: Tensor, noise: Noise, whole: bool = True) -> tuple[Tensor, dict[int, Tensor]]:
+        """The generator's image of the codes, pooled to the working size, and its maps by side.
+
+        Not `whole`: the generator ends at the working size, since only the maps are looked at.
+        """
         generator = self.styles.decoder
-        face, maps = feature_bank(generator, codes[:, : generator.codes], noise.maps(generator.sides))
+        size = None if whole else min(generator.size, self.config.size)
+        face, maps = feature_bank(generator, codes[:, : generator.codes], noise.maps(generator.sides), size)
         return F.adaptive_avg_pool2d(face, self.config.size), maps
 
     def restore(self, degraded: Tensor, maps: Mapping[int, Tensor], codes: Tensor, noise: Noise) -> Tensor:
@@ -237,17 +241,17 @@ class VSPBFR(Method):
         rows = network.layer_codes(codes, noise, c.mixing)
         return network(degraded, maps if c.bank else {}, rows, **network.random(noise))
 
-    def steps(self, batch: Batch, noise: Noise) -> list[Tensor]:
-        """The generator's face of the prompts, then the restored image."""
+    def steps(self, batch: Batch, noise: Noise, whole: bool = True) -> list[Tensor]:
+        """The generator's face of the prompts (see `bank`), then the restored image."""
         if not hasattr(self, "styles"):
             raise BenchError("vspbfr has no style encoder: attach the prior e4e, or load the official weights")
         degraded = self.given(batch)
         codes = self.codes(degraded, noise)
-        face, maps = self.bank(codes, noise)
+        face, maps = self.bank(codes, noise, whole)
         return [face, self.restore(degraded, maps, codes, noise)]
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
-        return self.steps(batch, noise)[-1]
+        return self.steps(batch, noise, whole=False)[-1]
 
     def stages(self, features: Source = "official") -> list[Stage]:
         self.styles.check_generator()

@@ -103,7 +103,7 @@ class RestorationStage(Stage):
         degraded = method.given(batch)
         with torch.no_grad():
             codes = method.codes(degraded, noise)
-            _, maps = method.bank(codes, noise)
+            _, maps = method.bank(codes, noise, whole=False)
         output = method.restore(degraded, maps, codes, noise)
         losses = self.adversary.improve(batch.image, output, update) | {
             "generator": nonsaturating(self.adversary(output)),

@@ -196,6 +196,21 @@ def test_dropout_of_the_whole_code_comes_from_the_noise() -> None:
 
 
 @torch.no_grad()
+def test_a_larger_generator_runs_as_far_as_it_is_looked_at() -> None:
+    torch.manual_seed(0)
+    prior = E4E.create("tiny", size=128)
+    prior.attach({"stylegan2": StyleGAN2.create("tiny", size=128)})
+    method, data, seen = VSPBFR.create("tiny"), batch(2), []
+    method.attach({"e4e": prior})
+    prior.decoder.convs[-1].register_forward_hook(lambda *_: seen.append(1))
+    completed = method.eval().complete(data, Noise([0, 1]))
+    assert not seen
+    face, restored = method.steps(data, Noise([0, 1]))
+    assert seen and face.shape[-1] == 64
+    assert torch.equal(restored, completed)
+
+
+@torch.no_grad()
 def test_the_bank_holds_the_first_map_of_every_size() -> None:
     generator, codes = e4e().decoder, torch.randn(1, 10, 64)
     image, maps = feature_bank(generator, codes)
