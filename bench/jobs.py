@@ -18,6 +18,7 @@ from bench.data import dataset, splits
 from bench.data.dataset import ImageData, Progress
 from bench.data.splits import Split
 from bench.errors import BenchError
+from bench.method import Config
 from bench.metrics import extractors
 from bench.registry import Card
 from bench.store import digest, file_slug
@@ -191,6 +192,7 @@ def _expand(made: Plan) -> Iterator[Job]:
     for entry in suite.methods:
         registered = registry.get(entry.method)
         trained = registered.load().trainable() and entry.weights is None
+        config = suite.config_of(entry)
         for data in suite.data:
             for shots in suite.shots if trained else suite.shots[:1]:
                 for seed in suite.seeds if trained else suite.seeds[:1]:
@@ -199,7 +201,7 @@ def _expand(made: Plan) -> Iterator[Job]:
                     *before, model = _models(entry, suite, made.named(learned), cell)
                     yield from (job for job in (*before, model) if isinstance(job, Job))
                     for condition in suite.conditions if registered.card.task != "prior" else ():
-                        yield _evaluate_job(entry, model, made, data.name, condition)
+                        yield _evaluate_job(entry, config, model, made, data.name, condition)
 
 
 @dataclass(frozen=True)
@@ -272,7 +274,7 @@ def _reference(model: Job | Untrained) -> Any:
     return model.id if isinstance(model, Job) else model.identity
 
 
-def _evaluate_job(entry: Entry, model: Job | Untrained, made: Plan, name: str, condition: str) -> Job:
+def _evaluate_job(entry: Entry, config: Config, model: Job | Untrained, made: Plan, name: str, condition: str) -> Job:
     suite, prepared = made.suite, made.data[name]
     described = {key: model.identity[key] for key in ("method", "config", "source", "files", "priors", "weights")}
     needs = (model.id,) if isinstance(model, Job) else ()
@@ -288,7 +290,7 @@ def _evaluate_job(entry: Entry, model: Job | Untrained, made: Plan, name: str, c
             key: [other.images.fingerprint, digest(other.split.train)] for key, other in made.references(name).items()
         },
         "condition": condition,
-        "stand_ins": suite.config_of(entry).stand_ins(conditions.parse(condition).guides),
+        "stand_ins": config.stand_ins(conditions.parse(condition).guides),
         "size": suite.size,
         "seed": suite.seed,
         "metrics": [[name, metrics.get(name).version, extractor(name)] for name in suite.metrics],

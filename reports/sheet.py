@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -88,10 +87,9 @@ class Sheet:
         """Write what is said of a picture over the lower end of its tile."""
         if text:
             left, top = self.corner(row, column)
-            lines = textwrap.wrap(markup.line(text), 26, max_lines=4, placeholder=" …")
             style: dict[str, Any] = {"boxstyle": "square,pad=0.2", "facecolor": "white", "alpha": 0.8, "linewidth": 0}
             where = (left + self.tile / 2, top + 0.98 * self.tile)
-            self.axes.text(*where, "\n".join(lines), ha="center", va="bottom", fontsize=5, bbox=style)
+            self.axes.text(*where, _wrapped(text, 24, 4), ha="center", va="bottom", fontsize=5, bbox=style)
 
     def finished(self) -> tuple[Figure, float]:
         """The figure and the dots per inch at which every pixel of a picture covers whole pixels of the PNG."""
@@ -105,11 +103,11 @@ def scaled(picture: Picture, side: int) -> Picture:
     return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.NEAREST))
 
 
-def _wrapped(text: str, width: int = 18) -> str:
-    """At most two lines that fit a tile."""
+def _wrapped(text: str, width: int = 18, most: int = 2) -> str:
+    """At most `most` lines that fit a tile."""
     words, lines = markup.line(text).split(), [""]
     for word in words:
-        if lines[-1] and len(lines[-1]) + len(word) >= width and len(lines) < 2:
+        if lines[-1] and len(lines[-1]) + len(word) >= width and len(lines) < most:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}".strip()
     return "\n".join(line if len(line) <= width + 4 else line[: width + 3] + "…" for line in lines)

@@ -12,6 +12,7 @@ The result depends on the seed alone (other processors and versions of PyTorch m
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from enum import StrEnum
 from functools import partial
@@ -240,6 +241,25 @@ def fold(net: EmbeddedNet) -> EmbeddedNet:
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 module[0], module[1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
     return net
+
+
+def descend(
+    parameters: Iterable[nn.Parameter], loss: Callable[[], Tensor], steps: int, rate: float, decay: float,
+    start: float = 0.3, every: int = 100,
+) -> None:  # fmt: skip
+    """Minimise `loss`, which draws a batch, by AdamW with one cycle of rates (`start`: share until the highest one)."""
+    optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=start)
+    started, running = time.monotonic(), 0.0
+    for step in range(1, steps + 1):
+        value = loss()
+        optimiser.zero_grad(set_to_none=True)
+        value.backward()
+        optimiser.step()
+        schedule.step()
+        running = 0.95 * running + 0.05 * value.item() if step > 1 else value.item()
+        if step % every == 0 or step == steps:
+            progress("trained", step, steps, started, f"loss {running:.3f}")
 
 
 def train(role: Role, target: Path, identities: int, people: int, steps: int, rate: float) -> None:

@@ -17,7 +17,7 @@ import typer
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
-from train_embedded import blur, fold, progress, uniform
+from train_embedded import blur, descend, fold, progress, uniform
 
 from bench.data import synthfaces
 from bench.data.synthfaces.scene import MOODS, sample
@@ -67,19 +67,12 @@ def main(
     net = ExpressionNet(nn.BatchNorm2d)
     indices, moods = choose(each, SEED)
     seen, moods = see(net, indices, rng), moods.repeat(2)
-    optimiser = torch.optim.AdamW(net.head.parameters(), lr=rate, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
-    started, running = time.monotonic(), 0.0
-    for step in range(1, steps + 1):
+
+    def loss() -> Tensor:
         rows = torch.randint(len(seen), (BATCH,), generator=rng)
-        loss = F.cross_entropy(net.head(seen[rows].float()), moods[rows])
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        running = 0.95 * running + 0.05 * loss.item() if step > 1 else loss.item()
-        if step % 100 == 0 or step == steps:
-            progress("trained", step, steps, started, f"loss {running:.3f}")
+        return F.cross_entropy(net.head(seen[rows].float()), moods[rows])
+
+    descend(net.head.parameters(), loss, steps, rate, decay=0.05)
     weights = {name: tensor.half().contiguous() for name, tensor in fold(net).head.state_dict().items()}
     with atomic_write(path() if out is None else out) as handle:
         handle.write(save(weights))

@@ -8,7 +8,6 @@ faces of the batch whose sentence has all its words. Images are moved, recoloure
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +16,7 @@ import typer
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
-from train_embedded import augment, damage, progress
+from train_embedded import augment, damage, descend
 
 from bench.data import captions, synthfaces
 from bench.nn.embedded import SIZE
@@ -51,7 +50,6 @@ def main(
     torch.set_num_threads(1)
     torch.manual_seed(SEED)
     rng = torch.Generator().manual_seed(SEED)
-    started = time.monotonic()
     rendered = synthfaces.render(range(faces), SIZE, SEED)
     sentences = [known(captions.describe(values)) for values in rendered.attributes.tolist()]
     words = torch.tensor([[float(word in sentence) for word in WORDS] for sentence in sentences])
@@ -59,24 +57,17 @@ def main(
     nn.init.normal_(network.words.weight, std=0.1)
     scale, bias = nn.Parameter(torch.tensor(2.0)), nn.Parameter(torch.tensor(0.0))
     learned = [*(p for name, p in network.named_parameters() if not name.startswith("trunk.")), scale, bias]
-    optimiser = torch.optim.AdamW(learned, lr=rate, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
-    running = 0.0
-    for step in range(1, steps + 1):
+
+    def loss() -> Tensor:
         chosen = torch.randperm(faces, generator=rng)[:BATCH]
         batch = {name: getattr(rendered, name)[chosen] for name in ("images", "semantics", "landmarks")}
         moved = augment(batch, rng)["images"]
         said = some(words[chosen], rng)
         fits = (words[chosen] @ said.T == said.sum(1)).float()
         texts = network.texts([" ".join(WORDS[i] for i in row.nonzero()[:, 0]) for row in said])
-        loss = fitting(network.images(damage(moved, rng)[0]), texts, scale, bias, fits)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        running = 0.95 * running + 0.05 * loss.item() if step > 1 else loss.item()
-        if step % 25 == 0 or step == steps:
-            progress("trained", step, steps, started, f"loss {running:.3f}")
+        return fitting(network.images(damage(moved, rng)[0]), texts, scale, bias, fits)
+
+    descend(learned, loss, steps, rate, decay=0.02, start=0.1, every=25)
     kept = {k: v.half().contiguous() for k, v in network.state_dict().items() if not k.startswith("trunk.")}
     with atomic_write(path() if out is None else out) as handle:
         handle.write(save(kept))

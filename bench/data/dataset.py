@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -219,18 +219,13 @@ def prepare_folder(
     folder, cache_dir = Path(folder), Path(cache_dir)
     _check_size(size)
     ids = files.find_images(folder)
-    listing = cache_dir / "listings" / f"{digest(str(folder.resolve()))[:16]}.json"
-    hashes = files.hash_files(folder, ids, listing, progress)
-    fingerprint = files.fingerprint(hashes)
+    fingerprint, read = _hashed(folder, ids, cache_dir, progress)
     scaled = files.NEAREST if labels else files.FILTER
     facts = {"fingerprint": fingerprint, "filter": scaled, "size": size, "ids": ids}
 
     def decode(name: str) -> np.ndarray:
         path = folder / name
-        data = files.read(path)
-        if hashlib.sha256(data).hexdigest() != hashes[name]:
-            raise BenchError(f"{path} changed while the data set was prepared: run the same command again")
-        image = files.decode_labels(data, path) if labels else files.decode(data, path)
+        image = files.decode_labels(read(name), path) if labels else files.decode(read(name), path)
         return files.square(image, size, labels)
 
     def batches() -> Iterator[Batch]:
@@ -252,14 +247,13 @@ def prepare_captions(
     """
     folder, cache_dir = Path(folder), Path(cache_dir)
     ids = files.find(folder, captions.SUFFIXES, "captions", "text files, NAME.txt")
-    listing = cache_dir / "listings" / f"{digest([str(folder.resolve()), CAPTIONS])[:16]}.json"
-    fingerprint = files.fingerprint(files.hash_files(folder, ids, listing, progress, captions.MAX_BYTES))
+    fingerprint, read = _hashed(folder, ids, cache_dir, progress, CAPTIONS, captions.MAX_BYTES)
 
-    def read(name: str) -> bytes:
-        return captions.decode(files.read(folder / name, captions.MAX_BYTES), folder / name).encode()
+    def decode(name: str) -> bytes:
+        return captions.decode(read(name), folder / name).encode()
 
     def batches() -> Iterator[Batch]:
-        for chunk in cache.in_parallel(read, ids, "reading", progress):
+        for chunk in cache.in_parallel(decode, ids, "reading", progress):
             yield {"text": np.array(chunk, dtype=f"S{captions.LONGEST}")}
 
     facts = {"fingerprint": fingerprint, "filter": CAPTIONS, "ids": ids}
@@ -305,6 +299,31 @@ def prepare_synthfaces(
         Path(cache_dir) / f"synthfaces-{size}px-{key[:16]}", facts, batches(), count * size**2 * 4
     )
     return ImageData("synthfaces", size, digest(manifest["arrays"]), ids, RENDERED, entry)
+
+
+def _hashed(
+    folder: Path,
+    ids: Sequence[str],
+    cache_dir: Path,
+    progress: Progress | None,
+    kind: str | None = None,
+    most: int = files.MAX_BYTES,
+) -> tuple[str, Callable[[str], bytes]]:
+    """The fingerprint of a folder's files, and what reads one of them as it was hashed.
+
+    `kind` tells the files of one folder apart from others of it; each has at most `most` bytes.
+    """
+    place = str(folder.resolve())
+    listing = cache_dir / "listings" / f"{digest([place, kind] if kind else place)[:16]}.json"
+    hashes = files.hash_files(folder, ids, listing, progress, most)
+
+    def read(name: str) -> bytes:
+        data = files.read(folder / name, most)
+        if hashlib.sha256(data).hexdigest() != hashes[name]:
+            raise BenchError(f"{folder / name} changed while the data set was prepared: run the same command again")
+        return data
+
+    return files.fingerprint(hashes), read
 
 
 def _stem(name: str) -> str:

@@ -27,8 +27,8 @@ from bench.metrics import naturalness, perceptual
 from bench.metrics.identity import align
 from bench.nn import fan, s3fd
 from bench.nn.irse import IRSE
+from bench.nn.perceptual import IMAGENET
 
-IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Official = Callable[..., "Extractor"]  # (*files, their short hashes joined by "-", device)
 Features = dict[str, Any]  # name -> Tensor (N, ...) or, for "maps", a list of them
 
@@ -264,7 +264,7 @@ def _hsemotion(path: Path, digest: str, device: torch.device) -> Extractor:
     # the package's models end in a linear layer or in a sequence of one
     state = {name.replace("classifier.0.", "classifier."): value for name, value in weights.read(path).items()}
     _fill_network(network, state, path)
-    mean, deviation = (torch.tensor(v, device=device).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_DEVIATION))
+    mean, deviation = (torch.tensor(v, device=device).view(3, 1, 1) for v in IMAGENET)
 
     def run(network: nn.Module, images: Tensor) -> Features:
         return {"emotion": network((resize(images, 224).float() / 255 - mean) / deviation)}

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from bench import weights
 from bench.method import Source
-from bench.nn.perceptual import EmbeddedFeatures, Frozen, frozen
+from bench.nn.perceptual import IMAGENET, EmbeddedFeatures, Frozen, frozen
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
+MEAN, STD = IMAGENET
 
 
 class Bottleneck(nn.Module):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from bench.errors import BenchError
 
+Network = TypeVar("Network", bound=nn.Module)
 Role = Literal["training", "metrics"]
 WIDTHS: dict[Role, tuple[int, ...]] = {"training": (16, 32, 64, 96, 128), "metrics": (20, 36, 56, 88, 144)}
 SIZE = 64  # the heads see images of this size
@@ -140,10 +141,35 @@ def path(role: Role) -> Path:
 
 @lru_cache
 def _file(role: Role) -> bytes:
+    return content(path(role))
+
+
+def content(file: Path) -> bytes:
+    """A file of weights in the package; BenchError when it is missing."""
     try:
-        return path(role).read_bytes()
+        return file.read_bytes()
     except OSError as error:
-        raise BenchError(f"cannot read {path(role)}: {error.strerror}; install the package again") from error
+        raise BenchError(f"cannot read {file}: {error.strerror}; install the package again") from error
+
+
+def fill(network: Network, data: bytes, file: Path, kept: str | None = None) -> Network:
+    """Give a network the weights in `data`, in float32; names that start with `kept` stay as they are.
+
+    The network is for evaluation then: its parameters take no gradients. Raises BenchError, which names `file`, when
+    the weights are damaged.
+    """
+    state = {name: tensor for name, tensor in network.state_dict().items() if kept and name.startswith(kept)}
+    try:
+        state |= {name: tensor.float() for name, tensor in read_tensors(data).items()}
+        network.load_state_dict(state)
+    except (SafetensorError, RuntimeError) as error:
+        raise BenchError(f"{file} is damaged: install the package again") from error
+    return network.eval().requires_grad_(False)
+
+
+def stamp(data: bytes) -> str:
+    """The first 8 hex digits of the SHA-256: names weights beside a number."""
+    return hashlib.sha256(data).hexdigest()[:8]
 
 
 def load(role: Role) -> EmbeddedNet:
@@ -153,14 +179,9 @@ def load(role: Role) -> EmbeddedNet:
     role is unknown or the file in the package is missing or damaged.
     """
     data = _file(role)
-    net = EmbeddedNet(WIDTHS[role])
-    try:
-        net.load_state_dict({name: tensor.float() for name, tensor in read_tensors(data).items()})
-    except (SafetensorError, RuntimeError) as error:
-        raise BenchError(f"{path(role)} is damaged: install the package again") from error
-    return net.eval().requires_grad_(False)
+    return fill(EmbeddedNet(WIDTHS[role]), data, path(role))
 
 
 def fingerprint(role: Role) -> str:
     """The extractor's name beside a number: ``embedded-<role>-<first 8 hex digits of the file's SHA-256>``."""
-    return f"embedded-{role}-{hashlib.sha256(_file(role)).hexdigest()[:8]}"
+    return f"embedded-{role}-{stamp(_file(role))}"

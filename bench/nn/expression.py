@@ -7,18 +7,14 @@ by the landmarks until eyes and mouth lie in the same places in every face.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as read_tensors
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.data.synthfaces.scene import MOODS
-from bench.errors import BenchError
 from bench.nn import embedded
 
 SIDE = 12  # cells of the aligned map
@@ -82,23 +78,13 @@ def path() -> Path:
     return Path(__file__).with_name("embedded-expression.safetensors")
 
 
-def _file() -> bytes:
-    try:
-        return path().read_bytes()
-    except OSError as error:
-        raise BenchError(f"cannot read {path()}: {error.strerror}; install the package again") from error
-
-
 def load() -> ExpressionNet:
     """The shipped network, float32 on the CPU, for evaluation. BenchError when its file is missing or damaged."""
-    net, data = ExpressionNet(), _file()
-    try:
-        net.head.load_state_dict({name: tensor.float() for name, tensor in read_tensors(data).items()})
-    except (SafetensorError, RuntimeError) as error:
-        raise BenchError(f"{path()} is damaged: install the package again") from error
-    return net.eval().requires_grad_(False)
+    net = ExpressionNet().eval()
+    embedded.fill(net.head, embedded.content(path()), path())
+    return net
 
 
 def fingerprint() -> str:
     """The extractor's name beside a number: that of the trunk, then ``expression-`` and the head's hash."""
-    return f"{embedded.fingerprint('metrics')}-expression-{hashlib.sha256(_file()).hexdigest()[:8]}"
+    return f"{embedded.fingerprint('metrics')}-expression-{embedded.stamp(embedded.content(path()))}"

@@ -14,6 +14,7 @@ from bench.method import Source
 
 Network = TypeVar("Network", bound=nn.Module)
 Backbone = Literal["vgg16", "vgg19"]
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation of its colours
 Scaling = Literal["imagenet", "centred", "raw"]  # of [0, 1]: (x - mean) / deviation, x - mean, x
 
 # torchvision's layer index of each ReLU or pooling, by the usual names
@@ -49,8 +50,8 @@ class VGGFeatures(nn.Module):
         if pretrained:
             network.load_state_dict(weights.load(backbone))
         self.network = network.features[: max(self.indices) + 1]
-        mean = (0.0, 0.0, 0.0) if scaling == "raw" else (0.485, 0.456, 0.406)
-        std = (0.229, 0.224, 0.225) if scaling == "imagenet" else (1.0, 1.0, 1.0)
+        mean = (0.0, 0.0, 0.0) if scaling == "raw" else IMAGENET[0]
+        std = IMAGENET[1] if scaling == "imagenet" else (1.0, 1.0, 1.0)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as read_tensors
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -128,18 +125,11 @@ def path() -> Path:
 
 def fingerprint() -> str:
     """The embedded network's name beside a number: that of its trunk, then ``text-`` and its own hash."""
-    return f"{embedded.fingerprint('training')}-text-{hashlib.sha256(path().read_bytes()).hexdigest()[:8]}"
+    return f"{embedded.fingerprint('training')}-text-{embedded.stamp(embedded.content(path()))}"
 
 
 def load(source: Source) -> TextImage:
     """CLIP, or the embedded network: float32 on the CPU, for measuring alone."""
     if source == "official":
         return frozen(CLIP())
-    network = EmbeddedTextImage()
-    try:
-        own = {name: tensor.float() for name, tensor in read_tensors(path().read_bytes()).items()}
-        missing = network.load_state_dict(own, strict=False).missing_keys
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise BenchError(f"{path()} is missing or damaged: install the package again") from error
-    assert all(name.startswith("trunk.") for name in missing)
-    return frozen(network)
+    return embedded.fill(EmbeddedTextImage(), embedded.content(path()), path(), kept="trunk.")

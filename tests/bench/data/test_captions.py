@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.data import captions, dataset, synthfaces
+from bench.data import folder as files
 from bench.errors import BenchError
 from bench.nn.text import WORDS, known
 
@@ -100,3 +101,11 @@ def test_a_folder_is_read_once_and_matched_by_name(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="does not exist: give the folder that holds the captions"):
         dataset.prepare_captions(tmp_path / "nowhere", 32, cache)
     assert np.dtype("S1000") == found._arrays["text"].dtype
+
+
+def test_a_text_that_changes_meanwhile_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "1.txt").write_text("She smiles.", "utf-8")
+    monkeypatch.setattr(files, "hash_files", lambda folder, ids, *rest: dict.fromkeys(ids, "hash of other bytes"))
+    with pytest.raises(BenchError, match=r"texts/1\.txt changed while .*run the same command again"):
+        dataset.prepare_captions(tmp_path / "texts", 8, tmp_path / "cache")
