@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from bench.data.folder import converted, read
+from bench import pictures
 from bench.errors import BenchError
 from bench.method import Batch, Card, Config, Method, Noise
 from bench.store import file_slug
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 CARD = Card(
     slug="external",
@@ -26,8 +23,8 @@ CARD = Card(
     venue="-",
     url="",
     takes=("degraded",),
-    notes="option `folder`: FOLDER/<condition>/<image name>.png, or FOLDER/<image name>.png for all conditions; "
-    "in <condition> every `/` and `:` is `_`, for example irregular_40-50",
+    notes="option `folder`: FOLDER/<condition>/<image name>.png (or another suffix that is read), or "
+    "FOLDER/<image name>.png for all conditions; in <condition> every `/` and `:` is `_`, for example irregular_40-50",
 )
 
 
@@ -48,15 +45,19 @@ class External(Method):
     config: ExternalConfig
     presets = {"paper": ExternalConfig()}
 
+    def __init__(self, config: ExternalConfig):
+        super().__init__(config)
+        self.listed: dict[Path, Mapping[str, Path]] = {}
+
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         assert batch.ids is not None
         images = [torch.from_numpy(self._read(name, batch)) for name in batch.ids]
         return torch.stack(images).to(batch.image).permute(0, 3, 1, 2) / 127.5 - 1
 
     def _read(self, name: str, batch: Batch) -> np.ndarray:
-        path = self._find(Path(name).with_suffix(""), batch.condition)
+        path = self._find(name, batch.condition)
         try:
-            image = np.asarray(converted(read(path), path, partial(Image.Image.convert, mode="RGB")))
+            image = np.array(pictures.decode(pictures.read(path), path))
         except BenchError as error:
             raise BenchError(f"external: {error}") from error
         height, width = batch.image.shape[2:]
@@ -67,14 +68,24 @@ class External(Method):
             )
         return image
 
-    def _find(self, name: Path, condition: str) -> Path:
+    def _find(self, name: str, condition: str) -> Path:
+        """The finished image of that id: of its name, whatever its suffix."""
         if self.config.folder is None:
             raise BenchError("external: say where the images are: {method: external, options: {folder: DIR}}")
+        wanted = Path(name).with_suffix("")
         for folder in (self.config.folder / file_slug(condition), self.config.folder):
-            for suffix in SUFFIXES:
-                if (path := folder / f"{name}{suffix}").exists():
-                    return path
+            if path := self._listed(folder / wanted.parent).get(wanted.name):
+                return path
         raise BenchError(
-            f"external: no image for {name} and {condition}: looked for "
-            f"{file_slug(condition)}/{name}.png and {name}.png (or .jpg, .webp) in {self.config.folder}"
+            f"external: no image for {wanted} and {condition}: looked for {file_slug(condition)}/{wanted}.png and "
+            f"{wanted}.png (or .jpg, .webp, .tif, ...) in {self.config.folder}"
         )
+
+    def _listed(self, folder: Path) -> Mapping[str, Path]:
+        """The pictures in a folder by their names; it is looked at once."""
+        if folder not in self.listed:
+            try:
+                self.listed[folder] = pictures.listed(folder)[0] if folder.is_dir() else {}
+            except BenchError as error:
+                raise BenchError(f"external: {error}") from error
+        return self.listed[folder]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import masks
 from bench.data import degradation
@@ -55,7 +56,7 @@ def parse(name: str) -> Condition:
             degradation.recipe(rest)
         return Condition("whole", (DEGRADED,), rest)
     erased, guides = name, list[str]()
-    while erased.rpartition("+")[2] in GUIDES:
+    while erased.rpartition("+")[2] in GUIDES and not Path(erased.removeprefix("folder:")).is_dir():
         erased, _, guide = erased.rpartition("+")
         guides.insert(0, guide)
     if "+" in erased and not erased.startswith("folder:"):

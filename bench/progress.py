@@ -109,6 +109,14 @@ def track(title: str, total: int, done: int = 0) -> Iterator[Callable[[int], Non
         yield advance
 
 
+def say(text: str) -> None:
+    """Tell the user something: on the console, or in the log of the job where this is a worker process."""
+    if remote is not None:
+        LOG.info(text)
+    else:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
 @contextmanager
 def many() -> Iterator[Report]:
     """Progress over several pieces of work, one after another: the value is called with (title, done, total)."""

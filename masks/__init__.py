@@ -1,6 +1,7 @@
 """Masks for face inpainting: the generators of the papers, exact ratio buckets, frozen test sets.
 
-A mask is a (height, width) uint8 array in {0, 1}, 1 = hole. This package stands alone: NumPy, Pillow and OpenCV.
+A mask is a (height, width) uint8 array in {0, 1}, 1 = hole. Of the rest of the project this package uses the reader of
+pictures alone.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from masks.buckets import Bucket
 from masks.errors import MaskError
@@ -57,13 +58,12 @@ class Condition:
         return "/".join([*parts, *([str(self.bucket)] if self.bucket else []), *self.options])
 
 
-@lru_cache(maxsize=4096)
 def parse(name: str) -> Condition:
     """The condition of that name.
 
     Names: "<generator>", "<generator>/<a>-<b>", "center/25", "outpaint/25", "half/left", "hair", "folder:<DIR>",
-    "folder:<DIR>/<a>-<b>", and for folders further "/border", "/inside" or "/>127". A folder whose own last name
-    looks like one of these is written with a slash at its end.
+    "folder:<DIR>/<a>-<b>", and for folders further "/border", "/inside" or "/>127". A path that is a folder is that
+    folder, whatever its last name looks like; one that is not here yet is written with a slash at its end.
 
     Raises MaskError that says what is wrong with the name.
     """
@@ -72,20 +72,25 @@ def parse(name: str) -> Condition:
     try:
         if name.startswith("folder:"):
             return _parse_folder(name.removeprefix("folder:"))
-        head, *rest = name.split("/")
-        generator(head)
-        if len(rest) > 1:
-            raise MaskError(f"too many slashes: write {head}/<a>-<b>")
-        bucket = Bucket.parse(rest[0]) if rest else None
-        return Condition(head, bucket, None if bucket or not rest else rest[0])
+        return _parse_generator(name)
     except MaskError as error:
         raise MaskError(f"condition '{name}': {error}") from None
+
+
+@lru_cache(maxsize=4096)
+def _parse_generator(name: str) -> Condition:
+    head, *rest = name.split("/")
+    generator(head)
+    if len(rest) > 1:
+        raise MaskError(f"too many slashes: write {head}/<a>-<b>")
+    bucket = Bucket.parse(rest[0]) if rest else None
+    return Condition(head, bucket, None if bucket or not rest else rest[0])
 
 
 def _parse_folder(path: str) -> Condition:
     options: list[str] = []
     bucket = None
-    while "/" in path:
+    while "/" in path and not Path(path).is_dir():
         head, _, last = path.rpartition("/")
         if bucket is None and (found := Bucket.parse(last)):
             bucket = found
@@ -94,4 +99,6 @@ def _parse_folder(path: str) -> Condition:
         else:
             break
         path = head
+    if not path.endswith("/") and (Bucket.parse(Path(path).name) or _FOLDER_OPTION.fullmatch(Path(path).name)):
+        path += "/"  # so that the name says the same where the folder is not
     return Condition("folder", bucket, path, tuple(options))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bench.errors import BenchError
 
-class MaskError(ValueError):
+
+class MaskError(BenchError, ValueError):
     """A mask cannot be made or read. The message names the condition or file and the remedy."""

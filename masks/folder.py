@@ -11,17 +11,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from bench import pictures
+from bench.errors import BenchError
 from masks.buckets import Bucket, ratio
 from masks.checks import checked_size
 from masks.errors import MaskError
 from masks.generators.plain import Request
 from masks.streams import Stream
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # Pillow's others include some that run programs
-MAX_PIXELS = 100_000_000
-MAX_BYTES = 1 << 30
-MAX_PASSES = 20  # decodings of `MAX_PIXELS` that the scans of one JPEG file may cost
 
 NVIDIA_CATEGORIES = tuple(Bucket.parse(name) for name in ("1-10", "10-20", "20-30", "30-40", "40-50", "50-60"))
 """The six groups of NVIDIA's test set (Liu et al., ECCV 2018); each holds masks with and without border contact."""
@@ -31,23 +27,27 @@ class MaskFolder:
     """The masks in a folder, in the order of their file names; white (or 1) = hole.
 
     path: a folder; files with an image suffix are masks, others are ignored, subfolders too.
-    threshold: values above it are hole. None (the default) accepts only files with two values, 0 and 1 or 0 and 255,
-        so that a picture or a soft mask is not taken for a mask by mistake.
+    threshold: values above it, of 255, are hole. None (the default) accepts only files that leave no doubt (see
+        `bench.pictures.decode_mask`), so that a picture or a soft mask is not taken for a mask by mistake.
 
     Raises MaskError for a missing or an empty folder. Files are read when they are needed; MaskError names a file that
-    is no image, is truncated, has grey values, no hole, or another shape than what it is resized to.
+    is no mask, is truncated, or has another shape than what it is resized to.
     """
 
     def __init__(self, path: str | Path, threshold: int | None = None) -> None:
         self.path = Path(path)
         self.threshold = threshold
         try:
-            names = sorted(entry.name for entry in os.scandir(self.path) if entry.is_file())
+            entries = sorted(os.scandir(self.path), key=lambda entry: entry.name)
         except OSError as error:
             raise MaskError(f"cannot read the mask folder {self.path}: {error.strerror or error}") from error
-        self.files = [self.path / name for name in names if Path(name).suffix.lower() in SUFFIXES]
+        names = [entry.name for entry in entries if entry.is_file() and not entry.name.startswith(".")]
+        self.files = [self.path / name for name in names if Path(name).suffix.lower() in pictures.SUFFIXES]
+        self.unread = [name for name in names if Path(name).suffix.lower() in pictures.UNREAD]
         if not self.files:
-            raise MaskError(f"the folder {self.path} holds no mask files ({', '.join(SUFFIXES)})")
+            below = [entry.name for entry in entries if entry.is_dir()]
+            hint = f"; name one of its folders: {', '.join(below[:5])}" if below else ""
+            raise MaskError(f"the folder {self.path} holds no mask files ({pictures.KINDS}){hint}")
         self._ratios: dict[tuple[int, int], np.ndarray] = {}
         self._borders: dict[tuple[int, int], np.ndarray] = {}
 
@@ -59,41 +59,15 @@ class MaskFolder:
         height, width = checked_size(size)
         file = self.files[index]
         try:
-            if file.stat().st_size > MAX_BYTES:
-                raise MaskError(f"{file} has more than {MAX_BYTES >> 30} GiB: no mask has")
-            with Image.open(file, formats=FORMATS) as image:
-                if not 0 < image.width * image.height <= MAX_PIXELS:
-                    raise MaskError(
-                        f"{file} has {image.width} x {image.height} pixels: a mask has {MAX_PIXELS // 10**6} million "
-                        "at most; scale it down"
-                    )
-                if image.format == "JPEG" and image.width * image.height * _scans(file) > MAX_PASSES * MAX_PIXELS:
-                    raise MaskError(f"{file} is a JPEG of {_scans(file)} scans: save it as PNG")
-                grey = image if image.mode in ("1", "L") else image.convert("L")
-                if abs(grey.width * height / (grey.height * width) - 1) > 0.01:
-                    raise MaskError(
-                        f"{file} is {grey.width} x {grey.height} pixels and cannot become {width} x {height} "
-                        "undistorted: crop it first"
-                    )
-                threshold = self._checked_threshold(file, grey)
-                pixels = np.asarray(grey.resize((width, height), Image.Resampling.NEAREST))
-        except MaskError:
-            raise
-        except Exception as error:  # damaged files make Pillow raise many kinds of errors
-            raise MaskError(f"{file} cannot be read as an image ({error}): repair or remove it") from error
-        return np.ascontiguousarray(pixels > threshold).view(np.uint8)
-
-    def _checked_threshold(self, file: Path, grey: Image.Image) -> int:
-        if self.threshold is not None:
-            return self.threshold
-        values = np.unique(np.asarray(grey)).astype(int).tolist()
-        if not set(values) <= {0, 255} and not set(values) <= {0, 1}:
-            between = sum(1 for value in values if 0 < value < 255)
+            hole = pictures.decode_mask(pictures.read(file), file, self.threshold)
+        except BenchError as error:
+            raise MaskError(str(error)) from error
+        if abs(hole.shape[1] * height / (hole.shape[0] * width) - 1) > 0.01:
             raise MaskError(
-                f"{file} is no mask: it has {between} grey values between black and white; "
-                "save it with 0 and 255 alone, or give a threshold, for example MaskFolder(path, threshold=127)"
+                f"{file} is {hole.shape[1]} x {hole.shape[0]} pixels and cannot become {width} x {height} undistorted: "
+                "crop it first"
             )
-        return 0
+        return np.asarray(Image.fromarray(hole.view(np.uint8)).resize((width, height), Image.Resampling.NEAREST))
 
     def masks(self, size: int | tuple[int, int]) -> np.ndarray:
         """All masks, (n, height, width) uint8 in {0, 1}."""
@@ -166,10 +140,6 @@ class MaskFolder:
             raise MaskError(f"cannot read {self.files[index]}: {error.strerror or error}") from error
 
 
-def _scans(file: Path) -> int:
-    return file.read_bytes().count(b"\xff\xda")
-
-
 def folder_mask(request: Request, stream: Stream) -> np.ndarray:
     """A mask file of the folder, or of its bucket: each once in a random order of the seed, then all again."""
     path, options = request.argument, request.options
@@ -181,12 +151,10 @@ def folder_mask(request: Request, stream: Stream) -> np.ndarray:
     lap, place = divmod(request.index, len(indices))
     index = indices[_order(request.seed, lap, len(indices))[place]]
     pixels = folder.mask(index, size)
-    if not pixels.any():
-        raise MaskError(f"{folder.files[index]} has no hole: remove it, or ask for a bucket")
-    if request.bucket is None and pixels.all():
-        raise MaskError(
-            f"{folder.files[index]} is all hole: nothing is known; remove it, or ask for a bucket such as 90-100"
-        )
+    try:
+        pictures.check_hole(pixels, str(folder.files[index]), full=request.bucket is not None)
+    except BenchError as error:
+        raise MaskError(f"{error}, or ask for a bucket such as 10-20") from error
     return pixels
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from PIL import Image
+from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
+from bench import pictures
 from bench.errors import BenchError
 from bench.store import file_slug, read_json
 from reports import conditions
@@ -130,26 +132,20 @@ def window(
 
 def read(path: Path) -> Picture | None:
     """RGB pixels (height, width, 3), or None where there is no file. Raises BenchError that names a damaged picture."""
-    return np.asarray(opened(path).convert("RGB")) if path.exists() else None
+    if not path.exists():
+        return None
+    return checked(path, lambda data: np.asarray(pictures.decode(data, path)))
 
 
-def opened(path: Path) -> Image.Image:
-    """The picture that a run left in a PNG file. Raises BenchError that names a damaged one."""
-    remedy = "delete it and run the same command again"
+def checked(path: Path, decode: Callable[[bytes], NDArray[Any]]) -> NDArray[Any]:
+    """A picture that a run left, decoded. Raises BenchError that names a damaged one and the remedy."""
     try:
-        if not path.is_file():  # reading a pipe would wait without end
-            raise BenchError(f"cannot read the picture {path}: it is no file; {remedy}")
-        with Image.open(path, formats=("PNG",)) as image:
-            if image.width != image.height or image.width > LARGEST:
-                raise BenchError(
-                    f"cannot read the picture {path}: {image.width} x {image.height} pixels are not those of a run; "
-                    f"{remedy}"
-                )
-            return image.copy()
-    except BenchError:
-        raise
-    except Exception as error:  # damaged files make Pillow raise many kinds of errors
-        raise BenchError(f"cannot read the picture {path}: {error}; {remedy}") from error
+        found = decode(pictures.read(path))
+        if found.shape[0] != found.shape[1] or found.shape[0] > LARGEST:
+            raise BenchError(f"{path}: {found.shape[1]} x {found.shape[0]} pixels are not those of a run")
+    except BenchError as error:
+        raise BenchError(f"cannot read a picture: {error}; delete it and run the same command again") from error
+    return found
 
 
 def _hole(masked: Picture | None, original: Picture | None) -> Picture | None:

@@ -12,9 +12,9 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bench.errors import BenchError
+from bench import pictures
 from reports import conditions
-from reports.grid import MASKED, ORIGINAL, opened, read
+from reports.grid import MASKED, ORIGINAL, checked, read
 from reports.sheet import Picture, Sheet
 
 COLOURS = "magma_r"  # pale where little changes; its lightness falls evenly, so that it reads in grey, too
@@ -70,10 +70,7 @@ def _numbered(place: Path) -> list[Path]:
 
 
 def _residual(path: Path) -> NDArray[np.float64]:
-    values = np.asarray(opened(path), dtype=float)
-    if values.ndim != 2:
-        raise BenchError(f"cannot read the residual {path}: it has colours; delete it and run the same command again")
-    return values / 65535 * FULL
+    return checked(path, lambda data: pictures.decode_grey(data, path)) * FULL
 
 
 def _coloured(scale: ScalarMappable, values: NDArray[np.float64]) -> Picture:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+GROUND = {"bench.errors", "bench.pictures"}  # all may import them
 FORBIDDEN = {
     "masks": {"bench", "methods", "baselines", "reports", "torch"},
     "bench": {"methods", "baselines", "reports"},
@@ -24,10 +25,11 @@ def imported(path: Path) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            names.add(str(node.module).split(".")[0])
-    return names
+            names |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)} - {"bench"}
+    below = {name for name in names for ground in GROUND if name == ground or name.startswith(f"{ground}.")}
+    return {name.split(".")[0] for name in names - below}
 
 
 @pytest.mark.parametrize("package", FORBIDDEN)
@@ -36,6 +38,32 @@ def test_package_imports_only_downwards(package: str) -> None:
     assert files
     wrong = {str(f.relative_to(ROOT)): imported(f) & FORBIDDEN[package] for f in files}
     assert not {name: found for name, found in wrong.items() if found}
+
+
+def test_the_ground_stands_alone() -> None:
+    for name in GROUND:
+        path = ROOT / f"{name.replace('.', '/')}.py"
+        assert not imported(path) & {"bench", "masks", "methods", "baselines", "reports", "torch"}
+
+
+DECODERS = {"open", "fromqimage", "imread", "imdecode", "imreadmulti", "read_image", "decode_image", "decode_png"}
+IN_MEMORY = {"bench/data/degradation.py"}  # reads the JPEG that it has just made of a picture
+
+
+def test_no_module_reads_pictures_by_a_way_of_its_own() -> None:
+    """What turns a file into pixels, of Pillow, OpenCV, torchvision, scikit-image and matplotlib."""
+    found = {}
+    for package in ("masks", "bench", "methods", "baselines", "reports", "tools"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                owner = getattr(getattr(node, "value", None), "id", "")
+                if (
+                    isinstance(node, ast.Attribute)
+                    and node.attr in DECODERS
+                    and (owner == "Image" or node.attr != "open")
+                ):
+                    found.setdefault(path.relative_to(ROOT).as_posix(), []).append(f"{owner}.{node.attr}")
+    assert found.keys() - IN_MEMORY == {"bench/pictures.py"}, found
 
 
 def test_listing_imports_no_torch() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import pictures
 from bench.data import folder as files
 from bench.data import splits
 from bench.data.cache import Progress, in_parallel
@@ -215,9 +216,9 @@ def check(name: str, folder: str | Path, progress: Progress | None = None) -> Re
         path = folder / image
         sha256 = ""
         try:
-            data = files.read(path)
+            data = pictures.read(path)
             sha256 = hashlib.sha256(data).hexdigest()
-            return _File(sha256, files.decode(data, path).size)
+            return _File(sha256, pictures.decode(data, path).size)
         except BenchError as error:
             return _File(sha256, error=str(error))
 

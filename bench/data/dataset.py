@@ -8,17 +8,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
+from bench import pictures
 from bench.data import cache, captions, catalogue, degradation, modalities, splits, synthfaces
 from bench.data import folder as files
 from bench.data.cache import Batch, Progress
 from bench.errors import BenchError
 from bench.store import digest
+from masks.generators.semantic import LABELS
 
 Indices = Sequence[int] | np.ndarray | torch.Tensor
 RENDER_BATCH = 32
@@ -93,9 +97,9 @@ class ImageData:
 
         Both are (N, 3, H, W) uint8, channels last in memory; each image has its seed.
         """
-        pictures = self.stored(indices).permute(0, 2, 3, 1).numpy()
+        stored = self.stored(indices).permute(0, 2, 3, 1).numpy()
         rngs = [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]
-        pairs = [degradation.degrade(one, recipe, rng) for one, rng in zip(pictures, rngs, strict=True)]
+        pairs = [degradation.degrade(one, recipe, rng) for one, rng in zip(stored, rngs, strict=True)]
         copies, clean = (torch.from_numpy(np.stack(side)).permute(0, 3, 1, 2) for side in zip(*pairs, strict=True))
         return copies, clean
 
@@ -176,7 +180,7 @@ class ImageData:
 
     def namesakes(self, other: ImageData, indices: Indices) -> list[int]:
         """Where `other` has the files of the same names, whatever their suffixes."""
-        names = [_stem(self.ids[i]) for i in np.asarray(indices, dtype=np.int64)]
+        names = [files.stem(self.ids[i]) for i in np.asarray(indices, dtype=np.int64)]
         try:
             return [other._stems[name] for name in names]
         except KeyError as error:
@@ -186,7 +190,7 @@ class ImageData:
 
     @cached_property
     def _stems(self) -> dict[str, int]:
-        return {_stem(name): index for index, name in enumerate(self.ids)}
+        return {files.stem(name): index for index, name in enumerate(self.ids)}
 
     @cached_property
     def _arrays(self) -> dict[str, np.ndarray]:
@@ -209,24 +213,27 @@ def prepare_folder(
     name: str | None = None,
     progress: Progress | None = None,
     labels: bool = False,
+    without: Mapping[Path, str] = MappingProxyType({}),
 ) -> ImageData:
     """Decode a folder of images, or of label maps, once into the cache, or reuse what stands there.
 
-    A second run compares the files' sizes and time stamps only. Without `name`, the data set is called like its folder
-    and is not looked up in the catalogue. Raises BenchError for a folder without images and names the first file that
-    cannot be read.
+    Folders `without` are no part of it (see `bench.data.folder.find`). A second run compares the files' sizes and time
+    stamps only. Without `name`, the data set is called like its folder and is not looked up in the catalogue. Raises
+    BenchError for a folder without images and names the first file that cannot be read.
     """
     folder, cache_dir = Path(folder), Path(cache_dir)
     _check_size(size)
-    ids = files.find_images(folder)
+    ids = files.find_images(folder, without)
     fingerprint, read = _hashed(folder, ids, cache_dir, progress)
     scaled = files.NEAREST if labels else files.FILTER
     facts = {"fingerprint": fingerprint, "filter": scaled, "size": size, "ids": ids}
 
     def decode(name: str) -> np.ndarray:
         path = folder / name
-        image = files.decode_labels(read(name), path) if labels else files.decode(read(name), path)
-        return files.square(image, size, labels)
+        if not labels:
+            return files.square(pictures.decode(read(name), path), size)
+        classes = Image.fromarray(pictures.decode_labels(read(name), path, len(LABELS)))
+        return files.square(classes.convert("RGB"), size, labels=True)
 
     def batches() -> Iterator[Batch]:
         for chunk in cache.in_parallel(decode, ids, "decoding", progress):
@@ -324,10 +331,6 @@ def _hashed(
         return data
 
     return files.fingerprint(hashes), read
-
-
-def _stem(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix(""))
 
 
 def _check_size(size: int) -> None:

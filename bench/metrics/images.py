@@ -7,23 +7,23 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from bench.data.folder import converted, read
+from bench import pictures
 from bench.errors import BenchError
+from bench.progress import say
 
 Source = str | os.PathLike[str] | Tensor | np.ndarray | Iterable[Tensor] | Callable[[], Iterable[Tensor]]
 Batch = list[Tensor | None]  # one part for each source
-BEYOND = 16.0  # a network may overshoot [-1, 1]; larger values are another range, such as [0, 255]
-FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+Range = tuple[float, float]
+SIGNED: Range = (-1.0, 1.0)
+BEYOND = 7.5  # widths of the range by which a network may leave it; what is further off has another one: [0, 255]
+OVERSHOOT = 0.5  # the same where the caller says the range
 
 
 def composite(output: Tensor, image: Tensor, mask: Tensor) -> Tensor:
@@ -39,43 +39,59 @@ def composite(output: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     return torch.where(to_hole(mask), output, image)
 
 
-def to_uint8(images: Tensor, name: str = "images") -> Tensor:
-    """Float images in [-1, 1] to uint8: clamp, round. uint8 stays. NaN and infinity are errors that name `name`."""
+def to_uint8(images: Tensor, name: str = "images", value_range: Range = SIGNED) -> Tensor:
+    """Float images in that range to uint8: clamp, round. uint8 stays. NaN and infinity are errors that name `name`."""
     if images.ndim != 4 or images.shape[1] != 3:
         raise BenchError(f"{name}: expected images of shape (N, 3, H, W), got {tuple(images.shape)}")
     if images.dtype == torch.uint8:
         return images
+    low, high = value_range
     if not images.is_floating_point():
-        raise BenchError(f"{name}: expected uint8 or float images in [-1, 1], got {images.dtype}")
+        raise BenchError(f"{name}: expected uint8 or float images in [{low:g}, {high:g}], got {images.dtype}")
     bad = ~images.isfinite().flatten(1).all(dim=1)
     if bad.any():
         which = ", ".join(str(int(i)) for i in bad.nonzero()[:5])
         raise BenchError(f"{name}: NaN or infinity in image {which} of its batch; the method diverged")
-    return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    if value_range == SIGNED:
+        return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return ((images.double().clamp(low, high) - low) * (255 / (high - low))).round().to(torch.uint8)
 
 
-def to_hole(masks: Tensor) -> Tensor:
-    """Masks (N, 1, H, W) to bool, True = hole: float from 0.5, uint8 either 0/1 or from 128."""
+def to_hole(masks: Tensor, name: str = "masks") -> Tensor:
+    """Masks (N, 1, H, W) to bool, True = hole: each holds 0 and 1, or 0 and 255. BenchError names other ones."""
     if masks.dtype == torch.bool:
         return masks
-    if masks.is_floating_point():
-        return masks >= 0.5
-    return masks >= (128 if masks.numel() and int(masks.max()) > 1 else 1)
+    values = masks.detach().cpu().float().numpy() if masks.is_floating_point() else masks.detach().cpu().numpy()
+    parted = [pictures.holes(one, f"{name}, mask {i}") for i, one in enumerate(values)]
+    return torch.from_numpy(np.stack(parted) if parted else np.zeros(masks.shape, bool)).to(masks.device)
 
 
 class Images:
     """A source of images (or masks) that is read once, in batches of uint8 (bool for masks).
 
     `ids`: the names that a folder's files must have, in order; None takes what is there. `exact`: a folder with other
-    files than `ids` is an error (scored images must equal the manifest).
+    files than `ids` is an error (scored images must equal the manifest). `value_range`: what floats lie in; without it
+    they lie in [-1, 1], and none below 0 is an error. `threshold`: of mask files with grey values, see
+    `bench.pictures.decode_mask`.
     """
 
     def __init__(
-        self, source: Source, name: str, *, masks: bool = False, ids: Sequence[str] | None = None, exact: bool = True
+        self,
+        source: Source,
+        name: str,
+        *,
+        masks: bool = False,
+        ids: Sequence[str] | None = None,
+        exact: bool = True,
+        value_range: Range | None = None,
+        threshold: int | None = None,
     ) -> None:
-        self.source, self.name, self.masks = source, name, masks
+        self.source, self.name, self.masks, self.threshold = source, name, masks, threshold
+        self.value_range = value_range
         self.ids: list[str] | None = None
         self.files: list[Path] = []
+        self.least, self.most = np.inf, -np.inf  # of floats
+        self.first = ""  # size of the first image
         if isinstance(source, str | os.PathLike):
             self.files = _files(Path(source), name, ids, exact)
             self.ids = [file.stem for file in self.files]
@@ -85,65 +101,112 @@ class Images:
             raise BenchError(f"{name} has {len(self.source)} images, expected {len(ids)}: one for each id")
 
     def batches(self, size: int) -> Iterator[Tensor]:
-        """Batches of exactly `size` images; the last one may be smaller."""
+        """Batches of exactly `size` images, all of one height and width; the last one may be smaller."""
+        if isinstance(self.source, Tensor) and not self.masks:
+            self._observe(self.source)
+            self._check_range()
         rest: Tensor | None = None
+        done = 0
         for chunk in self._chunks(size):
             chunk = self._check(chunk)
-            if rest is not None and rest.shape[1:] != chunk.shape[1:]:
-                raise BenchError(f"{self.name}: images of different sizes: {_size(rest)} and {_size(chunk)}")
+            self._check_size(chunk, done)
+            done += len(chunk)
             chunk = chunk if rest is None else torch.cat([rest, chunk])
             whole = len(chunk) // size * size
             yield from chunk[:whole].split(size) if whole else ()
             rest = chunk[whole:]
+        self._check_range()
         if rest is not None and len(rest):
             yield rest
+
+    def _check_size(self, images: Tensor, number: int) -> None:
+        """Images from `number` on must be as large as the first one."""
+        self.first = self.first or _size(images)
+        if _size(images) != self.first:
+            raise BenchError(
+                f"{self.label(number)} is {_size(images)} but {self.label(0)} is {self.first}: "
+                "resize them to one size, or measure those of each size by themselves"
+            )
+
+    def label(self, number: int) -> str:
+        """What to call image `number` in messages: its file, where it has one."""
+        return str(self.files[number]) if self.files else f"image {number} of {self.name}"
 
     def _check(self, chunk: Tensor) -> Tensor:
         if not isinstance(chunk, Tensor):
             raise BenchError(f"{self.name}: expected batches of tensors, got {type(chunk).__name__}")
-        if not self.masks:
-            if chunk.is_floating_point() and (chunk.abs() > BEYOND).any() and chunk.isfinite().all():
-                most = float(chunk.abs().max())
-                raise BenchError(f"{self.name}: values up to {most:g}; float images are expected in [-1, 1]")
-            return to_uint8(chunk, self.name)
-        if chunk.ndim != 4 or chunk.shape[1] != 1:
-            raise BenchError(f"{self.name}: expected masks of shape (N, 1, H, W), got {tuple(chunk.shape)}")
-        return to_hole(chunk)
+        if self.masks:
+            if chunk.ndim != 4 or chunk.shape[1] != 1:
+                raise BenchError(f"{self.name}: expected masks of shape (N, 1, H, W), got {tuple(chunk.shape)}")
+            return to_hole(chunk, self.name)
+        self._observe(chunk)
+        return to_uint8(chunk, self.name, self.value_range or SIGNED)
+
+    def _observe(self, images: Tensor) -> None:
+        """Follow the range of floats; BenchError where it is another than was said."""
+        if not images.is_floating_point() or not images.numel() or not images.isfinite().all():
+            return
+        self.least, self.most = min(self.least, float(images.min())), max(self.most, float(images.max()))
+        low, high = self.value_range or SIGNED
+        beyond = (high - low) * (OVERSHOOT if self.value_range else BEYOND)
+        if self.least < low - beyond or self.most > high + beyond:
+            raise BenchError(
+                f"{self.name}: values of {self.least:g} to {self.most:g}; float images are expected in "
+                f"[{low:g}, {high:g}]: say value_range=(0, 255), for example, if theirs is another one"
+            )
+
+    def _check_range(self) -> None:
+        """After the last image: the same numbers mean other colours in another range."""
+        if self.most < self.least:
+            return
+        low, high = self.value_range or SIGNED
+        if self.value_range is None and 0 <= self.least < self.most:
+            raise BenchError(
+                f"{self.name}: no float is below 0 (they are {self.least:g} to {self.most:g}), so they hardly lie in "
+                "[-1, 1]: say value_range=(0, 1), or value_range=(-1, 1) if they do"
+            )
+        if self.value_range and high - low > 2 and self.most - low <= (high - low) / 255:
+            raise BenchError(
+                f"{self.name}: floats of {self.least:g} to {self.most:g} hardly lie in [{low:g}, {high:g}]: say "
+                "another value_range"
+            )
 
     def _chunks(self, size: int) -> Iterator[Tensor]:
         if self.files:
             for start in range(0, len(self.files), size):
-                yield self._decode(self.files[start : start + size])
+                yield self._decode(start, start + size)
         elif isinstance(self.source, Tensor):
             yield from self.source.split(size)
         else:
             yield from cast(Iterable[Tensor], self.source() if callable(self.source) else self.source)
 
-    def _decode(self, files: list[Path]) -> Tensor:
-        arrays: list[np.ndarray] = []
-        for file in files:
-            kind = "L" if self.masks else "RGB"
-            array = np.asarray(converted(read(file), file, partial(Image.Image.convert, mode=kind), FORMATS))
-            if arrays and array.shape != arrays[0].shape:
-                height, width = array.shape[:2]
-                first = f"{arrays[0].shape[1]}x{arrays[0].shape[0]}"
-                raise BenchError(f"{file} is {width}x{height} but {files[0].name} is {first}: resize them to one size")
-            arrays.append(array)
-        stacked = torch.from_numpy(np.stack(arrays))
-        return stacked[:, None] >= 128 if self.masks else stacked.permute(0, 3, 1, 2).contiguous()
+    def _decode(self, start: int, stop: int) -> Tensor:
+        decoded: list[Tensor] = []
+        for number, file in enumerate(self.files[start:stop], start):
+            data = pictures.read(file)
+            if self.masks:
+                array = pictures.check_hole(pictures.decode_mask(data, file, self.threshold), str(file))[None]
+            else:
+                array = np.array(pictures.decode(data, file)).transpose(2, 0, 1)
+            image = torch.from_numpy(array)
+            self._check_size(image, number)
+            decoded.append(image)
+        return torch.stack(decoded)
 
 
 def _files(folder: Path, name: str, ids: Sequence[str] | None, exact: bool) -> list[Path]:
     if not folder.is_dir():
         raise BenchError(f"{name}: {folder} is not a folder of images")
-    found: dict[str, Path] = {}
-    for file in sorted(folder.iterdir()):
-        if file.suffix.lower() in SUFFIXES and not file.name.startswith("."):
-            other = found.setdefault(file.stem, file)
-            if other != file:
-                raise BenchError(f"{name}: {other} and {file.name} have one name: remove one of them")
+    try:
+        found, unread = pictures.listed(folder)
+    except BenchError as error:
+        raise BenchError(f"{name}: {error}") from error
+    left_out = ", ".join(f"{count} files {suffix}" for suffix, count in unread.items())
     if not found:
-        raise BenchError(f"{name}: no images in {folder}")
+        more = f" that can be read, only {left_out}: save them as PNG" if left_out else ""
+        raise BenchError(f"{name}: no images in {folder}{more}")
+    if left_out:
+        say(f"left out of {folder}: {left_out} (not read: save them as PNG)")
     if ids is None:
         return list(found.values())
     missing = [i for i in ids if i not in found]
@@ -155,11 +218,14 @@ def _files(folder: Path, name: str, ids: Sequence[str] | None, exact: bool) -> l
     return [found[i] for i in ids]
 
 
-def composites(completed: Source, truth: Source, masks: Source, size: int = 32) -> Iterator[Tensor]:
+def composites(
+    completed: Source, truth: Source, masks: Source, size: int = 32, threshold: int | None = None
+) -> Iterator[Tensor]:
     """`composite` of whole sources, in batches. Folders must hold files of the same names."""
     images = Images(completed, "completed")
-    others = [Images(truth, "truth", ids=images.ids), Images(masks, "masks", masks=True, ids=images.ids)]
-    return (composite(*cast(list[Tensor], batch)) for batch in zip_batches([images, *others], size))
+    originals = Images(truth, "truth", ids=images.ids)
+    holes = Images(masks, "masks", masks=True, ids=images.ids, threshold=threshold)
+    return (composite(*cast(list[Tensor], batch)) for batch in zip_batches([images, originals, holes], size))
 
 
 def _size(images: Tensor) -> str:
@@ -170,6 +236,7 @@ def zip_batches(sources: Sequence[Images | None], size: int) -> Iterator[Batch]:
     """Batches of several sources side by side; their lengths and picture sizes must agree."""
     streams = [source.batches(size) if source else None for source in sources]
     named = [source for source in sources if source]
+    done = 0
     while True:
         batch = [next(stream, None) if stream else None for stream in streams]
         lengths = [len(part) if part is not None else 0 for part, stream in zip(batch, streams, strict=True) if stream]
@@ -181,8 +248,15 @@ def zip_batches(sources: Sequence[Images | None], size: int) -> Iterator[Batch]:
         shapes = {_size(part) for part in batch if part is not None}
         if len(shapes) > 1:
             parts = [part for part in batch if part is not None]
-            what = ", ".join(f"{source.name} {_size(part)}" for source, part in zip(named, parts, strict=True))
-            raise BenchError(f"sizes differ: {what}; completed images, originals and masks must have one size")
+            what = ", ".join(
+                f"{source.label(done)} ({source.name}) is {_size(part)}"
+                for source, part in zip(named, parts, strict=True)
+            )
+            raise BenchError(
+                f"sizes differ: {what}; completed images, originals and masks must have one size: "
+                "crop what was padded, or resize"
+            )
+        done += max(lengths)
         yield batch
 
 

@@ -21,7 +21,7 @@ from bench.errors import BenchError
 from bench.metrics import extractors, intervals
 from bench.metrics.extractors import Extractor, Features
 from bench.metrics.frechet import Moments
-from bench.metrics.images import Images, Source, prefetched
+from bench.metrics.images import Images, Range, Source, prefetched
 from bench.metrics.score import Pair, Score, TooSmall
 from bench.store import atomic_write, write_error
 
@@ -61,12 +61,16 @@ def measure(
     device: str | torch.device = "cpu",
     cache: str | Path | None = None,
     batch: int = 32,
+    value_range: Range | None = None,
+    mask_threshold: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Measurement:
     """Measure completed images against the originals.
 
-    `completed`, `truth`, `masks`: folders, tensors or NumPy arrays (uint8, or float in [-1, 1]; masks 1 = hole), or an
-    iterable (or a callable that returns one) of such batches. Files are matched by name, all else by order.
+    `completed`, `truth`, `masks`: folders, tensors or NumPy arrays (uint8, or float; masks of 0 and 1 or 255, 1 =
+    hole), or an iterable (or a callable that returns one) of such batches. Files are matched by name, all else by
+    order. Floats lie in `value_range`; without one they lie in [-1, 1], and floats that hardly do are refused.
+    `mask_threshold` parts mask files with grey values: above it (of 255) is hole.
     `truth` and `masks` may be None where no metric reads them. `metrics`: names of the registry.
     `reference`: sets of images by name, for ``fid/train``; a single source has the name ``reference``.
     `ids`: the manifest; folders must hold these files, `completed` no others. `cache`: a folder that keeps the features
@@ -80,7 +84,7 @@ def measure(
     references = _references(reference, wanted)
     if ids is not None and len(set(ids)) != len(ids):
         raise BenchError("ids: an image is named twice")
-    images = Images(completed, "completed", ids=ids)
+    images = Images(completed, "completed", ids=ids, value_range=value_range)
     names = list(ids) if ids is not None else images.ids
     for source, what, users in (
         (truth, "truth", [m.name for m in wanted if m.compares]),
@@ -89,8 +93,10 @@ def measure(
         if source is None and users:
             raise BenchError(f"{what} is None, but needed by {', '.join(users)}")
     exact = ids is None
-    originals = None if truth is None else Images(truth, "truth", ids=names, exact=exact)
-    holes = None if masks is None else Images(masks, "masks", masks=True, ids=names, exact=exact)
+    originals = None if truth is None else Images(truth, "truth", ids=names, exact=exact, value_range=value_range)
+    holes = None
+    if masks is not None:
+        holes = Images(masks, "masks", masks=True, ids=names, exact=exact, threshold=mask_threshold)
 
     device = torch.device(device)
     networks, absent = _load(wanted, device)
@@ -104,7 +110,7 @@ def measure(
     if work.n == 0 or (names is not None and len(names) != work.n):
         raise BenchError(f"completed has {work.n} images, expected {len(names) if names else 'some'}")
     for name, source in references.items():
-        work.add_reference(name, Images(source, f"reference {name}"))
+        work.add_reference(name, Images(source, f"reference {name}", value_range=value_range))
     return work.finish(names or [str(i) for i in range(work.n)], absent)
 
 

@@ -54,14 +54,27 @@ def test_compositing_refuses_other_shapes():
     "masks",
     [
         torch.tensor([0.0, 0.49, 0.5, 1.0]) >= 0.5,
-        torch.tensor([0.0, 0.49, 0.5, 1.0]),
-        torch.tensor([0, 127, 128, 255], dtype=torch.uint8),
+        torch.tensor([0.0, 0.0, 1.0, 1.0]),
+        torch.tensor([0.0, 0.0, 255.0, 255.0], dtype=torch.float64),
+        torch.tensor([0, 0, 255, 255], dtype=torch.uint8),
         torch.tensor([0, 0, 1, 1], dtype=torch.uint8),
         torch.tensor([0, 0, 1, 1]),
     ],
 )
 def test_masks_of_any_type(masks):
     assert to_hole(masks.view(1, 1, 2, 2)).flatten().tolist() == [False, False, True, True]
+
+
+def test_every_mask_of_a_tensor_has_its_own_white():
+    masks = torch.tensor([[0, 255], [0, 1], [1, 0], [255, 255]], dtype=torch.uint8).view(4, 1, 1, 2)
+    assert to_hole(masks).view(4, 2).tolist() == [[False, True], [False, True], [True, False], [True, True]]
+
+
+@pytest.mark.parametrize("values", [[0.0, 0.49], [0, 127], [0, 128, 255], [1, 255], [-1, 1], [2, 0]])
+def test_grey_values_are_no_mask(values):
+    masks = torch.tensor(values).view(1, 1, 1, -1)
+    with pytest.raises(BenchError, match=r"masks, mask 0 is no mask: it holds \d values"):
+        to_hole(masks)
 
 
 @given(sizes=st.lists(st.integers(0, 7), max_size=6), batch=st.integers(1, 5))
@@ -108,7 +121,7 @@ def test_bad_folders(tmp_path):
 def test_bad_images(tmp_path):
     folder = write(tmp_path / "sizes", noise(2))
     Image.new("RGB", (9, 8)).save(folder / "002.png")
-    with pytest.raises(BenchError, match=r"002\.png is 9x8 but 000\.png is 8x8"):
+    with pytest.raises(BenchError, match=r"002\.png is 9x8 but .*000\.png is 8x8"):
         list(Images(folder, "x").batches(4))
     (folder / "002.png").write_bytes(b"no picture")
     with pytest.raises(BenchError, match=r"002\.png is not a PNG, JPEG"):
@@ -123,7 +136,7 @@ def test_bad_tensors():
         (torch.zeros(2, 1, 4, 4), r"expected images of shape \(N, 3, H, W\), got \(2, 1, 4, 4\)"),
         (torch.zeros(2, 3, 4, 4, dtype=torch.int64), "expected uint8 or float"),
         ([np.zeros((1, 3, 2, 2))], "expected batches of tensors, got ndarray"),
-        ([noise(1, 4), noise(1, 5)], "different sizes: 4x4 and 5x5"),
+        ([noise(1, 4), noise(1, 5)], "image 1 of completed is 5x5 but image 0 of completed is 4x4"),
     ):
         with pytest.raises(BenchError, match=message):
             list(Images(bad, "completed").batches(2))
@@ -134,7 +147,9 @@ def test_bad_tensors():
 def test_counterparts_must_exist():
     with pytest.raises(BenchError, match="truth has fewer images than completed"):
         list(zip_batches([Images(noise(5), "completed"), Images(noise(3), "truth"), None], 2))
-    with pytest.raises(BenchError, match="sizes differ: completed 8x8, truth 4x4"):
+    with pytest.raises(
+        BenchError, match=r"sizes differ: image 0 of completed \(completed\) is 8x8, image 0 of truth \(truth\) is 4x4"
+    ):
         list(zip_batches([Images(noise(2), "completed"), None, Images(noise(2, 4), "truth")], 2))
 
 

@@ -168,9 +168,40 @@ def test_one_broken_pixel_is_an_error(value):
 def test_another_range_of_values_is_an_error():
     """[0, 255] in floats would be clamped to white."""
     completed, truth, masks = pictures(3, 32)
-    with pytest.raises(BenchError, match=r"truth: values up to 2\d\d; float images are expected in \[-1, 1\]"):
+    with pytest.raises(BenchError, match=r"truth: values of 0 to 2\d\d; float images are expected in \[-1, 1\]"):
         measure(completed, truth.float(), masks, ["l1"])
     assert measure(signed(completed) * 1.5, truth, masks, ["l1"]).value("l1") is not None  # an overshoot is clamped
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.0, 255.0), (-1.0, 1.0), (-0.5, 0.5)])
+def test_a_range_that_is_said_gives_the_number_of_eight_bits(low, high):
+    completed, truth, masks = pictures(4, 32)
+    expected = measure(completed, truth, masks, SINGLE[:5]).rows
+    floats = [low + images.double() / 255 * (high - low) for images in (completed, truth)]
+    assert measure(*floats, masks, SINGLE[:5], value_range=(low, high)).rows == expected
+    assert measure(completed, floats[1], masks, SINGLE[:5], value_range=(low, high)).rows == expected
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_floats_that_hardly_lie_in_the_range_are_refused(stream):
+    completed, truth, masks = pictures(6, 32)
+
+    def given(images):
+        return (lambda: iter(images.split(2))) if stream else images
+
+    unit = truth.float() / 255
+    with pytest.raises(BenchError, match=r"truth: no float is below 0 .* say value_range=\(0, 1\)"):
+        measure(completed, given(unit), masks, ["l1"])
+    with pytest.raises(BenchError, match=r"completed: no float is below 0"):
+        measure(given(completed.float() / 255), truth, masks, ["l1"])
+    for images, stated, reason in (
+        (signed(truth), (0, 1), r"values of -1 to .* expected in \[0, 1\]"),
+        (unit, (0, 255), r"floats of 0 to .* hardly lie in \[0, 255\]"),
+        (truth.float(), (0, 1), r"values of 0 to 2.* expected in \[0, 1\]"),
+    ):
+        with pytest.raises(BenchError, match=f"truth: {reason}"):
+            measure(completed, given(images), masks, ["l1"], value_range=stated)
+    assert measure(completed, given(unit), masks, ["l1"], value_range=(-1, 1)).value("l1") is not None  # the user knows
 
 
 def test_statistics_are_in_double_precision(network):
