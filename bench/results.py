@@ -211,7 +211,7 @@ def main_table(made: Plan) -> Any:
 
 
 def notes(made: Plan) -> list[str]:
-    """What a reader of the main table must know: what stood in for the networks of the papers."""
+    """What a reader of the main table must know beside its footnotes: what stood in for the networks of the papers."""
     return list(read_json(made.folder / "protocol.json")["stand_ins"])
 
 
@@ -223,7 +223,7 @@ def _copy_samples(made: Plan, job: Job) -> None:
     """Of several shots and seeds the last one's pictures stay."""
     row = job.row
     target = made.folder / "samples" / row["dataset"] / file_slug(row["condition"]) / file_slug(row["title"])
-    shutil.rmtree(target / "steps", ignore_errors=True)  # another job may have had more steps
+    shutil.rmtree(target, ignore_errors=True)  # another job may have had other pictures, or more steps
     source = made.job_folder(job.id) / "samples"
     for path in sorted(source.rglob("*.png")):
         copy = target / path.relative_to(source)
@@ -243,6 +243,7 @@ def _originals(made: Plan, name: str) -> None:
             pictures["exemplar"] = to_uint8(batch.exemplar)
         folder = made.folder / "samples" / name / file_slug(condition)
         for kind, images in pictures.items():
+            shutil.rmtree(folder / kind, ignore_errors=True)
             for image_id, image in zip((batch.ids or ())[:count], images, strict=False):
                 save_png(folder / kind / image_file(image_id), image)
         if batch.text is not None:

@@ -28,9 +28,10 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 import masks
-from bench import distributed, weights
+from bench import distributed, isolation, weights
 from bench.batch import Batch, Noise
 from bench.data.dataset import ImageData, floats
+from bench.device import checked
 from bench.errors import BenchError
 from bench.method import Method, Source, Stage
 from bench.nn import across
@@ -68,9 +69,7 @@ def fabric_for(device: str, precision: str) -> Fabric:
     from lightning_fabric import Fabric  # slow to import: only what trains pays for it
     from lightning_fabric.strategies import DDPStrategy
 
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise BenchError("--device cuda: no GPU is visible to torch; use --device cpu")
-    accelerator = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    accelerator = checked(device)
     if precision == "auto":
         precision = "bf16-mixed" if accelerator == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
     world = distributed.world()
@@ -281,7 +280,7 @@ class Run:
         """One iteration on a batch of the `Loader`: augmentation, the stage's step; the losses."""
         stage = self.stages[self.stage]
         seed = derive_seed(self.budget.seed, "step", stage.name, self.step)
-        torch.manual_seed(seed)
+        isolation.seed(seed)
         noise = Noise.shared(seed, len(batch), self.device, self.rank, self.ranks)
         batch = self.floats(batch.to(self.device))
         with self.fabric.autocast(), across.processes(self.rank, self.ranks):
@@ -370,7 +369,7 @@ def train(
     `progress(total, done)` shows how far it is; `folder` receives checkpoint.pt and losses.csv. Raises BenchError
     when a loss is not finite.
     """
-    torch.manual_seed(derive_seed(budget.seed, "training networks"))
+    isolation.seed(derive_seed(budget.seed, "training networks"))
     stages = method.stages(budget.features)
     names = [stage.name for stage in stages]
     steps = [max(1, round(stage.share * budget.steps)) for stage in stages]

@@ -85,7 +85,7 @@ def _child(sender: Any, setting: Mapping[str, Any], threads: int) -> None:
 def _measure(setting: Setting, threads: int) -> dict[str, Any]:
     import torch
 
-    from bench.batch import Noise
+    from bench.batch import Batch, Noise
     from bench.nn.compiled import compiled
     from bench.profile.counting import Operations, count_operations, count_parameters
     from bench.profile.thop import count_by_thop
@@ -98,18 +98,20 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
     layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format  # as in training
     method = create(setting.method, setting.preset, setting.variant).to(device, memory_format=layout).eval()
     guides = (*method.card.needs, *method.card.takes)
-    given = example(setting.batch, setting.size, guides).to(device)
-    single = example(1, setting.size, guides).to(device)
+    several, single = (example(count, setting.size, guides) for count in (setting.batch, 1))
     networks = method.networks()
 
-    def complete() -> object:
+    def complete(given: Batch) -> object:
         return method.complete(given, Noise.shared(0, setting.batch, device))
 
     row = asdict(setting) | environment(device) | {"threads": threads}
     row |= {"name": method.card.name, "parameters": sum(count_parameters(network) for network in networks.values())}
     counted: dict[str, Operations] = {}
     rule = count_by_thop(  # both in one completion
-        lambda: counted.update(count_operations(lambda: method.complete(single, Noise([0], device)), networks)), method
+        lambda: counted.update(
+            count_operations(lambda: method.complete(single.given(device), Noise([0], device)), networks)
+        ),
+        method,
     )
     macs = counted.pop("")
     row |= {"macs": macs.total} | {f"macs {kind}": value for kind, value in asdict(macs).items()}
@@ -130,7 +132,7 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
             compiled(network)
     base = reset_peak(device, method.state_dict().values())
     with torch.inference_mode(), autocast(setting.precision, device):
-        timing = timed(complete, device, setting.seconds)
+        timing = timed(complete, device, setting.seconds, given=lambda: several.given(device))
     row |= {
         "latency": timing.median,
         "latency p95": timing.p95,
@@ -197,7 +199,7 @@ def _training(setting: Setting, method: Any, device: Any) -> dict[str, Any]:
         batches = Loader(data, range(len(data)), run.stages[0], budget).batches(0, 10**9, pinned=run.on_gpu)
         waits: list[float] = []
 
-        def step() -> None:
+        def step(_: None) -> None:
             start = time.perf_counter()
             batch = next(batches)
             waits.append(time.perf_counter() - start)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,28 +31,37 @@ class Timing:
     calls: int
 
 
-def timed(call: Callable[[], object], device: torch.device, seconds: float = 1.0, rounds: int = ROUNDS) -> Timing:
-    """Time `call` in rounds of about `seconds` each, at least 3 calls; device events on a GPU."""
+def timed(
+    call: Callable[[Any], object],
+    device: torch.device,
+    seconds: float = 1.0,
+    rounds: int = ROUNDS,
+    given: Callable[[], Any] = lambda: None,
+) -> Timing:
+    """Time `call` in rounds of about `seconds` each, at least 3 calls; device events on a GPU.
+
+    `given` makes what each call gets, outside of its time.
+    """
     for _ in range(WARM_UP):
-        first = _once(call, device)
+        first = _once(call, given(), device)
     each = max(3, min(200, round(seconds / max(first, 1e-6))))
-    times = [[_once(call, device) for _ in range(each)] for _ in range(rounds)]
+    times = [[_once(call, given(), device) for _ in range(each)] for _ in range(rounds)]
     medians = [statistics.median(round_) for round_ in times]
     middle = statistics.median(medians)
     p95 = float(np.quantile(np.concatenate(times), 0.95))
     return Timing(middle, p95, max(abs(m - middle) for m in medians), each * rounds)
 
 
-def _once(call: Callable[[], object], device: torch.device) -> float:
+def _once(call: Callable[[Any], object], given: Any, device: torch.device) -> float:
     if device.type == "cuda":
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         begin.record()
-        call()
+        call(given)
         end.record()
         torch.cuda.synchronize(device)
         return begin.elapsed_time(end) / 1000
     start = time.perf_counter()
-    call()
+    call(given)
     return time.perf_counter() - start
 
 

@@ -36,6 +36,7 @@ class Outcome:
     reused: int = 0
     failed: dict[str, str] = field(default_factory=dict)  # job id -> message
     skipped: list[str] = field(default_factory=list)  # jobs whose needs failed
+    mendable: set[str] = field(default_factory=set)  # failed jobs whose message says what the user can do
 
 
 class Pool(Protocol):
@@ -121,11 +122,14 @@ def go_through(
                 done.add(job.id)
                 outcome.done += 1
                 console.print(f"[{len(done) - outcome.reused}/{total}] {job.label}", highlight=False, markup=False)
+                for remark in made.remarks(job):
+                    text = f"  warning: {remark}"
+                    console.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
                 continue
             if ended.state == "lost":
                 record(made, job, ended.message)
             attempts[job.id] += 1
-            again = attempts[job.id] <= made.suite.retries
+            again = attempts[job.id] <= made.suite.retries and not ended.mendable
             what = "; trying again" if again else ""
             text = f"  failed: {job.label}: {ended.message}{what}"
             console.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
@@ -133,6 +137,7 @@ def go_through(
                 waiting.append(job)
             else:
                 outcome.failed[job.id] = ended.message
+                outcome.mendable |= {job.id} if ended.mendable else set()
 
 
 class Here:

@@ -32,10 +32,14 @@ Work = Callable[[Plan, Job, Options], None]
 
 @dataclass(frozen=True)
 class Ended:
-    """How an attempt ended: `busy` means that another runner works on this job; `fatal` ends the whole run."""
+    """How an attempt ended: `busy` means that another runner works on this job; `fatal` ends the whole run.
+
+    A failure that the user can mend comes again until then: it is not tried again.
+    """
 
     state: Literal["done", "failed", "busy", "lost", "fatal"]
     message: str = ""
+    mendable: bool = False
 
 
 def attempt(made: Plan, job: Job, options: Options, work: Work = execute, own_streams: bool = False) -> Ended:
@@ -53,15 +57,14 @@ def attempt(made: Plan, job: Job, options: Options, work: Work = execute, own_st
                 return Ended("busy")
             for left_over in folder.glob(".*.part"):  # of a process that was killed here
                 left_over.unlink(missing_ok=True)
-            message = _logged(made, job, options, work, store, folder, own_streams)
-        return Ended("failed", message) if message else Ended("done")
+            return _logged(made, job, options, work, store, folder, own_streams)
     except BenchError as error:  # raised by what is not the job's own work: the folder cannot be written
         return Ended("fatal", str(error))
 
 
 def _logged(
     made: Plan, job: Job, options: Options, work: Work, store: Remote | None, folder: Path, own_streams: bool
-) -> str:
+) -> Ended:
     try:
         with _log(folder / "log.txt", own_streams):
             start = time.monotonic()
@@ -74,18 +77,18 @@ def _logged(
             if store:
                 store.push_job(job.id)
             LOG.info("done after %.1f s", time.monotonic() - start)
-        return ""
+        return Ended("done")
     except Exception as error:  # a method may raise anything: the rest of the matrix goes on
         if isinstance(error, BenchError) and str(error).startswith(f"cannot write {made.root}"):
             raise
-        message = explained(error)
-        record(made, job, message, traceback.format_exc())
+        ended = Ended("failed", explained(error), mendable=isinstance(error, BenchError))
+        record(made, job, ended.message, traceback.format_exc())
     if store:
         store.push_job(job.id)
     gc.collect()  # the traceback held the networks: make room for the next job
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-    return message
+    return ended
 
 
 def explained(error: BaseException) -> str:

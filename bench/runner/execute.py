@@ -18,6 +18,7 @@ from bench import distributed, metrics, registry, weights
 from bench.data.dataset import ImageData
 from bench.errors import BenchError
 from bench.evaluate import BATCH, Task, evaluate
+from bench.isolation import isolated
 from bench.jobs import Job, Plan, file_digest
 from bench.method import Method
 from bench.progress import track
@@ -55,7 +56,7 @@ def execute(made: Plan, job: Job, options: Options) -> None:
         if job.kind == "train":
             distributed.announce(job.id)
         result = (_train if job.kind == "train" else _evaluate)(made, job, folder, options)
-    write_json(folder / "result.json", result | facts)
+    write_json(folder / "result.json", facts | result)
     (folder / "checkpoint.pt").unlink(missing_ok=True)
 
 
@@ -74,8 +75,8 @@ def follow(made: Plan, options: Options) -> None:
 def _train(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, Any]:
     identity, row = job.identity, job.row
     seed = derive_seed(*identity["seed"])
-    torch.manual_seed(derive_seed(seed, "weights"))
-    method = _create(made, identity)
+    with isolated(derive_seed(seed, "weights")):
+        method = _create(made, identity)
     prepared = made.data[row["dataset"]]
     settings = made.suite.train
     budget = Budget(
@@ -90,7 +91,8 @@ def _train(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, An
         compiled=identity["compile"],
     )
     try:
-        train(method, prepared.images, prepared.train(row["shots"]), budget, folder, partial(track, job.label))
+        with isolated(seed):
+            train(method, prepared.images, prepared.train(row["shots"]), budget, folder, partial(track, job.label))
     except Exception as error:
         if distributed.world().size > 1 and not isinstance(error, BenchError):
             raise SystemExit(f"{job.label}: {error}") from error  # of this process alone: the others wait for it
@@ -105,9 +107,10 @@ def _train(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, An
 
 def _evaluate(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, Any]:
     identity, row = job.identity, job.row
-    method = _create(made, identity)
-    if job.needs:
-        _load_trained(made, method, job.needs[0])
+    with isolated(derive_seed(identity["seed"], "weights")):  # of networks that nothing trains
+        method = _create(made, identity)
+        if job.needs:
+            _load_trained(made, method, job.needs[0])
     prepared = made.data[row["dataset"]]
     condition = row["condition"]
     frozen, needs = prepared.masks[condition], method.card.needs
@@ -119,14 +122,15 @@ def _evaluate(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
         name: partial(_batches, other.images, other.train("all"))
         for name, other in made.references(row["dataset"]).items()
     }
-    measured = evaluate(method, task, names, identity["samples"], folder, device, features, references)
+    measured, seen = evaluate(method, task, names, identity["samples"], folder, device, features, references)
     write_table(folder / "per_image.parquet", measured.per_image)
     rows = []
     for values in measured.rows:
         metric = metrics.get(values["metric"])
         rows.append(values | {"metric_title": metric.title, "higher_is_better": metric.higher_is_better})
     write_table(folder / "rows.parquet", pd.DataFrame(rows))
-    return {"images": len(task.positions), "masks": prepared.masks[condition].fingerprint}
+    result = {"images": len(task.positions), "masks": prepared.masks[condition].fingerprint, "remarks": seen.remarks}
+    return result | ({} if seen.repeats else {"deterministic": False})
 
 
 def _batches(images: ImageData, positions: list[int]) -> Iterator[Tensor]:
@@ -161,8 +165,4 @@ def _load_official(made: Plan, method: Method, identity: dict[str, Any]) -> None
     entries = [*made.suite.methods, *made.suite.priors]
     paths = [e.weights for e in entries if e.method == identity["method"] and e.weights]
     path = next(path for path in paths if file_digest(path) == identity["weights"])
-    try:
-        method.load_official(weights.read(path))
-    except (RuntimeError, KeyError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise BenchError(f"{path} is not an official checkpoint of {identity['method']}: {reason}") from error
+    weights.load_official(method, path)

@@ -1,8 +1,8 @@
 """Pretrained weights: an index of published files, a folder that keeps them, and readers that execute nothing.
 
 `index` says where each file comes from, `cache` fetches and keeps files, `reading` reads every kind of official file
-(`unpickle` the kinds that hold more than tensors), `conversion` writes safetensors. Importing this package imports no
-torch.
+(`unpickle` the kinds that hold more than tensors), `layouts` finds in it what a method loads, `conversion` writes
+safetensors. Importing this package imports no torch.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from bench.weights.index import INDEX, File
 
 if TYPE_CHECKING:
     from bench.weights.conversion import convert
+    from bench.weights.layouts import load_official
     from bench.weights.reading import read
 
-__all__ = ["INDEX", "File", "add", "checked", "convert", "fetch", "folder", "load", "path", "read"]
+__all__ = ["INDEX", "File", "add", "checked", "convert", "fetch", "folder", "load", "load_official", "path", "read"]
 
 
 def __getattr__(name: str) -> Any:
-    module = {"convert": "conversion", "read": "reading"}.get(name)
+    module = {"convert": "conversion", "load_official": "layouts", "read": "reading"}.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"bench.weights.{module}"), name)

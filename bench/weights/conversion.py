@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +12,30 @@ from torch import Tensor
 
 from bench.errors import BenchError
 from bench.store import atomic_write
-from bench.weights.reading import read
+from bench.weights.reading import joined, place, read
+from bench.weights.records import Refused
+
+RESERVED = "__metadata__"  # no tensor of a safetensors file may be named so
 
 
 def convert(file: str | Path, out: str | Path) -> int:
     """Write the tensors of a checkpoint as safetensors; returns how many.
 
     Names of nested dictionaries are joined by dots (``g_ema.conv.weight``), and the file keeps nesting and order, so
-    that `read` gives the same for both files. What is no tensor (options, counters, optimisers' settings) is left out.
+    that `read` gives the same for both files, but for keys that are numbers: they become text. Where two tensors would
+    get one name, the second is called ``NAME#2``. What is no tensor (options, counters, optimisers' settings) is left
+    out. Raises BenchError for a dictionary with two keys that are the same as text.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save
 
-    if Path(out).suffix != ".safetensors":
+    if Path(out).suffix.lower() != ".safetensors":
         raise BenchError(f"{out} must end in .safetensors")
     tensors: dict[str, Tensor] = {}
-    structure = _structure(read(file), "", tensors)
+    try:
+        structure = _structure(read(file), (), tensors)
+    except Refused as error:
+        raise BenchError(f"{file} does not fit into safetensors: {error}") from error
     if not tensors:
         raise BenchError(f"{file} holds no tensors")
     try:  # clones: names that share one tensor are written one by one
@@ -41,16 +50,30 @@ def convert(file: str | Path, out: str | Path) -> int:
     return len(tensors)
 
 
-def _structure(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+def _structure(value: Any, keys: tuple[Any, ...], tensors: dict[str, Tensor]) -> Any:
     """`value` with names in the place of its tensors, which go to `tensors`; None where there are none."""
     if isinstance(value, Tensor):
+        name = _free(joined(keys), tensors)
         tensors[name] = value
         return name
     if not isinstance(value, Mapping | list | tuple):
         return None
-    pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
-    parts = [(str(key), _structure(part, f"{name}.{key}" if name else str(key), tensors)) for key, part in pairs]
-    kept = {key: part for key, part in parts if part is not None}
+    kept: dict[str, Any] = {}
+    origin: dict[str, Any] = {}
+    for key, part in value.items() if isinstance(value, Mapping) else enumerate(value):
+        made = _structure(part, (*keys, key), tensors)
+        if made is None:
+            continue
+        first = origin.setdefault(str(key), key)
+        if first is not key:
+            raise Refused(f"its keys {place((*keys, first))} and {place((*keys, key))} are the same as text")
+        kept[str(key)] = made
     if not kept:
         return None
-    return kept if isinstance(value, Mapping) or len(kept) < len(parts) else list(kept.values())
+    return kept if isinstance(value, Mapping) or len(kept) < len(value) else list(kept.values())
+
+
+def _free(name: str, tensors: Mapping[str, Tensor]) -> str:
+    """The name, or where it is taken already, `name#2`, `name#3`, ..."""
+    numbers = (f"{name}#{number}" for number in count(2))
+    return next(free for free in chain([name], numbers) if free not in tensors and free != RESERVED)

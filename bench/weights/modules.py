@@ -68,23 +68,29 @@ def state_dict(module: Record) -> dict[str, Tensor]:
         if depth > DEEPEST:
             break
         own, children, separator = _content(record)
-        found |= {prefix + name: tensor for name, tensor in own.items()}
+        for name, tensor in own:
+            if prefix + name in found:
+                raise Refused(f"two tensors of one network are named {prefix + name!r}")
+            found[prefix + name] = tensor
         work += [(f"{prefix}{name}{separator}", part, depth + 1) for name, part in reversed(children.items())]
     raise Refused("modules inside modules without end")
 
 
-def _content(record: Record) -> tuple[dict[str, Tensor], dict[str, Record], str]:
-    """A network's own tensors, its parts, and what stands between a part's name and the names inside."""
+def _content(record: Record) -> tuple[list[tuple[str, Tensor]], dict[str, Record], str]:
+    """A network's own tensors by name, its parts, and what stands between a part's name and the names inside."""
     state: Mapping[str, Any] = record.state
     if record.name.startswith(SCRIPTED):
-        return {name: part for name, part in state.items() if isinstance(part, Tensor)}, _networks(state), "."
+        return _tensors(state), _networks(state), "."
     if "variables" in state:  # NVIDIA's TensorFlow networks
-        own = {name: _to_tensor(part.value) for name, part in state["variables"] if isinstance(part, Array)}
+        own = [(name, _to_tensor(part.value)) for name, part in state["variables"] if isinstance(part, Array)]
         return own, _networks(state.get("components")), "/"
     hidden = state.get("_non_persistent_buffers_set") or ()
     buffers = {name: part for name, part in (state.get("_buffers") or {}).items() if name not in hidden}
-    own = {name: part for name, part in (state["_parameters"] | buffers).items() if isinstance(part, Tensor)}
-    return own, _networks(state["_modules"]), "."
+    return _tensors(state["_parameters"]) + _tensors(buffers), _networks(state["_modules"]), "."
+
+
+def _tensors(parts: Mapping[str, Any]) -> list[tuple[str, Tensor]]:
+    return [(name, part) for name, part in parts.items() if isinstance(part, Tensor)]
 
 
 def _networks(parts: Any) -> dict[str, Record]:

@@ -6,7 +6,7 @@ import io
 import json
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def read(file: str | Path) -> Mapping[str, Any]:
     try:
         if not path.is_file():  # reading a pipe would wait without end
             raise Refused("it is no file" if path.exists() else "there is no such file")
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             return _read_safetensors(path)
         with path.open("rb") as handle:
             start = handle.read(len(LEGACY))
@@ -57,26 +57,48 @@ def read(file: str | Path) -> Mapping[str, Any]:
         raise BenchError(f"cannot read the checkpoint {path}: it is damaged, or holds more than tensors") from error
 
 
-def flatten(value: Any) -> dict[str, Tensor]:
-    """The tensors of nested dictionaries and lists; names are joined by dots, other content is left out."""
-    found: dict[str, Tensor] = {}
-    work = [("", value, 0)]
+def walk(value: Any) -> Iterator[tuple[tuple[Any, ...], Tensor]]:
+    """Each tensor in nested dictionaries and lists, with the keys that lead to it; other content is left out."""
+    work: list[tuple[tuple[Any, ...], Any]] = [((), value)]
     for _ in range(MOST):
         if not work:
-            return found
-        name, item, depth = work.pop()
-        if depth > DEEPEST:
+            return
+        keys, item = work.pop()
+        if len(keys) > DEEPEST:
             break
         if isinstance(item, Tensor):
-            found[name] = item
+            yield keys, item
         elif isinstance(item, Mapping | list | tuple):
             parts = item.items() if isinstance(item, Mapping) else enumerate(item)
             work += [
-                (f"{name}.{key}" if name else str(key), part, depth + 1)
+                ((*keys, key), part)
                 for key, part in reversed([*parts])
                 if isinstance(part, Tensor | Mapping | list | tuple)
             ]
     raise Refused("more content than a checkpoint has")
+
+
+def joined(keys: tuple[Any, ...]) -> str:
+    """The name that a tensor behind these keys gets: ``g_ema.conv.weight``."""
+    return ".".join(map(str, keys))
+
+
+def flatten(value: Any) -> dict[str, Tensor]:
+    """The tensors of nested dictionaries and lists; names are joined by dots, other content is left out.
+
+    Raises Refused where two tensors would get the same name: ``{"a.b": ..., "a": {"b": ...}}``.
+    """
+    found: dict[str, tuple[tuple[Any, ...], Tensor]] = {}
+    for keys, tensor in walk(value):
+        first, _ = found.setdefault(joined(keys), (keys, tensor))
+        if first is not keys:
+            raise Refused(f"two of its tensors would be named {joined(keys)!r}: {place(first)} and {place(keys)}")
+    return {name: tensor for name, (_, tensor) in found.items()}
+
+
+def place(keys: tuple[Any, ...]) -> str:
+    """Where a tensor lies, as Python says it: ``['g_ema'][0]``. It tells the keys 0 and "0" apart."""
+    return "".join(f"[{key!r}]" for key in keys)
 
 
 def _read_safetensors(path: Path) -> Mapping[str, Any]:
@@ -85,7 +107,12 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
     with safe_open(path, "pt") as opened:
         structure = (opened.metadata() or {}).get("structure")
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dictionary)
-    return _rebuild(json.loads(structure), tensors) if structure else tensors
+    if not structure:
+        return tensors
+    content = _rebuild(json.loads(structure), tensors)
+    if len({id(tensor) for _, tensor in walk(content)}) < len(tensors):
+        raise Refused("its `structure` leaves some of its tensors out")
+    return _named(content)
 
 
 def _rebuild(structure: Any, tensors: Mapping[str, Tensor]) -> Any:
@@ -106,14 +133,19 @@ def _read_torch(path: Path) -> Mapping[str, Any]:
         if not zipfile.is_zipfile(path):
             raise
         return _read_archive(path)
-    tensors = flatten(content)
+    tensors = [*walk(content)]
     if not tensors:
         raise Refused("it holds no tensors")
-    for name, tensor in tensors.items():
+    for keys, tensor in tensors:
         elements = tensor.untyped_storage().nbytes() // tensor.element_size()
         if tensor.device.type != "cpu" or tensor.numel() > max(elements, LARGEST_VIEW):
-            raise Refused(f"the tensor {name!r} is larger than its storage")
-    return content if isinstance(content, Mapping) else tensors
+            raise Refused(f"the tensor {joined(keys)!r} is larger than its storage")
+    return _named(content)
+
+
+def _named(content: Any) -> Mapping[str, Any]:
+    """The content with its names; what has none, such as a list, gets the names of `flatten`."""
+    return content if isinstance(content, Mapping) else flatten(content)
 
 
 def _read_pickle(path: Path) -> Mapping[str, Any]:
@@ -143,9 +175,9 @@ def _read_archive(path: Path) -> Mapping[str, Any]:
             return known[key]
 
         content = plain(parse(io.BytesIO(archive.read(pickled)), storage))
-    if not flatten(content):
+    if not [*walk(content)]:
         raise Refused("it holds no tensors")
-    return content
+    return _named(content)
 
 
 def _check_archive(path: Path) -> bool:

@@ -8,9 +8,10 @@ import torch
 from PIL import Image
 
 from bench import registry
+from bench.completion import Completion
 from bench.data import dataset
 from bench.errors import BenchError
-from bench.evaluate import Task, complete, cost, save_png, save_steps
+from bench.evaluate import Task, complete, cost, image_file, save_png, save_steps
 from bench.method import Method
 from masks import MaskSet
 
@@ -66,7 +67,8 @@ class InSteps(Method):
 
 def test_steps_of_the_first_image_are_kept_with_their_residuals(faces, tmp_path):
     mine = task(faces, [5, 6], needs=())
-    save_steps(InSteps(InSteps.presets["paper"]), mine, tmp_path)
+    first = next(mine.batches()).only(0)
+    save_steps(Completion(InSteps(InSteps.presets["paper"]), mine.seeds), first, tmp_path)
     assert sorted(path.name for path in tmp_path.rglob("*.png")) == sorted(
         f"{t}{kind}.png" for t in (1, 2, 3) for kind in ("", "-residual")
     )
@@ -90,28 +92,37 @@ def test_the_last_step_is_the_completion(faces, tmp_path):
     mine = Task(
         dataset.prepare_synthfaces(4, 64, 0, tmp_path), [0, 1], MaskSet.make("center/25", 64, 2, 0), "center/25", 0
     )
-    images = next(complete(grig, mine))
-    save_steps(grig, mine, tmp_path)
+    completion = Completion(grig, mine.seeds)
+    images = next(complete(completion, mine))
+    save_steps(completion, next(mine.batches()).only(0), tmp_path)
     last = np.asarray(Image.open(next(tmp_path.rglob("3.png")))).astype(int)
     assert abs(last - images[0].permute(1, 2, 0).numpy()).max() <= 1  # one image or two at a time: other roundings
 
 
 def test_methods_without_steps_leave_none(faces, tmp_path):
-    save_steps(registry.get("telea").load().create(), task(faces, [0], needs=()), tmp_path)
+    mine = task(faces, [0], needs=())
+    completion = Completion(registry.get("telea").load().create(), mine.seeds)
+    save_steps(completion, next(mine.batches()), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_cost_is_that_of_one_image(faces, tmp_path):
     grig = registry.get("grig").load()
     few = Task(dataset.prepare_synthfaces(4, 64, 0, tmp_path), [0], MaskSet.make("center/25", 64, 1, 0), "center/25", 0)
-    one, three = (cost(grig.create("tiny", steps=steps), few) for steps in (1, 3))
+    batch = next(few.batches())
+    one, three = (cost(Completion(grig.create("tiny", steps=steps), few.seeds), batch) for steps in (1, 3))
     assert one["params"] == three["params"] == sum(p.numel() for p in grig.create("tiny").generator.parameters())
     assert three["macs"] == 3 * one["macs"] > 0
-    more = Task(few.images, [0, 1, 2], MaskSet.make("center/25", 64, 3, 0), "center/25", 0)
-    assert cost(grig.create("tiny", steps=1), more) == one
 
 
 def test_grey_pictures_keep_sixteen_bits(tmp_path):
     values = torch.tensor([[[0, 1], [256, 65535]]], dtype=torch.int32).to(torch.uint16)
     save_png(tmp_path / "grey.png", values)
     assert np.array_equal(np.asarray(Image.open(tmp_path / "grey.png")), [[0, 1], [256, 65535]])
+
+
+def test_no_two_images_have_one_file():
+    names = ["s/x.png", "s__x.png", "a_/b.png", "a/_b.png", "a/b__c.png", "a/b/c.png", "a__b/c.png", "_x.png", "x_.png"]
+    flat = [image_file(name) for name in names]
+    assert len(set(flat)) == len(names)
+    assert [image_file(name) for name in ("s/x.png", "x.jpg", "v1.2.png")] == ["s__x.png", "x.png", "v1.2.png"]

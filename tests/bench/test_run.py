@@ -200,8 +200,9 @@ def test_a_failing_method_is_recorded_and_the_others_go_on(tmp_path: Path) -> No
     rows = ["mean", {"method": "external", "options": {"folder": str(tmp_path / "finished")}}]
     write_suite(tmp_path, methods=rows)
     done = facebench("run", "small.yaml", cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2  # the user can mend it
     assert "external: no image for" in done.stderr
+    assert "trying again" not in done.stderr
     assert list((tmp_path / "runs/jobs").glob("evaluate-external-*/error.txt"))
     assert set(pd.read_parquet(tmp_path / "runs/small/results.parquet").method) == {"mean"}
 

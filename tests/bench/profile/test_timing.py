@@ -12,14 +12,14 @@ CPU = torch.device("cpu")
 def clock(monkeypatch, seconds: list[float]) -> None:
     """Calls take these seconds, one after another."""
     given = iter(seconds)
-    monkeypatch.setattr(timing, "_once", lambda call, device: next(given))
+    monkeypatch.setattr(timing, "_once", lambda call, batch, device: next(given))
 
 
 def test_medians_of_rounds_with_their_spread(monkeypatch) -> None:
     """Three calls to warm up, five rounds of three: the slowest call moves p95 alone."""
     rounds = [[10, 11, 12], [10, 10, 10], [12, 13, 40], [9, 10, 11], [11, 11, 11]]
     clock(monkeypatch, [99, 50, 20, *(t for round_ in rounds for t in round_)])
-    found = timing.timed(lambda: None, CPU, seconds=1.0)
+    found = timing.timed(lambda _: None, CPU, seconds=1.0)
     assert (found.median, found.spread, found.calls) == (11, 2, 15)
     assert found.p95 == pytest.approx(13 + 0.3 * (40 - 13))
 
@@ -28,7 +28,7 @@ def test_medians_of_rounds_with_their_spread(monkeypatch) -> None:
 def test_a_round_lasts_about_as_long_as_asked(monkeypatch, one: float, calls: int) -> None:
     """At least 3 calls, at most 200."""
     clock(monkeypatch, [one] * 2000)
-    assert timing.timed(lambda: None, CPU, seconds=1.0).calls == 5 * calls
+    assert timing.timed(lambda _: None, CPU, seconds=1.0).calls == 5 * calls
 
 
 linux = pytest.mark.skipif(not timing.STATUS.exists(), reason="only Linux keeps a peak that starts anew")

@@ -1,0 +1,224 @@
+"""Which part of a checkpoint a method loads.
+
+A method's `load_official` takes the layout of its authors. The files that people have hold the same names behind a
+prefix (`module.`), in a wrapper (`{"netG": ...}`), beside other networks (Lightning) or beside an averaged copy.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.errors import BenchError
+from bench.progress import LOG
+from bench.weights.reading import joined, read, walk
+
+if TYPE_CHECKING:
+    from bench.method import Method
+
+WRAPPERS = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before each name
+AVERAGED = re.compile(r"(?<![a-z])(ema|averaged?)(?![a-z])", re.IGNORECASE)  # in the name of a part
+LEVELS = 3  # of parts inside parts
+MOST = 50  # parts that are tried; no checkpoint has more networks
+SHOWN = 4  # beginnings of names in a message
+PROBLEM = re.compile(r'(Missing|Unexpected) key\(s\) in state_dict: "([^"]+)"')  # in the messages of torch
+SHAPES = re.compile(r"size mismatch for (\S+): .*?Size\(\[(.*?)\]\).*?Size\(\[(.*?)\]\)")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A dictionary inside a checkpoint; its name is the keys, or beginnings of names, that lead to it."""
+
+    name: str
+    state: Mapping[str, Any]
+
+    def inner(self, name: str, state: Mapping[str, Any]) -> Part:
+        """A part of this part."""
+        return Part(f"{self.name}.{name}" if self.name else name, state)
+
+
+Tried = list[tuple[Part, Exception | None]]  # each with the error of the method that does not take it
+
+
+def load_official(method: Method, file: Path) -> None:
+    """Let the method's own `load_official` take a file, or the one part of the file that it takes strictly.
+
+    The file as it is goes first: the layout of the authors wins. Of a network and its averaged copy the copy is
+    loaded, as papers report it; the log names the part that was loaded. Raises BenchError, with the cause and what to
+    do, for a file that fits in no way or in several ways, and for values that are not finite.
+    """
+    content = read(file)
+    tried = try_parts(method, content)
+    fitting = [part for part, error in tried if error is None]
+    # where nothing fits, the file itself is given: its error says why, or it needs values to be understood
+    part = _choose(fitting, file, method.card.slug) if fitting else Part("", content)
+    before = _not_finite(method)  # a constant may be infinite
+    try:
+        method.load_official(part.state)
+    except Exception as error:  # names and shapes that no one foresaw can raise anything
+        errors = [error, *(e for _, e in tried if e)]
+        raise BenchError(_refusal(method, file, content, errors)) from error
+    if wrong := [name for name in _not_finite(method) if name not in before]:
+        raise BenchError(f"{file}: `{wrong[0]}` holds values that are not finite (NaN or infinite): give another file")
+
+
+def _choose(fitting: list[Part], file: Path, slug: str) -> Part:
+    """The part to load of those that fit; BenchError where the choice would be a guess."""
+    averaged = [part for part in fitting if AVERAGED.search(part.name)]
+    names = " and ".join(f"`{part.name}`" for part in fitting)
+    if len(fitting) == 2 and len(averaged) == 1:
+        LOG.info("%s: %s fit; the averaged copy `%s` is loaded", file, names, averaged[0].name)
+        return averaged[0]
+    if len(fitting) > 1:
+        raise BenchError(f"{file}: its parts {names} all fit {slug}: save the one that you mean as a file of its own")
+    if fitting[0].name:
+        LOG.info("%s: its part %s is loaded", file, names)
+    return fitting[0]
+
+
+def _not_finite(method: Method) -> list[str]:
+    return [name for name, value in method.state_dict().items() if not value.isfinite().all()]
+
+
+def try_parts(method: Method, content: Mapping[str, Any]) -> Tried:
+    """Try the file, and what is inside the parts that do not fit. The method itself is not changed."""
+    least = min((len([*network.parameters()]) for network in method.networks().values()), default=0)
+
+    def attempts(part: Part, levels: int) -> Iterator[tuple[Part, Exception | None]]:
+        error = _try(method, part.state)
+        yield part, error
+        if error is None:
+            return
+        bare = _without_wrappers(part.state)
+        if bare is not part.state:
+            yield from attempts(Part(part.name, bare), levels)
+        elif levels:
+            for inner in _inner(part):
+                if 2 * len([*walk(inner.state)]) >= least:  # else it is a layer, not a network
+                    yield from attempts(inner, levels - 1)
+
+    tried = [*islice(attempts(Part("", content), LEVELS), MOST + 1)]
+    return tried if len(tried) <= MOST else tried[:1]  # one of those not tried could fit as well
+
+
+def _try(method: Method, state: Mapping[str, Any]) -> Exception | None:
+    """Why the method does not take these names and shapes; none when it does. The method itself is not changed."""
+    try:
+        with torch.device("meta"), warnings.catch_warnings(action="ignore"):
+            _shadow(method).load_official(_shapes(state))  # networks that it makes while it loads are empty too
+    except Exception as error:
+        return error
+    return None
+
+
+def _shadow(method: Method) -> Method:
+    """A copy that has shapes and no values."""
+    known: dict[int, Any] = {
+        id(p): nn.Parameter(p.detach().to("meta"), requires_grad=p.requires_grad) for p in method.parameters()
+    }
+    return copy.deepcopy(method, known | {id(buffer): buffer.to("meta") for buffer in method.buffers()})
+
+
+def _shapes(value: Any) -> Any:
+    """The same content with tensors that have no values."""
+    if isinstance(value, Tensor):
+        return value.to("meta")
+    if isinstance(value, Mapping):
+        return {key: _shapes(part) for key, part in value.items()}
+    return [_shapes(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _without_wrappers(value: Any) -> Any:
+    """The same content without the prefixes that stand before all names of a dictionary; `value` where none does."""
+    if not isinstance(value, Mapping):
+        return value
+    found = {key: _without_wrappers(part) for key, part in value.items()}
+    for prefix in WRAPPERS:
+        if found and all(isinstance(key, str) and key.startswith(prefix) for key in found):
+            return _without_wrappers({key.removeprefix(prefix): part for key, part in found.items()})
+    return found if any(found[key] is not part for key, part in value.items()) else value
+
+
+def _inner(part: Part) -> Iterator[Part]:
+    """The dictionaries in a part, and its tensors grouped by the beginnings of their names."""
+    groups: dict[str, dict[str, Any]] = {}
+    for key, value in part.state.items():
+        if isinstance(value, Mapping) and not _of_optimisers(value):
+            yield part.inner(str(key), value)
+        elif isinstance(value, Tensor) and isinstance(key, str) and "." in key:
+            head, _, rest = key.partition(".")
+            groups.setdefault(head, {})[rest] = value
+    for head, state in groups.items():
+        yield part.inner(head, state)
+
+
+def _of_optimisers(value: Any) -> bool:
+    """Whether all tensors in it, if there are any, are those of optimisers."""
+    if isinstance(value, Mapping):
+        return "param_groups" in value or all(map(_of_optimisers, value.values()))
+    return all(map(_of_optimisers, value)) if isinstance(value, list | tuple) else not isinstance(value, Tensor)
+
+
+def _refusal(method: Method, file: Path, content: Mapping[str, Any], errors: list[Exception]) -> str:
+    """Why the file is not taken, and what to do; errors: of the file itself, then of its parts."""
+    slug, networks = method.card.slug, " and ".join(method.networks())
+    if _of_optimisers(content):
+        return (
+            f"{file} is an optimiser's file: its names begin with {_beginnings(content)}, "
+            f"{_expected(method, errors)}; give the file of {slug}'s {networks}"
+        )
+    preset = _fitting_preset(method, content)
+    shapes = [match for error in errors if (match := SHAPES.search(str(error)))]
+    only_shapes = [match for match in shapes if not PROBLEM.search(match.string)]
+    if preset or only_shapes:
+        sizes = "".join(f": its `{m[1]}` is ({m[2]}), ({m[3]}) is expected" for m in (only_shapes or shapes)[:1])
+        remedy = f"set `preset: {preset}`" if preset else "set the preset and the options that it was trained with"
+        return f"{file} holds another size of {slug}{sizes}; {remedy}"
+    if own := [error for error in errors if isinstance(error, BenchError)]:
+        return f"{slug} does not take {file} (its names begin with {_beginnings(content)}): {own[0]}"
+    return (
+        f"{file} is not an official checkpoint of {slug}: its names begin with {_beginnings(content)}, "
+        f"{_expected(method, errors)}; give the file of its {networks}"
+    )
+
+
+def _beginnings(content: Mapping[str, Any]) -> str:
+    """The first words of the names, or where they share these, as many more as tell them apart."""
+    names = [joined(keys).split(".") for keys, _ in walk(content)]
+    for length in range(1, LEVELS + 1):
+        found = [*dict.fromkeys(".".join(name[:length]) for name in names)]
+        if len(found) > 1:
+            break
+    return ", ".join(f"`{name}`" for name in found[:SHOWN]) + (", ..." if len(found) > SHOWN else "")
+
+
+def _expected(method: Method, errors: list[Exception]) -> str:
+    """What the method misses, or does not know, in the part that comes closest."""
+    problems = [match for error in errors if (match := PROBLEM.search(str(error)))]
+    if problems:
+        kind, name = min(problems, key=lambda match: len(match.string)).groups()
+        return f"names such as `{name}` are {'missing' if kind == 'Missing' else 'not known'}"
+    if isinstance(errors[0], KeyError):
+        return f"{errors[0]} is missing"
+    return f"names such as `{next(iter(method.state_dict()), '')}` are expected"
+
+
+def _fitting_preset(method: Method, content: Mapping[str, Any]) -> str | None:
+    """The preset of the method that takes the file."""
+    for name, config in type(method).presets.items():
+        if config == method.config:
+            continue
+        with suppress(Exception), torch.device("meta"):  # it may need priors that it does not have here
+            if any(error is None for _, error in try_parts(type(method)(config), content)):
+                return name
+    return None

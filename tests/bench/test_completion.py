@@ -1,0 +1,245 @@
+"""What a method is given and may return: it cannot touch what scores it, and chance and ranges are seen."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from bench import evaluate, registry
+from bench.batch import Batch, Noise
+from bench.completion import Completion
+from bench.data import dataset
+from bench.data.dataset import ImageData
+from bench.errors import BenchError
+from bench.evaluate import Task, complete
+from bench.method import Method
+from masks import MaskSet
+
+from ..test_methods import ALL, batch, small
+from ..vandal import wreck
+
+SIZE = 32
+
+
+class Probe(Method):
+    """Completes as a function says."""
+
+    card = registry.get("mean").card
+
+    def __init__(self, function: Callable[[Batch, Noise], Any]):
+        super().__init__(self.presets["paper"])
+        self.function = function
+
+    def complete(self, batch: Batch, noise: Noise) -> Tensor:
+        return self.function(batch, noise)
+
+    def steps(self, batch: Batch, noise: Noise) -> Iterator[Tensor]:  # type: ignore[override]
+        yield self.function(batch, noise)
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> ImageData:
+    return dataset.prepare_synthfaces(24, SIZE, 0, tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def task(faces: ImageData) -> Task:
+    positions = list(range(4, 24))
+    return Task(faces, positions, MaskSet.make("center/25", SIZE, len(positions), 0), "center/25", 0)
+
+
+def completed(function: Callable[[Batch, Noise], Any], task: Task) -> tuple[Tensor, Completion]:
+    completion = Completion(Probe(function), task.seeds)
+    return torch.cat(list(complete(completion, task))), completion
+
+
+def grey(batch: Batch, noise: Noise) -> Tensor:
+    return torch.zeros_like(batch.image)
+
+
+def vandal(batch: Batch, noise: Noise) -> Tensor:
+    wreck(batch)
+    return torch.zeros_like(batch.image)
+
+
+def test_a_method_that_wrecks_what_it_is_given_is_scored_like_one_that_does_not(task: Task) -> None:
+    expected, _ = completed(grey, task)
+    found, _ = completed(vandal, task)
+    assert torch.equal(found, expected)
+    originals, holes = torch.cat(list(task.originals())), torch.cat(list(task.holes()))
+    assert (found[holes.expand_as(found)] == 128).all()
+    assert torch.equal(found[~holes.expand_as(found)], originals[~holes.expand_as(found)])
+
+
+@pytest.mark.parametrize("change", [lambda m: m.mul_(-1).add_(1), lambda m: m.zero_(), lambda m: m.fill_(1)])
+def test_a_mask_that_is_turned_round_in_place(task: Task, change: Callable[[Tensor], Tensor]) -> None:
+    def turns(batch: Batch, noise: Noise) -> Tensor:
+        change(batch.mask)
+        return torch.zeros_like(batch.image)
+
+    assert torch.equal(completed(turns, task)[0], completed(grey, task)[0])
+
+
+def test_steps_are_those_of_an_honest_method(task: Task) -> None:
+    first = next(task.batches()).only(0)
+    honest, other = (list(Completion(Probe(one), task.seeds).steps(first)) for one in (grey, vandal))
+    assert torch.equal(honest[0], other[0])
+    assert torch.equal(first.image, next(task.batches()).image[:1])
+
+
+@pytest.mark.parametrize("slug", ALL)
+def test_every_method_gets_tensors_of_its_own(slug: str) -> None:
+    """After a completion the batch is what it was, whatever the method did to what it received."""
+    given = batch()
+    kept = {field.name: copy_of(getattr(given, field.name)) for field in fields(given)}
+    method = small(slug)
+    honest = method.complete
+
+    def wrecking(mine: Batch, noise: Noise) -> Tensor:
+        output = honest(mine, noise)
+        wreck(mine)
+        return output
+
+    method.complete = wrecking  # type: ignore[method-assign]
+    Completion(method, lambda batch: [7, 8][: len(batch)])(given)
+    for name, value in kept.items():
+        found = getattr(given, name)
+        assert torch.equal(found, value) if isinstance(value, Tensor) else found == value, name
+
+
+def copy_of(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) else value
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda b, n: (b.masked, b.masked), "gave a tuple of 2 where one tensor .* return the final one"),
+        (lambda b, n: {"fine": b.masked, "coarse": b.masked}, "gave a dict of 'fine', 'coarse' where one tensor"),
+        (lambda b, n: None, "gave a NoneType where one tensor"),
+        (lambda b, n: b.masked.numpy(), "gave a ndarray where one tensor"),
+        (lambda b, n: ((b.masked + 1) * 127.5).byte(), r"gave torch.uint8 where floats in \[-1, 1\] are expected"),
+        (lambda b, n: (b.masked + 1) * 127.5, r"gave values from [0-9.]+ to 2.* where \[-1, 1\] is expected"),
+        (lambda b, n: (b.masked + 1) * 127.5 - 3, r"gave values from [-0-9.]+ to 2.* where \[-1, 1\] is expected"),
+        (lambda b, n: b.masked[:, :1], r"gave an output of the size \(16, 1, 32, 32\)"),
+        (lambda b, n: torch.nn.functional.pad(b.masked, (0, 8, 0, 8)), r"gave an output of the size \(16, 3, 40, 40\)"),
+        (lambda b, n: b.masked * torch.nan, "gave values that are not finite"),
+    ],
+)
+def test_another_output_is_one_clear_message(function: Callable[[Batch, Noise], Any], reason: str, task: Task) -> None:
+    with pytest.raises(BenchError, match=f"^mean {reason}"):
+        completed(function, task)
+
+
+def test_a_network_may_overshoot(task: Task) -> None:
+    completed(lambda b, n: 20 * b.masked, task)
+    assert completed(lambda b, n: b.masked.double(), task)[0].dtype == torch.uint8
+
+
+def unit(batch: Batch, noise: Noise) -> Tensor:
+    return (batch.masked + 1) / 2
+
+
+def test_outputs_in_the_unit_range_are_doubted(task: Task) -> None:
+    (remark,) = completed(unit, task)[1].remarks
+    assert remark.startswith("its outputs never leave [0, 1]")
+    assert completed(lambda b, n: unit(b, n) + 0.001 * torch.randn(1), task)[1].range.doubtful  # a little further, too
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda b, n: b.masked,
+        grey,
+        lambda b, n: b.composite(torch.full_like(b.image, 0.5)),  # known pixels agree
+        lambda b, n: b.masked.clamp(0, 1) - 0.1,
+        lambda b, n: torch.full_like(b.image, 0.7),
+        lambda b, n: n.normal(3, SIZE, SIZE),
+    ],
+)
+def test_other_outputs_are_not(function: Callable[[Batch, Noise], Tensor], task: Task) -> None:
+    assert completed(function, task)[1].remarks == []
+
+
+def test_bright_pictures_are_no_reason_to_doubt(task: Task) -> None:
+    completion = Completion(Probe(lambda b, n: b.masked.abs()), task.seeds)
+    for one in task.batches():
+        completion(replace(one, image=one.image.abs()))
+    assert not completion.remarks
+
+
+DRAWS: dict[str, Callable[[Batch], Tensor]] = {
+    "torch": lambda b: torch.randn_like(b.image),
+    "numpy": lambda b: torch.from_numpy(np.random.standard_normal(b.image.shape)),
+    "python": lambda b: b.image * 0 + 2 * random.random() - 1,
+    "dropout": lambda b: torch.nn.functional.dropout(b.masked + 0.3, training=True),
+    "seeded by itself": lambda b: (torch.manual_seed(0), torch.randn_like(b.image))[1],
+}
+
+
+@pytest.mark.parametrize("kind", DRAWS)
+def test_a_method_that_draws_from_global_generators_gives_the_same_bytes_at_every_batch_size(
+    kind: str, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for size in (1, 5, 16):
+        monkeypatch.setattr(evaluate, "BATCH", size)
+        random.seed(size), np.random.seed(size), torch.manual_seed(size)
+        images, completion = completed(lambda b, n: DRAWS[kind](b), task)
+        found.append(images)
+        assert [remark.split(":")[0] for remark in completion.remarks] == ["draws from global random generators"]
+        completion.again(next(task.batches()))
+        assert completion.repeats
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+    if kind != "seeded by itself":
+        assert not torch.equal(found[0][0], found[0][1])
+        other = replace(task, seed=1)
+        assert not torch.equal(completed(lambda b, n: DRAWS[kind](b), other)[0], found[0])
+
+
+def test_weights_that_are_drawn_at_the_first_call_are_no_chance(task: Task) -> None:
+    kept: list[torch.nn.Module] = []
+
+    def lazy(batch: Batch, noise: Noise) -> Tensor:
+        if not kept:
+            kept.append(torch.nn.Conv2d(3, 3, 1))
+        return kept[0](batch.masked)
+
+    assert completed(lazy, task)[1].remarks == []
+
+
+def test_a_method_with_a_generator_of_its_own_is_not_deterministic(task: Task) -> None:
+    own = np.random.default_rng()
+    _, completion = completed(lambda b, n: b.masked + float(own.random()), task)
+    completion.again(next(task.batches()))
+    assert not completion.repeats
+    assert completion.remarks[0].startswith("gives another result each time")
+
+
+def test_settings_of_the_process_stay(task: Task) -> None:
+    def hostile(batch: Batch, noise: Noise) -> Tensor:
+        torch.set_default_dtype(torch.float64)
+        torch.set_num_threads(2)
+        torch.use_deterministic_algorithms(True)
+        torch.set_float32_matmul_precision("medium")
+        np.seterr(all="raise")
+        cv2.setNumThreads(1)
+        torch.manual_seed(1), np.random.seed(1), random.seed(1)
+        return batch.masked.float()
+
+    def state() -> tuple[Any, ...]:
+        generators = torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()
+        settings = torch.get_default_dtype(), torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+        return *generators, *settings, torch.get_float32_matmul_precision(), np.geterr(), cv2.getNumThreads()
+
+    before = state()
+    completed(hostile, task)
+    assert state() == before
