@@ -13,7 +13,7 @@ from torch.nn.utils import spectral_norm
 from torch.optim import Adam, Optimizer
 
 from bench.golden import Golden, Inputs
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn.aot import AOTBlock
 from bench.nn.augment import colour_jitter, resized_crop
 from bench.nn.init import normal_init
@@ -63,6 +63,10 @@ class AOTConfig(Config):
     masks: str = "aot"  # training draw
     ema: float | None = None  # moving average of the generator; the paper has none
 
+    def sizes(self, features: Source | None = None) -> Sizes:
+        # the borders that a block reflects are smaller than its map, a quarter of the size
+        return Sizes(4, smallest=4 * max(self.rates, default=0) + 1)
+
 
 class Upsample(nn.Module):
     """Bilinear x2 (corners aligned), then a 3x3 convolution."""
@@ -80,6 +84,7 @@ class Generator(nn.Module):
 
     def __init__(self, config: AOTConfig):
         super().__init__()
+        self.sizes = config.sizes()
         w = config.width
         self.encoder = nn.Sequential(
             nn.ReflectionPad2d(3), nn.Conv2d(4, w, 7), nn.ReLU(),
@@ -92,6 +97,7 @@ class Generator(nn.Module):
         )
 
     def forward(self, masked: Tensor, mask: Tensor) -> Tensor:
+        self.sizes.check(masked, CARD.name)
         return torch.tanh(self.decoder(self.middle(self.encoder(torch.cat([masked, mask], dim=1)))))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +15,7 @@ from torch.optim import Adam, Optimizer
 
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn import across
 from bench.nn.deepfill import FIRST, LAST, Design, Generator, Variant
 from bench.nn.init import normal_init
@@ -70,6 +72,27 @@ class CAConfig(Config):
     deviation: float = 0.02  # of the initial weights
     ema: float | None = None  # moving average of the generator; the paper has none
 
+    @property
+    def design(self) -> Design:
+        """The generator's."""
+        return Design(
+            gated=False,
+            width=self.width,
+            joint_width=self.width,
+            dilations=self.dilations,
+            gated_output=False,
+            refined_inputs=5,
+            output="clamp",
+            variant=self.variant,
+        )
+
+    def sizes(self, features: Source | None = None) -> Sizes:
+        completed = self.design.sizes
+        if features is None:
+            return completed
+        smallest = max(completed.smallest, self.patch)
+        return replace(completed, smallest=smallest, only=self.resolution, option="resolution")
+
 
 class Linear(nn.Module):
     """A linear layer on flattened features."""
@@ -102,7 +125,7 @@ class Discriminator(nn.Module):
         self.variant = variant
         for i, (inputs, outputs) in enumerate(pairwise((3, *widths)), start=1):
             self.add_module(f"conv{i}", Layer(inputs, outputs, variant))
-        self.fc = Linear(widths[-1] * (size // 16) ** 2, 1)
+        self.fc = Linear(widths[-1] * math.ceil(size / 16) ** 2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.children():
@@ -159,17 +182,7 @@ class CA(Method):
 
     def __init__(self, config: CAConfig):
         super().__init__(config)
-        design = Design(
-            gated=False,
-            width=config.width,
-            joint_width=config.width,
-            dilations=config.dilations,
-            gated_output=False,
-            refined_inputs=5,
-            output="clamp",
-            variant=config.variant,
-        )
-        self.generator = normal_init(Generator(design), config.deviation)
+        self.generator = normal_init(Generator(config.design), config.deviation)
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         return self.generator(batch.masked, batch.mask)[1]

@@ -12,12 +12,11 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from baselines.stylegan2 import golden_noise
-from bench.errors import BenchError
 from bench.golden import Golden, Inputs
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn import stylegan2_blocks as blocks
 from bench.nn.losses import nonsaturating
-from bench.nn.stylegan2 import Discriminator, NoiseMaps, Synthesis, Width, check_size, without_constants
+from bench.nn.stylegan2 import Discriminator, NoiseMaps, Synthesis, Width, check_size, fixed, without_constants
 from bench.nn.stylegan2_blocks import ConvLayer, EqualLinear
 from bench.nn.stylegan2_training import Adversary, lazy_adam, mixed_codes
 
@@ -70,6 +69,9 @@ class CoModGANConfig(Config):
     ema: float = 0.5 ** (32 / 10_000)  # moving average of the generator
     masks: str = "comodgan"  # training draw
 
+    def sizes(self, features: Source | None = None) -> Sizes:
+        return fixed(self.size)
+
 
 class CoModulated(Synthesis):
     """Co-modulated generator (Fig. 3): every layer sees [its code w, the code of the whole picture].
@@ -116,8 +118,7 @@ class CoModulated(Synthesis):
         self, masked: Tensor, mask: Tensor, codes: Tensor, noise: NoiseMaps = None, kept: Tensor | None = None
     ) -> Tensor:
         """The image (N, 3, size, size), linear, of `codes` (N, layers, D); `kept`: dropout on the whole's code."""
-        if masked.shape[2:] != (self.size, self.size):
-            raise BenchError(f"this network completes images of {self.size} x {self.size}: set the option `size`")
+        fixed(self.size).check(masked, "this network")
         maps, whole = self.encode(masked, mask)
         if kept is not None:
             whole = whole * kept * 2

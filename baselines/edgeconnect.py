@@ -15,13 +15,12 @@ from torch.optim import Adam, Optimizer
 from bench import weights
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn import across
 from bench.nn.canny import canny, to_grey
 from bench.nn.init import normal_init
 from bench.nn.patchgan import PatchGAN
 from bench.nn.perceptual import FeatureLoss
-from bench.nn.sizes import check_multiple
 
 CARD = Card(
     slug="edgeconnect",
@@ -91,6 +90,9 @@ class EdgeConnectConfig(Config):
     def files(self) -> list[Path]:
         return [self.edge_weights] if self.edge_weights else []
 
+    def sizes(self, features: Source | None = None) -> Sizes:
+        return Sizes(4)
+
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions, the first with dilation 2; no activation after the sum. (N, channels, H, W) -> same."""
@@ -118,6 +120,7 @@ class Generator(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, config: EdgeConnectConfig, spectral: bool):
         super().__init__()
+        self.sizes = config.sizes()
         w = config.width
         norm: Callable[[nn.Module], nn.Module] = spectral_norm if spectral else nn.Identity()
 
@@ -141,7 +144,7 @@ class Generator(nn.Module):
 
     def run(self, x: Tensor) -> Tensor:
         """All layers."""
-        check_multiple(x, 4, CARD.name)
+        self.sizes.check(x, CARD.name)
         return self.decoder(self.middle(self.encoder(x)))
 
 

@@ -15,7 +15,7 @@ from torch.optim import Adam, Optimizer
 from baselines.ca import two_stage_golden
 from bench.errors import BenchError
 from bench.golden import Golden
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn.deepfill import FIRST, LAST, Design, Generator, Variant
 from bench.nn.fastgan import settle
 from bench.nn.init import normal_init
@@ -65,6 +65,24 @@ class GConvConfig(Config):
     masks: str = "gconv"  # training draw
     deviation: float = 0.02  # of the initial weights
     ema: float | None = None  # moving average of the generator; the paper has none
+
+    @property
+    def design(self) -> Design:
+        """The generator's."""
+        released = self.variant == "release"
+        return Design(
+            gated=True,
+            width=self.width,
+            joint_width=self.joint_width,
+            dilations=self.dilations,
+            gated_output=not released,
+            refined_inputs=3 if released else 5,
+            output="tanh",
+            variant=self.variant,
+        )
+
+    def sizes(self, features: Source | None = None) -> Sizes:
+        return self.design.sizes
 
 
 class Layer(nn.Module):
@@ -117,18 +135,7 @@ class GConv(Method):
 
     def __init__(self, config: GConvConfig):
         super().__init__(config)
-        released = config.variant == "release"
-        design = Design(
-            gated=True,
-            width=config.width,
-            joint_width=config.joint_width,
-            dilations=config.dilations,
-            gated_output=not released,
-            refined_inputs=3 if released else 5,
-            output="tanh",
-            variant=config.variant,
-        )
-        self.generator = normal_init(Generator(design), config.deviation)
+        self.generator = normal_init(Generator(config.design), config.deviation)
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         return self.generator(batch.masked, batch.mask)[1]

@@ -15,11 +15,10 @@ from torch.optim import Adadelta, Adam, Optimizer
 
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn import across
 from bench.nn.losses import region_l1
 from bench.nn.mmediting import generator_in_rgb, local_patch
-from bench.nn.sizes import check_multiple
 
 CARD = Card(
     slug="gl",
@@ -64,6 +63,11 @@ class GLConfig(Config):
     batch_size: int = 96
     masks: str = "gl"  # training draw
     ema: float | None = None  # moving average of the completion network; the paper has none
+
+    def sizes(self, features: Source | None = None) -> Sizes:
+        if features is None:
+            return Sizes(4)
+        return Sizes(4, smallest=self.patch, only=self.resolution, option="resolution")
 
 
 class Conv(nn.Module):
@@ -171,7 +175,7 @@ class Discriminator(nn.Module):
         super().__init__()
         channels, count = 3, 0
         while size > 4:
-            size, count = size // 2, count + 1
+            size, count = (size + 1) // 2, count + 1
             outputs = width * min(2 ** (count - 1), 8)
             self.add_module(f"conv{count}", Conv(channels, outputs, 5, 2))
             channels = outputs
@@ -235,7 +239,7 @@ class GL(Method):
 
     def predict(self, batch: Batch) -> Tensor:
         """The completion network's image."""
-        check_multiple(batch.image, 4, "gl")
+        self.config.sizes().check(batch.image, CARD.name)
         return self.generator(torch.cat([batch.masked + self.colour * batch.mask, batch.mask], dim=1))
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Literal
@@ -12,13 +13,11 @@ from torch.nn import functional as F
 from torch.nn.utils import spectral_norm
 from torch.optim import Adam, Optimizer
 
-from bench.errors import BenchError
 from bench.golden import Golden, Inputs
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn import across
 from bench.nn.init import normal_init
 from bench.nn.mrf import IDMRFLoss, closeness, id_mrf
-from bench.nn.sizes import check_multiple
 
 CARD = Card(
     slug="gmcnn",
@@ -69,6 +68,14 @@ class GMCNNConfig(Config):
     gan: float = 0.001
     masks: str = "gmcnn"  # training draw
     ema: float | None = None  # moving average of the generator; the paper has none
+
+    def sizes(self, features: Source | None = None) -> Sizes:
+        # the borders that are reflected, for kernels of up to 7, are smaller than their map, a quarter of the size
+        smallest = 4 * 3 * max(self.dilations, default=0) + 1
+        if features is None:
+            return Sizes(4, smallest)
+        smallest = max(smallest, self.confidence_kernel // 2 + 1)
+        return Sizes(4, smallest, only=self.resolution, option="resolution")
 
 
 def conv(inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
@@ -121,7 +128,7 @@ class Generator(nn.Module):
     def __init__(self, config: GMCNNConfig):
         super().__init__()
         w = config.width
-        self.smallest = 4 * max(config.dilations) * 3  # padding may not exceed a quarter of the side
+        self.sizes = config.sizes()
         self.EB1 = Column(config, 7, [bilinear(4)])
         self.EB2 = Column(config, 5, [Upsampling(scale_factor=2), 2 * w, 2 * w, bilinear(2)])
         double = Upsampling(scale_factor=2)
@@ -130,11 +137,7 @@ class Generator(nn.Module):
         normal_init(self, config.spread)
 
     def forward(self, masked: Tensor, mask: Tensor) -> Tensor:
-        check_multiple(masked, 4, CARD.name)
-        if min(masked.shape[2:]) <= self.smallest:
-            raise BenchError(
-                f"GMCNN takes images with sides above {self.smallest}; smaller `dilations` take smaller ones"
-            )
+        self.sizes.check(masked, CARD.name)
         x = torch.cat([masked, mask], dim=1)
         return self.decode(torch.cat([self.EB1(x), self.EB2(x), self.EB3(x)], dim=1))
 
@@ -154,14 +157,13 @@ class Discriminator(nn.Module):
         self.layers = nn.ModuleList(
             [
                 *(spectral_norm(nn.Conv2d(a, b, 5, stride=2, padding=2)) for a, b in pairwise(channels)),
-                spectral_norm(nn.Linear(4 * width * (size // 16) ** 2, 1)),
+                spectral_norm(nn.Linear(4 * width * math.ceil(size / 16) ** 2, 1)),
             ]
         )
 
     def embed(self, x: Tensor) -> Tensor:
         """The input of the linear layer."""
-        if x.shape[-1] != self.size:
-            raise BenchError(f"GMCNN's discriminator takes {self.size} pixels, not {x.shape[-1]}: set `resolution`")
+        Sizes(only=self.size, option="resolution").check(x, "GMCNN's discriminator")
         for layer in self.layers[:-1]:
             x = F.elu(layer(x))
         return x.flatten(1)

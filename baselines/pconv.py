@@ -7,16 +7,16 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
 from bench.golden import Golden, Inputs
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn import across
 from bench.nn.partial import PartialConv2d, freeze_batch_norm
 from bench.nn.perceptual import FeatureLoss
-from bench.nn.sizes import check_multiple
 
 CARD = Card(
     slug="pconv",
@@ -51,7 +51,7 @@ class PConvConfig(Config):
     """Sizes and losses of PConv."""
 
     width: int = 64  # channels of the first layer; they double up to eightfold
-    levels: int = 7  # halvings
+    levels: int = Field(default=7, ge=1, le=11)  # halvings
     shares: tuple[float, float] = (0.73, 0.27)  # of the budget: training, fine-tuning
     learning_rate: float = 2e-4
     finetune_rate: float = 5e-5
@@ -63,6 +63,9 @@ class PConvConfig(Config):
     style: float = 120.0
     variation: float = 0.1
     masks: str = "pconv"  # training draw
+
+    def sizes(self, features: Source | None = None) -> Sizes:
+        return Sizes(2**self.levels)
 
 
 class Block(nn.Module):
@@ -129,12 +132,12 @@ class Generator(nn.Module):
 
     def __init__(self, config: PConvConfig):
         super().__init__()
-        self.multiple = 2**config.levels
+        self.sizes = config.sizes()
         channels = [3, *(config.width * min(2**i, 8) for i in range(config.levels))]
         self.encoder, self.decoder = Encoder(channels), Decoder(channels)
 
     def forward(self, image: Tensor, known: Tensor) -> Tensor:
-        check_multiple(image, self.multiple, CARD.name)
+        self.sizes.check(image, CARD.name)
         return self.decoder(self.encoder(image, known))[0]
 
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 from torch.optim import Adam, Optimizer
 
 from bench.golden import Golden, Inputs
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn import across
 from bench.nn.augment import diff_augment
 from bench.nn.fastgan import Down, SkipLayerExcitation, Up, conv, settle
 from bench.nn.init import normal_init
 from bench.nn.losses import hinge
 from bench.nn.perceptual import PerceptualDistance
-from bench.nn.projected import EfficientNetLite, ProjectedDiscriminator, pretrained_backbone
-from bench.nn.sizes import check_multiple
+from bench.nn.projected import EfficientNetLite, ProjectedDiscriminator, pretrained_backbone, smallest_judged
 
 CARD = Card(
     slug="projected",
@@ -49,7 +50,7 @@ CARD = Card(
 class ProjectedConfig(Config):
     """Sizes and losses of the baseline."""
 
-    resolution: int = 256  # of training: sets the depth, down to 4 x 4
+    resolution: int = Field(default=256, ge=8)  # of training, a power of two: sets the depth, down to 4 x 4
     width: int = 64  # channels of the 128-px maps; coarser maps have up to 16 times as many
     up: Literal["lite", "full"] = "lite"  # the up-blocks
     scales: int = 4  # projected maps that are judged
@@ -60,6 +61,17 @@ class ProjectedConfig(Config):
     ema: float = 0.999  # moving average of the generator
     augment: bool = True  # DiffAugment on the training images
     masks: str = "comodgan"  # training draw
+
+    def sizes(self, features: Source | None = None) -> Sizes:
+        completed = generated(self.resolution, self.up == "full")
+        return replace(completed, smallest=smallest_judged(self.resolution, features)) if features else completed
+
+
+def generated(resolution: int, full: bool) -> Sizes:
+    """What a generator takes; with full up-blocks, whose noise maps have fixed sides, its `resolution` alone."""
+    if full:
+        return Sizes(smallest=8, powers=True, only=resolution, option="resolution")
+    return Sizes(resolution // 4)
 
 
 def channels(size: int, width: int) -> int:
@@ -117,12 +129,13 @@ class Generator(Decoder):
 
     def __init__(self, resolution: int, width: int, full: bool):
         super().__init__(resolution, width, full)
+        self.taken = generated(resolution, full)
         self.from_big = nn.Sequential(conv(4, channels(resolution, width), 3), nn.LeakyReLU(0.2))
         for size in self.sizes:
             self.add_module(f"down_{size}", Down(channels(size, width), channels(size // 2, width)))
 
     def forward(self, masked: Tensor, mask: Tensor, noise: Sequence[Tensor]) -> Tensor:
-        check_multiple(masked, self.sizes[-1] // 4, CARD.name)
+        self.taken.check(masked, CARD.name)
         x = self.from_big(torch.cat([masked, mask], dim=1))
         skips = {}
         for size in reversed(self.sizes):

@@ -11,12 +11,11 @@ from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
 from bench.golden import Golden, Inputs
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn.losses import total_variation
 from bench.nn.partial import PartialConv2d, freeze_batch_norm
 from bench.nn.perceptual import FeatureLoss
 from bench.nn.recurrent import KnowledgeConsistentAttention, Memory, merge
-from bench.nn.sizes import check_multiple
 
 CARD = Card(
     slug="rfr",
@@ -66,6 +65,9 @@ class RFRConfig(Config):
     style: float = 120.0
     variation: float = 0.1
     masks: str = "rfr"  # training draw
+
+    def sizes(self, features: Source | None = None) -> Sizes:
+        return Sizes(16)
 
 
 def down(inputs: int, outputs: int, stride: int = 2, dilation: int = 1) -> nn.Sequential:
@@ -137,7 +139,7 @@ class Generator(nn.Module):
     def __init__(self, config: RFRConfig):
         super().__init__()
         w, k = config.width, config.kernel
-        self.recurrences = config.recurrences
+        self.sizes, self.recurrences = config.sizes(), config.recurrences
         self.Pconv1, self.bn1 = PartialConv2d(3, w, 7, stride=2), nn.BatchNorm2d(w)
         self.Pconv2, self.bn20 = PartialConv2d(w, w, k), nn.BatchNorm2d(w)
         self.Pconv21 = PartialConv2d(w, w, k)
@@ -149,7 +151,7 @@ class Generator(nn.Module):
         self.out = nn.Conv2d(w, 3, 3, 1, 1, bias=False)
 
     def forward(self, image: Tensor, known: Tensor) -> Tensor:
-        check_multiple(image, 16, CARD.name)
+        self.sizes.check(image, CARD.name)
         x, mask = self.Pconv1(image, known)
         x, mask = self.Pconv2(F.relu(self.bn1(x)), mask)
         x, memory = F.relu(self.bn20(x)), None

@@ -12,9 +12,9 @@ from torch.optim import Optimizer
 
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn.losses import differentiable_twice, nonsaturating
-from bench.nn.stylegan2 import Discriminator, Generator, Width, without_constants
+from bench.nn.stylegan2 import Discriminator, Generator, Width, fixed, without_constants
 from bench.nn.stylegan2_training import Adversary, PathLength, lazy_adam, mixed_codes
 
 CARD = Card(
@@ -68,6 +68,9 @@ class StyleGAN2Config(Config):
     path_every: int = 4  # iterations
     path_shrink: int = 2  # the penalty sees batch / shrink images
     ema: float = 0.5 ** (64 / 20_000)
+
+    def sizes(self, features: Source | None = None) -> Sizes:
+        return fixed(self.size)
 
 
 class StyleGAN2(Method):

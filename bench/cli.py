@@ -50,10 +50,6 @@ def main() -> None:
         app()
     except BenchError as error:
         _complain(str(error))
-    except ValueError as error:
-        if type(error).__module__.startswith("masks"):
-            _complain(str(error))
-        raise
     except KeyboardInterrupt:
         Terminal(stderr=True).print("\nstopped; run the same command again to go on from here")
         sys.exit(130)
@@ -179,6 +175,9 @@ def run(
         typer.Option(metavar="DIR or NAME=DIR", help="Text files of a data set (NAME.txt), for conditions with +text."),
     ] = None,
     masks: Annotated[Path | None, typer.Option(help="Folder of mask files (white = hole): one more condition.")] = None,
+    mask_threshold: Annotated[
+        int | None, typer.Option(min=0, max=254, help="For masks with grey values: what is above it, of 255, is hole.")
+    ] = None,
     size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
     shots: Annotated[str | None, typer.Option(help="Training images: a number, or several such as 5,10,all.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training iterations of every method.")] = None,
@@ -213,7 +212,10 @@ def run(
     loaded = suites.smoke(suites.content(suite)) if smoke else suites.content(suite)
     changes |= suites.located(loaded, data or [], labels=labels or [], degraded=degraded or [], captions=captions or [])
     if masks is not None:
-        changes["conditions"] = [*loaded.get("conditions", []), f"folder:{masks}"]
+        option = "" if mask_threshold is None else f"/>{mask_threshold}"
+        changes["conditions"] = [*loaded.get("conditions", []), f"folder:{masks}{option}"]
+    elif mask_threshold is not None:
+        raise BenchError("--mask-threshold goes with --masks; in a suite write the condition folder:DIR/>127")
     if size is not None:
         changes["size"] = size
     if shots is not None:
@@ -229,6 +231,9 @@ def run(
     if on not in ("here", "ray"):
         raise BenchError(f"--on: {on!r} is none of here, ray")
     from bench import distributed
+    from bench.device import checked as checked_device
+
+    checked_device(device)
 
     if not plan_only:
         distributed.start(devices, num_nodes)
@@ -261,7 +266,11 @@ def _run(suite: Any, root: Path, options: Any, plan_only: bool) -> None:
     from bench.store import check_folder, hold
 
     start = time.monotonic()
-    check_folder(root)
+    for data in (*suite.data, *suite.training):
+        if data.folder is not None and data.folder.resolve() == root.resolve():
+            raise BenchError(f"--out: {root} holds the images of {data.name}: choose another folder for runs")
+    for folder in (root, root / suite.suite):
+        check_folder(folder)
     store = runner.Remote(options.url, root) if options.url else None
     if store:
         store.pull(f"{suite.suite}/splits")
@@ -295,7 +304,7 @@ def _run(suite: Any, root: Path, options: Any, plan_only: bool) -> None:
         )
     if outcome.failed or outcome.skipped:
         _explain(made, outcome)
-        raise typer.Exit(1)
+        raise typer.Exit(2 if outcome.mendable == outcome.failed.keys() else 1)
 
 
 def _explain(made: Any, outcome: Any) -> None:
@@ -445,18 +454,25 @@ def masks_show(
 def masks_check(
     path: Annotated[Path, typer.Argument(help="A frozen set (.npz), or a folder of mask files.")],
     size: Annotated[int, typer.Option(help="Side in pixels, for a folder.")] = 256,
+    mask_threshold: Annotated[
+        int | None, typer.Option(min=0, max=254, help="For masks with grey values: what is above it, of 255, is hole.")
+    ] = None,
 ) -> None:
     """Check a frozen set (checksum, buckets, drawn the same here), or sort a folder of mask files into buckets."""
     import masks
 
     if path.is_dir():
-        folder = masks.MaskFolder(path)
+        folder = masks.MaskFolder(path, mask_threshold)
         ratios = folder.ratios(size)
         table = Table("bucket", "masks", box=None, pad_edge=False)
         for low in range(0, 100, 10):
             table.add_row(f"{low}-{low + 10} %", str(sum(low < 100 * ratio <= low + 10 for ratio in ratios)))
         out.print(table)
         out.print(f"{len(ratios)} masks, fingerprint {folder.fingerprint[:16]}", highlight=False)
+        if empty := [file.name for file, ratio in zip(folder.files, ratios, strict=True) if not ratio]:
+            raise BenchError(f"{path}: without a hole are {', '.join(empty[:5])}: white (255 or 1) marks the hole")
+        if folder.unread:
+            out.print(f"left out: {', '.join(folder.unread[:5])} (not read: save them as PNG)", highlight=False)
         return
     loaded = masks.verify(path)
     ratios = loaded.ratios

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 import bench
 import masks
 from bench import condition as conditions
-from bench import metrics, registry
+from bench import fit, metrics, registry
 from bench.data import dataset, splits
 from bench.data.dataset import ImageData, Progress
 from bench.data.splits import Split
@@ -21,12 +20,20 @@ from bench.errors import BenchError
 from bench.method import Config
 from bench.metrics import extractors
 from bench.registry import Card
-from bench.store import digest, file_slug
+from bench.store import MARK, digest, file_slug, read_json
 from bench.suite import Data, Entry, Resources, Suite
 
 Kind = Literal["train", "evaluate"]
-SHARED = ("batch.py", "method.py", "train.py", "nn", "data")  # source that decides every result
-MEASURED = ("condition.py", "evaluate.py", "metrics")  # source that decides a measurement
+SHARED = (
+    "batch.py",
+    "isolation.py",
+    "method.py",
+    "pictures.py",
+    "train.py",
+    "nn",
+    "data",
+)  # source that decides every result
+MEASURED = ("completion.py", "condition.py", "evaluate.py", "metrics")  # source that decides a measurement
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,10 @@ class Plan:
     def done(self, job: Job) -> bool:
         return (self.job_folder(job.id) / "result.json").exists()
 
+    def remarks(self, job: Job) -> list[str]:
+        """What a finished job has seen that a reader of its numbers must know."""
+        return list(read_json(self.job_folder(job.id) / "result.json").get("remarks", []))
+
     def job(self, job_id: str) -> Job:
         for job in self.jobs:
             if job.id == job_id:
@@ -120,6 +131,7 @@ class Plan:
 
 def plan(suite: Suite, root: Path, progress: Progress | None = None) -> Plan:
     """Prepare the data of a suite (kept for the next time) and expand it to jobs."""
+    fit.check(suite)
     made = Plan(suite, root)
     for data in (*suite.data, *(data for data in suite.training if not data.absent)):
         made.data[data.name] = prepare(data, suite, root, progress)
@@ -142,7 +154,8 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
         images = dataset.prepare_synthfaces(count, suite.size, suite.seed, root / "cache", progress)
     else:
         name = data.name if data.published else None
-        images = dataset.prepare_folder(data.folder, suite.size, root / "cache", name, progress)
+        others = _named_otherwise(suite, root)
+        images = dataset.prepare_folder(data.folder, suite.size, root / "cache", name, progress, without=others)
     if data.labels is not None:
         maps = dataset.prepare_folder(data.labels, suite.size, root / "cache", None, progress, labels=True)
         images = replace(images, labels=maps)
@@ -156,9 +169,9 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
         return Prepared(images, splits.only_training(data.name, images.fingerprint, images.ids, suite.seed), {})
     if data.trained and not images.published:
         data = data.model_copy(update={"train": 0, "test": data.test or len(images)})
-    path = (
-        root / suite.suite / "splits" / f"{data.name}-{suite.seed}-{data.train or 'all'}-{data.test or 'default'}.json"
-    )
+    place = f"-{digest(str(data.folder.resolve()))[:6]}" if data.folder else ""  # other folders may have this name, too
+    parts = f"{data.name}{place}-{suite.seed}-{data.train or 'all'}-{data.test or 'default'}"
+    path = root / suite.suite / "splits" / f"{parts}.json"
     if path.exists():
         split = splits.load(path, images.fingerprint)
     else:
@@ -178,6 +191,19 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
         frozen[condition] = mask_set(read.masks, images, split, suite.seed)
         frozen[condition].save(root / suite.suite / "masks" / data.name / f"{file_slug(condition)}.npz")
     return Prepared(images, split, frozen)
+
+
+def _named_otherwise(suite: Suite, root: Path) -> dict[Path, str]:
+    """Folders that are no pictures of a data set, though they may lie in it, and what the suite names them for."""
+    named: list[tuple[Path | None, str]] = [(root, "runs")]
+    for data in (*suite.data, *suite.training):
+        named += [(data.labels, "label maps"), (data.degraded, "degraded copies"), (data.captions, "captions")]
+    for condition in suite.conditions:
+        erased = masks.parse(conditions.parse(condition).masks)
+        named.append((Path(erased.argument) if erased.generator == "folder" and erased.argument else None, "masks"))
+    for entry in (*suite.methods, *suite.priors):
+        named += [(path, f"files of {entry.method}") for path in suite.config_of(entry).files()]
+    return {path.resolve(): what for path, what in named if path is not None}
 
 
 def mask_set(condition: str, images: ImageData, split: Split, seed: int) -> masks.MaskSet:
@@ -217,23 +243,23 @@ def _models(
     suite: Suite,
     prepared: Prepared,
     cell: dict[str, Any],
-    wanted: Mapping[str, str] = MappingProxyType({}),
+    wanted: fit.Presets = fit.NONE,
 ) -> Iterator[Job | Untrained]:
     """The training jobs of a row's priors, then of the row itself; each prior is one job for all that require it.
 
-    A row with official weights has none, and needs no priors where its file brings them. `wanted`: presets of priors
-    that the row asks for which this one is a prior of.
+    A row with official weights has none. `wanted`: presets of priors, see `bench.fit.required`.
     """
     registered = registry.get(entry.method)
     method = registered.load()
     preset, config = suite.preset_of(entry), suite.config_of(entry)
     row = {"title": suite.title_of(entry), "method": entry.method, "preset": preset} | cell
-    priors, wanted = {}, {**method.prior_presets.get(preset, {}), **wanted}
-    for slug in registered.card.requires if not (entry.weights and method.complete_weights) else ():
-        *before, model = _models(suite.prior(slug, wanted.get(slug, preset)), suite, prepared, cell, wanted)
+    priors = {}
+    required, wanted = fit.required(entry, suite, wanted)
+    for prior in required:
+        *before, model = _models(prior, suite, prepared, cell, wanted)
         yield from before
         yield model
-        priors[slug] = model
+        priors[prior.method] = model
     identity: dict[str, Any] = {
         "method": entry.method,
         "config": config.model_dump(mode="json"),
@@ -333,10 +359,15 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file, or of all files of a folder with their names."""
     try:
         if path.is_dir():
-            files = [file for file in sorted(path.rglob("*")) if file.is_file()]
+            files = [file for file in sorted(path.rglob("*")) if file.is_file() and not _in_runs(file, path)]
             return digest([[file.relative_to(path).as_posix(), digest(file.read_bytes())] for file in files])
         if path.exists() and not path.is_file():  # reading a pipe would wait without end
             raise BenchError(f"cannot read {path}: it is no file")
         return digest(path.read_bytes())
     except OSError as error:
         raise BenchError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _in_runs(file: Path, folder: Path) -> bool:
+    """Whether a file below a folder belongs to runs that lie in it."""
+    return any((parent / MARK).exists() for parent in file.parents if folder in parent.parents)

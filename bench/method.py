@@ -13,9 +13,12 @@ from torch.optim import Optimizer
 from bench.batch import Batch, Noise
 from bench.errors import BenchError
 from bench.golden import Golden
+from bench.nn.sizes import Sizes
 from bench.registry import Card
 
-__all__ = ["Batch", "Card", "Config", "Golden", "Method", "Noise", "Source", "Stage", "Update"]
+__all__ = ["Batch", "Card", "Config", "Golden", "Method", "Noise", "Sizes", "Source", "Stage", "Update"]
+
+Source = Literal["official", "embedded"]  # of the networks behind training losses
 
 
 class Config(BaseModel):
@@ -27,6 +30,10 @@ class Config(BaseModel):
         """Files or folders, named by options, whose content decides the result."""
         return []
 
+    def sizes(self, features: Source | None = None) -> Sizes:
+        """The images that are completed with these options; with `features`, those that it trains on as well."""
+        return Sizes()
+
     def stand_ins(self, guides: Collection[str]) -> list[str]:
         """What takes the place of a published network when an image is completed with these guides, in a sentence each.
 
@@ -35,7 +42,6 @@ class Config(BaseModel):
         return []
 
 
-Source = Literal["official", "embedded"]  # of the networks behind training losses
 AnyConfig = Config  # Method.Config hides the name inside the class
 
 

@@ -15,6 +15,7 @@ from bench import expect, registry
 from bench.data import catalogue
 from bench.errors import BenchError
 from bench.expect import Expectation
+from bench.nn.sizes import LARGEST, SMALLEST
 from bench.store import LONGEST, file_slug
 from bench.yamlfile import read_yaml
 
@@ -152,7 +153,7 @@ class Suite(Section):
     suite: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=80)  # its name; also the folder of its results
     title: str = ""  # one line for reports
     version: int = 1  # of the protocol: raise it when numbers are no longer comparable
-    size: int = Field(default=256, ge=32, le=2048)  # pixels of a side
+    size: int = Field(default=256, ge=SMALLEST, le=LARGEST)  # pixels of a side
     seed: int = Field(default=0, ge=0)  # of splits, masks and draws
     seeds: list[int] = Field(default=[0], min_length=1)  # one training run each
     data: list[Data] = Field(min_length=1)

@@ -14,12 +14,11 @@ from torch.optim import Adam, Optimizer
 from bench import weights
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn.partial import PartialConv2d, freeze_batch_norm
 from bench.nn.patchgan import PatchGAN
 from bench.nn.perceptual import EmbeddedFeatures, Frozen, VGGFeatures, frozen, gram
 from bench.nn.recurrent import KnowledgeConsistentAttention, Memory, merge
-from bench.nn.sizes import check_multiple
 
 CARD = Card(
     slug="apfi",
@@ -72,6 +71,9 @@ class APFIConfig(Config):
     def files(self) -> list[Path]:
         return [self.face_vgg] if self.face_vgg else []
 
+    def sizes(self, features: Source | None = None) -> Sizes:
+        return Sizes(16)
+
 
 class Gated(nn.Module):
     """Gated convolution to half the size: batch norm of leaky ReLU(features) sigmoid(gates)."""
@@ -116,13 +118,13 @@ class Generator(nn.Module):
     """Recurrent reasoning, merging, then a U-Net with a parallel dilated bottom.
 
     Input: image in [-1, 1] with holes 0 (N, 3, H, W), and its mask (N, 1, H, W), 1 = known; output (N, 3, H, W) in
-    [-1, 1]. H and W are multiples of 16.
+    [-1, 1].
     """
 
     def __init__(self, config: APFIConfig):
         super().__init__()
         w, k = config.width, config.kernel
-        self.recurrences = config.recurrences
+        self.sizes, self.recurrences = config.sizes(), config.recurrences
         self.in1, self.bn1 = PartialConv2d(3, w, k, stride=2), nn.BatchNorm2d(w)
         self.in2, self.bn2 = PartialConv2d(w, w, k), nn.BatchNorm2d(w)
         self.area1, self.area2, self.bn3 = PartialConv2d(w, w, k), PartialConv2d(w, w, k), nn.BatchNorm2d(w)
@@ -148,7 +150,7 @@ class Generator(nn.Module):
         return steps
 
     def forward(self, image: Tensor, known: Tensor) -> Tensor:
-        check_multiple(image, 16, CARD.name)
+        self.sizes.check(image, CARD.name)
         merged = merge(self.infer(image, known))
         e1 = self.enc1(merged)
         e2 = self.enc2(e1)

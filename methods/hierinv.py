@@ -13,12 +13,12 @@ from torch.optim import Adam, Optimizer
 from baselines.stylegan2 import StyleGAN2
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn.irse import UNITS, WIDTHS, Trunk
 from bench.nn.losses import nonsaturating
 from bench.nn.perceptual import PerceptualDistance, frozen
 from bench.nn.psp import GradualStyleEncoder
-from bench.nn.stylegan2 import Discriminator, Edit, Generator, Width
+from bench.nn.stylegan2 import Discriminator, Edit, Generator, Width, fixed
 from bench.nn.stylegan2_blocks import Mapping as MappingNetwork
 from bench.nn.stylegan2_training import Adversary
 
@@ -85,6 +85,9 @@ class HierInvConfig(Config):
     def layer(self) -> int:
         """The generator's first layer at a quarter of its size (64 px of 256): the skip encoder's place."""
         return 2 * (self.size.bit_length() - 1) - 9
+
+    def sizes(self, features: Source | None = None) -> Sizes:
+        return fixed(self.size)
 
 
 class Encoder(GradualStyleEncoder):

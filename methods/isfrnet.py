@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
@@ -13,13 +14,12 @@ from torch.optim import Adam, Optimizer
 from baselines.psp import PSP
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn.init import normal_init
 from bench.nn.lgnet import LocalRefiner, SNDiscriminator
 from bench.nn.losses import logistic, nonsaturating
 from bench.nn.perceptual import FeatureLoss, frozen
 from bench.nn.psp import GradualStyleEncoder
-from bench.nn.sizes import check_multiple
 
 CARD = Card(
     slug="isfrnet",
@@ -62,7 +62,7 @@ class ISFRNetConfig(Config):
 
     width: int = 64  # channels of the first convolution of IFR, SFR and the discriminators
     blocks: int = 4  # residual blocks of IFR
-    levels: int = 8  # of SFR: its encoders go down to 1 x 1 at 2 ** levels pixels
+    levels: int = Field(default=8, ge=1, le=11)  # of SFR: its encoders go down to 1 x 1 at 2 ** levels pixels
     ifr: bool = True  # with stage two
     sfr: bool = True  # with stage three
     weighting: Literal["none", "share", "count"] = "share"  # of the skips from the erased image, Eq. 1
@@ -78,6 +78,10 @@ class ISFRNetConfig(Config):
     variation: float = 0.1
     gan: float = 1.0
     masks: str = "isfrnet"  # training draw
+
+    def sizes(self, features: Source | None = None) -> Sizes:
+        multiple = 2**self.levels if self.sfr else 4  # SFR halves `levels` times, IFR twice
+        return Sizes(multiple, smallest=1 if features is None else SNDiscriminator.smallest)
 
 
 class Encoder(nn.Module):
@@ -190,7 +194,7 @@ class ISFRNet(Method):
         return self.sfr(batch.masked, batch.mask, refined, skip_weight(batch.mask, self.config.weighting))
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
-        check_multiple(batch.image, 2**self.config.levels, CARD.name)
+        self.config.sizes().check(batch.image, CARD.name)
         refined = self.refine_identity(batch)
         return self.refine_structure(batch, refined) if self.config.sfr else refined
 

@@ -220,9 +220,85 @@ def test_evaluate_names_what_is_wrong(folders: dict[str, str], tmp_path: Path) -
             call("evaluate", completed, truth, "--metrics", "psnr", *extra)
     for i in range(12):
         Image.new("RGB", (32, 32)).save(f"{truth}/{i}.png")
-    with pytest.raises(BenchError, match="sizes differ: completed 64x64, truth 32x32"):
+    with pytest.raises(BenchError, match=r"sizes differ: .*0\.png \(completed\) is 64x64, .*0\.png \(truth\) is 32x32"):
         call("evaluate", completed, truth, "--metrics", "psnr")
     Path(f"{truth}/3.png").rename(f"{truth}/other.png")
     for extra in ([], ["--masks", masks]):
         with pytest.raises(BenchError, match=r"truth: .* do not match: 1 missing \(3\) and 1 not expected \(other\)"):
             call("evaluate", completed, truth, "--metrics", "psnr", *extra)
+
+
+def test_a_remedy_for_masks_works_as_it_is_said(folders: dict[str, str]) -> None:
+    """Grey values are refused by every command, and the option that the message names parts them."""
+    completed, truth, masks = folders.values()
+    for path in Path(masks).iterdir():
+        soft = np.asarray(Image.open(path)).clip(20, 230)
+        Image.fromarray(soft).save(path)
+    runs = str(Path(truth).parent / "runs")
+    commands = {
+        "psnr": ["evaluate", completed, truth, "--masks", masks, "--metrics", "psnr"],
+        "12 masks": ["masks", "check", masks],
+        "evaluate mean": ["run", "folder", "--data", truth, "--out", runs, "--size", "64", "--masks", masks]
+        + ["--methods", "mean", "--plan"],
+    }
+    for shown, command in commands.items():
+        with pytest.raises(BenchError, match=r"png is no mask: it holds 2 values \(20, 230\).*--mask-threshold 127"):
+            call(*command)
+        assert shown in call(*command, "--mask-threshold", "127")
+
+
+def test_masks_that_say_nothing_are_refused_by_name(folders: dict[str, str]) -> None:
+    completed, truth, masks = folders.values()
+    for value, reason in ((0, "has no hole"), (255, "is all hole")):
+        Image.new("L", (64, 64), value).save(f"{masks}/7.png")
+        with pytest.raises(BenchError, match=rf"7\.png {reason}.*mend or remove it"):
+            call("evaluate", completed, truth, "--masks", masks, "--metrics", "psnr")
+    Image.new("L", (64, 64), 0).save(f"{masks}/7.png")
+    with pytest.raises(BenchError, match=r"without a hole are 7\.png"):
+        call("masks", "check", masks)
+
+
+@pytest.mark.parametrize("device", ["banana", "gpu", "cuda:0", "cuda", "CPU"])
+def test_every_command_checks_devices_alike(device: str, folders: dict[str, str], tmp_path: Path) -> None:
+    import torch
+
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is one")
+    out = ["--device", device, "--out", str(tmp_path / "out")]
+    commands = (
+        ["run", "quickstart", *out],
+        ["evaluate", folders["completed"], folders["truth"], "--metrics", "psnr", *out],
+        ["profile", "mean", *out],
+    )
+    for command in commands:
+        with pytest.raises(BenchError, match=r"--device(: .* is none of auto, cpu, cuda| cuda: no GPU is visible)"):
+            call(*command)
+    assert not (tmp_path / "out").exists()
+
+
+def test_evaluate_takes_any_number_at_a_time(folders: dict[str, str]) -> None:
+    arguments = [
+        "evaluate",
+        folders["completed"],
+        folders["truth"],
+        "--masks",
+        folders["masks"],
+        "--metrics",
+        "psnr,ssim",
+    ]
+    assert len({call(*arguments, "--batch", str(size)) for size in (1, 5, 12, 32)}) == 1
+    Image.new("RGB", (64, 64)).save(f"{folders['completed']}/photo.heic", format="PNG")
+    assert "left out of" in call_all(*arguments)
+
+
+def call_all(*arguments: str) -> str:
+    """What a command says on both streams."""
+    done = subprocess.run([FACEBENCH, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_runs_do_not_go_into_the_folder_of_images(folders: dict[str, str]) -> None:
+    with pytest.raises(BenchError, match=r"--out: .*holds the images of truth"):
+        call("run", "folder", "--data", folders["truth"], "--out", folders["truth"])
+    assert not Path(folders["truth"], ".facebench").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from dataclasses import fields, replace
 
 import pytest
@@ -17,6 +18,7 @@ from bench.profile.cell import create as created
 from tests import made_up_weights
 
 SIZE = 64
+OTHERS = (33, 40, 72, 96, 100)  # sizes that some methods take
 EVERY = [slug for slug in registry.entries() if slug != "external"]
 ALL = [slug for slug in EVERY if registry.get(slug).card.task != "prior"]
 TRAINABLE = [slug for slug in EVERY if registry.get(slug).load().trainable()]
@@ -98,6 +100,28 @@ def test_completion_is_the_same_again(slug: str) -> None:
     method, given = small(slug), batch()
     with torch.no_grad():
         assert torch.equal(method.complete(given, noise()), method.complete(given, noise()))
+
+
+@pytest.mark.parametrize("slug", ALL)
+def test_sizes_are_taken_or_refused_as_declared(slug: str) -> None:
+    method = small(slug)
+    assert SIZE in method.config.sizes("embedded")
+    for size in OTHERS:
+        given = batch(1, size=size).blind()
+        with (
+            torch.no_grad(),
+            nullcontext() if size in method.config.sizes() else pytest.raises(BenchError, match="takes"),
+        ):
+            out = method.complete(given, noise(1))
+            assert out.shape == given.image.shape
+            assert torch.isfinite(out).all()
+
+
+@pytest.mark.parametrize("slug", TRAINABLE)
+def test_sizes_that_are_declared_are_trained_on(slug: str) -> None:
+    for size in OTHERS:
+        if size in (method := small(slug)).config.sizes("embedded"):
+            take_a_step(method, "embedded", batch(2, size=size))
 
 
 @pytest.mark.parametrize(("slug", "variant"), VARIANTS)

@@ -14,6 +14,7 @@ from bench.errors import BenchError
 
 WITHOUT_WEIGHTS = "psnr,ssim,l1,perceptual@embedded,identity@embedded,fid@embedded,kid@embedded"
 
+BATCH = 32, 512  # images at a time up to this side in pixels; so many pixels of larger ones
 ABSENT = "not computed: "  # starts the note of a metric whose network is not here
 
 
@@ -29,6 +30,12 @@ def evaluate(
     reference: Annotated[
         Path | None, typer.Option(help="Another set of real images, for metrics such as fid/reference.")
     ] = None,
+    mask_threshold: Annotated[
+        int | None, typer.Option(min=0, max=254, help="For masks with grey values: what is above it, of 255, is hole.")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Images at a time. Default: 32, of large pictures fewer.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps the features of the originals.")] = None,
 ) -> None:
@@ -39,6 +46,7 @@ def evaluate(
     import pandas as pd
 
     from bench import metrics as library
+    from bench.device import checked
     from bench.metrics.images import Images, composites
     from bench.progress import many
     from bench.store import write_text
@@ -48,18 +56,21 @@ def evaluate(
         raise BenchError("--metrics names no metric; see `facebench list --metrics`")
     if masks and metrics == WITHOUT_WEIGHTS:
         names.append("l1@hole")
-    ids = Images(completed, "completed").ids or []
+    images = Images(completed, "completed")
+    ids, count = images.ids or [], batch or _fitting(images.files[0])
     paste = bool(masks) and not raw
     with many() as report:
         result = library.measure(
-            composites(completed, truth, masks) if masks and paste else completed,
+            composites(completed, truth, masks, count, mask_threshold) if masks and paste else completed,
             truth,
             masks,
             names,
             reference=reference,
             ids=ids if paste else None,  # folders must agree; `composites` sees to it where it stands in between
-            device=_device(device),
+            device=checked(device),
             cache=cache,
+            batch=count,
+            mask_threshold=mask_threshold,
             progress=lambda done: report("evaluate", done, len(ids)),
         )
     rows = [_described(row, "composite" if paste else "as given") for row in result.rows]
@@ -75,12 +86,13 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _device(name: str) -> str:
-    import torch
+def _fitting(file: Path) -> int:
+    """How many pictures like this one are measured at a time, so that memory does not grow with their size."""
+    from bench import pictures
 
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    width, height = pictures.decode(pictures.read(file), file).size
+    count, side = BATCH
+    return max(1, min(count, count * side**2 // (width * height)))
 
 
 def _described(row: dict[str, Any], images: str) -> dict[str, Any]:

@@ -52,15 +52,14 @@ def profile(
     import torch
 
     from bench import registry
+    from bench.device import checked
     from bench.profile.cell import Setting, environment, measure
     from bench.progress import many
     from bench.store import check_folder, write_table
 
-    place = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    if place.startswith("cuda") and not torch.cuda.is_available():
-        raise BenchError("--device cuda: no GPU is visible to torch; use --device cpu")
+    place = checked(device)
     names = methods.split(",") if methods else COMPARED if compare else _all()
-    settings = []
+    settings, refused = [], []
     for name, side, count, kind, mode in product(
         names, _numbers("--size", size), _numbers("--batch", batch), precision.split(","), modes.split(",")
     ):
@@ -69,15 +68,20 @@ def profile(
             raise BenchError(f"--precision: {kind!r} is none of fp32, tf32, bf16, fp16")
         if mode not in ("eager", "compiled"):
             raise BenchError(f"--mode: {mode!r} is neither eager nor compiled")
-        method = registry.get(slug).load()
-        sized = str(side) if preset == "paper" and str(side) in method.presets else preset  # as published for this size
-        method.configure(sized, variant or None)
+        if problem := _misfit(slug, preset, variant or None, side, training):
+            refused.append(problem)
+            continue
         settings.append(
             Setting(
-                slug, sized, variant or None, side, count, place, kind, mode == "compiled",  # type: ignore[arg-type]
-                threads, training, seconds=0.0 if compare else seconds,
+                slug, _sized(slug, preset, side), variant or None, side, count, place, kind,  # type: ignore[arg-type]
+                mode == "compiled", threads, training, seconds=0.0 if compare else seconds,
             )
         )  # fmt: skip
+    refused = list(dict.fromkeys(refused))
+    if refused and (methods or not settings):
+        raise BenchError("\n  ".join(refused))
+    for problem in refused:
+        out.print(f"left out: {problem}", highlight=False, markup=False, soft_wrap=True)
     folder = out_folder / "profile"
     check_folder(out_folder)
     path = folder / "profile.parquet"
@@ -132,6 +136,31 @@ def _all() -> list[str]:
     from bench import registry
 
     return [slug for slug, entry in registry.entries().items() if entry.card.task != "prior" and slug != "external"]
+
+
+def _sized(slug: str, preset: str, side: int) -> str:
+    """The preset, as published for this size where there is one of its own."""
+    from bench import registry
+
+    return str(side) if preset == "paper" and str(side) in registry.get(slug).load().presets else preset
+
+
+def _misfit(slug: str, preset: str, variant: str | None, side: int, training: bool) -> str:
+    """What a method takes that does not take this size, and the nearest; empty for the others."""
+    from bench import registry
+    from bench.nn.sizes import Sizes, nearest
+
+    method = registry.get(slug).load()
+
+    def sizes(side: int) -> Sizes:
+        config = method.configure(_sized(slug, preset, side), variant)
+        return config.sizes("embedded" if training and method.trainable() else None)
+
+    if side in sizes(side):
+        return ""
+    near = " or ".join(map(str, nearest(side, lambda other: other in sizes(other))))
+    label = f"{slug} ({_sized(slug, preset, side)})"
+    return f"{label} takes {sizes(side)}, not {side} x {side}" + (f": set --size {near}" if near else "")
 
 
 def _numbers(option: str, text: str) -> list[int]:

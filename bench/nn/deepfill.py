@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.errors import BenchError
 from bench.nn.contextual import ContextualAttention
 from bench.nn.gated import GatedConv, PaddedConv, Padding, identity
+from bench.nn.sizes import Sizes
 
 Block = Callable[..., nn.Module]  # (inputs, outputs, kernel, stride, dilation, activation) -> a layer
 Variant = Literal["mmediting", "release"]
@@ -32,6 +32,16 @@ class Design:
     refined_inputs: int  # 5: image, ones and mask go into stage 2. 3: the image alone
     output: Literal["clamp", "tanh"]
     variant: Variant  # MMEditing's padding, masking and activations, or those of the authors' release
+
+    @property
+    def padding(self) -> Padding:
+        """Of all convolutions."""
+        return "reflect" if self.variant == "mmediting" else "same"
+
+    @property
+    def sizes(self) -> Sizes:
+        """What the generator takes: borders that are reflected are smaller than their map, a quarter of the size."""
+        return Sizes(8, smallest=4 * max(self.dilations, default=0) + 1 if self.padding == "reflect" else 1)
 
 
 class Encoder(nn.Module):
@@ -127,29 +137,19 @@ class Refiner(nn.Module):
 
 
 class Generator(nn.Module):
-    """Both stages. Masked image (N, 3, H, W) and mask (N, 1, H, W) -> the images of stage 1 and stage 2.
-
-    H and W are multiples of 8 and, where borders are reflected, larger than four times the largest dilation.
-    """
+    """Both stages. Masked image (N, 3, H, W) and mask (N, 1, H, W) -> the images of stage 1 and stage 2."""
 
     def __init__(self, design: Design):
         super().__init__()
-        padding: Padding = "reflect" if design.variant == "mmediting" else "same"
-        plain, gated = partial(PaddedConv, padding=padding), partial(GatedConv, padding=padding)
+        plain, gated = partial(PaddedConv, padding=design.padding), partial(GatedConv, padding=design.padding)
         block: Block = gated if design.gated else plain
         last: Block = gated if design.gated_output else plain
-        self.smallest = 4 * max(design.dilations) + 1 if padding == "reflect" else 8
-        self.refined_inputs = design.refined_inputs
+        self.sizes, self.refined_inputs = design.sizes, design.refined_inputs
         self.stage1 = Coarse(block, last, design)
         self.stage2 = Refiner(block, last, design)
 
     def forward(self, masked: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        height, width = masked.shape[2:]
-        if height % 8 or width % 8 or min(height, width) < self.smallest:
-            raise BenchError(
-                f"contextual attention takes images with sides that are multiples of 8 from {self.smallest} on, "
-                f"not {height} x {width}"
-            )
+        self.sizes.check(masked, "contextual attention")
         extra = torch.cat([torch.ones_like(mask), mask], dim=1)
         coarse = self.stage1(torch.cat([masked, extra], dim=1))
         filled = coarse * mask + masked * (1 - mask)

@@ -57,6 +57,8 @@ class LocalRefiner(nn.Module):
 class SNDiscriminator(nn.Module):
     """Four 5x5 convolutions under spectral norm and a plain one. (N, 3, H, W) -> logits, 27 x 27 at 256 px."""
 
+    smallest = 47  # pixels of a side, of which one logit is left
+
     def __init__(self, width: int = 64):
         super().__init__()
         layers: list[nn.Module] = []

@@ -18,6 +18,8 @@ from bench.nn.perceptual import Frozen, frozen
 
 Lite = Literal["lite0", "lite1"]
 
+ENLARGED = 224  # pixels of a side: EfficientNet sees no smaller images
+
 # channels, kernel, stride and blocks of the stages; EfficientNet-Lite1 repeats stages 1 to 5 once more
 STAGES = ((16, 3, 1, 1), (24, 3, 2, 2), (40, 5, 2, 2), (80, 3, 2, 3), (112, 5, 1, 3), (192, 5, 2, 4), (320, 3, 1, 1))
 
@@ -99,8 +101,8 @@ class EfficientNetLite(nn.Module):
         self.load_state_dict(from_timm(weights.load(f"efficientnet-{self.variant}")))
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        if min(images.shape[2:]) < 224:
-            images = F.interpolate(images, (224, 224), mode="bilinear", align_corners=False)
+        if min(images.shape[2:]) < ENLARGED:
+            images = F.interpolate(images, (ENLARGED, ENLARGED), mode="bilinear", align_corners=False)
         maps = [self.layer0(images)]
         for layer in (self.layer1, self.layer2, self.layer3):
             maps.append(layer(maps[-1]))
@@ -149,14 +151,14 @@ def pretrained_backbone(source: Source, variant: Lite = "lite0") -> Backbone:
 
 
 class Fusion(nn.Module):
-    """One step of cross-scale mixing: twice the size (corners aligned), then a 1x1 convolution."""
+    """One step of cross-scale mixing: to the size of the finer map (corners aligned), then a 1x1 convolution."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
         self.out_conv = nn.Conv2d(inputs, outputs, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out_conv(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True))
+    def forward(self, x: Tensor, size: Sequence[int]) -> Tensor:
+        return self.out_conv(F.interpolate(x, tuple(size), mode="bilinear", align_corners=True))
 
 
 class FeatureNetwork(Frozen):
@@ -182,9 +184,11 @@ class FeatureNetwork(Frozen):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         mixed = [self.scratch[f"layer{i}_ccm"](x) for i, x in enumerate(self.pretrained(images))]
-        maps = [self.scratch[f"layer{len(mixed) - 1}_csm"](mixed[-1])]
-        for i in reversed(range(len(mixed) - 1)):
-            maps.insert(0, self.scratch[f"layer{i}_csm"](mixed[i] + maps[0]))
+        finer = [[2 * n for n in mixed[0].shape[2:]], *(x.shape[2:] for x in mixed[:-1])]
+        maps: list[Tensor] = []
+        for i in reversed(range(len(mixed))):
+            x = mixed[i] + maps[0] if maps else mixed[i]
+            maps.insert(0, self.scratch[f"layer{i}_csm"](x, finer[i]))
         return maps
 
 
@@ -198,6 +202,15 @@ class Halving(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.main(x)
+
+
+def smallest_judged(resolution: int, features: Source) -> int:
+    """The smallest side of images of which a discriminator for that `resolution` leaves a logit: half of it.
+
+    Up to there the official backbone enlarges images by itself, unless the resolution is far from the usual.
+    """
+    side = 2 ** (resolution - 1).bit_length() // 2
+    return 1 if features == "official" and side <= ENLARGED else side
 
 
 class MiniDiscriminator(nn.Module):

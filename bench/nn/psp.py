@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.errors import BenchError
 from bench.nn.irse import UNITS, WIDTHS, Trunk
+from bench.nn.sizes import Sizes
 from bench.nn.stylegan2 import EqualLinear
 
 MIDDLE, FINE = 3, 7  # the first styles that read the middle and the fine map
@@ -54,9 +54,7 @@ class GradualStyleEncoder(Trunk):
         self.styles = nn.ModuleList(StyleHead(width, size >> (4 - level(i)), dim) for i in range(styles))
 
     def features(self, images: Tensor) -> list[Tensor]:
-        if images.shape[2:] != (self.size, self.size):
-            height, width = images.shape[2:]
-            raise BenchError(f"this style encoder takes images of {self.size} x {self.size}, not {height} x {width}")
+        Sizes(only=self.size).check(images, "this style encoder")
         return super().features(images)
 
     def pyramid(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:

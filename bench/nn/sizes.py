@@ -2,13 +2,49 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def check_multiple(images: Tensor, multiple: int, name: str) -> None:
-    """Raise BenchError unless the sides of (N, C, H, W) are multiples of `multiple`."""
-    height, width = images.shape[2:]
-    if height % multiple or width % multiple:
-        raise BenchError(f"{name} takes images with sides that are multiples of {multiple}, not {height} x {width}")
+SMALLEST, LARGEST = 32, 2048  # sides of a suite's images
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The sides, in pixels, of the images that a network takes; without arguments, any."""
+
+    multiple: int = 1  # that sides are multiples of
+    smallest: int = 1
+    powers: bool = False  # sides are powers of two
+    only: int | None = None  # the one side that the network is laid out for
+    option: str = ""  # of the method, which says for what side
+
+    def __contains__(self, side: int) -> bool:
+        fits = side % self.multiple == 0 and side >= self.smallest and not (self.powers and side & (side - 1))
+        return fits and self.only in (None, side)
+
+    def __str__(self) -> str:
+        if self.only is not None and self.only in self:
+            return f"images of {self.only} x {self.only}" + f", as its option `{self.option}` says" * bool(self.option)
+        if self.powers:
+            return f"images with sides that are powers of two from {self.smallest} on"
+        first = math.ceil(self.smallest / self.multiple) * self.multiple
+        return f"images with sides that are multiples of {self.multiple}" + f" from {first} on" * (first > self.multiple)
+
+    def check(self, images: Tensor, name: str) -> None:
+        """Raise BenchError, which names the network, unless it takes the height and width of images (N, C, H, W)."""
+        height, width = images.shape[2:]
+        if height not in self or width not in self:
+            raise BenchError(f"{name} takes {self}, not {height} x {width}")
+
+
+def nearest(side: int, fits: Callable[[int], bool]) -> list[int]:
+    """The nearest sides below and above, of those that a suite can have, which fit; there may be none."""
+    ways = range(min(side, LARGEST), SMALLEST - 1, -1), range(max(side, SMALLEST), LARGEST + 1)
+    return [found for way in ways if (found := next(filter(fits, way), None))]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bench.batch import Noise
 from bench.errors import BenchError
 from bench.nn import stylegan2_blocks as blocks
+from bench.nn.sizes import Sizes
 from bench.nn.stylegan2_blocks import ConvLayer, EqualLinear, ResBlock, StyledConv, ToRGB, minibatch_deviation
 
 NoiseMaps = Sequence[Tensor] | None  # one map (N or 1, 1, H, W) a styled layer, or none
@@ -33,6 +34,11 @@ def check_size(size: int) -> int:
     if size < 8 or size != 2**power:
         raise BenchError(f"StyleGAN2's networks take sizes that are powers of two from 8 on, not {size}")
     return power
+
+
+def fixed(size: int) -> Sizes:
+    """What networks of that `size` take, which an option of their method says."""
+    return Sizes(smallest=8, powers=True, only=size, option="size")
 
 
 class Synthesis(nn.Module):

@@ -15,10 +15,10 @@ from baselines.psp import PSP
 from baselines.stylegan2 import golden_noise
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
 from bench.nn.perceptual import Frozen, frozen
 from bench.nn.psp import GradualStyleEncoder, level
-from bench.nn.stylegan2 import Discriminator, Width, without_constants
+from bench.nn.stylegan2 import Discriminator, Width, fixed, without_constants
 from bench.nn.stylegan2_training import mixed_codes
 from methods.exegan.svgl import Blur, confidence, reverse
 from methods.exegan.training import EXEGANStage
@@ -97,6 +97,9 @@ class EXEGANConfig(Config):
     ema: float = 0.5 ** (32 / 10_000)  # moving average of the generator
     masks: str = "exegan"  # training draw
 
+    def sizes(self, features: Source | None = None) -> Sizes:
+        return fixed(self.size)
+
 
 class StyleEncoder(Frozen):
     """pSp's encoder as EXE-GAN uses it: frozen, and only the heads of the layers that take an exemplar's code."""
@@ -137,6 +140,7 @@ class EXEGAN(Method):
             size=64, width=1024, limit=64, code=64, whole=128, depth=4, gamma=1, tau=0.5, blur_size=17, ema=0.99
         ),
     }
+    prior_presets = {name: {"psp": "paper", "stylegan2": "paper"} for name in ("thesis", "512")}
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {  # thesis, tables 5.3, 5.4 and 5.5
         "(a)": {"svgl_attribute": False, "svgl_lpips": False},
         "(b)": {"svgl_attribute": False},

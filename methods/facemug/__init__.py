@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from baselines.e4e import E4E
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
 from bench.nn.psp import ProgressiveEncoder
-from bench.nn.stylegan2 import Width
+from bench.nn.stylegan2 import Width, fixed
 from bench.nn.stylegan2_training import mixed_codes
 from bench.nn.text import fingerprint
 from methods.facemug.networks import (
@@ -134,6 +134,9 @@ class FACEMUGConfig(Config):
     text_rate: float = 0.1  # learning rate of Adam then
     text_weight: float = 0.05  # of the text's loss
     text_distance: float = 0.08  # weight of the distance of the codes
+
+    def sizes(self, features: Source | None = None) -> Sizes:
+        return fixed(self.size)
 
     def stand_ins(self, guides: Collection[str]) -> list[str]:
         if self.text == "official" or "text" not in guides:

@@ -18,7 +18,7 @@ from bench.errors import BenchError
 from bench.method import Batch
 from bench.nn.irse import Trunk
 from bench.nn.psp import ProgressiveEncoder
-from bench.nn.stylegan2 import Generator, NoiseMaps, Width, bank_channels, feature_bank
+from bench.nn.stylegan2 import Generator, NoiseMaps, Width, bank_channels, feature_bank, fixed
 from bench.nn.stylegan2_blocks import GAIN, ConvLayer, EqualConv2d, ModulatedConv2d
 from bench.nn.tacc import TACC
 
@@ -234,8 +234,7 @@ class MultimodalGenerator(CoModulated):
 
         `kept`: dropout on the code of the whole picture. `encoded`: what `encode` gave before for the same X.
         """
-        if given.shape[2:] != (self.size, self.size):
-            raise BenchError(f"this network edits images of {self.size} x {self.size}: set the option `size`")
+        fixed(self.size).check(given, "this network")
         maps, whole = encoded or self.encode(given, mask)
         if kept is not None:
             whole = whole * kept * 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -10,12 +11,12 @@ from torch import Tensor, nn
 
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
 from bench.nn.fastgan import settle
 from bench.nn.init import normal_init
-from bench.nn.projected import EfficientNetLite, Lite, ProjectedDiscriminator
+from bench.nn.projected import EfficientNetLite, Lite, ProjectedDiscriminator, smallest_judged
 from methods.grig.discriminators import PatchDiscriminator, label_map
-from methods.grig.generator import Body, Generator
+from methods.grig.generator import SIZES, Body, Generator
 from methods.grig.training import GRIGStage
 
 CARD = Card(
@@ -88,6 +89,11 @@ class GRIGConfig(Config):
     ema: float = 0.999  # moving average of the generator, T updates an iteration
     augment: bool = True  # DiffAugment on the training images
     masks: str = "comodgan"  # training draw
+
+    def sizes(self, features: Source | None = None) -> Sizes:
+        if features is None or not self.projected:
+            return SIZES
+        return replace(SIZES, smallest=smallest_judged(self.resolution, features))
 
 
 class GRIG(Method):

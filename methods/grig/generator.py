@@ -9,19 +9,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 
-from bench.errors import BenchError
 from bench.nn.aot import AOTBlock
 from bench.nn.fastgan import Down, SkipLayerExcitation, Up, conv
 from bench.nn.restormer import Downsample, PatchEmbed, TransformerBlock, Upsample
+from bench.nn.sizes import Sizes
 
 Body = Literal["transformer", "convolution"]
+SIZES = Sizes(64)
 
 
 class Generator(nn.Module):
     """The residual network G: completed picture so far and mask -> the change of this step.
 
     Names follow the sizes of the feature maps at 256 px. (N, 3, H, W), (N, 1, H, W) and two noise maps
-    (N, 1, H / 2, W / 2) -> (N, 3, H, W), linear; H and W are multiples of 64.
+    (N, 1, H / 2, W / 2) -> (N, 3, H, W), linear.
 
     `width`: channels of the 128-px map; `dim`: channels of transformer level 1; `blocks`, `heads`: of the transformer
     levels 1 to 4; `refinement`: blocks after the decoder; `rates`: dilations of the AOT blocks. `body`: "convolution"
@@ -99,9 +100,7 @@ class Generator(nn.Module):
         self.to_big = conv(w256, 3, 3)
 
     def forward(self, filled: Tensor, mask: Tensor, noise: Sequence[Tensor]) -> Tensor:
-        height, width = filled.shape[2:]
-        if height % 64 or width % 64:
-            raise BenchError(f"GRIG takes images with sides that are multiples of 64, not {width} x {height}")
+        SIZES.check(filled, "GRIG")
         f256 = self.down_from_big(torch.cat([filled, mask], dim=1))
         f128 = self.down_4(f256)
         f64 = self.down_8(f128)

@@ -14,8 +14,8 @@ from baselines.e4e import E4E
 from bench import weights
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage
-from bench.nn.stylegan2 import Discriminator, Generator, Width, bank_channels, feature_bank, without_constants
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
+from bench.nn.stylegan2 import Discriminator, Generator, Width, bank_channels, feature_bank, fixed, without_constants
 from methods.exegan import judge_from_released
 from methods.vspbfr.diffuser import CodeDiffuser
 from methods.vspbfr.restoration import Restoration
@@ -122,6 +122,9 @@ class VSPBFRConfig(Config):
 
     def files(self) -> list[Path]:
         return [path for path in (self.diffuser_weights, self.encoder_weights) if path]
+
+    def sizes(self, features: Source | None = None) -> Sizes:
+        return fixed(self.size)
 
 
 class VSPBFR(Method):

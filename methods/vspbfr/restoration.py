@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.batch import Noise
-from bench.errors import BenchError
 from bench.nn import stylegan2_blocks as blocks
-from bench.nn.stylegan2 import NoiseMaps, Synthesis, Width, check_size
+from bench.nn.stylegan2 import NoiseMaps, Synthesis, Width, check_size, fixed
 from bench.nn.stylegan2_blocks import (
     Activation,
     ConvLayer,
@@ -181,8 +180,7 @@ class Restoration(Synthesis):
         `bank`: maps of a generator by side, added where the decoder reaches their size; `noise`: maps for the encoder,
         then for the decoder; `kept`: dropout on the code of the whole picture.
         """
-        if images.shape[2:] != (self.size, self.size):
-            raise BenchError(f"this network restores images of {self.size} x {self.size}: set the option `size`")
+        fixed(self.size).check(images, "this network")
         inner = len(self.encoder_sides)
         maps, whole = self.encode(images, codes, None if noise is None else noise[:inner], kept)
         codes = torch.cat([codes, whole[:, None].expand(-1, self.codes, -1)], dim=2)

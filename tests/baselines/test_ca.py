@@ -101,7 +101,7 @@ def test_another_coarse_image_changes_the_completion() -> None:
 
 @pytest.mark.parametrize("size", [60, 32])
 def test_sizes_that_do_not_fit_are_refused(size: int) -> None:
-    with pytest.raises(BenchError, match=f"multiples of 8 from 33 on, not {size} x {size}"):
+    with pytest.raises(BenchError, match=f"multiples of 8 from 40 on, not {size} x {size}"):
         create().complete(Batch(torch.zeros(1, 3, size, size), torch.zeros(1, 1, size, size)), Noise([0]))
 
 

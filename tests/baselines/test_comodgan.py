@@ -86,7 +86,7 @@ def test_losses_and_their_order() -> None:
 
 
 def test_other_sizes_are_refused() -> None:
-    with pytest.raises(BenchError, match="64 x 64: set the option `size`"):
+    with pytest.raises(BenchError, match="images of 64 x 64, as its option `size` says, not 32 x 32"):
         create().complete(Batch(torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 32, 32)), Noise([0]))
 
 

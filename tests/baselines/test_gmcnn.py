@@ -102,9 +102,9 @@ def test_reconstruction_losses_on_numbers() -> None:
 
 def test_wrong_sizes_are_refused() -> None:
     generator = create().generator
-    with pytest.raises(BenchError, match="multiples of 4, not 66 x 64"):
+    with pytest.raises(BenchError, match="multiples of 4 from 52 on, not 66 x 64"):
         generator(torch.zeros(1, 3, 66, 64), torch.zeros(1, 1, 66, 64))
-    with pytest.raises(BenchError, match="sides above 48"):
+    with pytest.raises(BenchError, match="from 52 on, not 48 x 48"):
         generator(torch.zeros(1, 3, 48, 48), torch.zeros(1, 1, 48, 48))
-    with pytest.raises(BenchError, match="takes 64 pixels, not 96"):
+    with pytest.raises(BenchError, match="64 x 64, as its option `resolution` says, not 96 x 96"):
         Discriminators(create().config)(*torch.zeros(2, 1, 3, 96, 96))

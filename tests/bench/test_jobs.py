@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
 
 from bench import jobs, suite
 
@@ -34,3 +39,79 @@ def test_official_weights_take_the_place_of_training(tmp_path: Path) -> None:
     psp = {"method": "psp", "weights": str(path)}
     assert trained(tmp_path, priors=[psp]) == ["isfrnet", "exegan"]
     assert trained(tmp_path, methods=["hierinv"], priors=[psp]) == ["stylegan2", "hierinv"]
+
+
+def pictures(folder: Path, count: int = 12, seed: int = 0) -> Path:
+    folder.mkdir(parents=True)
+    for i in range(count):
+        pixels = np.random.default_rng([seed, i]).integers(0, 255, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i:03d}.png")
+    return folder
+
+
+def holes(folder: Path, side: int, count: int = 2) -> Path:
+    folder.mkdir(parents=True)
+    mask = np.zeros((40, 40), np.uint8)
+    mask[:side, :side] = 255
+    for i in range(count):
+        Image.fromarray(mask).save(folder / f"{i:03d}.png")
+    return folder
+
+
+def planned(folder: Path, root: Path, *conditions: str, **data: Any) -> jobs.Prepared:
+    """A plan of one method on that folder: its data set."""
+    content = SUITE | {"methods": ["mean"], "size": 40, "conditions": list(conditions) or ["center/25"]}
+    content |= {"data": [{"name": folder.name, "folder": str(folder)} | data]}
+    return jobs.plan(suite.parse(content, "here"), root).data[folder.name]
+
+
+def test_what_the_suite_names_otherwise_is_no_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Masks, label maps, copies, captions, results and runs may lie in the data folder, and are named aloud."""
+    folder = pictures(tmp_path / "mine")
+    holes(folder / "masks", 20)
+    pictures(folder / "lq")
+    (tmp_path / "mine/runs").mkdir()
+    (tmp_path / "mine/runs/.facebench").touch()
+    pictures(folder / "runs/old/samples")
+    found = planned(folder, folder / "out", f"folder:{folder}/masks", degraded=str(folder / "lq"))
+    assert found.images.ids == [f"{i:03d}.png" for i in range(12)]
+    said = " ".join(capsys.readouterr().err.split())
+    assert "left out of" in said and "lq/ (degraded copies), masks/ (masks), runs/ (runs)" in said
+    again = planned(folder, folder / "out", f"folder:{folder}/masks", degraded=str(folder / "lq"))
+    assert again.split == found.split
+
+
+def test_a_path_that_exists_is_that_path(tmp_path: Path) -> None:
+    """Of nvidia/10-20 the files of that folder, with or without a stray file in nvidia; else the bucket of nvidia."""
+    folder = pictures(tmp_path / "mine")
+    holes(tmp_path / "nvidia/10-20", 16)
+    for _ in range(2):
+        found = planned(folder, tmp_path / "runs", f"folder:{tmp_path}/nvidia/10-20")
+        (frozen,) = found.masks.values()
+        assert set(frozen.ratios) == {0.16}
+        assert str(frozen.condition) == f"folder:{tmp_path}/nvidia/10-20/"
+        holes_beside = np.zeros((40, 40), np.uint8)
+        holes_beside[:15, :15] = 255
+        Image.fromarray(holes_beside).save(tmp_path / "nvidia/example.png")
+    (frozen,) = planned(folder, tmp_path / "runs", f"folder:{tmp_path}/nvidia/10-15").masks.values()
+    assert set(frozen.ratios) == {225 / 1600}
+
+
+def test_two_folders_of_one_name_have_splits_of_their_own(tmp_path: Path) -> None:
+    one, two = (pictures(tmp_path / place / "faces", seed=seed) for seed, place in enumerate(("a", "b")))
+    splits = [planned(folder, tmp_path / "runs").split for folder in (one, two, one, two)]
+    assert splits[0] == splits[2] and splits[1] == splits[3]
+    assert splits[0].fingerprint != splits[1].fingerprint
+    assert len(list((tmp_path / "runs/priors/splits").iterdir())) == 2
+
+
+def test_results_that_lie_beside_runs_keep_their_identity(tmp_path: Path) -> None:
+    """A folder of results that runs are written into."""
+    folder = pictures(tmp_path / "results")
+    before = jobs.file_digest(folder)
+    (folder / "runs").mkdir()
+    (folder / "runs/.facebench").touch()
+    pictures(folder / "runs/jobs")
+    assert jobs.file_digest(folder) == before
+    Image.new("RGB", (4, 4)).save(folder / "more.png")
+    assert jobs.file_digest(folder) != before

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import jobs, registry, suite
+from bench import fit, jobs, registry, suite
 from bench.data import catalogue
 from bench.errors import BenchError
 from reports import published
@@ -27,6 +27,7 @@ def test_every_row_can_be_made(name: str) -> None:
     for entry in [*parsed.methods, *parsed.priors]:
         loaded = registry.get(entry.method).load()
         loaded.configure(parsed.preset_of(entry), entry.variant, entry.options)
+    fit.check(parsed)
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -140,7 +140,7 @@ def test_pixels_under_the_hole_never_matter() -> None:
 
 
 def test_other_sizes_are_refused() -> None:
-    with pytest.raises(BenchError, match="multiples of 64, not 64 x 96"):
+    with pytest.raises(BenchError, match="multiples of 64, not 96 x 64"):
         create().generator(torch.zeros(1, 3, 96, 64), torch.zeros(1, 1, 96, 64), [])
 
 

@@ -130,6 +130,11 @@ def test_without_any_stage_is_refused() -> None:
         ISFRNet.create("tiny", ifr=False, sfr=False)
 
 
+def test_stage_two_alone_takes_sizes_that_stage_three_does_not() -> None:
+    data = Batch(torch.zeros(1, 3, 72, 72), torch.ones(1, 1, 72, 72))
+    assert create(**ISFRNet.variants["pSp+IFR"]).eval().complete(data, Noise([0])).shape == (1, 3, 72, 72)
+
+
 def test_other_sizes_are_refused() -> None:
     with pytest.raises(BenchError, match="multiples of 64, not 96 x 96"):
         create().complete(Batch(torch.zeros(1, 3, 96, 96), torch.zeros(1, 1, 96, 96)), Noise([0]))

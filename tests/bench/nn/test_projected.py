@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
 
 from bench import weights
 from bench.errors import BenchError
-from bench.nn.projected import EfficientNetLite, EmbeddedBackbone, ProjectedDiscriminator, SameConv2d, from_timm
+from bench.nn.projected import (
+    Backbone,
+    EfficientNetLite,
+    EmbeddedBackbone,
+    ProjectedDiscriminator,
+    SameConv2d,
+    from_timm,
+    smallest_judged,
+)
 from bench.profile import count_macs, count_parameters
 from tests.made_up_weights import timm_state
 
@@ -51,6 +61,23 @@ def test_backbone_enlarges_small_images() -> None:
     large = nn.functional.interpolate(images, (224, 224), mode="bilinear", align_corners=False)
     for small_map, large_map in zip(backbone(images), backbone(large), strict=True):
         assert torch.equal(small_map, large_map)
+
+
+@pytest.mark.parametrize("backbone", [EmbeddedBackbone, EfficientNetLite])
+def test_maps_of_images_that_do_not_halve_evenly(backbone: type[Backbone]) -> None:
+    network, images = ProjectedDiscriminator(backbone(), width=4), torch.zeros(1, 3, 236, 236)
+    sides = [x.shape[-1] for x in network.feature_network.pretrained(images)]
+    assert any(large != 2 * small for large, small in pairwise(sides))
+    assert [x.shape[-1] for x in network.features(images)] == [2 * sides[0], *sides[:-1]]
+
+
+@pytest.mark.parametrize("resolution", [64, 100, 256])
+def test_smallest_images_that_leave_a_logit(resolution: int) -> None:
+    network = ProjectedDiscriminator(EmbeddedBackbone(), resolution=resolution, width=4).eval()
+    smallest = smallest_judged(resolution, "embedded")
+    assert network(torch.zeros(1, 3, smallest, smallest)).shape == (1, 4)
+    with pytest.raises(RuntimeError, match="Kernel size"):
+        network(torch.zeros(1, 3, smallest // 2, smallest // 2))
 
 
 @pytest.mark.parametrize(("size", "kernel", "stride", "top"), [(8, 3, 2, 0), (8, 5, 2, 1), (7, 3, 2, 1), (8, 3, 1, 1)])

@@ -38,6 +38,11 @@ BAD = {
     "a variant": (("grig:no",), "has no variant 'no'"),
     "a preset": (("aot", "--preset", "huge"), "has no preset 'huge'"),
     "a size": (("aot", "--size", "64,x"), "--size: '64,x' is no list of positive whole numbers"),
+    "a size for a method": (
+        ("mean,grig", "--size", "64,100"),
+        "grig (paper) takes images with sides that are multiples of 64, not 100 x 100: set --size 64 or 128",
+    ),
+    "a size for training": (("gl", "--size", "100", "--training"), "gl (paper) takes images of 256 x 256"),
     "a batch": (("aot", "--batch", "0"), "--batch: '0' is no list"),
     "a precision": (("aot", "--precision", "fp8"), "'fp8' is none of fp32, tf32, bf16, fp16"),
     "a mode": (("aot", "--mode", "lazy"), "'lazy' is neither eager nor compiled"),
@@ -54,6 +59,14 @@ def test_bad_input_is_one_message(wrong: str, tmp_path: Path, monkeypatch, capsy
     assert ended.value.code == 2
     assert message in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "runs/profile/profile.parquet").exists()
+
+
+def test_of_all_methods_those_are_left_out_that_take_another_size(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("bench.commands.profile._all", lambda: ["mean", "grig"])
+    monkeypatch.setattr("bench.profile.cell.measure", counts)
+    shown = profile("--size", "100", "--device", "cpu", "--threads", "1", "--out", tmp_path)
+    assert "left out: grig (paper) takes images with sides that are multiples of 64, not 100 x 100" in shown
+    assert list(pd.read_parquet(tmp_path / "profile/profile.parquet")["method"]) == ["mean"]
 
 
 def test_a_damaged_store_is_named(tmp_path: Path, monkeypatch, capsys) -> None:

@@ -1,0 +1,85 @@
+"""Whether the rows of a suite can take its images: told before any image is decoded and any network is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from bench import registry
+from bench.errors import BenchError
+from bench.nn.sizes import Sizes, nearest
+from bench.suite import Entry, Suite
+
+Presets = Mapping[str, str]  # of priors, by their names
+NONE: Presets = MappingProxyType({})
+
+
+def required(entry: Entry, suite: Suite, wanted: Presets = NONE) -> tuple[list[Entry], Presets]:
+    """How the priors of a row are made, and the presets that it wants of their priors.
+
+    A row whose official weights bring them has none. `wanted`: the same presets, of the row which this one is a prior
+    of.
+    """
+    method, preset = registry.get(entry.method).load(), suite.preset_of(entry)
+    wanted = {**method.prior_presets.get(preset, {}), **wanted}
+    needed = () if entry.weights and method.complete_weights else method.card.requires
+    return [suite.prior(slug, wanted.get(slug, preset)) for slug in needed], wanted
+
+
+def check(suite: Suite) -> None:
+    """Raise BenchError, which names them and what they take, unless all rows and priors take images of the suite."""
+    misfits = [one for one in _models(suite) if suite.size not in _sizes(*one, suite)]
+    problems = list(dict.fromkeys(_problem(*one, suite) for one in misfits))
+    if len(problems) > 1:
+        common = " or ".join(f"`size: {side}`" for side in nearest(suite.size, lambda side: _all_fit(suite, side)))
+        remedy = f"; all of them take {common}" if common else ""
+        problems.insert(0, f"`size: {suite.size}` does not suit every row{remedy}")
+    if problems:
+        raise BenchError(f"{suite.suite}: " + "\n  ".join(problems))
+
+
+def _models(suite: Suite) -> Iterator[tuple[Entry, str]]:
+    """The priors of each row, with the names of the methods that require them, and the row itself, with none."""
+    for entry in suite.methods:
+        yield from _model(entry, "", suite, NONE)
+
+
+def _model(entry: Entry, user: str, suite: Suite, wanted: Presets) -> Iterator[tuple[Entry, str]]:
+    priors, wanted = required(entry, suite, wanted)
+    for prior in priors:
+        yield from _model(prior, entry.method, suite, wanted)
+    yield entry, user
+
+
+def _sizes(entry: Entry, user: str, suite: Suite) -> Sizes:
+    """What a row takes, for training where it is trained. A prior that is not trained sees no image of the suite."""
+    trained = registry.get(entry.method).load().trainable() and entry.weights is None
+    if user and not trained:
+        return Sizes()
+    return suite.config_of(entry).sizes(suite.train.features if trained else None)
+
+
+def _all_fit(suite: Suite, side: int) -> bool:
+    other = suite.model_copy(update={"size": side})
+    return all(side in _sizes(*one, other) for one in _models(other))
+
+
+def _problem(entry: Entry, user: str, suite: Suite) -> str:
+    """What a row takes, and what to set: sizes, presets or an option with which it fits."""
+    preset, size, sizes = suite.preset_of(entry), suite.size, _sizes(entry, user, suite)
+
+    def fits(side: int, **changes: object) -> bool:
+        other = suite.model_copy(update={"size": side})
+        return side in _sizes(entry.model_copy(update=changes), user, other)
+
+    sides = [f"`size: {side}`" for side in nearest(size, fits)]
+    presets = registry.get(entry.method).load().presets
+    row = [f"`preset: {name}`" for name in presets if fits(size, preset=name)]
+    if not row and sizes.option and fits(size, options=entry.options | {sizes.option: size}):
+        row = [f"`options: {{{sizes.option}: {size}}}`"]
+    remedies = [
+        *([" or ".join(sides)] if sides else []),
+        *([f"{' or '.join(row)} in its row{' under `priors`' if user else ''}"] if row else []),
+    ] or [f"`size` and its option `{sizes.option}` to such a side"]
+    label = f"{entry.method} ({preset})" + (f", a prior of {user}," if user else "")
+    return f"{label} takes {sizes}, not {size} x {size}: set {', or '.join(remedies)}"

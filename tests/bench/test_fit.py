@@ -1,0 +1,117 @@
+"""Sizes that a method cannot take are told when a suite is planned, all of them, with what to set."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bench import cli, fit, jobs, suite
+from bench.errors import BenchError
+
+SUITE: dict[str, Any] = {
+    "suite": "sizes",
+    "size": 100,
+    "data": [{"name": "synthfaces", "train": 4, "test": 2}],
+    "methods": ["grig", "gl"],
+    "conditions": ["center/25"],
+    "train": {"features": "embedded"},
+    "metrics": ["l1@hole"],
+    "report": {"main": ["l1@hole"]},
+}
+MESSAGES = {
+    "alone": (
+        {"methods": ["mean", "rfr"]},
+        "sizes: rfr (paper) takes images with sides that are multiples of 16, not 100 x 100: set `size: 96` or "
+        "`size: 112`",
+    ),
+    "tiny": ({"methods": ["grig"], "size": 40}, "grig (tiny) takes images with sides that are multiples of 64, not 40"),
+    "training alone": (
+        {"methods": ["ca"], "size": 200},
+        "ca (paper) takes images of 256 x 256, as its option `resolution` says, not 200 x 200: set `size: 64` or "
+        "`size: 256`, or `options: {resolution: 200}` in its row",
+    ),
+    "features": ({"methods": [{"method": "grig", "preset": "paper"}], "size": 64}, "multiples of 64 from 128 on"),
+    "another preset": (
+        {"methods": ["vspbfr"], "size": 256, "conditions": ["degraded/mild"]},
+        "vspbfr (paper) takes images of 512 x 512, as its option `size` says, not 256 x 256: set `size: 64` or "
+        "`size: 512`, or `preset: 256` in its row",
+    ),
+    "a prior": (
+        {"methods": [{"method": "hierinv", "options": {"size": 128}}], "size": 128},
+        "stylegan2 (paper), a prior of hierinv, takes images of 256 x 256, as its option `size` says, not 128 x 128: "
+        "set `size: 256`, or `options: {size: 128}` in its row under `priors`",
+    ),
+    "an option that nothing fits": (
+        {"methods": [{"method": "comodgan", "options": {"size": 100}}]},
+        "comodgan (paper) takes images with sides that are powers of two from 8 on, not 100 x 100: set `size` and its "
+        "option `size` to such a side",
+    ),
+}
+
+
+def parsed(**changes: Any) -> suite.Suite:
+    return suite.parse(SUITE | changes, "here")
+
+
+@pytest.mark.parametrize("case", MESSAGES)
+def test_rows_that_do_not_fit_are_told_with_the_remedy(case: str) -> None:
+    changes, message = MESSAGES[case]
+    with pytest.raises(BenchError) as caught:
+        fit.check(parsed(**changes))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"methods": ["mean", "rfr"], "size": 96},
+        {"methods": ["mean", "rfr"], "size": 112},
+        {"methods": ["ca"], "size": 64},
+        {"methods": ["ca"], "size": 256},
+        {"methods": [{"method": "ca", "options": {"resolution": 200}}], "size": 200},
+        {"methods": [{"method": "vspbfr", "preset": "256"}], "size": 256, "conditions": ["degraded/mild"]},
+        {
+            "methods": [{"method": "hierinv", "options": {"size": 128}}],
+            "priors": [{"method": "stylegan2", "options": {"size": 128}}],
+            "size": 128,
+        },
+    ],
+)
+def test_remedies_fit(changes: dict[str, Any]) -> None:
+    fit.check(parsed(**changes))
+
+
+def test_official_weights_need_no_size_for_training() -> None:
+    fit.check(parsed(methods=[{"method": "gl", "weights": "file.pth"}]))
+    prior = {"method": "psp", "weights": "psp.pt"}  # it brings its generator, and sees no image of the suite's size
+    fit.check(parsed(methods=[{"method": "isfrnet", "preset": "tiny"}], priors=[prior], size=128))
+    with pytest.raises(BenchError, match=r"stylegan2 \(tiny\), a prior of psp, takes"):
+        fit.check(parsed(methods=[{"method": "isfrnet", "preset": "tiny"}], size=128))
+
+
+def test_planning_names_every_row_and_what_suits_all_before_data_is_touched(tmp_path: Path) -> None:
+    with pytest.raises(BenchError) as caught:
+        jobs.plan(parsed(), tmp_path)
+    first, *rows = str(caught.value).splitlines()
+    assert first == "sizes: `size: 100` does not suit every row; all of them take `size: 64` or `size: 256`"
+    assert [row.split()[0] for row in rows] == ["grig", "gl"]
+    assert not list(tmp_path.iterdir())
+    for size in (64, 256):
+        fit.check(parsed(size=size))
+
+
+def test_the_command_ends_with_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "sizes.yaml"
+    path.write_text(yaml.safe_dump(SUITE))
+    monkeypatch.setattr(sys, "argv", ["facebench", "run", str(path), "--out", str(tmp_path / "runs")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert "multiples of 64 from 128 on, not 100 x 100: set `size: 64` or `size: 128`" in capsys.readouterr().err
+    assert not list((tmp_path / "runs").rglob("*.json"))
