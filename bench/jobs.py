@@ -24,15 +24,8 @@ from bench.store import MARK, digest, file_slug, read_json
 from bench.suite import Data, Entry, Resources, Suite
 
 Kind = Literal["train", "evaluate"]
-SHARED = (
-    "batch.py",
-    "isolation.py",
-    "method.py",
-    "pictures.py",
-    "train.py",
-    "nn",
-    "data",
-)  # source that decides every result
+# source that decides every result
+SHARED = ("batch.py", "isolation.py", "method.py", "pictures.py", "train.py", "nn", "data")
 MEASURED = ("completion.py", "condition.py", "evaluate.py", "metrics")  # source that decides a measurement
 
 
