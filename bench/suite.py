@@ -369,13 +369,14 @@ def located(
 
 
 def _assigned(option: str, text: str, names: Sequence[str]) -> tuple[str, str]:
-    """(name, folder) of NAME=DIR, or of DIR where there is one name."""
+    """(name, value) of NAME=VALUE, or of VALUE where there is one name."""
     name, sign, folder = text.partition("=")
     if sign and name in names:
         return name, folder
     if len(names) == 1 and not sign:
         return names[0], text
-    raise BenchError(f"{option} {text}: the suite takes {' '.join(f'{option} {name}=DIR' for name in names)}")
+    value = "ORDER" if option == "--labels-order" else "DIR"
+    raise BenchError(f"{option} {text}: the suite takes {' '.join(f'{option} {name}={value}' for name in names)}")
 
 
 def _absent(entry: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -35,6 +35,7 @@ DOUBT = 0.05
 """Of the height of a picture: less says nothing. In synthfaces HIGH is 0.56 above LOW, and 0.33 below it when the maps
 are read in the other order."""
 
+PARTS = {name: number for number, name in enumerate(ORDERS[CELEBAMASK]) if number}
 PART = re.compile(r"(\d{5})_(\w+)")
 
 
@@ -49,7 +50,7 @@ def check_order(counts: np.ndarray, order: str, folder: Path, said: bool) -> Non
     """Raise BenchError when the maps of a folder contradict their order: as a whole, the other one fits faces better.
 
     `counts`: of `rows`, of all maps together, by the numbers that the files hold. `said`: whether the user said the
-    order. Maps without hair and hats, or without all that lies below them, contradict nothing.
+    order. Maps with nothing to compare, without hair and neck, contradict nothing.
     """
     (other,) = ORDERS.keys() - {order}
     if _gap(counts, other) > _gap(counts, order) + DOUBT:
@@ -75,8 +76,8 @@ def _gap(counts: np.ndarray, order: str) -> float:
     return float(np.mean(low) - np.mean(high)) if high and low else 0.0
 
 
-def parts(folder: Path, files: Sequence[str]) -> dict[str, list[str]]:
-    """The part files of CelebAMask-HQ, NNNNN_PART.png: N, the name of the picture, -> its files in the order of g_mask.
+def parts(folder: Path, files: Sequence[str]) -> dict[str, dict[int, str]]:
+    """CelebAMask-HQ's part files, NNNNN_PART.png: for each N, the picture's name, the parts' numbers in order -> files.
 
     Empty for a folder of label maps, which has no such name. BenchError names what is no part beside parts, and two
     files of one part.
@@ -85,36 +86,33 @@ def parts(folder: Path, files: Sequence[str]) -> dict[str, list[str]]:
     odd = []
     for file in files:
         match = PART.fullmatch(PurePosixPath(file).stem)
-        if not match or match[2] not in ORDERS[CELEBAMASK][1:]:
+        if not match or match[2] not in PARTS:
             odd.append(file)
-            continue
-        number = ORDERS[CELEBAMASK].index(match[2])
-        if (same := found[str(int(match[1]))].setdefault(number, file)) != file:
+        elif (same := found[str(int(match[1]))].setdefault(PARTS[match[2]], file)) != file:
             raise BenchError(f"{folder / same} and {folder / file} are one part of one picture: remove one of them")
     if found and odd:
         raise BenchError(
             f"{folder / odd[0]} lies beside part files of CelebAMask-HQ, and is none: they are called NNNNN_PART.png, "
-            f"where PART is one of {', '.join(ORDERS[CELEBAMASK][1:])}; rename or remove it"
+            f"where PART is one of {', '.join(PARTS)}; rename or remove it"
         )
-    return {name: [file for _, file in sorted(found[name].items())] for name in sorted(found)}
+    return {name: dict(sorted(found[name].items())) for name in sorted(found)}
 
 
-def joined(folder: Path, files: Sequence[str], read: Callable[[str], bytes]) -> np.ndarray:
-    """The label map of a picture's part files, in CelebAMask-HQ's order: (H, W) uint8.
+def joined(folder: Path, files: Mapping[int, str], read: Callable[[str], bytes]) -> np.ndarray:
+    """The label map of a picture's part files (see `parts`), in CelebAMask-HQ's order: (H, W) uint8.
 
     All but 0 is the part, and later parts overwrite earlier ones, as in g_mask.py. BenchError names a file of another
     size than the first.
     """
-    classes = None
-    for file in files:
-        part = pictures.decode_labels(read(file), folder / file, 256) > 0
-        if classes is None:
-            classes = np.zeros(part.shape, np.uint8)
+    found = {number: pictures.decode_labels(read(file), folder / file, 256) > 0 for number, file in files.items()}
+    first = next(iter(found))
+    classes = np.zeros_like(found[first], np.uint8)
+    for number, part in found.items():
         if part.shape != classes.shape:
+            one, other = (f"{values.shape[1]} x {values.shape[0]}" for values in (part, classes))
             raise BenchError(
-                f"{folder / file} has {part.shape[1]} x {part.shape[0]} pixels and {files[0]} "
-                f"{classes.shape[1]} x {classes.shape[0]}: the parts of a picture must have one size"
+                f"{folder / files[number]} has {one} pixels and {files[first]} {other}: the parts of a picture must "
+                "have one size"
             )
-        classes[part] = ORDERS[CELEBAMASK].index(PurePosixPath(file).stem.partition("_")[2])
-    assert classes is not None
+        classes[part] = number
     return classes
