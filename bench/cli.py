@@ -166,6 +166,12 @@ def run(
         list[str] | None,
         typer.Option(metavar="DIR or NAME=DIR", help="Label maps of a data set, for semantic regions and guides."),
     ] = None,
+    labels_order: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORDER or NAME=ORDER", help="How they are numbered: face-parsing (default) or celebamask-hq."
+        ),
+    ] = None,
     degraded: Annotated[
         list[str] | None,
         typer.Option(metavar="DIR or NAME=DIR", help="Degraded copies of a data set, for degraded/given."),
@@ -210,7 +216,8 @@ def run(
 
     changes: dict[str, Any] = {}
     loaded = suites.smoke(suites.content(suite)) if smoke else suites.content(suite)
-    changes |= suites.located(loaded, data or [], labels=labels or [], degraded=degraded or [], captions=captions or [])
+    beside = {"labels": labels, "labels_order": labels_order, "degraded": degraded, "captions": captions}
+    changes |= suites.located(loaded, data or [], **{what: given or [] for what, given in beside.items()})
     if masks is not None:
         option = "" if mask_threshold is None else f"/>{mask_threshold}"
         changes["conditions"] = [*loaded.get("conditions", []), f"folder:{masks}{option}"]

@@ -150,7 +150,7 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
         others = _named_otherwise(suite, root)
         images = dataset.prepare_folder(data.folder, suite.size, root / "cache", name, progress, without=others)
     if data.labels is not None:
-        maps = dataset.prepare_folder(data.labels, suite.size, root / "cache", None, progress, labels=True)
+        maps = dataset.prepare_labels(data.labels, suite.size, root / "cache", data.labels_order, progress)
         images = replace(images, labels=maps)
     if data.degraded is not None:
         copies = dataset.prepare_folder(data.degraded, suite.size, root / "cache", None, progress)

@@ -29,6 +29,7 @@ COLUMNS = ["suite", "title", "method", "preset", "dataset", "shots", "seed", "co
 OF_NO_EFFECT: Any = {  # keys of a suite that decide no number
     **dict.fromkeys(("expect", "smoke", "retries", "resources"), True),
     **{key: {"__all__": {"resources"}} for key in ("methods", "priors")},
+    **{key: {"__all__": {"labels_order"}} for key in ("data", "training")},  # the maps' fingerprint tells it
 }
 CURVE = 500  # most points of a loss
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "opencv-python-headless", "pillow", "lpips")

@@ -63,6 +63,7 @@ class Data(Section):
     test: int | None = Field(default=None, ge=1, le=IMAGES)  # test images; default: the published split, else a fifth
     published: bool = True  # a name in `facebench data list` has its published split
     labels: Path | None = None  # label maps of the same names (CelebAMask-HQ's classes), for regions and guides
+    labels_order: Literal["celebamask-hq", "face-parsing"] | None = None  # of their numbers; default: face-parsing
     degraded: Path | None = None  # degraded copies of the same names, for the condition `degraded/given`
     captions: Path | None = None  # text files of the same names, whose first lines guide by text
     trained: str | None = None  # of `training`: methods train on that data set, and all images of this one test
@@ -73,6 +74,8 @@ class Data(Section):
             raise ValueError("synthfaces is made on demand: say how many images with `train` and `test`")
         if self.name != "synthfaces" and self.folder is None and catalogue.known(self.name) is None:
             raise ValueError("give the `folder` that holds the images (or --data on the command line)")
+        if self.labels_order and not self.labels:
+            raise ValueError("`labels_order` says how label maps are numbered: give their folder, too, as `labels`")
         return self
 
     @property
@@ -323,8 +326,8 @@ def located(
 ) -> dict[str, list[dict[str, Any]]]:
     """The sections `data` and `training` of a suite, with the folders of --data and of what belongs to the images.
 
-    `given`: of --data. `companions`: of --labels, --degraded, --captions, by their names. Each is NAME=DIR, or DIR
-    where there is one data set.
+    `given`: of --data. `companions`: of --labels, --labels-order, --degraded, --captions, by their names in `Data`.
+    Each is NAME=DIR (or NAME=ORDER), or DIR where there is one data set.
 
     One DIR of --data is the folder of the suite's only published data set, else it takes the place of all data.
     Published data sets without a folder are left out when others have one.
@@ -348,7 +351,8 @@ def located(
             own = {"name": Path(text).resolve().name, "folder": text, "published": False}
             sections["data"], names = [own], [own["name"]]
     beside = {
-        what: dict(_assigned(f"--{what}", text, names) for text in assigned) for what, assigned in companions.items()
+        what: dict(_assigned(f"--{what.replace('_', '-')}", text, names) for text in assigned)
+        for what, assigned in companions.items()
     } | {"folder": folders}
     placed = {
         key: [
@@ -365,13 +369,14 @@ def located(
 
 
 def _assigned(option: str, text: str, names: Sequence[str]) -> tuple[str, str]:
-    """(name, folder) of NAME=DIR, or of DIR where there is one name."""
+    """(name, value) of NAME=VALUE, or of VALUE where there is one name."""
     name, sign, folder = text.partition("=")
     if sign and name in names:
         return name, folder
     if len(names) == 1 and not sign:
         return names[0], text
-    raise BenchError(f"{option} {text}: the suite takes {' '.join(f'{option} {name}=DIR' for name in names)}")
+    value = "ORDER" if option == "--labels-order" else "DIR"
+    raise BenchError(f"{option} {text}: the suite takes {' '.join(f'{option} {name}={value}' for name in names)}")
 
 
 def _absent(entry: Mapping[str, Any]) -> bool:

@@ -19,6 +19,7 @@ from PIL import Image
 from bench import pictures
 from bench.data import cache, captions, catalogue, degradation, modalities, splits, synthfaces
 from bench.data import folder as files
+from bench.data import labels as label_maps
 from bench.data.cache import Batch, Progress
 from bench.errors import BenchError
 from bench.store import digest
@@ -110,7 +111,7 @@ class ImageData:
         return self.copies.floats(self.namesakes(self.copies, indices))
 
     def semantics(self, indices: Indices) -> torch.Tensor | None:
-        """CelebAMask-HQ class of every pixel: (N, H, W) uint8; None when the data set has none."""
+        """Class of every pixel, in the order of `LABELS`: (N, H, W) uint8; None when the data set has none."""
         return self._guide("semantics", indices)
 
     def landmarks(self, indices: Indices) -> torch.Tensor | None:
@@ -212,10 +213,9 @@ def prepare_folder(
     cache_dir: str | Path,
     name: str | None = None,
     progress: Progress | None = None,
-    labels: bool = False,
     without: Mapping[Path, str] = MappingProxyType({}),
 ) -> ImageData:
-    """Decode a folder of images, or of label maps, once into the cache, or reuse what stands there.
+    """Decode a folder of images once into the cache, or reuse what stands there.
 
     Folders `without` are no part of it (see `bench.data.folder.find`). A second run compares the files' sizes and time
     stamps only. Without `name`, the data set is called like its folder and is not looked up in the catalogue. Raises
@@ -225,24 +225,61 @@ def prepare_folder(
     _check_size(size)
     ids = files.find_images(folder, without)
     fingerprint, read = _hashed(folder, ids, cache_dir, progress)
-    scaled = files.NEAREST if labels else files.FILTER
-    facts = {"fingerprint": fingerprint, "filter": scaled, "size": size, "ids": ids}
+    facts = {"fingerprint": fingerprint, "filter": files.FILTER, "size": size, "ids": ids}
 
     def decode(name: str) -> np.ndarray:
-        path = folder / name
-        if not labels:
-            return files.square(pictures.decode(read(name), path), size)
-        classes = Image.fromarray(pictures.decode_labels(read(name), path, len(LABELS)))
-        return files.square(classes.convert("RGB"), size, labels=True)
+        return files.square(pictures.decode(read(name), folder / name), size)
 
     def batches() -> Iterator[Batch]:
         for chunk in cache.in_parallel(decode, ids, "decoding", progress):
             yield {"images": np.stack(chunk)}
 
-    key = digest([cache.VERSION, fingerprint, scaled, size])
+    key = digest([cache.VERSION, fingerprint, files.FILTER, size])
     entry, _ = _prepare(cache_dir / f"{size}px-{key[:16]}", facts, batches(), len(ids) * size * size * 3)
     published = catalogue.known(name) if name else None
-    return ImageData(name or folder.resolve().name, size, fingerprint, ids, scaled, entry, published)
+    return ImageData(name or folder.resolve().name, size, fingerprint, ids, files.FILTER, entry, published)
+
+
+def prepare_labels(
+    folder: str | Path, size: int, cache_dir: str | Path, order: str | None = None, progress: Progress | None = None
+) -> ImageData:
+    """Decode a folder of label maps, or of CelebAMask-HQ's part files, once into the cache, or reuse what stands there.
+
+    `order`: of the numbers in the files, one of `bench.data.labels.ORDERS`, default the project's own; the cache holds
+    our numbers. The names of part files tell their classes. Raises BenchError for a folder without images, for maps
+    that contradict the order as a whole (see `bench.data.labels.check_order`), and names the first file that cannot be
+    read.
+    """
+    folder, cache_dir = Path(folder), Path(cache_dir)
+    _check_size(size)
+    names = files.find_images(folder)
+    fingerprint, read = _hashed(folder, names, cache_dir, progress)
+    parts = label_maps.parts(folder, names)
+    ids = list(parts) or names
+    stored = label_maps.CELEBAMASK if parts else order or label_maps.OWN
+    if stored != label_maps.OWN:  # equal files mean other classes
+        fingerprint = digest([fingerprint, stored])
+    facts = {"fingerprint": fingerprint, "filter": files.NEAREST, "size": size, "ids": ids}
+
+    def decode(name: str) -> np.ndarray:
+        if parts:
+            classes = label_maps.joined(folder, parts[name], read)
+        else:
+            classes = pictures.decode_labels(read(name), folder / name, len(LABELS))
+        return files.square(Image.fromarray(classes).convert("RGB"), size, labels=True)
+
+    def batches() -> Iterator[Batch]:
+        rows = np.zeros((len(LABELS), size), np.int64)
+        for chunk in cache.in_parallel(decode, ids, "decoding", progress):
+            maps = np.stack(chunk)
+            rows += label_maps.rows(maps[..., 0])
+            yield {"images": label_maps.RENUMBER[stored][maps]}
+        if not parts:  # the last step of building: an entry that stands was checked
+            label_maps.check_order(rows, stored, folder, order is not None)
+
+    key = digest([cache.VERSION, fingerprint, files.NEAREST, stored, size])
+    entry, _ = _prepare(cache_dir / f"{size}px-{key[:16]}", facts, batches(), len(ids) * size * size * 3)
+    return ImageData(folder.resolve().name, size, fingerprint, ids, files.NEAREST, entry)
 
 
 def prepare_captions(

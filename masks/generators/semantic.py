@@ -13,6 +13,8 @@ LABELS = (
     "background", "skin", "l_brow", "r_brow", "l_eye", "r_eye", "eye_g", "l_ear", "r_ear", "ear_r",
     "nose", "mouth", "u_lip", "l_lip", "neck", "neck_l", "cloth", "hair", "hat",
 )  # fmt: skip
+"""CelebAMask-HQ's classes in face-parsing.PyTorch's order, which is that of every map in this project. CelebAMask-HQ's
+own script numbers them otherwise: `bench.data.labels` renumbers such maps."""
 
 REGIONS: dict[str, tuple[str, ...]] = {
     "face": ("skin", "l_brow", "r_brow", "l_eye", "r_eye", "eye_g", "nose", "mouth", "u_lip", "l_lip"),

@@ -168,11 +168,11 @@ def test_label_maps_keep_their_classes(tmp_path: Path, pictures: Path) -> None:
     image.putdata(truth[0].flatten().tolist())
     image.putpalette([200, 10, 30] * 19)
     image.save(folder / "0.png")
-    maps = dataset.prepare_folder(folder, 48, tmp_path / "cache", labels=True)
+    maps = dataset.prepare_labels(folder, 48, tmp_path / "cache")
     assert torch.equal(maps.images([0])[0, 0], truth[0])
     Image.fromarray(np.full((48, 48), 19, np.uint8)).save(folder / "1.png")
     with pytest.raises(BenchError, match=r"1.png is no label map: it holds 19, classes are 0 to 18"):
-        dataset.prepare_folder(folder, 48, tmp_path / "cache", labels=True)
+        dataset.prepare_labels(folder, 48, tmp_path / "cache")
 
 
 def test_guides_that_the_data_lack_are_named(tmp_path: Path, pictures: Path) -> None:
