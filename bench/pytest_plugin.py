@@ -225,7 +225,10 @@ def _run(runs: Runs, expected: list[Expectation]) -> tuple[pd.DataFrame | None, 
     from bench.store import check_folder
 
     placed = {
-        key: [d.model_copy(update={"folder": runs.folders.get(d.name, d.folder)}) for d in section]
+        key: [
+            d.model_copy(update={"folder": Path(runs.folders[d.name])} if d.name in runs.folders else {})
+            for d in section
+        ]
         for key, section in (("data", runs.suite.data), ("training", runs.suite.training))
     }
     placed["data"] = [d for d in placed["data"] if not d.absent]

@@ -39,13 +39,13 @@ class MaskFolder:
         self.threshold = threshold
         try:
             entries = sorted(os.scandir(self.path), key=lambda entry: entry.name)
+            names = [entry.name for entry in entries if entry.is_file() and not entry.name.startswith(".")]
+            below = [entry.name for entry in entries if entry.is_dir()]
         except OSError as error:
             raise MaskError(f"cannot read the mask folder {self.path}: {error.strerror or error}") from error
-        names = [entry.name for entry in entries if entry.is_file() and not entry.name.startswith(".")]
         self.files = [self.path / name for name in names if Path(name).suffix.lower() in pictures.SUFFIXES]
         self.unread = [name for name in names if Path(name).suffix.lower() in pictures.UNREAD]
         if not self.files:
-            below = [entry.name for entry in entries if entry.is_dir()]
             hint = f"; name one of its folders: {', '.join(below[:5])}" if below else ""
             raise MaskError(f"the folder {self.path} holds no mask files ({pictures.KINDS}){hint}")
         self._ratios: dict[tuple[int, int], np.ndarray] = {}

@@ -234,12 +234,11 @@ def test_a_remedy_for_masks_works_as_it_is_said(folders: dict[str, str]) -> None
     for path in Path(masks).iterdir():
         soft = np.asarray(Image.open(path)).clip(20, 230)
         Image.fromarray(soft).save(path)
-    runs = str(Path(truth).parent / "runs")
+    runs, few = str(Path(truth).parent / "runs"), ["--size", "64", "--methods", "mean", "--plan"]
     commands = {
         "psnr": ["evaluate", completed, truth, "--masks", masks, "--metrics", "psnr"],
         "12 masks": ["masks", "check", masks],
-        "evaluate mean": ["run", "folder", "--data", truth, "--out", runs, "--size", "64", "--masks", masks]
-        + ["--methods", "mean", "--plan"],
+        "evaluate mean": ["run", "folder", "--data", truth, "--out", runs, "--masks", masks, *few],
     }
     for shown, command in commands.items():
         with pytest.raises(BenchError, match=r"png is no mask: it holds 2 values \(20, 230\).*--mask-threshold 127"):

@@ -31,11 +31,13 @@ class Sizes:
 
     def __str__(self) -> str:
         if self.only is not None and self.only in self:
-            return f"images of {self.only} x {self.only}" + f", as its option `{self.option}` says" * bool(self.option)
+            said = f", as its option `{self.option}` says" if self.option else ""
+            return f"images of {self.only} x {self.only}{said}"
         if self.powers:
             return f"images with sides that are powers of two from {self.smallest} on"
         first = math.ceil(self.smallest / self.multiple) * self.multiple
-        return f"images with sides that are multiples of {self.multiple}" + f" from {first} on" * (first > self.multiple)
+        more = f" from {first} on" if first > self.multiple else ""
+        return f"images with sides that are multiples of {self.multiple}{more}"
 
     def check(self, images: Tensor, name: str) -> None:
         """Raise BenchError, which names the network, unless it takes the height and width of images (N, C, H, W)."""
