@@ -178,6 +178,7 @@ def run(
     mask_threshold: Annotated[
         int | None, typer.Option(min=0, max=254, help="For masks with grey values: what is above it, of 255, is hole.")
     ] = None,
+    invert_masks: Annotated[bool, typer.Option("--invert-masks", help="Black is the hole.")] = False,
     size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
     shots: Annotated[str | None, typer.Option(help="Training images: a number, or several such as 5,10,all.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training iterations of every method.")] = None,
@@ -213,9 +214,11 @@ def run(
     changes |= suites.located(loaded, data or [], labels=labels or [], degraded=degraded or [], captions=captions or [])
     if masks is not None:
         option = "" if mask_threshold is None else f"/>{mask_threshold}"
+        option += "/inverted" if invert_masks else ""
         changes["conditions"] = [*loaded.get("conditions", []), f"folder:{masks}{option}"]
-    elif mask_threshold is not None:
-        raise BenchError("--mask-threshold goes with --masks; in a suite write the condition folder:DIR/>127")
+    elif mask_threshold is not None or invert_masks:
+        given = "--invert-masks" if invert_masks else "--mask-threshold"
+        raise BenchError(f"{given} goes with --masks; in a suite write the condition folder:DIR/>127 or /inverted")
     if size is not None:
         changes["size"] = size
     if shots is not None:
@@ -457,12 +460,13 @@ def masks_check(
     mask_threshold: Annotated[
         int | None, typer.Option(min=0, max=254, help="For masks with grey values: what is above it, of 255, is hole.")
     ] = None,
+    invert_masks: Annotated[bool, typer.Option("--invert-masks", help="Black is the hole.")] = False,
 ) -> None:
     """Check a frozen set (checksum, buckets, drawn the same here), or sort a folder of mask files into buckets."""
     import masks
 
     if path.is_dir():
-        folder = masks.MaskFolder(path, mask_threshold)
+        folder = masks.MaskFolder(path, mask_threshold, invert_masks)
         ratios = folder.ratios(size)
         table = Table("bucket", "masks", box=None, pad_edge=False)
         for low in range(0, 100, 10):

@@ -29,13 +29,15 @@ class MaskFolder:
     path: a folder; files with an image suffix are masks, others are ignored, subfolders too.
     threshold: values above it, of 255, are hole. None (the default) accepts only files that leave no doubt (see
         `bench.pictures.decode_mask`), so that a picture or a soft mask is not taken for a mask by mistake.
+    inverted: black is the hole, as MAT, RFR and NVIDIA's training masks have it.
 
     Raises MaskError for a missing or an empty folder. Files are read when they are needed; MaskError names a file that
     is no mask, is truncated, or has another shape than what it is resized to.
     """
 
-    def __init__(self, path: str | Path, threshold: int | None = None) -> None:
+    def __init__(self, path: str | Path, threshold: int | None = None, inverted: bool = False) -> None:
         self.path = Path(path)
+        self.inverted = inverted
         self.threshold = threshold
         try:
             entries = sorted(os.scandir(self.path), key=lambda entry: entry.name)
@@ -59,7 +61,7 @@ class MaskFolder:
         height, width = checked_size(size)
         file = self.files[index]
         try:
-            hole = pictures.decode_mask(pictures.read(file), file, self.threshold)
+            hole = pictures.decode_mask(pictures.read(file), file, self.threshold, self.inverted)
         except BenchError as error:
             raise MaskError(str(error)) from error
         if abs(hole.shape[1] * height / (hole.shape[0] * width) - 1) > 0.01:
@@ -125,8 +127,8 @@ class MaskFolder:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the files' contents in order, and of the threshold; names do not matter."""
-        digest = hashlib.sha256(repr(self.threshold).encode())
+        """SHA-256 of the files' contents in order, of the threshold and the polarity; names do not matter."""
+        digest = hashlib.sha256(repr(self.threshold).encode() + b"inverted" * self.inverted)
         for index in range(len(self)):
             digest.update(self.content(index))
         return digest.hexdigest()
@@ -161,12 +163,13 @@ def folder_mask(request: Request, stream: Stream) -> np.ndarray:
 def opened(path: str, options: tuple[str, ...] = ()) -> MaskFolder:
     """The folder of a condition, opened once and again only after files were added or removed."""
     threshold = next((int(option[1:]) for option in options if option.startswith(">")), None)
-    return _opened(path, threshold, Path(path).stat().st_mtime_ns if Path(path).exists() else 0)
+    changed = Path(path).stat().st_mtime_ns if Path(path).exists() else 0
+    return _opened(path, threshold, "inverted" in options, changed)
 
 
 @lru_cache(maxsize=16)
-def _opened(path: str, threshold: int | None, changed: int) -> MaskFolder:
-    return MaskFolder(path, threshold)
+def _opened(path: str, threshold: int | None, inverted: bool, changed: int) -> MaskFolder:
+    return MaskFolder(path, threshold, inverted)
 
 
 @lru_cache(maxsize=64)
