@@ -249,7 +249,7 @@ def run(
     url = out_folder if "://" in out_folder else None
     root = remote.mirror(out_folder) if url else Path(out_folder)
     options = Options(device, workers, on, address, url, deterministic=deterministic)  # type: ignore[arg-type]
-    _run(checked, root, options, plan_only)
+    _run(checked, root, options, plan_only, changes["conditions"][-1] if masks else "")
 
 
 def _number(option: str, text: str) -> int:
@@ -262,7 +262,7 @@ def _without_steps(entry: Any) -> Any:
     return {key: value for key, value in entry.items() if key != "steps"} if isinstance(entry, dict) else entry
 
 
-def _run(suite: Any, root: Path, options: Any, plan_only: bool) -> None:
+def _run(suite: Any, root: Path, options: Any, plan_only: bool, pair: str = "") -> None:
     import time
 
     from bench import distributed, jobs, progress, results, runner
@@ -278,7 +278,7 @@ def _run(suite: Any, root: Path, options: Any, plan_only: bool) -> None:
     if store:
         store.pull(f"{suite.suite}/splits")
     with progress.many() as report:
-        made = jobs.plan(suite, root, report)
+        made = jobs.plan(suite, root, report, pair)
     if plan_only:
         for job in made.jobs:
             out.print(f"{'done' if made.done(job) else 'to do':6} {job.label}", highlight=False, markup=False)

@@ -42,6 +42,8 @@ class Condition:
         if self.generator == "folder":
             if not self.argument:
                 raise MaskError("it names no folder: write folder:<DIR> or folder:<DIR>/<a>-<b>")
+            if "paired" in self.options and (self.bucket or {"border", "inside"} & set(self.options)):
+                raise MaskError("an image has the mask of its own name, or one of a bucket: leave out /paired or the other")
         elif self.generator in REGIONS or isinstance(source, OneOf):
             meaningless = self.bucket if isinstance(source, OneOf) and self.bucket else self.argument
             if meaningless is not None:
@@ -63,8 +65,7 @@ def parse(name: str) -> Condition:
     """The condition of that name.
 
     Names: "<generator>", "<generator>/<a>-<b>", "center/25", "outpaint/25", "half/left", "hair", "folder:<DIR>",
-    "folder:<DIR>/<a>-<b>", and for folders further "/border", "/inside", "/>127", "/inverted" or "/paired". "frozen:<FILE>.npz"
-    are the masks of a `MaskSet`, in its order. A path that is a folder is that
+    "folder:<DIR>/<a>-<b>", and for folders further "/border", "/inside", "/>127", "/inverted" or "/paired". A path that is a folder is that
     folder, whatever its last name looks like; one that is not here yet is written with a slash at its end.
 
     Raises MaskError that says what is wrong with the name.

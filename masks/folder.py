@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -50,6 +53,7 @@ class MaskFolder:
             below = [entry.name for entry in entries if entry.is_dir()]
             hint = f"; name one of its folders: {', '.join(below[:5])}" if below else ""
             raise MaskError(f"the folder {self.path} holds no mask files ({pictures.KINDS}){hint}")
+        self._numbers = {_stem(file.name): number for number, file in enumerate(self.files)}
         self._ratios: dict[tuple[int, int], np.ndarray] = {}
         self._borders: dict[tuple[int, int], np.ndarray] = {}
 
@@ -70,6 +74,16 @@ class MaskFolder:
                 "crop it first"
             )
         return np.asarray(Image.fromarray(hole.view(np.uint8)).resize((width, height), Image.Resampling.NEAREST))
+
+    def missing(self, images: Iterable[str]) -> list[str]:
+        """Those of the pictures of which no mask has the name."""
+        return [image for image in images if _stem(image) not in self._numbers]
+
+    def number(self, image: str) -> int:
+        """The index of the mask that has the name of a picture, whatever suffix and folder; MaskError if there is none."""
+        if self.missing([image]):
+            raise MaskError(f"no mask of {self.path} is called {_stem(image)}")
+        return self._numbers[_stem(image)]
 
     def masks(self, size: int | tuple[int, int]) -> np.ndarray:
         """All masks, (n, height, width) uint8 in {0, 1}."""
@@ -148,6 +162,10 @@ def folder_mask(request: Request, stream: Stream) -> np.ndarray:
     if path is None:
         raise MaskError("it names no folder: write folder:<DIR> or folder:<DIR>/<a>-<b>")
     folder = opened(path, options)
+    if "paired" in options:
+        if request.image is None:
+            raise MaskError("its masks belong to pictures: it needs their names")
+        return folder.mask(folder.number(request.image), (request.height, request.width))
     size = request.height, request.width
     indices = folder.chosen(request.bucket, options, size)
     lap, place = divmod(request.index, len(indices))
@@ -158,6 +176,22 @@ def folder_mask(request: Request, stream: Stream) -> np.ndarray:
     except BenchError as error:
         raise MaskError(f"{error}, or ask for a bucket such as 10-20") from error
     return pixels
+
+
+def check_paired(path: str, options: tuple[str, ...], images: Sequence[str]) -> None:
+    """MaskError where pictures have no mask of their name, or two of them have the same one."""
+    if missing := opened(path, options).missing(images):
+        raise MaskError(
+            f"{len(missing)} of {len(images)} images have no mask of their name in {path} "
+            f"({', '.join(map(_stem, missing[:3]))}{', ...' if len(missing) > 3 else ''}): add them, or leave out /paired"
+        )
+    for what, names in (("images", images), ("masks", [file.name for file in opened(path, options).files])):
+        if twice := [name for name, count in Counter(map(_stem, names)).items() if count > 1]:
+            raise MaskError(f"{len(twice)} names are those of two {what} ({', '.join(twice[:3])}): leave out /paired")
+
+
+def _stem(name: str) -> str:
+    return unicodedata.normalize("NFC", Path(name).stem)
 
 
 def opened(path: str, options: tuple[str, ...] = ()) -> MaskFolder:
