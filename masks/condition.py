@@ -43,7 +43,9 @@ class Condition:
             if not self.argument:
                 raise MaskError("it names no folder: write folder:<DIR> or folder:<DIR>/<a>-<b>")
             if "paired" in self.options and (self.bucket or {"border", "inside"} & set(self.options)):
-                raise MaskError("an image has the mask of its own name, or one of a bucket: leave out /paired or the other")
+                raise MaskError(
+                    "an image has the mask of its own name, or one of a bucket: leave out /paired or the other"
+                )
         elif self.generator in REGIONS or isinstance(source, OneOf):
             meaningless = self.bucket if isinstance(source, OneOf) and self.bucket else self.argument
             if meaningless is not None:

@@ -74,8 +74,8 @@ def measure(
     `truth` and `masks` may be None where no metric reads them. `metrics`: names of the registry.
     `reference`: sets of images by name, for ``fid/train``; a single source has the name ``reference``.
     `ids`: the manifest; folders must hold these files, `completed` no others. `cache`: a folder that keeps the features
-    of originals and references. `progress` is called with the number of images done. Nothing is composited here: see
-    `bench.metrics.images.composite`.
+    of originals and references. `progress` is called with the number of images done. Nothing is pasted here:
+    `bench.metrics.images.composite` does that. Opened `Images` are taken, too, with options of their own.
 
     Raises BenchError on unknown metrics and on images that are missing, unreadable, unmatched or not a number. A metric
     whose weights are absent, or whose smallest n is not reached, has a row with value None and a note.

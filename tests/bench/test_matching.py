@@ -43,7 +43,9 @@ def test_the_pattern_of_a_program_is_found_and_pairs(pattern: str, program: str,
 def test_several_files_of_each_image_are_told(tmp_path: Path) -> None:
     written(tmp_path, *(f"{name}_{k}.png" for name in NAMES for k in range(2)))
     text = matching.advice(tmp_path, "--match {}", NAMES)
-    assert text == '; there are several files of each image: say which one with --match "{name}_0" (or --match "{name}_1")'
+    assert (
+        text == '; there are several files of each image: say which one with --match "{name}_0" (or --match "{name}_1")'
+    )
 
 
 def test_names_are_the_same_in_every_form_and_suffixes_in_either_case(tmp_path: Path) -> None:

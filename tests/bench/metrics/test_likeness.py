@@ -59,7 +59,9 @@ def test_inverted_masks_are_refused(lower: int) -> None:
     truth = pictures().clamp(min=1)
     done = filled(truth, box(16, 48))
     seen = looked(done - lower, truth, 1 - box(16, 48))
-    with pytest.raises(BenchError, match=r"M: inside the holes 6 of 6 .* black seems to be the hole: say --invert-masks"):
+    with pytest.raises(
+        BenchError, match=r"M: inside the holes 6 of 6 .* black seems to be the hole: say --invert-masks"
+    ):
         seen.check("M", False)
     with pytest.raises(BenchError, match="white seems to be the hole: leave out --invert-masks"):
         seen.check("M", True)
