@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench import pictures
+from bench import matching, pictures
 from bench.errors import BenchError
 from bench.method import Batch, Card, Config, Method, Noise
 from bench.store import file_slug
@@ -24,7 +25,8 @@ CARD = Card(
     url="",
     takes=("degraded",),
     notes="option `folder`: FOLDER/<condition>/<image name>.png (or another suffix that is read), or "
-    "FOLDER/<image name>.png for all conditions; in <condition> every `/` and `:` is `_`, for example irregular_40-50",
+    "FOLDER/<image name>.png for all conditions; in <condition> every `/` and `:` is `_`, for example irregular_40-50; "
+    "option `match`: how the files are called, if otherwise: '{name}_pred', '{name}/0'",
 )
 
 
@@ -32,6 +34,7 @@ class ExternalConfig(Config):
     """Where the images are."""
 
     folder: Path | None = None  # finished images, matched by the names of the test images
+    match: str = matching.PLAIN  # how they are called, without suffix
 
     def files(self) -> list[Path]:
         return [self.folder] if self.folder else []
@@ -55,7 +58,7 @@ class External(Method):
         return torch.stack(images).to(batch.image).permute(0, 3, 1, 2) / 127.5 - 1
 
     def _read(self, name: str, batch: Batch) -> np.ndarray:
-        path = self._find(name, batch.condition)
+        path = self._find(name, batch)
         try:
             image = np.array(pictures.decode(pictures.read(path), path))
         except BenchError as error:
@@ -68,24 +71,33 @@ class External(Method):
             )
         return image
 
-    def _find(self, name: str, condition: str) -> Path:
+    def _find(self, name: str, batch: Batch) -> Path:
         """The finished image of that id: of its name, whatever its suffix."""
         if self.config.folder is None:
             raise BenchError("external: say where the images are: {method: external, options: {folder: DIR}}")
-        wanted = Path(name).with_suffix("")
-        for folder in (self.config.folder / file_slug(condition), self.config.folder):
-            if path := self._listed(folder / wanted.parent).get(wanted.name):
+        wanted, slug = _plain(name), file_slug(batch.condition)
+        places = [folder / wanted.parent for folder in (self.config.folder / slug, self.config.folder)]
+        for place in places:
+            if path := self._listed(place).get(wanted.name):
                 return path
+        beside = [other.name for other in map(_plain, batch.ids or ()) if other.parent == wanted.parent]
+        found = (matching.advice(place, "the option match: {}", beside) for place in places if place.is_dir())
+        sought = (wanted.parent / self.config.match.replace(matching.PLAIN, wanted.name)).as_posix()
         raise BenchError(
-            f"external: no image for {wanted} and {condition}: looked for {file_slug(condition)}/{wanted}.png and "
-            f"{wanted}.png (or .jpg, .webp, .tif, ...) in {self.config.folder}"
+            f"external: no image for {wanted} and {batch.condition}: looked for {slug}/{sought}.png and "
+            f"{sought}.png (or .jpg, .webp, .tif, ...) in {self.config.folder}{next(filter(None, found), '')}"
         )
 
     def _listed(self, folder: Path) -> Mapping[str, Path]:
         """The pictures in a folder by their names; it is looked at once."""
         if folder not in self.listed:
             try:
-                self.listed[folder] = pictures.listed(folder)[0] if folder.is_dir() else {}
+                self.listed[folder] = matching.listed(folder, self.config.match)[0] if folder.is_dir() else {}
             except BenchError as error:
                 raise BenchError(f"external: {error}") from error
         return self.listed[folder]
+
+
+def _plain(name: str) -> Path:
+    """The path of an image without suffix, with accents as `matching.listed` writes them."""
+    return Path(unicodedata.normalize("NFC", name)).with_suffix("")

@@ -184,6 +184,7 @@ def run(
     mask_threshold: Annotated[
         int | None, typer.Option(min=0, max=254, help="For masks with grey values: what is above it, of 255, is hole.")
     ] = None,
+    invert_masks: Annotated[bool, typer.Option("--invert-masks", help="Black is the hole.")] = False,
     size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
     shots: Annotated[str | None, typer.Option(help="Training images: a number, or several such as 5,10,all.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training iterations of every method.")] = None,
@@ -220,9 +221,11 @@ def run(
     changes |= suites.located(loaded, data or [], **{what: given or [] for what, given in beside.items()})
     if masks is not None:
         option = "" if mask_threshold is None else f"/>{mask_threshold}"
+        option += "/inverted" if invert_masks else ""
         changes["conditions"] = [*loaded.get("conditions", []), f"folder:{masks}{option}"]
-    elif mask_threshold is not None:
-        raise BenchError("--mask-threshold goes with --masks; in a suite write the condition folder:DIR/>127")
+    elif mask_threshold is not None or invert_masks:
+        given = "--invert-masks" if invert_masks else "--mask-threshold"
+        raise BenchError(f"{given} goes with --masks; in a suite write the condition folder:DIR/>127 or /inverted")
     if size is not None:
         changes["size"] = size
     if shots is not None:
@@ -253,7 +256,7 @@ def run(
     url = out_folder if "://" in out_folder else None
     root = remote.mirror(out_folder) if url else Path(out_folder)
     options = Options(device, workers, on, address, url, deterministic=deterministic)  # type: ignore[arg-type]
-    _run(checked, root, options, plan_only)
+    _run(checked, root, options, plan_only, changes["conditions"][-1] if masks else "")
 
 
 def _number(option: str, text: str) -> int:
@@ -266,7 +269,7 @@ def _without_steps(entry: Any) -> Any:
     return {key: value for key, value in entry.items() if key != "steps"} if isinstance(entry, dict) else entry
 
 
-def _run(suite: Any, root: Path, options: Any, plan_only: bool) -> None:
+def _run(suite: Any, root: Path, options: Any, plan_only: bool, pair: str = "") -> None:
     import time
 
     from bench import distributed, jobs, progress, results, runner
@@ -282,7 +285,7 @@ def _run(suite: Any, root: Path, options: Any, plan_only: bool) -> None:
     if store:
         store.pull(f"{suite.suite}/splits")
     with progress.many() as report:
-        made = jobs.plan(suite, root, report)
+        made = jobs.plan(suite, root, report, pair)
     if plan_only:
         for job in made.jobs:
             out.print(f"{'done' if made.done(job) else 'to do':6} {job.label}", highlight=False, markup=False)
@@ -464,12 +467,13 @@ def masks_check(
     mask_threshold: Annotated[
         int | None, typer.Option(min=0, max=254, help="For masks with grey values: what is above it, of 255, is hole.")
     ] = None,
+    invert_masks: Annotated[bool, typer.Option("--invert-masks", help="Black is the hole.")] = False,
 ) -> None:
     """Check a frozen set (checksum, buckets, drawn the same here), or sort a folder of mask files into buckets."""
     import masks
 
     if path.is_dir():
-        folder = masks.MaskFolder(path, mask_threshold)
+        folder = masks.MaskFolder(path, mask_threshold, invert_masks)
         ratios = folder.ratios(size)
         table = Table("bucket", "masks", box=None, pad_edge=False)
         for low in range(0, 100, 10):

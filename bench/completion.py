@@ -12,6 +12,7 @@ from bench.batch import Batch, Noise
 from bench.errors import BenchError
 from bench.isolation import isolated
 from bench.method import Method
+from bench.metrics.likeness import Likeness
 
 FURTHEST = 16.0  # a network may overshoot [-1, 1]; positive outputs beyond have another range, such as [0, 255]
 UNIT = 0.05  # by which outputs that lie in [0, 1] may leave it
@@ -33,6 +34,7 @@ class Completion:
         self.alone = False  # image by image
         self.repeats = True  # a completion is the same again
         self.range = _Range()
+        self.likeness = Likeness()
 
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Tensor:
@@ -85,7 +87,7 @@ class Completion:
             found.append("gives another result each time: these numbers cannot be made again")
         if self.range.doubtful:
             found.append("its outputs never leave [0, 1]: [-1, 1] is expected, so they may be too bright")
-        return found
+        return found + [note for note in (self.likeness.note,) if note]
 
 
 def checked(output: Any, batch: Batch, slug: str) -> Tensor:

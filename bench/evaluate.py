@@ -117,7 +117,10 @@ class Task:
 def complete(completion: Completion, task: Task) -> Iterator[Tensor]:
     """Completed images, uint8 (N, 3, H, W), known pixels exactly the original's. Raises BenchError as `completion`."""
     for batch in task.batches():
-        yield composite(completion(batch), batch.image, batch.mask)
+        pasted = composite(completion(batch), batch.image, batch.mask)
+        if batch.degraded is None:  # copies that are little degraded share pixels with the originals
+            completion.likeness.add(pasted, batch.image, batch.mask, batch.ids or ())
+        yield pasted
 
 
 def evaluate(

@@ -19,6 +19,7 @@ from bench.data.splits import Split
 from bench.errors import BenchError
 from bench.method import Config
 from bench.metrics import extractors
+from bench.progress import say
 from bench.registry import Card
 from bench.store import MARK, digest, file_slug, read_json
 from bench.suite import Data, Entry, Resources, Suite
@@ -122,12 +123,19 @@ class Plan:
         return self.job_folder(job.id) / "error.txt"
 
 
-def plan(suite: Suite, root: Path, progress: Progress | None = None) -> Plan:
-    """Prepare the data of a suite (kept for the next time) and expand it to jobs."""
+def plan(suite: Suite, root: Path, progress: Progress | None = None, pair: str = "") -> Plan:
+    """Prepare the data of a suite (kept for the next time) and expand it to jobs.
+
+    `pair`: a condition folder:DIR of the suite; where every test image has a mask of its name, it becomes .../paired.
+    """
     fit.check(suite)
     made = Plan(suite, root)
     for data in (*suite.data, *(data for data in suite.training if not data.absent)):
         made.data[data.name] = prepare(data, suite, root, progress)
+    if pair:
+        made.suite = suite = _paired(made, pair)
+    for data in suite.data:
+        freeze(made.data[data.name], data, suite, root)
     seen: dict[str, Job] = {}
     for job in _expand(made):
         same = seen.setdefault(job.id, job)
@@ -139,7 +147,7 @@ def plan(suite: Suite, root: Path, progress: Progress | None = None) -> Plan:
 
 
 def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = None) -> Prepared:
-    """Decode, split and mask one data set."""
+    """Decode and split one data set; its masks are not there yet."""
     if data.absent:
         raise BenchError(f"{suite.suite} needs your copy of {data.name}: --data {data.name}=DIR")
     if data.folder is None:
@@ -172,7 +180,13 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
         split.save(path)
     for shots in suite.shots if not data.trained else ():
         splits.shots(split, shots)
-    frozen, tested = {}, images.indices(split.test)
+    return Prepared(images, split, {})
+
+
+def freeze(prepared: Prepared, data: Data, suite: Suite, root: Path) -> None:
+    """Draw the test masks of all conditions of a data set and keep them."""
+    images, split = prepared.images, prepared.split
+    tested = images.indices(split.test)
     for companion in images.companions.values():
         images.namesakes(companion, tested)
     for condition in suite.conditions:
@@ -181,9 +195,20 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
             images.copy_of(tested[:1])
         for guide in {"semantics", "colour", "text"} & set(read.guides):
             images.guide(guide, tested[:1], condition)
-        frozen[condition] = mask_set(read.masks, images, split, suite.seed)
-        frozen[condition].save(root / suite.suite / "masks" / data.name / f"{file_slug(condition)}.npz")
-    return Prepared(images, split, frozen)
+        drawn = prepared.masks[condition] = mask_set(read.masks, images, split, suite.seed)
+        drawn.save(root / suite.suite / "masks" / data.name / f"{file_slug(condition)}.npz")
+
+
+def _paired(made: Plan, condition: str) -> Suite:
+    """The suite, with masks that have the names of all test images paired with these."""
+    suite, read = made.suite, masks.parse(condition)
+    folder = masks.MaskFolder(str(read.argument))
+    names = [name for data in suite.data for name in made.data[data.name].split.test]
+    if read.generator != "folder" or not all(data.folder for data in suite.data) or folder.missing(names):
+        return suite
+    say(f"masks: each test image has the mask of its own name in {folder.path}")
+    changed = [f"{name}/paired" if name == condition else name for name in suite.conditions]
+    return suite.model_copy(update={"conditions": changed})
 
 
 def _named_otherwise(suite: Suite, root: Path) -> dict[Path, str]:
@@ -203,7 +228,7 @@ def mask_set(condition: str, images: ImageData, split: Split, seed: int) -> mask
     """The frozen test masks of a condition."""
     labels = images.semantics(images.indices(split.test))
     maps = None if labels is None else list(labels.numpy())
-    return masks.MaskSet.make(condition, images.size, len(split.test), seed, semantics=maps)
+    return masks.MaskSet.make(condition, images.size, len(split.test), seed, semantics=maps, images=split.test)
 
 
 def _expand(made: Plan) -> Iterator[Job]:

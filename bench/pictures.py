@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -59,7 +60,7 @@ def read(path: Path, most: int = MAX_BYTES) -> bytes:
 def listed(folder: Path) -> tuple[dict[str, Path], Counter[str]]:
     """The pictures in a folder, sorted, by their names without suffix; and how many files of which suffix are not read.
 
-    Raises BenchError where two have one name, or the folder cannot be read.
+    Names are in Unicode's NFC: macOS writes an accent as a letter of its own (NFD), others do not. Raises BenchError where two have one name, or the folder cannot be read.
     """
     found: dict[str, Path] = {}
     unread: Counter[str] = Counter()
@@ -69,7 +70,7 @@ def listed(folder: Path) -> tuple[dict[str, Path], Counter[str]]:
         raise BenchError(f"cannot read the folder {folder}: {error.strerror or error}") from error
     for path in map(folder.joinpath, names):
         suffix = path.suffix.lower()
-        if suffix in SUFFIXES and (other := found.setdefault(path.stem, path)) != path:
+        if suffix in SUFFIXES and (other := found.setdefault(unicodedata.normalize("NFC", path.stem), path)) != path:
             raise BenchError(f"{other} and {path} have one name: rename or remove one of them")
         if suffix in UNREAD:
             unread[suffix] += 1
@@ -104,15 +105,15 @@ def decode_labels(data: bytes, path: str | Path, classes: int) -> np.ndarray:
     return _opened(data, path, indices)
 
 
-def decode_mask(data: bytes, path: str | Path, threshold: int | None = None) -> np.ndarray:
+def decode_mask(data: bytes, path: str | Path, threshold: int | None = None, inverted: bool = False) -> np.ndarray:
     """Decode a mask: (H, W) bool, True = hole.
 
     Hole is what is white in a file of two values, 0 and 1, 255 or 65,535, grey or in equal colours. Of a palette that
     is black and white the colours count, else the indices 0 and 1 or 0 and 255. Where the picture itself is blank, the
     alpha channel is the mask. All else is refused: grey values, more labels, colours, a picture with an alpha channel.
-    `threshold`, of 255: values above it are hole, whatever they are.
+    `threshold`, of 255: values above it are hole, whatever they are. `inverted`: all of this says what is known.
     """
-    return _opened(data, path, lambda image: _holes(image, data, path, threshold))
+    return _opened(data, path, lambda image: _holes(image, data, path, threshold)) ^ inverted
 
 
 def holes(values: np.ndarray, name: str, threshold: int | None = None, top: int = 255) -> np.ndarray:

@@ -14,7 +14,7 @@ from masks.generators.semantic import REGIONS
 from masks.registry import OneOf, generator
 from masks.streams import Stream
 
-_FOLDER_OPTION = re.compile(r"border|inside|>\d{1,3}")
+_FOLDER_OPTION = re.compile(r"border|inside|inverted|paired|>\d{1,3}")
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Condition:
     generator: a name in `masks.GENERATORS`.
     bucket: the interval (a, b] of hole percentages, or None for the generator's own ratios.
     argument: what else the name holds: "25" in center/25, "left" in half/left, the path of a folder.
-    options: of a folder: "border" or "inside" (with or without border contact), ">127" (threshold).
+    options: of a folder: "border" or "inside" (with or without border contact), ">127" (threshold), "inverted" (black
+        is the hole), "paired" (each image has the mask of its own name).
 
     `str(condition)` is its name and `masks.parse` reads it.
     Raises MaskError for an unknown generator, an argument without meaning, and a bucket that the generator cannot
@@ -41,6 +42,10 @@ class Condition:
         if self.generator == "folder":
             if not self.argument:
                 raise MaskError("it names no folder: write folder:<DIR> or folder:<DIR>/<a>-<b>")
+            if "paired" in self.options and (self.bucket or {"border", "inside"} & set(self.options)):
+                raise MaskError(
+                    "an image has the mask of its own name, or one of a bucket: leave out /paired or the other"
+                )
         elif self.generator in REGIONS or isinstance(source, OneOf):
             meaningless = self.bucket if isinstance(source, OneOf) and self.bucket else self.argument
             if meaningless is not None:
@@ -62,7 +67,7 @@ def parse(name: str) -> Condition:
     """The condition of that name.
 
     Names: "<generator>", "<generator>/<a>-<b>", "center/25", "outpaint/25", "half/left", "hair", "folder:<DIR>",
-    "folder:<DIR>/<a>-<b>", and for folders further "/border", "/inside" or "/>127". A path that is a folder is that
+    "folder:<DIR>/<a>-<b>", and for folders further "/border", "/inside", "/>127", "/inverted" or "/paired". A path that is a folder is that
     folder, whatever its last name looks like; one that is not here yet is written with a slash at its end.
 
     Raises MaskError that says what is wrong with the name.

@@ -19,6 +19,7 @@ def draw(
     index: int,
     *,
     semantics: np.ndarray | None = None,
+    image: str | None = None,
 ) -> np.ndarray:
     """Mask `index` of a condition, (height, width) uint8 in {0, 1} with 1 = hole.
 
@@ -28,6 +29,7 @@ def draw(
         are multiplied by the shorter side / 256, so that masks look alike at all sizes.
     seed, index: integers, index >= 0. The same four values give the same mask on every machine, in every order.
     semantics: for semantic regions, the image's label map: (height, width) integers, CelebAMask-HQ's 19 labels.
+    image: name of the picture, for folder:DIR/paired.
 
     Raises MaskError for a bad name, size or label map, and for a bucket that the generator cannot reach.
     """
@@ -41,7 +43,7 @@ def draw(
         counts = condition.bucket.counts(height * width) if condition.bucket else None
         request = Request(
             condition.generator, height, width, min(height, width) / 256, condition.bucket, counts,
-            condition.argument, condition.options, semantics, seed, index,
+            condition.argument, condition.options, semantics, seed, index, image,
         )  # fmt: skip
         return GENERATORS[condition.generator].draw(request, Stream(seed, name, height, width, index))
     except MaskError as error:

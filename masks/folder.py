@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -29,13 +32,15 @@ class MaskFolder:
     path: a folder; files with an image suffix are masks, others are ignored, subfolders too.
     threshold: values above it, of 255, are hole. None (the default) accepts only files that leave no doubt (see
         `bench.pictures.decode_mask`), so that a picture or a soft mask is not taken for a mask by mistake.
+    inverted: black is the hole, as MAT, RFR and NVIDIA's training masks have it.
 
     Raises MaskError for a missing or an empty folder. Files are read when they are needed; MaskError names a file that
     is no mask, is truncated, or has another shape than what it is resized to.
     """
 
-    def __init__(self, path: str | Path, threshold: int | None = None) -> None:
+    def __init__(self, path: str | Path, threshold: int | None = None, inverted: bool = False) -> None:
         self.path = Path(path)
+        self.inverted = inverted
         self.threshold = threshold
         try:
             entries = sorted(os.scandir(self.path), key=lambda entry: entry.name)
@@ -48,6 +53,7 @@ class MaskFolder:
         if not self.files:
             hint = f"; name one of its folders: {', '.join(below[:5])}" if below else ""
             raise MaskError(f"the folder {self.path} holds no mask files ({pictures.KINDS}){hint}")
+        self._numbers = {_stem(file.name): number for number, file in enumerate(self.files)}
         self._ratios: dict[tuple[int, int], np.ndarray] = {}
         self._borders: dict[tuple[int, int], np.ndarray] = {}
 
@@ -59,7 +65,7 @@ class MaskFolder:
         height, width = checked_size(size)
         file = self.files[index]
         try:
-            hole = pictures.decode_mask(pictures.read(file), file, self.threshold)
+            hole = pictures.decode_mask(pictures.read(file), file, self.threshold, self.inverted)
         except BenchError as error:
             raise MaskError(str(error)) from error
         if abs(hole.shape[1] * height / (hole.shape[0] * width) - 1) > 0.01:
@@ -68,6 +74,16 @@ class MaskFolder:
                 "crop it first"
             )
         return np.asarray(Image.fromarray(hole.view(np.uint8)).resize((width, height), Image.Resampling.NEAREST))
+
+    def missing(self, images: Iterable[str]) -> list[str]:
+        """Those of the pictures of which no mask has the name."""
+        return [image for image in images if _stem(image) not in self._numbers]
+
+    def number(self, image: str) -> int:
+        """The index of the mask that has the name of a picture, whatever suffix and folder; MaskError if there is none."""
+        if self.missing([image]):
+            raise MaskError(f"no mask of {self.path} is called {_stem(image)}")
+        return self._numbers[_stem(image)]
 
     def masks(self, size: int | tuple[int, int]) -> np.ndarray:
         """All masks, (n, height, width) uint8 in {0, 1}."""
@@ -125,8 +141,8 @@ class MaskFolder:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the files' contents in order, and of the threshold; names do not matter."""
-        digest = hashlib.sha256(repr(self.threshold).encode())
+        """SHA-256 of the files' contents in order, of the threshold and the polarity; names do not matter."""
+        digest = hashlib.sha256(repr(self.threshold).encode() + b"inverted" * self.inverted)
         for index in range(len(self)):
             digest.update(self.content(index))
         return digest.hexdigest()
@@ -146,6 +162,10 @@ def folder_mask(request: Request, stream: Stream) -> np.ndarray:
     if path is None:
         raise MaskError("it names no folder: write folder:<DIR> or folder:<DIR>/<a>-<b>")
     folder = opened(path, options)
+    if "paired" in options:
+        if request.image is None:
+            raise MaskError("its masks belong to pictures: it needs their names")
+        return folder.mask(folder.number(request.image), (request.height, request.width))
     size = request.height, request.width
     indices = folder.chosen(request.bucket, options, size)
     lap, place = divmod(request.index, len(indices))
@@ -158,15 +178,32 @@ def folder_mask(request: Request, stream: Stream) -> np.ndarray:
     return pixels
 
 
+def check_paired(path: str, options: tuple[str, ...], images: Sequence[str]) -> None:
+    """MaskError where pictures have no mask of their name, or two of them have the same one."""
+    if missing := opened(path, options).missing(images):
+        raise MaskError(
+            f"{len(missing)} of {len(images)} images have no mask of their name in {path} "
+            f"({', '.join(map(_stem, missing[:3]))}{', ...' if len(missing) > 3 else ''}): add them, or leave out /paired"
+        )
+    for what, names in (("images", images), ("masks", [file.name for file in opened(path, options).files])):
+        if twice := [name for name, count in Counter(map(_stem, names)).items() if count > 1]:
+            raise MaskError(f"{len(twice)} names are those of two {what} ({', '.join(twice[:3])}): leave out /paired")
+
+
+def _stem(name: str) -> str:
+    return unicodedata.normalize("NFC", Path(name).stem)
+
+
 def opened(path: str, options: tuple[str, ...] = ()) -> MaskFolder:
     """The folder of a condition, opened once and again only after files were added or removed."""
     threshold = next((int(option[1:]) for option in options if option.startswith(">")), None)
-    return _opened(path, threshold, Path(path).stat().st_mtime_ns if Path(path).exists() else 0)
+    changed = Path(path).stat().st_mtime_ns if Path(path).exists() else 0
+    return _opened(path, threshold, "inverted" in options, changed)
 
 
 @lru_cache(maxsize=16)
-def _opened(path: str, threshold: int | None, changed: int) -> MaskFolder:
-    return MaskFolder(path, threshold)
+def _opened(path: str, threshold: int | None, inverted: bool, changed: int) -> MaskFolder:
+    return MaskFolder(path, threshold, inverted)
 
 
 @lru_cache(maxsize=64)

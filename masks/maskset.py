@@ -20,7 +20,7 @@ from masks.checks import checked_size, whole_number
 from masks.condition import Condition, parse
 from masks.draw import draw
 from masks.errors import MaskError
-from masks.folder import opened
+from masks.folder import check_paired, opened
 from masks.registry import GENERATORS, Strokes
 
 VERSION = 1
@@ -50,10 +50,11 @@ class MaskSet:
         n: int,
         seed: int,
         semantics: Sequence[np.ndarray] | None = None,
+        images: Sequence[str] | None = None,
     ) -> MaskSet:
         """Draw masks 0 .. n - 1 of a condition.
 
-        semantics: for semantic regions, one label map for each mask. Raises MaskError as `masks.draw` does.
+        semantics: for semantic regions, one label map for each mask. images: for folder:DIR/paired, their names. Raises MaskError as `masks.draw` does.
         """
         condition = parse(condition) if isinstance(condition, str) else condition
         height, width = checked_size(size)
@@ -62,8 +63,18 @@ class MaskSet:
             raise MaskError(f"a mask set holds one mask or more, not {n}")
         if semantics is not None and len(semantics) != n:
             raise MaskError(f"give one label map for each of {n} masks, not {len(semantics)}")
+        paired = images if "paired" in condition.options else None
+        if paired is not None:
+            check_paired(str(condition.argument), condition.options, paired)
         drawn = (
-            draw(condition, (height, width), seed, i, semantics=None if semantics is None else semantics[i])
+            draw(
+                condition,
+                (height, width),
+                seed,
+                i,
+                semantics=None if semantics is None else semantics[i],
+                image=None if paired is None else paired[i],
+            )
             for i in range(n)
         )
         bits = np.stack([np.packbits(mask) for mask in drawn])
@@ -85,6 +96,8 @@ class MaskSet:
         }
         if condition.generator == "folder" and condition.argument is not None:
             manifest["files"] = opened(condition.argument, condition.options).fingerprint
+        if paired is not None:
+            manifest["images"] = list(paired)
         return cls(bits, manifest)
 
     def save(self, path: str | Path) -> Path:
@@ -177,8 +190,9 @@ class MaskSet:
         """
         if self.manifest["version"] != VERSION:
             raise MaskError(f"the set was drawn by version {self.manifest['version']} of the generators, not {VERSION}")
-        seed = self.manifest["seed"]
-        return [i for i in range(len(self)) if not np.array_equal(draw(self.condition, self.size, seed, i), self[i])]
+        seed, images = self.manifest["seed"], self.manifest.get("images", [None] * len(self))
+        drawn = (draw(self.condition, self.size, seed, i, image=image) for i, image in enumerate(images))
+        return [i for i, mask in enumerate(drawn) if not np.array_equal(mask, self[i])]
 
 
 def verify(path: str | Path, redraw: bool = True) -> MaskSet:

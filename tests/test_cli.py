@@ -131,7 +131,7 @@ def test_errors_are_one_message_and_exit_code_two(tmp_path: Path) -> None:
         (["report", str(tmp_path)], str(tmp_path)),
         (["published", "thesis"], "there is no published table"),
         (["weights", "fetch", "grig"], "by hand"),
-        (["evaluate", str(tmp_path), str(tmp_path)], "no images in"),
+        (["evaluate", str(tmp_path), str(tmp_path.parent)], "no images in"),
     ):
         done = subprocess.run([FACEBENCH, *arguments], capture_output=True, text=True)
         assert done.returncode == 2, done.stderr
@@ -255,6 +255,66 @@ def test_masks_that_say_nothing_are_refused_by_name(folders: dict[str, str]) -> 
     Image.new("L", (64, 64), 0).save(f"{masks}/7.png")
     with pytest.raises(BenchError, match=r"without a hole are 7\.png"):
         call("masks", "check", masks)
+
+
+def test_evaluate_pairs_the_names_of_other_programs(folders: dict[str, str]) -> None:
+    """The message says the pattern, and the pattern works."""
+    completed, truth, masks = folders.values()
+    psnr = ["--metrics", "psnr"]
+    expected = call("evaluate", completed, truth, *psnr)
+    for path in Path(completed).iterdir():
+        path.rename(path.with_name(f"{path.stem}_pred.PNG"))
+    for path in Path(masks).iterdir():
+        path.rename(path.with_name(f"{path.stem}_mask001.png"))
+    with pytest.raises(BenchError, match=r'truth: .*; they match with --match "\{name\}_pred"$'):
+        call("evaluate", completed, truth, *psnr)
+    found = ["--match", "{name}_pred"]
+    assert call("evaluate", completed, truth, *psnr, *found) == expected
+    with pytest.raises(BenchError, match=r'masks: .*; they match with --match-masks "\{name\}_mask001"$'):
+        call("evaluate", completed, truth, *psnr, *found, "--masks", masks)
+    shown = call("evaluate", completed, truth, *psnr, *found, "--masks", masks, "--match-masks", "{name}_mask001")
+    assert "holes: 25.0 % of a picture on average, 25.0 to 25.0 %" in shown
+    for path in Path(truth).iterdir():
+        path.rename(path.with_name(f"{path.stem}_gt.png"))
+    with pytest.raises(BenchError, match=r'--match "\{name\}_pred" --match-truth "\{name\}_gt"$'):
+        call("evaluate", completed, truth, *psnr)
+    assert call("evaluate", completed, truth, *psnr, *found, "--match-truth", "{name}_gt") == expected
+
+
+def test_one_folder_given_twice_is_refused(folders: dict[str, str]) -> None:
+    completed, truth, _ = folders.values()
+    with pytest.raises(BenchError, match="completed and truth are one folder"):
+        call("evaluate", truth, f"{truth}/../truth", "--metrics", "psnr")
+    with pytest.raises(BenchError, match="truth and masks are one folder"):
+        call("evaluate", completed, truth, "--masks", truth, "--metrics", "psnr")
+
+
+def test_other_masks_and_inverted_ones_are_told(folders: dict[str, str], tmp_path: Path) -> None:
+    import pandas as pd
+
+    completed, truth, masks = folders.values()
+    for i in range(12):
+        image = np.array(Image.open(f"{truth}/{i}.png"))
+        image[16:48, 16:48] = 100
+        Image.fromarray(image).save(f"{completed}/{i}.png")
+    arguments = ["evaluate", completed, truth, "--masks", masks, "--metrics", "psnr"]
+    expected = call(*arguments)
+    assert "under the hole" not in expected
+    for path in Path(masks).iterdir():
+        Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
+    with pytest.raises(BenchError, match="masks: inside the holes 12 of 12 .* say --invert-masks"):
+        call(*arguments)
+    assert call(*arguments, "--invert-masks") == expected
+    assert "20-30 %  12" in call("masks", "check", masks, "--invert-masks")
+    with pytest.raises(BenchError, match="--invert-masks goes with --masks"):
+        call("run", "quickstart", "--invert-masks")
+    half = np.zeros((64, 64), np.uint8)
+    half[:, :32] = 255
+    for path in Path(masks).iterdir():
+        Image.fromarray(half).save(path)
+    for extra in ([], ["--raw"]):
+        assert "hold the original under the hole: 75%" in call(*arguments, *extra, "--out", str(tmp_path / "out.csv"))
+        assert "12 of 12 images" in pd.read_csv(tmp_path / "out.csv")["note"][0]
 
 
 @pytest.mark.parametrize("device", ["banana", "gpu", "cuda:0", "cuda", "CPU"])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -12,10 +13,17 @@ from rich.table import Table
 from bench.commands import out
 from bench.errors import BenchError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bench.metrics.images import Images
+    from bench.metrics.likeness import Likeness
+
 WITHOUT_WEIGHTS = "psnr,ssim,l1,perceptual@embedded,identity@embedded,fid@embedded,kid@embedded"
 
 BATCH = 32, 512  # images at a time up to this side in pixels; so many pixels of larger ones
 ABSENT = "not computed: "  # starts the note of a metric whose network is not here
+PATTERN = "How {} are called, without suffix, if not as the {}: `{{name}}_pred`, `{{name}}/0`, ..."
 
 
 def evaluate(
@@ -33,6 +41,10 @@ def evaluate(
     mask_threshold: Annotated[
         int | None, typer.Option(min=0, max=254, help="For masks with grey values: what is above it, of 255, is hole.")
     ] = None,
+    invert_masks: Annotated[bool, typer.Option("--invert-masks", help="Black is the hole.")] = False,
+    match: Annotated[str, typer.Option(help=PATTERN.format("completed images", "originals"))] = "{name}",
+    match_truth: Annotated[str, typer.Option(help=PATTERN.format("originals", "completed images"))] = "{name}",
+    match_masks: Annotated[str, typer.Option(help=PATTERN.format("masks", "originals"))] = "{name}",
     batch: Annotated[
         int | None, typer.Option(min=1, help="Images at a time. Default: 32, of large pictures fewer.")
     ] = None,
@@ -41,13 +53,14 @@ def evaluate(
 ) -> None:
     """Measure completed images against their originals, with intervals.
 
-    Files are matched by name. With masks, known pixels are taken from the originals first, as papers report it.
+    Files are matched by name. With masks, known pixels are pasted from the originals first, unless you say --raw;
+    without masks nothing is pasted.
     """
     import pandas as pd
 
     from bench import metrics as library
     from bench.device import checked
-    from bench.metrics.images import Images, composites
+    from bench.metrics.likeness import Likeness
     from bench.progress import many
     from bench.store import write_text
 
@@ -56,25 +69,35 @@ def evaluate(
         raise BenchError("--metrics names no metric; see `facebench list --metrics`")
     if masks and metrics == WITHOUT_WEIGHTS:
         names.append("l1@hole")
-    images = Images(completed, "completed")
+    given = {"completed": (completed, match), "truth": (truth, match_truth)}
+    if masks:
+        given["masks"] = (masks, match_masks)
+    images, originals, *rest = _opened(given, mask_threshold, invert_masks)
     ids, count = images.ids or [], batch or _fitting(images.files[0])
+    holes, likeness = rest[0] if rest else None, Likeness()
     paste = bool(masks) and not raw
     with many() as report:
         result = library.measure(
-            composites(completed, truth, masks, count, mask_threshold) if masks and paste else completed,
-            truth,
-            masks,
+            _watched(images, originals, holes, count, paste, likeness) if holes else images,
+            originals,
+            holes,
             names,
             reference=reference,
-            ids=ids if paste else None,  # folders must agree; `composites` sees to it where it stands in between
+            ids=ids,
             device=checked(device),
             cache=cache,
             batch=count,
-            mask_threshold=mask_threshold,
             progress=lambda done: report("evaluate", done, len(ids)),
         )
     rows = [_described(row, "composite" if paste else "as given") for row in result.rows]
-    out.print(_rich(rows))
+    out.print(_rich(rows, "original under the hole, see below" if likeness.note else ""))
+    for row in rows:
+        row["note"] = "; ".join(filter(None, (row["note"], likeness.note)))
+    if shares := likeness.shares:
+        mean, least, most = (f"{100 * value:.1f}" for value in (sum(shares) / len(shares), min(shares), max(shares)))
+        out.print(f"holes: {mean} % of a picture on average, {least} to {most} %", highlight=False)
+    if likeness.note:
+        out.print(f"warning: {likeness.note}", highlight=False, markup=False, soft_wrap=True)
     for reason in dict.fromkeys(row["note"] for row in rows if row["note"].startswith(ABSENT)):
         names = [row["metric"] for row in rows if row["note"] == reason]
         text = f"not computed ({', '.join(names)}): {reason.removeprefix(ABSENT)}"
@@ -103,12 +126,80 @@ def _described(row: dict[str, Any], images: str) -> dict[str, Any]:
     return {"metric": row["metric"], "title": title, **row, "images": images}
 
 
-def _rich(rows: list[dict[str, Any]]) -> Table:
+def _opened(
+    given: dict[str, tuple[Path, str]], mask_threshold: int | None = None, invert_masks: bool = False
+) -> list[Images]:
+    """Completed images, originals and masks, file by file; BenchError says which option pairs names that differ."""
+    from bench import matching
+    from bench.metrics.images import Images
+
+    options = {"completed": "--match {}", "truth": "--match-truth {}", "masks": "--match-masks {}"}
+    for what, (folder, pattern) in given.items():
+        for other in list(given)[: list(given).index(what)]:
+            if (folder.resolve(), pattern) == (given[other][0].resolve(), given[other][1]):
+                how = " ".join(options[part].format(f'"{{name}}_{part}"') for part in (other, what))
+                raise BenchError(
+                    f"{other} and {what} are one folder, {folder}: name two; if it holds both, say how each is called, "
+                    f"for example {how}"
+                )
+
+    def advice(what: str, by: str) -> str:
+        """Which pattern finds `what` by the names of `by`."""
+        try:
+            names = list(matching.listed(*given[by])[0])
+        except BenchError:
+            return ""
+        return matching.advice(given[what][0], options[what], names) if names else ""
+
+    def both() -> str:
+        """Which two patterns pair completed images and originals that each have something at their names."""
+        try:
+            found = matching.cores(matching.listed(*given["truth"])[0])
+        except BenchError:
+            found = None
+        if not found:
+            return ""
+        beside = " " + options["truth"].format(f'"{found[1]}"')
+        return matching.advice(given["completed"][0], options["completed"], found[0], beside)
+
+    opened: list[Images] = []
+    for what, (folder, pattern) in given.items():
+        masks = what == "masks"
+        ids, threshold, inverted = opened[0].ids if opened else None, mask_threshold, invert_masks
+        try:
+            opened.append(
+                Images(folder, what, masks=masks, ids=ids, threshold=threshold, inverted=inverted, match=pattern)
+            )
+        except BenchError as error:
+            found = advice("masks", "completed") if masks else advice("completed", "truth")
+            if not masks:
+                found = found or advice("truth", "completed") or both()
+            raise BenchError(f"{error}{found}") from error
+    return opened
+
+
+def _watched(
+    images: Images, originals: Images, holes: Images, size: int, paste: bool, likeness: Likeness
+) -> Iterator[Tensor]:
+    """The completed images, with known pixels pasted or as they are; `likeness` sees them before."""
+    from bench.metrics.images import composite, zip_batches
+
+    done = 0
+    for completed, truth, masks in zip_batches([images, originals, holes], size):
+        assert completed is not None and truth is not None and masks is not None
+        likeness.add(completed, truth, masks, (images.ids or [])[done : done + len(completed)])
+        done += len(completed)
+        yield composite(completed, truth, masks) if paste else completed
+    likeness.check(str(holes.source), holes.inverted)
+
+
+def _rich(rows: list[dict[str, Any]], remark: str = "") -> Table:
     table = Table("metric", "value", "95 % interval", "n", "images", "network", "note", box=None, pad_edge=False)
     for row in rows:
         value = "-" if row["value"] is None else f"{row['value']:.4f}"
         interval = "-" if row["low"] is None else f"{row['low']:.4f} to {row['high']:.4f}"
         note = "not computed" if row["note"].startswith(ABSENT) else row["note"]  # the reason stands below the table
+        note = "; ".join(filter(None, (note, remark)))
         cells = [row["metric"], value, interval, str(row["n"]), row["images"], row["extractor"] or "-", note]
         table.add_row(*map(escape, cells))
     return table

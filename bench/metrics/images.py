@@ -8,17 +8,18 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import cast
+from typing import Any, Union, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench import pictures
+from bench import matching, pictures
 from bench.errors import BenchError
 from bench.progress import say
 
-Source = str | os.PathLike[str] | Tensor | np.ndarray | Iterable[Tensor] | Callable[[], Iterable[Tensor]]
+Stream = Iterable[Tensor] | Callable[[], Iterable[Tensor]]
+Source = Union[str, os.PathLike[str], Tensor, np.ndarray, Stream, "Images"]  # noqa: UP007 - a name that comes later
 Batch = list[Tensor | None]  # one part for each source
 Range = tuple[float, float]
 SIGNED: Range = (-1.0, 1.0)
@@ -71,8 +72,8 @@ class Images:
 
     `ids`: the names that a folder's files must have, in order; None takes what is there. `exact`: a folder with other
     files than `ids` is an error (scored images must equal the manifest). `value_range`: what floats lie in; without it
-    they lie in [-1, 1], and none below 0 is an error. `threshold`: of mask files with grey values, see
-    `bench.pictures.decode_mask`.
+    they lie in [-1, 1], and none below 0 is an error. `threshold`, `inverted`: of mask files, see
+    `bench.pictures.decode_mask`. `match`: how files are called, see `bench.matching.listed`.
     """
 
     def __init__(
@@ -85,16 +86,18 @@ class Images:
         exact: bool = True,
         value_range: Range | None = None,
         threshold: int | None = None,
+        inverted: bool = False,
+        match: str = matching.PLAIN,
     ) -> None:
-        self.source, self.name, self.masks, self.threshold = source, name, masks, threshold
+        self.source, self.name, self.masks, self.threshold, self.inverted = source, name, masks, threshold, inverted
         self.value_range = value_range
         self.ids: list[str] | None = None
         self.files: list[Path] = []
         self.least, self.most = np.inf, -np.inf  # of floats
         self.first = ""  # size of the first image
         if isinstance(source, str | os.PathLike):
-            self.files = _files(Path(source), name, ids, exact)
-            self.ids = [file.stem for file in self.files]
+            found = _files(Path(source), name, ids, exact, match)
+            self.ids, self.files = list(found), list(found.values())
         elif isinstance(source, np.ndarray):
             self.source = torch.from_numpy(source)
         if isinstance(self.source, Tensor) and ids is not None and len(self.source) != len(ids):
@@ -185,7 +188,8 @@ class Images:
         for number, file in enumerate(self.files[start:stop], start):
             data = pictures.read(file)
             if self.masks:
-                array = pictures.check_hole(pictures.decode_mask(data, file, self.threshold), str(file))[None]
+                hole = pictures.decode_mask(data, file, self.threshold, self.inverted)
+                array = pictures.check_hole(hole, str(file))[None]
             else:
                 array = np.array(pictures.decode(data, file)).transpose(2, 0, 1)
             image = torch.from_numpy(array)
@@ -194,37 +198,48 @@ class Images:
         return torch.stack(decoded)
 
 
-def _files(folder: Path, name: str, ids: Sequence[str] | None, exact: bool) -> list[Path]:
+def opened(source: Source, name: str, **options: Any) -> Images:
+    """The source itself where it is opened, else `Images` of it. BenchError where it has other names than `ids`."""
+    if not isinstance(source, Images):
+        return Images(source, name, **options)
+    ids = options.get("ids")
+    if ids is not None and source.ids is not None and list(ids) != source.ids:
+        raise BenchError(f"{name}: its names are not those that are expected: open it with ids")
+    return source
+
+
+def _files(folder: Path, name: str, ids: Sequence[str] | None, exact: bool, match: str) -> dict[str, Path]:
     if not folder.is_dir():
         raise BenchError(f"{name}: {folder} is not a folder of images")
     try:
-        found, unread = pictures.listed(folder)
+        found, unread = matching.listed(folder, match)
     except BenchError as error:
         raise BenchError(f"{name}: {error}") from error
     left_out = ", ".join(f"{count} files {suffix}" for suffix, count in unread.items())
     if not found:
         more = f" that can be read, only {left_out}: save them as PNG" if left_out else ""
-        raise BenchError(f"{name}: no images in {folder}{more}")
+        called = f" called {match}" if match != matching.PLAIN else ""
+        raise BenchError(f"{name}: no images{called} in {folder}{more}")
     if left_out:
         say(f"left out of {folder}: {left_out} (not read: save them as PNG)")
     if ids is None:
-        return list(found.values())
+        return found
     missing = [i for i in ids if i not in found]
     extra = sorted(set(found) - set(ids)) if exact else []
     if missing or extra:
         parts = [f"{len(missing)} missing ({', '.join(missing[:3])})"] if missing else []
         parts += [f"{len(extra)} not expected ({', '.join(extra[:3])})"] if extra else []
         raise BenchError(f"{name}: file names in {folder} do not match: {' and '.join(parts)}")
-    return [found[i] for i in ids]
+    return {i: found[i] for i in ids}
 
 
 def composites(
     completed: Source, truth: Source, masks: Source, size: int = 32, threshold: int | None = None
 ) -> Iterator[Tensor]:
     """`composite` of whole sources, in batches. Folders must hold files of the same names."""
-    images = Images(completed, "completed")
-    originals = Images(truth, "truth", ids=images.ids)
-    holes = Images(masks, "masks", masks=True, ids=images.ids, threshold=threshold)
+    images = opened(completed, "completed")
+    originals = opened(truth, "truth", ids=images.ids)
+    holes = opened(masks, "masks", masks=True, ids=images.ids, threshold=threshold)
     return (composite(*cast(list[Tensor], batch)) for batch in zip_batches([images, originals, holes], size))
 
 

@@ -21,7 +21,7 @@ from bench.errors import BenchError
 from bench.metrics import extractors, intervals
 from bench.metrics.extractors import Extractor, Features
 from bench.metrics.frechet import Moments
-from bench.metrics.images import Images, Range, Source, prefetched
+from bench.metrics.images import Range, Source, opened, prefetched
 from bench.metrics.score import Pair, Score, TooSmall
 from bench.store import atomic_write, write_error
 
@@ -74,8 +74,8 @@ def measure(
     `truth` and `masks` may be None where no metric reads them. `metrics`: names of the registry.
     `reference`: sets of images by name, for ``fid/train``; a single source has the name ``reference``.
     `ids`: the manifest; folders must hold these files, `completed` no others. `cache`: a folder that keeps the features
-    of originals and references. `progress` is called with the number of images done. Nothing is composited here: see
-    `bench.metrics.images.composite`.
+    of originals and references. `progress` is called with the number of images done. Nothing is pasted here:
+    `bench.metrics.images.composite` does that. Opened `Images` are taken, too, with options of their own.
 
     Raises BenchError on unknown metrics and on images that are missing, unreadable, unmatched or not a number. A metric
     whose weights are absent, or whose smallest n is not reached, has a row with value None and a note.
@@ -84,7 +84,7 @@ def measure(
     references = _references(reference, wanted)
     if ids is not None and len(set(ids)) != len(ids):
         raise BenchError("ids: an image is named twice")
-    images = Images(completed, "completed", ids=ids, value_range=value_range)
+    images = opened(completed, "completed", ids=ids, value_range=value_range)
     names = list(ids) if ids is not None else images.ids
     for source, what, users in (
         (truth, "truth", [m.name for m in wanted if m.compares]),
@@ -93,10 +93,10 @@ def measure(
         if source is None and users:
             raise BenchError(f"{what} is None, but needed by {', '.join(users)}")
     exact = ids is None
-    originals = None if truth is None else Images(truth, "truth", ids=names, exact=exact, value_range=value_range)
+    originals = None if truth is None else opened(truth, "truth", ids=names, exact=exact, value_range=value_range)
     holes = None
     if masks is not None:
-        holes = Images(masks, "masks", masks=True, ids=names, exact=exact, threshold=mask_threshold)
+        holes = opened(masks, "masks", masks=True, ids=names, exact=exact, threshold=mask_threshold)
 
     device = torch.device(device)
     networks, absent = _load(wanted, device)
@@ -110,7 +110,7 @@ def measure(
     if work.n == 0 or (names is not None and len(names) != work.n):
         raise BenchError(f"completed has {work.n} images, expected {len(names) if names else 'some'}")
     for name, source in references.items():
-        work.add_reference(name, Images(source, f"reference {name}", value_range=value_range))
+        work.add_reference(name, opened(source, f"reference {name}", value_range=value_range))
     return work.finish(names or [str(i) for i in range(work.n)], absent)
 
 

@@ -26,6 +26,7 @@ class Request:
     argument, options: what else the condition's name holds.
     semantics: a label map, for semantic regions.
     seed, index: which mask; only mask files use them, all others draw from their stream.
+    image: name of the picture, for mask files that belong to it.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Request:
     semantics: np.ndarray | None = None
     seed: int = 0
     index: int = 0
+    image: str | None = None
 
     def no_argument(self) -> None:
         """Raise MaskError if there is an argument."""

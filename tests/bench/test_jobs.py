@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from bench import jobs, suite
+from bench.errors import BenchError
 
 SUITE = {
     "suite": "priors",
@@ -95,6 +96,28 @@ def test_a_path_that_exists_is_that_path(tmp_path: Path) -> None:
         Image.fromarray(holes_beside).save(tmp_path / "nvidia/example.png")
     (frozen,) = planned(folder, tmp_path / "runs", f"folder:{tmp_path}/nvidia/10-15").masks.values()
     assert set(frozen.ratios) == {225 / 1600}
+
+
+def test_masks_named_like_all_test_images_are_paired(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, own = pictures(tmp_path / "mine"), tmp_path / "own"
+    own.mkdir()
+    for i in range(12):
+        mask = np.zeros((40, 40), np.uint8)
+        mask[:, 3 * i : 3 * i + 3] = 255  # the place tells the image
+        Image.fromarray(mask).save(own / f"{i:03d}.png")
+    content = SUITE | {"methods": ["mean"], "size": 40, "conditions": ["center/25", f"folder:{own}"]}
+    content |= {"data": [{"name": "mine", "folder": str(folder)}]}
+    read = suite.parse(content, "here")
+    made = jobs.plan(read, tmp_path / "runs", pair=f"folder:{own}")
+    assert made.suite.conditions == ["center/25", f"folder:{own}/paired"]
+    assert "each test image has the mask of its own name" in " ".join(capsys.readouterr().err.split())
+    found = made.data["mine"]
+    places = [int(mask[0].argmax()) // 3 for mask in found.masks[f"folder:{own}/paired"]]
+    assert places == [int(Path(name).stem) for name in found.split.test]
+    (own / found.split.test[0]).unlink()
+    assert jobs.plan(read, tmp_path / "runs", pair=f"folder:{own}").suite == read
+    with pytest.raises(BenchError, match="1 of .* images have no mask of their name"):
+        jobs.plan(made.suite, tmp_path / "runs")
 
 
 def test_two_folders_of_one_name_have_splits_of_their_own(tmp_path: Path) -> None:

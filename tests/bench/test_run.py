@@ -216,11 +216,16 @@ def test_external_images_are_measured_like_every_other_method(finished: Path, tm
     facebench("run", "small.yaml", "--plan", cwd=tmp_path)
     images = dataset.prepare_synthfaces(28, 64, 0, tmp_path / "runs/cache")
     for i, name in enumerate(images.ids):
-        save_png(tmp_path / "theirs" / f"{Path(name).stem}.png", images.images([i])[0])
-    rows = [{"method": "external", "title": "Theirs", "options": {"folder": str(tmp_path / "theirs")}}]
-    write_suite(tmp_path, methods=rows)
+        save_png(tmp_path / "theirs" / f"{Path(name).stem}_pred.png", images.images([i])[0])
+    options = {"folder": str(tmp_path / "theirs")}
+    write_suite(tmp_path, methods=[{"method": "external", "title": "Theirs", "options": options}])
+    done = facebench("run", "small.yaml", cwd=tmp_path)
+    assert done.returncode == 2 and 'they match with the option match: "{name}_pred"' in done.stderr
+    options["match"] = "{name}_pred"
+    write_suite(tmp_path, methods=[{"method": "external", "title": "Theirs", "options": options}])
     done = facebench("run", "small.yaml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "hold the original under the hole: 100% of its pixels" in done.stderr
     results = pd.read_parquet(tmp_path / "runs/small/results.parquet")
     assert results[results.metric == "l1@hole"].value.max() == 0
     assert set(results.title) == {"Theirs"}

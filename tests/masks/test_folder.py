@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import masks
-from masks import MaskError, MaskFolder
+from masks import MaskError, MaskFolder, MaskSet, parse
 
 
 def square(ratio: float, size: int = 100) -> np.ndarray:
@@ -146,3 +146,22 @@ def test_real_masks(shared: Path) -> None:
     assert sorted(sorted_in) == list(range(len(opened))) and len(opened) == 32
     for index in range(10):
         assert 0.4 < masks.ratio(masks.draw(f"folder:{opened.path}/40-50", 256, 0, index)) <= 0.5
+
+
+def test_masks_belong_to_the_images_of_their_names(folder: Path) -> None:
+    names = [f"sub/{file.stem}.jpg" for file in MaskFolder(folder).files][::-1]
+    made = MaskSet.make(f"folder:{folder}/paired", 64, len(names), 0, images=names)
+    assert np.array_equal(np.stack(list(made)), MaskFolder(folder).masks(64)[::-1])
+    assert not made.redrawn()
+    with pytest.raises(MaskError, match=r"1 of 2 images have no mask of their name in .* \(other\)"):
+        MaskSet.make(f"folder:{folder}/paired", 64, 2, 0, images=[names[0], "other.png"])
+    with pytest.raises(MaskError, match="1 names are those of two images"):
+        MaskSet.make(f"folder:{folder}/paired", 64, 2, 0, images=[names[0], names[0]])
+    with pytest.raises(MaskError, match="leave out /paired or the other"):
+        parse(f"folder:{folder}/10-20/paired")
+
+
+def test_black_may_be_the_hole(folder: Path) -> None:
+    assert np.array_equal(MaskFolder(folder, inverted=True).masks(64), 1 - MaskFolder(folder).masks(64))
+    assert MaskFolder(folder, inverted=True).fingerprint != MaskFolder(folder).fingerprint
+    assert parse(f"folder:{folder}/inverted").options == ("inverted",)

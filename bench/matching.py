@@ -1,0 +1,110 @@
+"""Which file belongs to which image: by name, or by the pattern that another program writes names in."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from bench import pictures
+from bench.errors import BenchError
+
+PLAIN = "{name}"
+DEPTH = 3  # folders below one another in which patterns are looked for
+HALF = 0.5  # share of the images for which a pattern must have files to be named
+
+
+def listed(folder: Path, match: str = PLAIN) -> tuple[dict[str, Path], Counter[str]]:
+    """The pictures in a folder, sorted, by the names of their images; and how many files of which suffix are not read.
+
+    `match` says how files are called, without their suffix: `{name}_pred`, or `{name}/0` in a folder an image. Files
+    of other names are passed over. Names are compared as people read them (Unicode's NFC), suffixes in either case.
+    Raises BenchError where two have one name, the folder cannot be read, or the pattern holds no `{name}`.
+    """
+    before, after = parted(match)
+    *folders, last = before.split("/")
+    start = folder.joinpath(*folders)
+    if "/" not in after:
+        found, unread = pictures.listed(start)
+        wanted = {stem: path for stem, path in found.items() if _inside(stem, last, after)}
+        return {stem[len(last) : len(stem) - len(after)]: path for stem, path in wanted.items()}, unread
+    first, rest = after.split("/", 1)
+    names: dict[str, Path] = {}
+    for below in sorted(path for path in start.iterdir() if path.is_dir()):
+        place = below / Path(rest).parent
+        path = pictures.listed(place)[0].get(Path(rest).name) if place.is_dir() else None
+        if path and _inside(stem := unicodedata.normalize("NFC", below.name), last, first):
+            names[stem[len(last) : len(stem) - len(first)]] = path
+    return names, Counter()
+
+
+def parted(match: str) -> tuple[str, str]:
+    """What stands before and after the name in a pattern."""
+    before, name, after = unicodedata.normalize("NFC", match).partition(PLAIN)
+    if not name or PLAIN in after or ".." in match or before.startswith("/"):
+        raise BenchError(f"the pattern {match!r} must hold {PLAIN} once, for example {PLAIN}_pred or {PLAIN}/0")
+    return before, after
+
+
+def _inside(stem: str, before: str, after: str) -> bool:
+    return stem.startswith(before) and stem.endswith(after) and len(stem) > len(before) + len(after)
+
+
+def patterns(folder: Path, names: Iterable[str]) -> list[str]:
+    """The patterns other than `{name}` by which files below a folder belong to most images of these names."""
+    wanted, there = list(names), _below(folder)
+    candidates = {
+        (stem[:at], stem[at + len(name) :])
+        for name in wanted[:2]
+        for stem in there
+        for at in (found.start() for found in re.finditer(f"(?={re.escape(name)})", stem))
+    }
+    counts = {pair: sum(f"{pair[0]}{name}{pair[1]}" in there for name in wanted) for pair in candidates - {("", "")}}
+    most = max(counts.values(), default=0)
+    best = [pair for pair, count in counts.items() if count == most and count > max(1, HALF * len(wanted))]
+    return [f"{before}{PLAIN}{after}" for before, after in sorted(best)]
+
+
+def advice(folder: Path, option: str, names: Iterable[str], other: str = "") -> str:
+    """The end of a message about names that do not match: which pattern would; "" where none is found.
+
+    `option`: how the pattern of this folder is said, as in `--match {}`. `other`: what must be said beside it.
+    """
+    wanted = list(names)
+    found = patterns(folder, wanted)
+    if not found:
+        low = {name.casefold(): name for name in _below(folder)}
+        pairs = [(low[name.casefold()], name) for name in wanted if low.get(name.casefold(), name) != name]
+        return f"; {pairs[0][0]} and {pairs[0][1]} differ in the case of letters: rename one of them" if pairs else ""
+    said = [option.format(f'"{pattern}"') for pattern in found]
+    if len(said) == 1:
+        return f"; they match with {said[0]}{other}"
+    more = f" (or {', '.join(said[1:6])}{', ...' if len(said) > 6 else ''})"
+    return f"; there are several files of each image: say which one with {said[0]}{other}{more}"
+
+
+def cores(names: Iterable[str]) -> tuple[list[str], str] | None:
+    """Names without what all have in common before or after a mark such as `_`, and the pattern; None if nothing."""
+    known = list(names)
+    before = re.match(r"(?:.*[_\-. ])?", os.path.commonprefix(known))
+    after = re.match(r"(?:.*[_\-. ])?", os.path.commonprefix([name[::-1] for name in known]))
+    head, tail = before.group() if before else "", after.group()[::-1] if after else ""
+    if len(known) < 2 or not (head or tail):
+        return None
+    return [name[len(head) : len(name) - len(tail)] for name in known], f"{head}{PLAIN}{tail}"
+
+
+def _below(folder: Path) -> set[str]:
+    """The pictures in a folder and below it, by their paths without suffix."""
+    found: set[str] = set()
+    for place, folders, files in os.walk(folder):
+        depth = len(Path(place).relative_to(folder).parts)
+        folders[:] = [name for name in folders if not name.startswith(".")] if depth < DEPTH else []
+        for file in files:
+            path = Path(place, file)
+            if path.suffix.lower() in pictures.SUFFIXES and not file.startswith("."):
+                found.add(unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix()))
+    return found

@@ -1,0 +1,78 @@
+"""Which file belongs to which image: the names that other programs write."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from bench import matching
+from bench.errors import BenchError
+
+
+def written(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+NAMES = ["000", "001", "002"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "program"),
+    [
+        ("{name}_mask001", "LaMa"),
+        ("{name}_pred", "AOT-GAN"),
+        ("000{name}_0_inpaint", "EXE-GAN"),
+        ("iter_3/000{name}_inpaint", "GRIG"),
+        ("{name}/0", "a folder an image"),
+        ("images1024x1024/00000/{name}", "FFHQ"),
+    ],
+)
+def test_the_pattern_of_a_program_is_found_and_pairs(pattern: str, program: str, tmp_path: Path) -> None:
+    written(tmp_path, *(f"{pattern.replace('{name}', name)}.png" for name in NAMES))
+    assert matching.patterns(tmp_path, NAMES) == [pattern]
+    found, _ = matching.listed(tmp_path, pattern)
+    assert list(found) == NAMES
+    assert matching.advice(tmp_path, "--match {}", NAMES) == f'; they match with --match "{pattern}"'
+
+
+def test_several_files_of_each_image_are_told(tmp_path: Path) -> None:
+    written(tmp_path, *(f"{name}_{k}.png" for name in NAMES for k in range(2)))
+    text = matching.advice(tmp_path, "--match {}", NAMES)
+    assert (
+        text == '; there are several files of each image: say which one with --match "{name}_0" (or --match "{name}_1")'
+    )
+
+
+def test_names_are_the_same_in_every_form_and_suffixes_in_either_case(tmp_path: Path) -> None:
+    composed, parted = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    written(tmp_path, f"{parted}.PNG")
+    assert list(matching.listed(tmp_path)[0]) == [composed]
+    written(tmp_path, f"{composed}.png")
+    with pytest.raises(BenchError, match="have one name"):
+        matching.listed(tmp_path)
+
+
+def test_letters_of_another_case_are_named(tmp_path: Path) -> None:
+    written(tmp_path, "ANNA.png", "BOB.png")
+    assert "ANNA and anna differ in the case of letters" in matching.advice(tmp_path, "--match {}", ["anna", "bob"])
+
+
+def test_both_sides_may_have_an_ending() -> None:
+    assert matching.cores(["1_gt", "2_gt"]) == (["1", "2"], "{name}_gt")
+    assert matching.cores(["100", "200"]) is None  # a digit is no mark
+
+
+def test_nothing_is_advised_where_nothing_matches(tmp_path: Path) -> None:
+    written(tmp_path, "10.png", "11.png", "other.png")
+    assert matching.advice(tmp_path, "--match {}", [str(i) for i in range(9)]) == ""
+
+
+@pytest.mark.parametrize("pattern", ["pred", "{name}{name}", "../{name}", "/etc/{name}"])
+def test_a_pattern_holds_the_name_once(pattern: str, tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match=r"must hold \{name\} once"):
+        matching.listed(tmp_path, pattern)
