@@ -25,6 +25,7 @@ from bench.store import digest
 from masks.generators.semantic import LABELS
 
 Indices = Sequence[int] | np.ndarray | torch.Tensor
+PICTURES = 2  # raised when entries of pictures hold more, or are checked for more, than those before
 RENDER_BATCH = 32
 RENDERED = "rendered"
 """What stands in place of a filter's name for images that were drawn at their size."""
@@ -223,25 +224,33 @@ def prepare_folder(
     """
     folder, cache_dir = Path(folder), Path(cache_dir)
     _check_size(size)
-    ids = files.find_images(folder, without)
+    published = catalogue.known(name) if name else None
+    if published:
+        folder = published.pictures_of(folder)
+    ids = files.find_images(folder, without, labels)
     fingerprint, read = _hashed(folder, ids, cache_dir, progress)
     scaled = files.NEAREST if labels else files.FILTER
     facts = {"fingerprint": fingerprint, "filter": scaled, "size": size, "ids": ids}
+    odd: dict[str, str] = {}  # what is no photograph
 
     def decode(name: str) -> np.ndarray:
         path = folder / name
         if not labels:
-            return files.square(pictures.decode(read(name), path), size)
+            image = pictures.decode(read(name), path)
+            if what := files.annotation(image):
+                odd[name] = what
+            return files.square(image, size)
         classes = Image.fromarray(pictures.decode_labels(read(name), path, len(LABELS)))
         return files.square(classes.convert("RGB"), size, labels=True)
 
     def batches() -> Iterator[Batch]:
         for chunk in cache.in_parallel(decode, ids, "decoding", progress):
             yield {"images": np.stack(chunk)}
+        if odd:
+            raise BenchError(files.no_photographs(folder, dict(sorted(odd.items())), len(ids)))
 
-    key = digest([cache.VERSION, fingerprint, scaled, size])
+    key = digest([cache.VERSION, fingerprint, scaled, size, *([] if labels else [PICTURES])])
     entry, _ = _prepare(cache_dir / f"{size}px-{key[:16]}", facts, batches(), len(ids) * size * size * 3)
-    published = catalogue.known(name) if name else None
     return ImageData(name or folder.resolve().name, size, fingerprint, ids, scaled, entry, published)
 
 

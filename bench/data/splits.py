@@ -9,15 +9,22 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from bench.data.folder import natural
+from bench.data.folder import natural, words
 from bench.errors import BenchError
 from bench.store import write_json
 
 SHOTS = (5, 10, 30, 50)
 """The few-shot sizes of the suites; any other number works too."""
-TRAIN_FOLDERS = ("train",)
-VALIDATION_FOLDERS = ("val", "valid", "validation")
-TEST_FOLDERS = ("test",)
+PART_OF = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "eval", "evaluation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""The words in a folder's name that say which part of a split it holds."""
+_SAY_WHICH = (
+    "rename or remove folders until each part has one, or say which pictures are for what with `split` or numbers "
+    "(`train`, `test`) in a suite"
+)
 
 
 class Split(BaseModel):
@@ -141,21 +148,34 @@ def only_training(name: str, fingerprint: str, ids: Sequence[str], seed: int) ->
 
 
 def by_folder(name: str, fingerprint: str, ids: Sequence[str], seed: int) -> Split | None:
-    """The user's own split by the sub-folders `train/` and `test/` (and `val/`); None when they are not both there.
+    """The split by sub-folders for training and test (and validation); None when they are not both there.
 
-    Without `test/`, the images of `val/` are the test. Images outside these folders are not used.
+    The words of their names count: `train`, `train_256`, `test_img`, `paris_eval_gt` (see `PART_OF`). Without a folder
+    for the test, the images for validation are the test. Images outside these folders are not used. Raises BenchError
+    where two folders are for one part, or a name is for two.
     """
-    parts: dict[str, list[str]] = {"train": [], "val": [], "test": []}
-    names = {"train": TRAIN_FOLDERS, "val": VALIDATION_FOLDERS, "test": TEST_FOLDERS}
-    part_of = {folder: part for part, folders in names.items() for folder in folders}
+    folders: dict[str, list[str]] = {}
     for image in ids:
         top, slash, _ = image.partition("/")
-        if slash and top.lower() in part_of:
-            parts[part_of[top.lower()]].append(image)
+        if slash:
+            folders.setdefault(top, []).append(image)
+    parts: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    holder: dict[str, list[str]] = {}
+    for folder, images in folders.items():
+        said = sorted({PART_OF[word] for word in words(folder) if word in PART_OF})
+        if len(said) > 1:
+            raise BenchError(f"{name}: the folder {folder}/ is named for {' and for '.join(said)}: {_SAY_WHICH}")
+        for part in said:
+            parts[part] += images
+            holder.setdefault(part, []).append(folder)
     if not parts["test"]:
         parts["test"], parts["val"] = parts["val"], []
     if not parts["train"] or not parts["test"]:
         return None
+    for part, several in holder.items():
+        if len(several) > 1:
+            listed = " and ".join(f"{folder}/" for folder in several)
+            raise BenchError(f"{name}: the folders {listed} are all named for {part}: {_SAY_WHICH}")
     return Split(
         name=name,
         fingerprint=fingerprint,
