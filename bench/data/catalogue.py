@@ -44,7 +44,7 @@ class Dataset:
     """Sub-folders that the makers keep the pictures in, beside annotations and other sizes."""
 
     def pictures_of(self, folder: Path) -> Path:
-        """Where the pictures lie: the makers' sub-folder, at most two levels down and said aloud, or `folder` itself."""
+        """Where the pictures lie: the makers' sub-folder, at most two levels down, aloud; else `folder` itself."""
         for name in self.pictures:
             for pattern in (name, f"*/{name}"):
                 if found := next((path for path in sorted(folder.glob(pattern)) if path.is_dir()), None):
@@ -234,8 +234,8 @@ def check(name: str, folder: str | Path, progress: Progress | None = None) -> Re
         try:
             data = pictures.read(path)
             sha256 = hashlib.sha256(data).hexdigest()
-            image = pictures.decode(data, path)
-            return _File(sha256, image.size, annotation=files.annotation(image))
+            picture = pictures.decode(data, path)
+            return _File(sha256, picture.size, annotation=files.annotation(picture))
         except BenchError as error:
             return _File(sha256, error=str(error))
 
@@ -267,8 +267,8 @@ def check(name: str, folder: str | Path, progress: Progress | None = None) -> Re
         counts, published = (len(split.train), len(split.test)), (dataset.train, dataset.test)
         if counts != published:
             problems.append(
-                f"the folders for training and test hold {counts[0]:,} and {counts[1]:,} images, published are {published[0]:,} and "
-                f"{published[1]:,}: make them agree, or use these images under another name"
+                f"the folders for training and test hold {counts[0]:,} and {counts[1]:,} images, published are "
+                f"{published[0]:,} and {published[1]:,}: make them agree, or use these images under another name"
             )
     elif dataset and len(readable) > dataset.needed:
         notes.append(

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from bench import pictures
-from bench.data import cache, captions, catalogue, degradation, modalities, splits, synthfaces
+from bench.data import cache, captions, catalogue, degradation, lists, modalities, splits, synthfaces
 from bench.data import folder as files
 from bench.data.cache import Batch, Progress
 from bench.errors import BenchError
@@ -26,6 +26,7 @@ from masks.generators.semantic import LABELS
 
 Indices = Sequence[int] | np.ndarray | torch.Tensor
 PICTURES = 2  # raised when entries of pictures hold more, or are checked for more, than those before
+DIGEST = 16  # bytes that tell decoded squares apart
 RENDER_BATCH = 32
 RENDERED = "rendered"
 """What stands in place of a filter's name for images that were drawn at their size."""
@@ -133,13 +134,38 @@ class ImageData:
         except KeyError as error:
             raise BenchError(f"{self.name} has no image {error}: draw the split of this data set again") from error
 
-    def split(self, seed: int, train: int | None = None, test: int | None = None) -> splits.Split:
-        """Draw the split of this data set.
+    def split(
+        self,
+        seed: int,
+        train: int | None = None,
+        test: int | None = None,
+        given: Mapping[str, Path] = MappingProxyType({}),
+    ) -> splits.Split:
+        """Draw the split of this data set, or read it from the files that are `given` (see `bench.data.lists`).
 
         In this order: people are kept apart where the data set knows them; `train/` and `test/` folders are honoured;
         a data set of the catalogue has its published sizes; any other has `splits.default_test` test images.
-        `train` and `test` overrule the sizes. Raises BenchError when there are too few images.
+        `train` and `test` overrule the sizes. Where the split is drawn by seed, what equals a test image does not
+        train. Raises BenchError when there are too few images.
         """
+        split = self._divided(seed, train, test, given)
+        if split.rule == "seed" and (same := self.leaks(split)):
+            return split.without(same)
+        return split
+
+    def leaks(self, split: splits.Split) -> dict[str, str]:
+        """Training and validation images that equal a test image once they are decoded: id -> id of the test image."""
+        digests = self._arrays.get("digests")
+        if digests is None:
+            return {}
+        learned = (*split.train, *split.validation)
+        tested = dict(zip(map(bytes, digests[self.indices(split.test)]), split.test, strict=True))
+        keys = map(bytes, digests[self.indices(learned)])
+        return {name: tested[key] for name, key in zip(learned, keys, strict=True) if key in tested}
+
+    def _divided(self, seed: int, train: int | None, test: int | None, given: Mapping[str, Path]) -> splits.Split:
+        if given:
+            return lists.by_lists(self.name, self.fingerprint, self.ids, seed, given)
         identity = self._arrays.get("identity")
         if identity is not None:
             return splits.by_identity(self.name, self.fingerprint, self.ids, identity.tolist(), seed, train, test)
@@ -245,12 +271,14 @@ def prepare_folder(
 
     def batches() -> Iterator[Batch]:
         for chunk in cache.in_parallel(decode, ids, "decoding", progress):
-            yield {"images": np.stack(chunk)}
+            yield {"images": np.stack(chunk)} | (
+                {} if labels else {"digests": np.stack([_digest(one) for one in chunk])}
+            )
         if odd:
             raise BenchError(files.no_photographs(folder, dict(sorted(odd.items())), len(ids)))
 
     key = digest([cache.VERSION, fingerprint, scaled, size, *([] if labels else [PICTURES])])
-    entry, _ = _prepare(cache_dir / f"{size}px-{key[:16]}", facts, batches(), len(ids) * size * size * 3)
+    entry, _ = _prepare(cache_dir / f"{size}px-{key[:16]}", facts, batches(), len(ids) * (size * size * 3 + DIGEST))
     return ImageData(name or folder.resolve().name, size, fingerprint, ids, scaled, entry, published)
 
 
@@ -340,6 +368,11 @@ def _hashed(
         return data
 
     return files.fingerprint(hashes), read
+
+
+def _digest(square: np.ndarray) -> np.ndarray:
+    """(DIGEST,) uint8 of a decoded square: equal squares have equal ones."""
+    return np.frombuffer(hashlib.sha256(np.ascontiguousarray(square).data).digest()[:DIGEST], np.uint8)
 
 
 def _check_size(size: int) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -134,7 +135,7 @@ def annotation(image: Image.Image) -> str | None:
     A mask is grey and holds 0 and 255, or 0 and 1, and nothing else. A label map is grey and holds several values, all
     below `CLASSES`. 16-bit pictures are 8-bit ones by now. Looks at pixels only until there are too many colours.
     """
-    colours = [colour for _, colour in image.getcolors(CLASSES) or []]
+    colours: list[Any] = [colour for _, colour in image.getcolors(CLASSES) or []]
     if len(colours) < 2 or any(len(set(colour)) > 1 for colour in colours):
         return None
     values = {colour[0] for colour in colours}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -38,11 +38,13 @@ class Split(BaseModel):
     """Content of the data set that was split (SHA-256)."""
     seed: int
     """Decides a drawn split, and always the order of few-shot draws."""
-    rule: Literal["seed", "order", "folder", "identity", "training"]
+    rule: Literal["seed", "order", "folder", "list", "identity", "training"]
     """How the images were told apart."""
     train: tuple[str, ...]
     validation: tuple[str, ...] = ()
     test: tuple[str, ...]
+    copies: tuple[tuple[str, str], ...] = ()
+    """(image, test image) that are equal: the image would have been drawn for training or validation, and is not."""
 
     @model_validator(mode="after")
     def _apart(self) -> Split:
@@ -50,6 +52,19 @@ class Split(BaseModel):
         if len(set(parts)) != len(parts):
             raise ValueError("an image stands twice, so training and test images may overlap")
         return self
+
+    def without(self, copies: Mapping[str, str]) -> Split:
+        """This split without training and validation images that equal a test image: id -> id of the test image.
+
+        Raises BenchError when nothing is left to train.
+        """
+        train, validation = (
+            tuple(name for name in part if name not in copies) for part in (self.train, self.validation)
+        )
+        if self.train and not train:
+            raise BenchError(f"{self.name}: every training image equals a test image: add images that differ")
+        pairs = tuple(sorted(copies.items()))
+        return self.model_copy(update={"train": train, "validation": validation, "copies": pairs})
 
     def save(self, path: str | Path) -> Path:
         """Write the split as JSON; equal splits give equal bytes."""

@@ -184,6 +184,13 @@ def test_a_known_data_set_is_read_from_its_makers_folder(faces: Path, tmp_path: 
     assert above.ids == prepare_folder(faces, 8, tmp_path / "cache", name="ffhq").ids and len(above) == 44
 
 
+def test_a_set_of_equal_pictures_cannot_train(tmp_path: Path) -> None:
+    for index in range(12):
+        Image.new("RGB", (9, 9), "red").save(tmp_path / f"{index}.png")
+    with pytest.raises(BenchError, match="every training image equals a test image"):
+        prepare_folder(tmp_path, 8, tmp_path / "cache").split(0)
+
+
 def test_train_and_test_folders_are_honoured(faces: Path, tmp_path: Path) -> None:
     (faces / "a").rename(faces / "train")
     (faces / "b").rename(faces / "test")
