@@ -27,6 +27,7 @@ from bench.suite import Data, Entry, Resources, Suite
 Kind = Literal["train", "evaluate"]
 # source that decides every result
 SHARED = ("batch.py", "isolation.py", "method.py", "pictures.py", "train.py", "nn", "data")
+SHOWN = 10  # copies that are named one by one; the split's file has them all
 MEASURED = ("completion.py", "condition.py", "evaluate.py", "metrics")  # source that decides a measurement
 
 
@@ -168,16 +169,21 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
         images = replace(images, texts=texts)
     if data in suite.training:
         return Prepared(images, splits.only_training(data.name, images.fingerprint, images.ids, suite.seed), {})
-    if data.trained and not images.published:
+    if data.trained and not images.published and not data.split:
         data = data.model_copy(update={"train": 0, "test": data.test or len(images)})
     place = f"-{digest(str(data.folder.resolve()))[:6]}" if data.folder else ""  # other folders may have this name, too
-    parts = f"{data.name}{place}-{suite.seed}-{data.train or 'all'}-{data.test or 'default'}"
+    lists = data.split.files if data.split else {}
+    said = f"-{digest([[kind, file_digest(path)] for kind, path in lists.items()])[:6]}" if lists else ""
+    parts = f"{data.name}{place}-{suite.seed}-{data.train or 'all'}-{data.test or 'default'}{said}"
     path = root / suite.suite / "splits" / f"{parts}.json"
-    if path.exists():
-        split = splits.load(path, images.fingerprint)
-    else:
-        split = images.split(suite.seed, data.train, data.test)
-        split.save(path)
+    split = images.split(suite.seed, data.train, data.test, lists)
+    if path.exists() and splits.load(path, images.fingerprint) != split:
+        raise BenchError(
+            f"{path} holds another split than is made of {data.name} today: delete it, or take another folder with "
+            "--out (results of the two splits must not be compared)"
+        )
+    split.save(path)
+    _tell_copies(images, split)
     for shots in suite.shots if not data.trained else ():
         splits.shots(split, shots)
     return Prepared(images, split, {})
@@ -209,6 +215,16 @@ def _paired(made: Plan, condition: str) -> Suite:
     say(f"masks: each test image has the mask of its own name in {folder.path}")
     changed = [f"{name}/paired" if name == condition else name for name in suite.conditions]
     return suite.model_copy(update={"conditions": changed})
+
+
+def _tell_copies(images: ImageData, split: Split) -> None:
+    """Say which training images equal a test image, and what becomes of them."""
+    copies, fate = split.copies, "do not train"
+    if not copies:
+        copies, fate = tuple(images.leaks(split).items()), f"stay, for the split is given ({split.rule})"
+    if copies:
+        pairs = ", ".join(f"{name} = {tested}" for name, tested in copies[:SHOWN]) + (", ..." * (len(copies) > SHOWN))
+        say(f"{images.name}: {len(copies):,} training images equal test images and {fate}: {pairs}")
 
 
 def _named_otherwise(suite: Suite, root: Path) -> dict[Path, str]:

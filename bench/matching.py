@@ -89,12 +89,17 @@ def advice(folder: Path, option: str, names: Iterable[str], other: str = "") -> 
 def cores(names: Iterable[str]) -> tuple[list[str], str] | None:
     """Names without what all have in common before or after a mark such as `_`, and the pattern; None if nothing."""
     known = list(names)
-    before = re.match(r"(?:.*[_\-. ])?", os.path.commonprefix(known))
-    after = re.match(r"(?:.*[_\-. ])?", os.path.commonprefix([name[::-1] for name in known]))
-    head, tail = before.group() if before else "", after.group()[::-1] if after else ""
+    head, tail = _shared(known), _shared([name[::-1] for name in known])[::-1]
     if len(known) < 2 or not (head or tail):
         return None
     return [name[len(head) : len(name) - len(tail)] for name in known], f"{head}{PLAIN}{tail}"
+
+
+def _shared(names: list[str]) -> str:
+    """The beginning that names share, up to its last mark."""
+    least, most = min(names, default=""), max(names, default="")  # in between they share no less
+    length = next((i for i, (a, b) in enumerate(zip(least, most, strict=False)) if a != b), min(len(least), len(most)))
+    return re.sub(r"[^_\-. ]*$", "", least[:length])
 
 
 def _below(folder: Path) -> set[str]:

@@ -53,6 +53,36 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Lists(Section):
+    """Files that say which images are for what: a list for each part, or one file for all."""
+
+    train: Path | None = None  # one name or path a line
+    val: Path | None = None
+    test: Path | None = None
+    partition: Path | None = None  # lines `NAME 0|1|2`, as in CelebA's list_eval_partition.txt
+    mapping: Path | None = None  # CelebA-HQ-to-CelebA-mapping.txt: CelebA's own partition of CelebA-HQ
+
+    @model_validator(mode="after")
+    def _check(self) -> Lists:
+        if {*self.files} not in ({"partition"}, {"mapping"}) and (
+            self.test is None or not {*self.files} <= {"train", "val", "test"}
+        ):
+            raise ValueError(
+                "give {train: FILE, test: FILE}, with or without val; or one FILE of lines `NAME 0|1|2`; "
+                "or {mapping: FILE}"
+            )
+        return self
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files that are given, by what they say."""
+        return {name: path for name, path in self if path is not None}
+
+
+def _listed(value: Any) -> Any:
+    return {"partition": value} if isinstance(value, str | Path) else value
+
+
 class Data(Section):
     """A data set: the embedded synthetic faces, or a folder of images."""
 
@@ -61,6 +91,7 @@ class Data(Section):
     folder: Path | None = None  # a folder of images; none for `synthfaces`, or to be given with --data NAME=DIR
     train: int | None = Field(default=None, ge=1, le=IMAGES)  # training images; default: what the test set leaves
     test: int | None = Field(default=None, ge=1, le=IMAGES)  # test images; default: the published split, else a fifth
+    split: Annotated[Lists | None, BeforeValidator(_listed)] = None  # lists of images, instead of a draw or folders
     published: bool = True  # a name in `facebench data list` has its published split
     labels: Path | None = None  # label maps of the same names (CelebAMask-HQ's classes), for regions and guides
     labels_order: Literal["celebamask-hq", "face-parsing"] | None = None  # of their numbers; default: face-parsing
@@ -76,6 +107,10 @@ class Data(Section):
             raise ValueError("give the `folder` that holds the images (or --data on the command line)")
         if self.labels_order and not self.labels:
             raise ValueError("`labels_order` says how label maps are numbered: give their folder, too, as `labels`")
+        if self.split and (self.train or self.test or self.name == "synthfaces"):
+            raise ValueError("`split` lists the images of a folder: leave out the numbers `train` and `test`")
+        if self.split and "test" in self.split.files and not (self.split.train or self.trained):
+            raise ValueError("`split` lists what tests and not what trains: add {train: FILE}")
         return self
 
     @property
@@ -196,6 +231,9 @@ class Suite(Section):
         names = [data.name for data in (*self.data, *self.training)]
         if len(set(names)) < len(names):
             raise ValueError("data: two data sets have the same name")
+        for i, data in enumerate(self.training):
+            if data.split:
+                raise ValueError(f"training.{i}.split: all images of {data.name} train: leave it out")
         others = [data.name for data in self.training]
         for i, data in enumerate(self.data):
             if data.trained not in (None, *others):
@@ -419,6 +457,7 @@ def _check_masks(suite: Suite) -> None:
 def _close(key: str, where: tuple[int | str, ...]) -> str:
     sections: dict[str, type[Section]] = {
         "data": Data,
+        "split": Lists,
         "methods": Entry,
         "priors": Entry,
         "train": Train,

@@ -17,6 +17,7 @@ from bench.data import folder as files
 from bench.data import splits
 from bench.data.cache import Progress, in_parallel
 from bench.errors import BenchError
+from bench.progress import say
 
 OWN = "folder"
 """The name under which `check` takes a folder of the user's own images."""
@@ -39,6 +40,17 @@ class Dataset:
     in_order: bool = False
     """The makers' split is the order of the file names; otherwise it is drawn by seed."""
     note: str = ""
+    pictures: tuple[str, ...] = ()
+    """Sub-folders that the makers keep the pictures in, beside annotations and other sizes."""
+
+    def pictures_of(self, folder: Path) -> Path:
+        """Where the pictures lie: the makers' sub-folder, at most two levels down, aloud; else `folder` itself."""
+        for name in self.pictures:
+            for pattern in (name, f"*/{name}"):
+                if found := next((path for path in sorted(folder.glob(pattern)) if path.is_dir()), None):
+                    say(f"{self.title}: only {found} is read: it holds the pictures")
+                    return found
+        return folder
 
     @property
     def needed(self) -> int:
@@ -60,6 +72,7 @@ class Dataset:
 
 
 _CELEBA = ("https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html", "non-commercial research only")
+_ALIGNED = ("img_align_celeba",)
 _FASTGAN = ("https://github.com/odegeasslbc/FastGAN-pytorch", "for research; rights stay with the pictures' owners")
 _ANIMALFACE = ("https://github.com/mit-han-lab/data-efficient-gans", _FASTGAN[1])
 _REAL = ("https://github.com/TencentARC/GFPGAN", _FASTGAN[1])
@@ -68,20 +81,22 @@ _FEW_SHOT = ("GRIG",)
 
 DATASETS: dict[str, Dataset] = {
     "celeba": Dataset(
-        "CelebA", 162_770, 19_962, *_CELEBA, ("ISFRNet", "APFI"), validation=19_867, in_order=True,
+        "CelebA", 162_770, 19_962, *_CELEBA, ("ISFRNet", "APFI"), validation=19_867, in_order=True, pictures=_ALIGNED,
         note="the makers' split; the papers drew their own: celeba-isfrnet, celeba-apfi",
     ),
-    "celeba-isfrnet": Dataset("CelebA (ISFRNet's split)", 182_339, 20_260, *_CELEBA, ("ISFRNet",)),
-    "celeba-apfi": Dataset("CelebA (APFI's split)", 201_599, 1_000, *_CELEBA, ("APFI",)),
+    "celeba-isfrnet": Dataset(
+        "CelebA (ISFRNet's split)", 182_339, 20_260, *_CELEBA, ("ISFRNet",), pictures=_ALIGNED
+    ),
+    "celeba-apfi": Dataset("CelebA (APFI's split)", 201_599, 1_000, *_CELEBA, ("APFI",), pictures=_ALIGNED),
     "celeba-hq": Dataset(
         "CelebA-HQ", 28_000, 2_000, "https://github.com/switchablenorms/CelebAMask-HQ", "non-commercial research only",
-        ("GRIG", "EXE-GAN", "FACEMUG", "Semantic-Guided Two-Stage GAN"),
+        ("GRIG", "EXE-GAN", "FACEMUG", "Semantic-Guided Two-Stage GAN"), pictures=("CelebA-HQ-img",),
     ),
     "ffhq": Dataset(
         "FFHQ", 60_000, 10_000, "https://github.com/NVlabs/ffhq-dataset",
         "CC BY-NC-SA 4.0; each picture has its own licence",
         ("GRIG", "EXE-GAN", "FACEMUG", "HierInv", "Semantic-Guided Two-Stage GAN"), in_order=True,
-        note="VSPBFR trains on all 70,000",
+        note="VSPBFR trains on all 70,000", pictures=("images1024x1024",),
     ),
     "psv": Dataset(
         "Paris Street View", 14_900, 100, "https://github.com/pathak22/context-encoder",
@@ -200,6 +215,7 @@ class _File:
     sha256: str
     size: tuple[int, int] | None = None
     error: str = ""
+    annotation: str | None = None
 
 
 def check(name: str, folder: str | Path, progress: Progress | None = None) -> Report:
@@ -209,7 +225,7 @@ def check(name: str, folder: str | Path, progress: Progress | None = None) -> Re
     is missing or has no images.
     """
     dataset = None if name == OWN else find(name)
-    folder = Path(folder)
+    folder = dataset.pictures_of(Path(folder)) if dataset else Path(folder)
     ids = files.find_images(folder)
 
     def inspect(image: str) -> _File:
@@ -218,13 +234,15 @@ def check(name: str, folder: str | Path, progress: Progress | None = None) -> Re
         try:
             data = pictures.read(path)
             sha256 = hashlib.sha256(data).hexdigest()
-            return _File(sha256, pictures.decode(data, path).size)
+            picture = pictures.decode(data, path)
+            return _File(sha256, picture.size, annotation=files.annotation(picture))
         except BenchError as error:
             return _File(sha256, error=str(error))
 
     found = [one for chunk in in_parallel(inspect, ids, "checking", progress) for one in chunk]
     sizes = [one.size for one in found if one.size]
     readable = [image for image, one in zip(ids, found, strict=True) if one.size]
+    odd = {image: one.annotation for image, one in zip(ids, found, strict=True) if one.annotation}
     unreadable = tuple((image, one.error) for image, one in zip(ids, found, strict=True) if one.error)
     same: dict[str, list[str]] = {}
     for image, one in zip(ids, found, strict=True):
@@ -236,8 +254,11 @@ def check(name: str, folder: str | Path, progress: Progress | None = None) -> Re
     problems, notes = [], []
     if unreadable:
         problems.append(f"{len(unreadable)} of {len(ids)} files cannot be used: replace or remove them")
-    split = splits.by_folder(title, "", readable, 0)
+    if odd:
+        problems.append(files.no_photographs(folder, odd, len(ids)))
+    split = None
     try:
+        split = splits.by_folder(title, "", readable, 0)
         if split is None:
             split = dataset.split("", readable, 0) if dataset else splits.draw(title, "", readable, 0)
     except BenchError as error:
@@ -246,8 +267,8 @@ def check(name: str, folder: str | Path, progress: Progress | None = None) -> Re
         counts, published = (len(split.train), len(split.test)), (dataset.train, dataset.test)
         if counts != published:
             problems.append(
-                f"train/ and test/ hold {counts[0]:,} and {counts[1]:,} images, published are {published[0]:,} and "
-                f"{published[1]:,}: make them agree, or use these images under another name"
+                f"the folders for training and test hold {counts[0]:,} and {counts[1]:,} images, published are "
+                f"{published[0]:,} and {published[1]:,}: make them agree, or use these images under another name"
             )
     elif dataset and len(readable) > dataset.needed:
         notes.append(

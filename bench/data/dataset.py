@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from bench import pictures
-from bench.data import cache, captions, catalogue, degradation, modalities, splits, synthfaces
+from bench.data import cache, captions, catalogue, degradation, lists, modalities, splits, synthfaces
 from bench.data import folder as files
 from bench.data import labels as label_maps
 from bench.data.cache import Batch, Progress
@@ -26,6 +26,8 @@ from bench.store import digest
 from masks.generators.semantic import LABELS
 
 Indices = Sequence[int] | np.ndarray | torch.Tensor
+PICTURES = 2  # raised when entries of pictures hold more, or are checked for more, than those before
+DIGEST = 16  # bytes that tell decoded squares apart
 RENDER_BATCH = 32
 RENDERED = "rendered"
 """What stands in place of a filter's name for images that were drawn at their size."""
@@ -133,13 +135,38 @@ class ImageData:
         except KeyError as error:
             raise BenchError(f"{self.name} has no image {error}: draw the split of this data set again") from error
 
-    def split(self, seed: int, train: int | None = None, test: int | None = None) -> splits.Split:
-        """Draw the split of this data set.
+    def split(
+        self,
+        seed: int,
+        train: int | None = None,
+        test: int | None = None,
+        given: Mapping[str, Path] = MappingProxyType({}),
+    ) -> splits.Split:
+        """Draw the split of this data set, or read it from the files that are `given` (see `bench.data.lists`).
 
         In this order: people are kept apart where the data set knows them; `train/` and `test/` folders are honoured;
         a data set of the catalogue has its published sizes; any other has `splits.default_test` test images.
-        `train` and `test` overrule the sizes. Raises BenchError when there are too few images.
+        `train` and `test` overrule the sizes. Where the split is drawn by seed, what equals a test image does not
+        train. Raises BenchError when there are too few images.
         """
+        split = self._divided(seed, train, test, given)
+        if split.rule == "seed" and (same := self.leaks(split)):
+            return split.without(same)
+        return split
+
+    def leaks(self, split: splits.Split) -> dict[str, str]:
+        """Training and validation images that equal a test image once they are decoded: id -> id of the test image."""
+        digests = self._arrays.get("digests")
+        if digests is None:
+            return {}
+        learned = (*split.train, *split.validation)
+        tested = dict(zip(map(bytes, digests[self.indices(split.test)]), split.test, strict=True))
+        keys = map(bytes, digests[self.indices(learned)])
+        return {name: tested[key] for name, key in zip(learned, keys, strict=True) if key in tested}
+
+    def _divided(self, seed: int, train: int | None, test: int | None, given: Mapping[str, Path]) -> splits.Split:
+        if given:
+            return lists.by_lists(self.name, self.fingerprint, self.ids, seed, given)
         identity = self._arrays.get("identity")
         if identity is not None:
             return splits.by_identity(self.name, self.fingerprint, self.ids, identity.tolist(), seed, train, test)
@@ -223,20 +250,28 @@ def prepare_folder(
     """
     folder, cache_dir = Path(folder), Path(cache_dir)
     _check_size(size)
+    published = catalogue.known(name) if name else None
+    if published:
+        folder = published.pictures_of(folder)
     ids = files.find_images(folder, without)
     fingerprint, read = _hashed(folder, ids, cache_dir, progress)
     facts = {"fingerprint": fingerprint, "filter": files.FILTER, "size": size, "ids": ids}
+    odd: dict[str, str] = {}  # what is no photograph
 
     def decode(name: str) -> np.ndarray:
-        return files.square(pictures.decode(read(name), folder / name), size)
+        image = pictures.decode(read(name), folder / name)
+        if what := files.annotation(image):
+            odd[name] = what
+        return files.square(image, size)
 
     def batches() -> Iterator[Batch]:
         for chunk in cache.in_parallel(decode, ids, "decoding", progress):
-            yield {"images": np.stack(chunk)}
+            yield {"images": np.stack(chunk), "digests": np.stack([_digest(one) for one in chunk])}
+        if odd:
+            raise BenchError(files.no_photographs(folder, dict(sorted(odd.items())), len(ids)))
 
-    key = digest([cache.VERSION, fingerprint, files.FILTER, size])
-    entry, _ = _prepare(cache_dir / f"{size}px-{key[:16]}", facts, batches(), len(ids) * size * size * 3)
-    published = catalogue.known(name) if name else None
+    key = digest([cache.VERSION, fingerprint, files.FILTER, size, PICTURES])
+    entry, _ = _prepare(cache_dir / f"{size}px-{key[:16]}", facts, batches(), len(ids) * (size * size * 3 + DIGEST))
     return ImageData(name or folder.resolve().name, size, fingerprint, ids, files.FILTER, entry, published)
 
 
@@ -252,7 +287,7 @@ def prepare_labels(
     """
     folder, cache_dir = Path(folder), Path(cache_dir)
     _check_size(size)
-    names = files.find_images(folder)
+    names = files.find_images(folder, labels=True)
     fingerprint, read = _hashed(folder, names, cache_dir, progress)
     parts = label_maps.parts(folder, names)
     ids = list(parts) or names
@@ -368,6 +403,11 @@ def _hashed(
         return data
 
     return files.fingerprint(hashes), read
+
+
+def _digest(square: np.ndarray) -> np.ndarray:
+    """(DIGEST,) uint8 of a decoded square: equal squares have equal ones."""
+    return np.frombuffer(hashlib.sha256(np.ascontiguousarray(square).data).digest()[:DIGEST], np.uint8)
 
 
 def _check_size(size: int) -> None:

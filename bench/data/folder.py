@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -25,13 +26,26 @@ FILTER = "pillow-lanczos"
 """Name of the antialiased filter, recorded in every cache."""
 NEAREST = "nearest"
 """Stands in its place for label maps."""
+ANNOTATIONS = frozenset(
+    {"label", "labels", "mask", "masks", "anno", "annotation", "annotations", "seg", "segmentation", "parsing"}
+    | {"edge", "edges", "sketch", "sketches", "landmark", "landmarks"}
+)
+"""A sub-folder with such a word in its name holds no photographs."""
+CLASSES = 19
+"""A grey picture with this many values or fewer, all of them below it, is a label map."""
+MOST = 20
+"""Things left out that are named one by one."""
+REMEDY = "put masks into a folder of their own and name it with --masks, label maps with --labels"
 SETTLED_NS = 2 * 10**9
 """A file younger than this when it was hashed may change again without a new time stamp, so it is hashed again."""
 
 
-def find_images(folder: str | Path, without: Mapping[Path, str] = MappingProxyType({})) -> list[str]:
-    """Relative POSIX paths (the image ids) of all pictures below `folder`: see `find`."""
-    return find(folder, pictures.SUFFIXES, "images", f"{pictures.KINDS} files", without)
+def find_images(
+    folder: str | Path, without: Mapping[Path, str] = MappingProxyType({}), labels: bool = False
+) -> list[str]:
+    """Relative POSIX paths (the image ids) of all pictures, or label maps, below `folder`: see `find`."""
+    skipped = frozenset() if labels else ANNOTATIONS
+    return find(folder, pictures.SUFFIXES, "images", f"{pictures.KINDS} files", without, skipped)
 
 
 def find(
@@ -40,11 +54,13 @@ def find(
     what: str,
     kinds: str,
     without: Mapping[Path, str] = MappingProxyType({}),
+    skipped: frozenset[str] = frozenset(),
 ) -> list[str]:
     """Relative POSIX paths of all files with these suffixes below `folder`, sorted.
 
     The search is recursive and follows links; names that begin with a dot are skipped. Folders of runs, folders
-    `without` (resolved path -> what it is named for) and pictures of kinds that are not read are left out, aloud.
+    `without` (resolved path -> what it is named for), sub-folders with a word of `skipped` in their names and pictures
+    of kinds that are not read are left out, aloud.
     Raises BenchError when the folder is missing, is a file, cannot be read, holds runs or has none: no `what`, put
     `kinds` there. So does it where two files differ in their suffix alone: all that belongs to an image has its name.
     """
@@ -72,6 +88,8 @@ def find(
         for name in sorted(name for name in folders if not name.startswith(".")):
             path = Path(where) / name
             reason = without.get(path.resolve()) or ("runs" if (path / MARK).exists() else None)
+            if not reason and not skipped.isdisjoint(words(name)):
+                reason = "annotations, by its name"
             if reason:
                 left_out[f"{(base / name).as_posix()}/ ({reason})"] += 1
             else:
@@ -83,7 +101,8 @@ def find(
                 found.append((base / name).as_posix())
             elif suffix in pictures.UNREAD and suffixes is pictures.SUFFIXES:
                 left_out[f"files {suffix} (not read: save them as PNG)"] += 1
-    reasons = ", ".join(f"{count:,} {what}" if what.startswith("files") else what for what, count in left_out.items())
+    listed = [f"{count:,} {what}" if what.startswith("files") else what for what, count in left_out.items()]
+    reasons = ", ".join(listed if len(listed) <= MOST else [*listed[:MOST], f"and {len(listed) - MOST:,} more"])
     if not found:
         least = f" (left out: {reasons})" if reasons else ""
         raise BenchError(f"{folder} has no {what}{least}: put {kinds} into it or its sub-folders")
@@ -103,6 +122,33 @@ def find(
                 "by it; rename or remove one of them"
             )
     return sorted(found)
+
+
+def words(name: str) -> list[str]:
+    """The words of a name in lower case: `train_256` has `train`, `CelebAMask-HQ-mask-anno` has `mask` and `anno`."""
+    return [word for word in re.split(r"[\W\d_]+", name.lower()) if word]
+
+
+def annotation(image: Image.Image) -> str | None:
+    """What a decoded picture is by its values when it is no photograph, "mask" or "label map"; None when it may be one.
+
+    A mask is grey and holds 0 and 255, or 0 and 1, and nothing else. A label map is grey and holds several values, all
+    below `CLASSES`. 16-bit pictures are 8-bit ones by now. Looks at pixels only until there are too many colours.
+    """
+    colours: list[Any] = [colour for _, colour in image.getcolors(CLASSES) or []]
+    if len(colours) < 2 or any(len(set(colour)) > 1 for colour in colours):
+        return None
+    values = {colour[0] for colour in colours}
+    if values in ({0, 1}, {0, 255}):
+        return "mask"
+    return "label map" if max(values) < CLASSES else None
+
+
+def no_photographs(folder: Path, found: Mapping[str, str], count: int) -> str:
+    """Says of files (id -> what `annotation` calls it) among `count` that they are no pictures, and the remedy."""
+    first = ", ".join(f"{folder / name} ({what})" for name, what in list(found.items())[:3])
+    more = ", ..." if len(found) > 3 else ""
+    return f"{len(found):,} of {count:,} files are masks or label maps, no photographs: {first}{more}: {REMEDY}"
 
 
 def stem(name: str) -> str:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from bench.data.folder import natural
+from bench.data.folder import natural, words
 from bench.errors import BenchError
 from bench.store import write_json
 
 SHOTS = (5, 10, 30, 50)
 """The few-shot sizes of the suites; any other number works too."""
-TRAIN_FOLDERS = ("train",)
-VALIDATION_FOLDERS = ("val", "valid", "validation")
-TEST_FOLDERS = ("test",)
+PART_OF = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "eval", "evaluation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""The words in a folder's name that say which part of a split it holds."""
+_SAY_WHICH = (
+    "rename or remove folders until each part has one, or say which pictures are for what with `split` or numbers "
+    "(`train`, `test`) in a suite"
+)
 
 
 class Split(BaseModel):
@@ -31,11 +38,13 @@ class Split(BaseModel):
     """Content of the data set that was split (SHA-256)."""
     seed: int
     """Decides a drawn split, and always the order of few-shot draws."""
-    rule: Literal["seed", "order", "folder", "identity", "training"]
+    rule: Literal["seed", "order", "folder", "list", "identity", "training"]
     """How the images were told apart."""
     train: tuple[str, ...]
     validation: tuple[str, ...] = ()
     test: tuple[str, ...]
+    copies: tuple[tuple[str, str], ...] = ()
+    """(image, test image) that are equal: the image would have been drawn for training or validation, and is not."""
 
     @model_validator(mode="after")
     def _apart(self) -> Split:
@@ -43,6 +52,19 @@ class Split(BaseModel):
         if len(set(parts)) != len(parts):
             raise ValueError("an image stands twice, so training and test images may overlap")
         return self
+
+    def without(self, copies: Mapping[str, str]) -> Split:
+        """This split without training and validation images that equal a test image: id -> id of the test image.
+
+        Raises BenchError when nothing is left to train.
+        """
+        train, validation = (
+            tuple(name for name in part if name not in copies) for part in (self.train, self.validation)
+        )
+        if self.train and not train:
+            raise BenchError(f"{self.name}: every training image equals a test image: add images that differ")
+        pairs = tuple(sorted(copies.items()))
+        return self.model_copy(update={"train": train, "validation": validation, "copies": pairs})
 
     def save(self, path: str | Path) -> Path:
         """Write the split as JSON; equal splits give equal bytes."""
@@ -141,21 +163,34 @@ def only_training(name: str, fingerprint: str, ids: Sequence[str], seed: int) ->
 
 
 def by_folder(name: str, fingerprint: str, ids: Sequence[str], seed: int) -> Split | None:
-    """The user's own split by the sub-folders `train/` and `test/` (and `val/`); None when they are not both there.
+    """The split by sub-folders for training and test (and validation); None when they are not both there.
 
-    Without `test/`, the images of `val/` are the test. Images outside these folders are not used.
+    The words of their names count: `train`, `train_256`, `test_img`, `paris_eval_gt` (see `PART_OF`). Without a folder
+    for the test, the images for validation are the test. Images outside these folders are not used. Raises BenchError
+    where two folders are for one part, or a name is for two.
     """
-    parts: dict[str, list[str]] = {"train": [], "val": [], "test": []}
-    names = {"train": TRAIN_FOLDERS, "val": VALIDATION_FOLDERS, "test": TEST_FOLDERS}
-    part_of = {folder: part for part, folders in names.items() for folder in folders}
+    folders: dict[str, list[str]] = {}
     for image in ids:
         top, slash, _ = image.partition("/")
-        if slash and top.lower() in part_of:
-            parts[part_of[top.lower()]].append(image)
+        if slash:
+            folders.setdefault(top, []).append(image)
+    parts: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    holder: dict[str, list[str]] = {}
+    for folder, images in folders.items():
+        said = sorted({PART_OF[word] for word in words(folder) if word in PART_OF})
+        if len(said) > 1:
+            raise BenchError(f"{name}: the folder {folder}/ is named for {' and for '.join(said)}: {_SAY_WHICH}")
+        for part in said:
+            parts[part] += images
+            holder.setdefault(part, []).append(folder)
     if not parts["test"]:
         parts["test"], parts["val"] = parts["val"], []
     if not parts["train"] or not parts["test"]:
         return None
+    for part, several in holder.items():
+        if len(several) > 1:
+            listed = " and ".join(f"{folder}/" for folder in several)
+            raise BenchError(f"{name}: the folders {listed} are all named for {part}: {_SAY_WHICH}")
     return Split(
         name=name,
         fingerprint=fingerprint,

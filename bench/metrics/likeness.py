@@ -1,7 +1,7 @@
 """Whether completed pictures hold the original under their holes: then they were made with other masks.
 
 No program can guess the pixels that it was not shown: of 44 photographs filled by Telea's method, 0.06 % of the hole's
-pixels are the original's, 0.5 % in the worst picture. Results of other masks have those pixels for a good part, and win.
+pixels are the original's, 0.5 % in the worst picture. Results of other masks have a good part of them, and win.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class Likeness:
         mean = sum(self.copies.values()) / len(self.copies)
         named = ", ".join([*list(self.copies)[:3], *(["..."] if len(self.copies) > 3 else [])])
         return (
-            f"{len(self.copies)} of {self.n} images ({named}) hold the original under the hole: {mean:.0%} of its pixels "
-            "are equal; if they were made with other masks, these numbers are too good"
+            f"{len(self.copies)} of {self.n} images ({named}) hold the original under the hole: {mean:.0%} of its "
+            "pixels are equal; if they were made with other masks, these numbers are too good"
         )
 
 

@@ -116,7 +116,7 @@ def test_masks_named_like_all_test_images_are_paired(tmp_path: Path, capsys: pyt
     assert places == [int(Path(name).stem) for name in found.split.test]
     (own / found.split.test[0]).unlink()
     assert jobs.plan(read, tmp_path / "runs", pair=f"folder:{own}").suite == read
-    with pytest.raises(BenchError, match="1 of .* images have no mask of their name"):
+    with pytest.raises(BenchError, match=r"1 of .* images have no mask of their name"):
         jobs.plan(made.suite, tmp_path / "runs")
 
 
@@ -138,3 +138,64 @@ def test_results_that_lie_beside_runs_keep_their_identity(tmp_path: Path) -> Non
     assert jobs.file_digest(folder) == before
     Image.new("RGB", (4, 4)).save(folder / "more.png")
     assert jobs.file_digest(folder) != before
+
+
+def test_a_suite_lists_its_split(tmp_path: Path) -> None:
+    """Another list is another split, and the same list is the same one."""
+    folder = pictures(tmp_path / "mine")
+    (tmp_path / "train.txt").write_text("000\n001\n002")
+    (tmp_path / "test.flist").write_text("/elsewhere/mine/010.png\n/elsewhere/mine/011.png")
+    split = {"train": str(tmp_path / "train.txt"), "test": str(tmp_path / "test.flist")}
+    for _ in range(2):
+        found = planned(folder, tmp_path / "runs", split=split)
+        assert found.split.train == ("000.png", "001.png", "002.png") and found.split.test == ("010.png", "011.png")
+    (tmp_path / "train.txt").write_text("003")
+    assert planned(folder, tmp_path / "runs", split=split).split.train == ("003.png",)
+    (tmp_path / "all.txt").write_text("000.png 0\n001.png 2")
+    assert planned(folder, tmp_path / "runs", split=str(tmp_path / "all.txt")).split.test == ("001.png",)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"split": {"train": "a"}}, "data.0.split: give {train: FILE, test: FILE}"),
+        ({"split": {"test": "a"}}, "lists what tests and not what trains: add {train: FILE}"),
+        ({"split": {"mapping": "a", "test": "b"}}, "data.0.split: give"),
+        ({"split": {"tests": "a"}}, r"data.0.split.tests: unknown key \(did you mean test\?\)"),
+        ({"split": "a", "test": 5}, "leave out the numbers"),
+    ],
+)
+def test_a_split_that_says_too_little_or_too_much_is_refused(tmp_path: Path, data: dict, message: str) -> None:
+    with pytest.raises(BenchError, match=message):
+        planned(tmp_path, tmp_path / "runs", **data)
+
+
+def test_equal_pictures_do_not_train(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a drawn split they are left out; of one that is given they stay; both aloud, and again in the next run."""
+    folder = pictures(tmp_path / "mine", 20)
+    before = planned(folder, tmp_path / "before").split
+    assert not before.copies and "equal" not in capsys.readouterr().err
+    tested, trained = before.test[0], before.train[0]
+    Image.open(folder / tested).save(folder / f"{Path(trained).stem}.webp", lossless=True)  # other bytes, equal pixels
+    (folder / trained).unlink()
+    for _ in range(2):
+        split = planned(folder, tmp_path / "runs").split
+        said = " ".join(capsys.readouterr().err.split())
+        assert "mine: 1 training images equal test images and do not train: " in said
+        left_out, equal = split.copies[0]
+        assert f"{left_out} = {equal}" in said and equal in split.test and left_out not in split.train
+        assert len(split.train) + len(split.test) == 19
+    (tmp_path / "train.txt").write_text(Path(trained).stem)
+    (tmp_path / "test.txt").write_text(tested)
+    lists = {"train": str(tmp_path / "train.txt"), "test": str(tmp_path / "test.txt")}
+    assert len(planned(folder, tmp_path / "runs", split=lists).split.train) == 1
+    assert "1 training images equal test images and stay, for the split is given (list)" in capsys.readouterr().err
+
+
+def test_a_split_that_was_made_otherwise_is_refused(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "mine")
+    split = planned(folder, tmp_path / "runs").split
+    path = next((tmp_path / "runs/priors/splits").glob("*.json"))
+    split.model_copy(update={"test": split.test[:1], "train": split.train[:1]}).save(path)
+    with pytest.raises(BenchError, match="holds another split than is made of mine today: delete it"):
+        planned(folder, tmp_path / "runs")

@@ -127,6 +127,31 @@ def test_a_test_image_among_the_training_images_is_a_problem(tmp_path: Path) -> 
     assert report.problems == ("train/0.png and test/x.png are the same picture, in training and in test: remove one",)
 
 
+def test_only_the_pictures_of_a_known_data_set_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """CelebAMask-HQ as downloaded, and CelebA with its folder `Img`."""
+    pictures(tmp_path / "hq" / "CelebA-HQ-img", 12)
+    pictures(tmp_path / "hq" / "CelebAMask-HQ-mask" / "0", 5)
+    pictures(tmp_path / "hq" / "thumbnails", 5)
+    assert catalogue.check("celeba-hq", tmp_path / "hq").count == 12
+    assert "CelebA-HQ: only" in " ".join(capsys.readouterr().err.split())
+    pictures(tmp_path / "celeba" / "Img" / "img_align_celeba", 4)
+    pictures(tmp_path / "celeba" / "Img" / "img_celeba", 3)
+    assert catalogue.check("celeba", tmp_path / "celeba").count == 4
+    assert catalogue.check("folder", tmp_path / "celeba").count == 7
+    assert catalogue.check("celeba-hq", tmp_path / "hq" / "CelebA-HQ-img").count == 12
+
+
+def test_masks_among_the_pictures_are_a_problem(tmp_path: Path) -> None:
+    pictures(tmp_path, 12)
+    for index in range(5):
+        Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(tmp_path / f"{index}_mask001.png")
+    problem = catalogue.check("folder", tmp_path).problems[0]
+    assert problem.startswith(f"5 of 17 files are masks or label maps, no photographs: {tmp_path}/0_mask001.png (mask)")
+    assert problem.endswith(
+        ", ...: put masks into a folder of their own and name it with --masks, label maps with --labels"
+    )
+
+
 def test_a_folder_of_nothing_but_bad_files(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("x")
     report = catalogue.check("folder", tmp_path)

@@ -162,6 +162,35 @@ def test_a_known_data_set_has_its_published_split(faces: Path, tmp_path: Path) -
     assert len(art.split(0).train) == 34  # a folder that happens to have this name
 
 
+def test_masks_among_the_pictures_are_refused(faces: Path, tmp_path: Path) -> None:
+    hole = Image.fromarray(np.eye(32, dtype=np.uint8))
+    hole.save(faces / "z_mask.png")
+    with pytest.raises(
+        BenchError, match=r"1 of 45 files are masks or label maps.*z_mask\.png \(mask\): put masks into"
+    ):
+        prepare_folder(faces, 8, tmp_path / "cache")
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    hole.save(maps / "a.png")
+    assert len(prepare_folder(maps, 8, tmp_path / "cache", labels=True)) == 1
+
+
+def test_a_known_data_set_is_read_from_its_makers_folder(faces: Path, tmp_path: Path) -> None:
+    """Its ids are the same whether the folder or the one above it is given."""
+    faces = faces.rename(tmp_path / "images1024x1024")
+    (tmp_path / "thumbnails128x128").mkdir()
+    Image.new("RGB", (9, 9)).save(tmp_path / "thumbnails128x128" / "0.png")
+    above = prepare_folder(tmp_path, 8, tmp_path / "cache", name="ffhq")
+    assert above.ids == prepare_folder(faces, 8, tmp_path / "cache", name="ffhq").ids and len(above) == 44
+
+
+def test_a_set_of_equal_pictures_cannot_train(tmp_path: Path) -> None:
+    for index in range(12):
+        Image.new("RGB", (9, 9), "red").save(tmp_path / f"{index}.png")
+    with pytest.raises(BenchError, match="every training image equals a test image"):
+        prepare_folder(tmp_path, 8, tmp_path / "cache").split(0)
+
+
 def test_train_and_test_folders_are_honoured(faces: Path, tmp_path: Path) -> None:
     (faces / "a").rename(faces / "train")
     (faces / "b").rename(faces / "test")

@@ -148,12 +148,12 @@ def test_natural_order_counts() -> None:
 
 
 def test_runs_and_folders_named_otherwise_are_no_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ["a.png", "runs/x/b.png", "runs/.facebench", "masks/a.png", "more/masks/c.png", "d.heic", "e.HEIC"]:
+    for name in ["a.png", "runs/x/b.png", "runs/.facebench", "holes/a.png", "more/holes/c.png", "d.heic", "e.HEIC"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert files.find_images(tmp_path, {(tmp_path / "masks").resolve(): "masks"}) == ["a.png", "more/masks/c.png"]
+    assert files.find_images(tmp_path, {(tmp_path / "holes").resolve(): "masks"}) == ["a.png", "more/holes/c.png"]
     said = " ".join(capsys.readouterr().err.split())
-    assert "masks/ (masks), runs/ (runs), 2 files .heic (not read: save them as PNG)" in said
+    assert "holes/ (masks), runs/ (runs), 2 files .heic (not read: save them as PNG)" in said
     (tmp_path / ".facebench").touch()
     with pytest.raises(BenchError, match=r"holds runs .*put runs elsewhere with --out"):
         files.find_images(tmp_path)
@@ -170,3 +170,53 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path, names: tuple[str, str
         (tmp_path / name).touch()
     with pytest.raises(BenchError, match=f"{min(names)} and .*{max(names)} have one name: .*rename or remove one"):
         files.find_images(tmp_path)
+
+
+def test_folders_of_annotations_are_no_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    beside = ["train_label", "test-Mask", "CelebAMask-HQ-mask-anno", "parsing256", "x.edges", "sketches", "landmark 68"]
+    for name in ["img", "unmasked", "labelled", *beside]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.png").touch()
+    assert files.find_images(tmp_path) == ["img/0.png", "labelled/0.png", "unmasked/0.png"]
+    said = " ".join(capsys.readouterr().err.split())
+    assert all(f"{name}/ (annotations, by its name)" in said for name in beside)
+    assert "parsing256/0.png" in files.find_images(tmp_path, labels=True)
+    assert files.find_images(tmp_path / "train_label") == ["0.png"]  # who names the folder itself means it
+    (tmp_path / "only" / "masks").mkdir(parents=True)
+    (tmp_path / "only" / "masks" / "0.png").touch()
+    with pytest.raises(BenchError, match=r"no images \(left out: masks/ \(annotations, by its name\)\): put PNG"):
+        files.find_images(tmp_path / "only")
+
+
+def test_a_long_list_of_what_is_left_out_is_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for index in range(30):
+        (tmp_path / f"{index:02d}" / "mask").mkdir(parents=True)
+    (tmp_path / "a.png").touch()
+    assert files.find_images(tmp_path) == ["a.png"]
+    assert "19/mask/ (annotations, by its name), and 10 more" in " ".join(capsys.readouterr().err.split())
+
+
+def grey(*values: int, kind: type = np.uint8) -> Image.Image:
+    return Image.fromarray(np.resize(np.array(values, kind), (8, 8)))
+
+
+@pytest.mark.parametrize(
+    ("image", "what"),
+    [
+        (grey(0, 255), "mask"),
+        (grey(0, 1), "mask"),
+        (grey(0, 65535, kind=np.uint16), "mask"),
+        (grey(0, 255).convert("1"), "mask"),
+        (grey(0, 255).convert("RGB"), "mask"),
+        (grey(*range(19)), "label map"),
+        (grey(3, 17), "label map"),
+        (grey(*range(20)), None),
+        (grey(0, 254), None),
+        (grey(0), None),
+        (grey(255), None),
+        (grey(7), None),
+        (Image.merge("RGB", [grey(0, 1), grey(1, 0), grey(0)]), None),
+    ],
+)
+def test_masks_and_label_maps_are_told_by_their_values(image: Image.Image, what: str | None) -> None:
+    assert files.annotation(decode(encoded(image), "x")) == what

@@ -140,6 +140,44 @@ def test_folders_are_honoured() -> None:
     assert splits.by_folder("x", "f", ["train", "test"], 0) is None
 
 
+@pytest.mark.parametrize(
+    ("train", "validation", "test"),
+    [
+        ("train_img", "val_img", "test_img"),  # CelebAMask-HQ's g_partition
+        ("train_256", None, "val_source_256"),  # LaMa, mmagic
+        ("train_256", "val_source_256", "visual_test_256"),
+        ("paris_train_original", None, "paris_eval_gt"),
+        ("Training", "Validation2", "testing set"),
+        ("data.train", "valid", "test-1"),
+    ],
+)
+def test_folders_are_understood_by_their_words(train: str, validation: str | None, test: str) -> None:
+    names = [name for name in (train, validation, test) if name]
+    split = splits.by_folder("x", "f", sorted(f"{name}/{i}.png" for name in names for i in range(3)), 0)
+    assert split
+    for part, folder in ((split.train, train), (split.validation, validation), (split.test, test)):
+        assert part == (tuple(f"{folder}/{i}.png" for i in range(3)) if folder else ())
+
+
+@pytest.mark.parametrize("folders", ["trained/ tested/", "images/ testimony/", "train1/ train2/", "test1/ test2/"])
+def test_folders_that_say_no_two_parts_are_one_set(folders: str) -> None:
+    assert splits.by_folder("x", "f", [f"{folder}1.png" for folder in folders.split()], 0) is None
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        ("train_256/ val_256/ val_source_256/", "folders val_256/ and val_source_256/ are all named for val: rename"),
+        ("train/ train_aug/ test/", "folders train/ and train_aug/ are all named for train: rename"),
+        ("train/ test/ eval/ val/", "folders eval/ and val/ are all named for val: rename"),
+        ("train_val/ test/", "folder train_val/ is named for train and for val: rename"),
+    ],
+)
+def test_folders_that_say_no_clear_split_are_refused(folders: str, message: str) -> None:
+    with pytest.raises(BenchError, match=f"x: the {message} or remove folders .*`split`"):
+        splits.by_folder("x", "f", sorted(f"{folder}1.png" for folder in folders.split()), 0)
+
+
 @settings(deadline=None)
 @given(
     people=st.integers(4, 20),

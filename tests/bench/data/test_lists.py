@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.data import lists
+from bench.data.splits import Split
+from bench.errors import BenchError
+
+IDS = ["0.jpg", "1.jpg", "10.png", "a/x.jpg", "b/x.jpg", "v1.2.png"]
+
+
+def split(folder: Path, ids: list[str] = IDS, **texts: str) -> Split:
+    """The split that files with these texts make."""
+    files = {}
+    for kind, text in texts.items():
+        files[kind] = folder / f"{kind}.flist"
+        files[kind].write_text(text, encoding="utf-8")
+    return lists.by_lists("mine", "f" * 64, ids, 0, files)
+
+
+def test_names_and_paths_are_found_as_people_write_them(tmp_path: Path) -> None:
+    """With and without suffix, of another machine, of another format, with a mark of Windows, blank lines, twice."""
+    found = split(
+        tmp_path,
+        train="\ufeff/home/me/data/1.png\r\n\n10\n10\nD:\\celeba\\a\\x.JPG\n",
+        val="./b/x",
+        test="0.jpg\nv1.2\n",
+    )
+    assert found.train == ("1.jpg", "10.png", "a/x.jpg") and found.rule == "list"
+    assert found.validation == ("b/x.jpg",) and found.test == ("0.jpg", "v1.2.png")
+
+
+def test_the_longest_ending_counts(tmp_path: Path) -> None:
+    ids = ["test/7.png", "train/7.png", "8.png"]
+    found = split(tmp_path, ids, train="/x/train/7.png", test="/x/test/7.png\nelsewhere/8.png")
+    assert found.train == ("train/7.png",) and found.test == ("8.png", "test/7.png")
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ({"train": "0\n5\n6\n7\n8", "test": "1"}, r"train.flist: 4 of 5 lines name no image of mine \(5, 6, 7, ...\)"),
+        ({"train": "0\nx.jpg", "test": "1"}, r"train.flist: 1 of 2 lines could name several images of mine.*\(x.jpg\)"),
+        ({"train": "0.jpg\nother/0.png", "test": "1"}, r"1 of 2 lines .*that another line names \(other/0.png\)"),
+        ({"train": "0\n1\n10", "test": "1\n0"}, r"2 images have a place in two parts .*\(1.jpg, 0.jpg; .*train.flist"),
+        ({"train": "0", "test": " \n"}, r"test.flist is empty: a split is a list"),
+        ({"partition": "0.jpg 0\n1.jpg 3"}, r"is no partition: its line '1.jpg 3' is not `NAME 0`"),
+        ({"partition": "0.jpg 0\n1.jpg 1"}, r"names no image for the test"),
+        ({"mapping": "0 1 2.jpg\n1 200000"}, r"is no mapping of CelebA-HQ to CelebA: its line '1 200000'"),
+    ],
+)
+def test_lines_that_do_not_fit_are_refused(tmp_path: Path, texts: dict[str, str], message: str) -> None:
+    with pytest.raises(BenchError, match=message):
+        split(tmp_path, **texts)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "test.txt").write_bytes(b"\xff\xfe0")
+    with pytest.raises(BenchError, match="no UTF-8 text"):
+        lists.by_lists("mine", "f", IDS, 0, {"test": tmp_path / "test.txt"})
+    with pytest.raises(BenchError, match="cannot read"):
+        lists.by_lists("mine", "f", IDS, 0, {"test": tmp_path / "none.txt"})
+
+
+@pytest.mark.parametrize("text", ["0.jpg 0\n1.jpg  1\n10.jpg 2\n", "image_id,partition\n0.jpg,0\n1.jpg,1\n10.jpg, 2"])
+def test_the_partition_of_celeba(tmp_path: Path, text: str) -> None:
+    found = split(tmp_path, partition=text)
+    assert (found.train, found.validation, found.test) == (("0.jpg",), ("1.jpg",), ("10.png",))
+
+
+def test_the_partition_of_celeba_hq_is_that_of_the_originals(tmp_path: Path) -> None:
+    """The cuts of g_partition.py, which reads `orig_idx`."""
+    rows = [(0, 162_770), (1, 162_771), (2, 182_637), (3, 182_638), (4, 0), (5, 202_598)]
+    text = "idx orig_idx orig_file\n" + "".join(f"{i:<8} {of:<8} {of + 1:06d}.jpg\n" for i, of in rows)
+    found = split(tmp_path, [f"{i}.jpg" for i in range(6)], mapping=text)
+    assert found.train == ("0.jpg", "4.jpg") and found.validation == ("1.jpg", "2.jpg")
+    assert found.test == ("3.jpg", "5.jpg")
