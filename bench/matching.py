@@ -89,12 +89,16 @@ def advice(folder: Path, option: str, names: Iterable[str], other: str = "") -> 
 def cores(names: Iterable[str]) -> tuple[list[str], str] | None:
     """Names without what all have in common before or after a mark such as `_`, and the pattern; None if nothing."""
     known = list(names)
-    before = re.match(r"(?:.*[_\-. ])?", os.path.commonprefix(known))
-    after = re.match(r"(?:.*[_\-. ])?", os.path.commonprefix([name[::-1] for name in known]))
-    head, tail = before.group() if before else "", after.group()[::-1] if after else ""
+    head, tail = _start(known), _start([name[::-1] for name in known])[::-1]
     if len(known) < 2 or not (head or tail):
         return None
     return [name[len(head) : len(name) - len(tail)] for name in known], f"{head}{PLAIN}{tail}"
+
+
+def _start(names: list[str]) -> str:
+    """What all names begin with, up to its last mark."""
+    common = os.path.commonprefix(names)  # noqa: RUF071 - character by character is meant
+    return common[: max(common.rfind(mark) for mark in "_-. ") + 1]
 
 
 def _below(folder: Path) -> set[str]:

@@ -60,7 +60,8 @@ def read(path: Path, most: int = MAX_BYTES) -> bytes:
 def listed(folder: Path) -> tuple[dict[str, Path], Counter[str]]:
     """The pictures in a folder, sorted, by their names without suffix; and how many files of which suffix are not read.
 
-    Names are in Unicode's NFC: macOS writes an accent as a letter of its own (NFD), others do not. Raises BenchError where two have one name, or the folder cannot be read.
+    Names are in Unicode's NFC: macOS writes an accent as a letter of its own (NFD), others do not. Raises BenchError
+    where two have one name, or the folder cannot be read.
     """
     found: dict[str, Path] = {}
     unread: Counter[str] = Counter()

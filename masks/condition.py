@@ -67,8 +67,9 @@ def parse(name: str) -> Condition:
     """The condition of that name.
 
     Names: "<generator>", "<generator>/<a>-<b>", "center/25", "outpaint/25", "half/left", "hair", "folder:<DIR>",
-    "folder:<DIR>/<a>-<b>", and for folders further "/border", "/inside", "/>127", "/inverted" or "/paired". A path that is a folder is that
-    folder, whatever its last name looks like; one that is not here yet is written with a slash at its end.
+    "folder:<DIR>/<a>-<b>", and for folders further "/border", "/inside", "/>127", "/inverted" or "/paired".
+    A path that is a folder is that folder, whatever its last name looks like; one that is not here yet is written with
+    a slash at its end.
 
     Raises MaskError that says what is wrong with the name.
     """

@@ -80,7 +80,7 @@ class MaskFolder:
         return [image for image in images if _stem(image) not in self._numbers]
 
     def number(self, image: str) -> int:
-        """The index of the mask that has the name of a picture, whatever suffix and folder; MaskError if there is none."""
+        """The index of the mask that has the name of a picture, whatever its suffix and folder; else MaskError."""
         if self.missing([image]):
             raise MaskError(f"no mask of {self.path} is called {_stem(image)}")
         return self._numbers[_stem(image)]
@@ -183,7 +183,8 @@ def check_paired(path: str, options: tuple[str, ...], images: Sequence[str]) -> 
     if missing := opened(path, options).missing(images):
         raise MaskError(
             f"{len(missing)} of {len(images)} images have no mask of their name in {path} "
-            f"({', '.join(map(_stem, missing[:3]))}{', ...' if len(missing) > 3 else ''}): add them, or leave out /paired"
+            f"({', '.join(map(_stem, missing[:3]))}{', ...' if len(missing) > 3 else ''}): "
+            "add them, or leave out /paired"
         )
     for what, names in (("images", images), ("masks", [file.name for file in opened(path, options).files])):
         if twice := [name for name, count in Counter(map(_stem, names)).items() if count > 1]:

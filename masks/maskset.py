@@ -54,7 +54,8 @@ class MaskSet:
     ) -> MaskSet:
         """Draw masks 0 .. n - 1 of a condition.
 
-        semantics: for semantic regions, one label map for each mask. images: for folder:DIR/paired, their names. Raises MaskError as `masks.draw` does.
+        semantics: for semantic regions, one label map for each mask. images: for folder:DIR/paired, their names. Raises
+        MaskError as `masks.draw` does.
         """
         condition = parse(condition) if isinstance(condition, str) else condition
         height, width = checked_size(size)

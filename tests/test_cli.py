@@ -303,7 +303,7 @@ def test_other_masks_and_inverted_ones_are_told(folders: dict[str, str], tmp_pat
     assert "under the hole" not in expected
     for path in Path(masks).iterdir():
         Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
-    with pytest.raises(BenchError, match="masks: inside the holes 12 of 12 .* say --invert-masks"):
+    with pytest.raises(BenchError, match=r"masks: inside the holes 12 of 12 .* say --invert-masks"):
         call(*arguments)
     assert call(*arguments, "--invert-masks") == expected
     assert "20-30 %  12" in call("masks", "check", masks, "--invert-masks")

@@ -19,7 +19,7 @@ from bench.errors import BenchError
 from bench.progress import say
 
 Stream = Iterable[Tensor] | Callable[[], Iterable[Tensor]]
-Source = Union[str, os.PathLike[str], Tensor, np.ndarray, Stream, "Images"]  # noqa: UP007 - a name that comes later
+Source = Union[str, os.PathLike[str], Tensor, np.ndarray, Stream, "Images"]
 Batch = list[Tensor | None]  # one part for each source
 Range = tuple[float, float]
 SIGNED: Range = (-1.0, 1.0)

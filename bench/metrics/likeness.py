@@ -1,7 +1,8 @@
 """Whether completed pictures hold the original under their holes: then they were made with other masks.
 
-No program can guess the pixels that it was not shown: of 44 photographs filled by Telea's method, 0.06 % of the hole's
-pixels are the original's, 0.5 % in the worst picture. Results of other masks have those pixels for a good part, and win.
+No program can guess the pixels that it was not shown: of photographs filled by Telea's method, 0.1 % of the hole's busy
+pixels are the original's, 0.6 % in the worst of 132 tries; of small synthetic faces 2.4 %. Results of other masks have
+those pixels for a good part, and win.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch.nn.functional import max_pool2d
 from bench.errors import BenchError
 from bench.metrics.images import to_hole, to_uint8
 
-COPIED = 0.05  # share of equal pixels: ten times what chance gave the worst photograph
+COPIED = 0.05  # share of equal pixels: eight times what chance gave the worst photograph
 BUSY = 8  # levels of 255 within 3 x 3 pixels; in flatter places equal pixels are natural
 FEWEST = 100  # busy pixels of a hole on which something can be said
 SAME, OTHER = 0.99, 0.5  # shares of pixels within one level: inside the hole, outside of it, where masks are inverted
@@ -66,8 +67,8 @@ class Likeness:
         mean = sum(self.copies.values()) / len(self.copies)
         named = ", ".join([*list(self.copies)[:3], *(["..."] if len(self.copies) > 3 else [])])
         return (
-            f"{len(self.copies)} of {self.n} images ({named}) hold the original under the hole: {mean:.0%} of its pixels "
-            "are equal; if they were made with other masks, these numbers are too good"
+            f"{len(self.copies)} of {self.n} images ({named}) hold the original under the hole: {mean:.0%} of its "
+            "pixels are equal; if they were made with other masks, these numbers are too good"
         )
 
 

@@ -21,7 +21,7 @@ from bench.errors import BenchError
 from bench.metrics import extractors, intervals
 from bench.metrics.extractors import Extractor, Features
 from bench.metrics.frechet import Moments
-from bench.metrics.images import Range, Source, opened, prefetched
+from bench.metrics.images import Images, Range, Source, opened, prefetched
 from bench.metrics.score import Pair, Score, TooSmall
 from bench.store import atomic_write, write_error
 

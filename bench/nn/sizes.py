@@ -35,9 +35,7 @@ class Sizes:
         if self.powers:
             return f"images with sides that are powers of two from {self.smallest} on"
         first = math.ceil(self.smallest / self.multiple) * self.multiple
-        return f"images with sides that are multiples of {self.multiple}" + f" from {first} on" * (
-            first > self.multiple
-        )
+        return f"images with sides that are multiples of {self.multiple}" + f" from {first} on" * (first > self.multiple)
 
     def check(self, images: Tensor, name: str) -> None:
         """Raise BenchError, which names the network, unless it takes the height and width of images (N, C, H, W)."""

@@ -116,7 +116,7 @@ def test_masks_named_like_all_test_images_are_paired(tmp_path: Path, capsys: pyt
     assert places == [int(Path(name).stem) for name in found.split.test]
     (own / found.split.test[0]).unlink()
     assert jobs.plan(read, tmp_path / "runs", pair=f"folder:{own}").suite == read
-    with pytest.raises(BenchError, match="1 of .* images have no mask of their name"):
+    with pytest.raises(BenchError, match=r"1 of .* images have no mask of their name"):
         jobs.plan(made.suite, tmp_path / "runs")
 
 
