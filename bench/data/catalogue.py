@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench import pictures
 from bench.data import folder as files
-from bench.data import splits
+from bench.data import near, splits
 from bench.data.cache import Progress, in_parallel
 from bench.errors import BenchError
 from bench.progress import say
@@ -166,6 +166,8 @@ class Report:
     """(image id, what is wrong) of each file that cannot be used."""
     duplicates: tuple[tuple[str, ...], ...]
     """Groups of ids whose files hold the same bytes."""
+    alike: tuple[tuple[str, str, bool], ...]
+    """Near-copies: two ids, and whether one is mirrored."""
     train: int
     """Training images of the split that this folder would get."""
     validation: int
@@ -192,6 +194,7 @@ class Report:
             *(f"  problem: {problem}" for problem in self.problems),
             *_some([f"  unusable: {error}" for _, error in self.unreadable]),
             *_some([f"  copies: {' = '.join(group)}" for group in self.duplicates]),
+            *_some([f"  near copies: {a} ~ {b}{' (mirrored)' * flipped}" for a, b, flipped in self.alike]),
             *(f"  note: {note}" for note in self.notes),
         ]
         if self.source:
@@ -216,6 +219,7 @@ class _File:
     size: tuple[int, int] | None = None
     error: str = ""
     annotation: str | None = None
+    signature: near.Signature | None = None
 
 
 def check(name: str, folder: str | Path, progress: Progress | None = None) -> Report:
@@ -235,7 +239,7 @@ def check(name: str, folder: str | Path, progress: Progress | None = None) -> Re
             data = pictures.read(path)
             sha256 = hashlib.sha256(data).hexdigest()
             picture = pictures.decode(data, path)
-            return _File(sha256, picture.size, annotation=files.annotation(picture))
+            return _File(sha256, picture.size, "", files.annotation(picture), near.signature(picture))
         except BenchError as error:
             return _File(sha256, error=str(error))
 
@@ -281,6 +285,17 @@ def check(name: str, folder: str | Path, progress: Progress | None = None) -> Re
         )
     if split and split.rule == "folder" and (leak := _leak(split, duplicates)):
         problems.append(f"{leak[0]} and {leak[1]} are the same picture, in training and in test: remove one")
+    signed = [(image, one) for image, one in zip(ids, found, strict=True) if one.signature and not one.annotation]
+    alike = tuple(
+        (signed[i][0], signed[j][0], flipped)
+        for i, j, flipped in near.pairs([one.signature for _, one in signed if one.signature])
+        if signed[i][1].sha256 != signed[j][1].sha256
+    )
+    if alike:
+        notes.append(
+            f"{len(alike):,} pairs of pictures differ in compression or size alone, or are mirrored, and may fall into "
+            "both training and test: look at them, and remove one of each"
+        )
     small = sum(min(size) < SHORT_SIDE for size in sizes)
     if small:
         notes.append(f"{small:,} images are smaller than {SHORT_SIDE} pixels and would be enlarged at that size")
@@ -294,6 +309,7 @@ def check(name: str, folder: str | Path, progress: Progress | None = None) -> Re
         largest=max(sizes, key=max, default=None),
         unreadable=unreadable,
         duplicates=duplicates,
+        alike=alike,
         train=dataset.train if dataset else len(split.train) if split else 0,
         validation=dataset.validation if dataset else len(split.validation) if split else 0,
         test=dataset.test if dataset else len(split.test) if split else splits.default_test(len(readable)),
