@@ -30,7 +30,7 @@ def listed(folder: Path, match: str = PLAIN) -> tuple[dict[str, Path], Counter[s
     if "/" not in after:
         found, unread = pictures.listed(start)
         wanted = {stem: path for stem, path in found.items() if _inside(stem, last, after)}
-        return {stem[len(last) : len(stem) - len(after)]: path for stem, path in wanted.items()}, unread
+        return _sorted({stem[len(last) : len(stem) - len(after)]: path for stem, path in wanted.items()}), unread
     first, rest = after.split("/", 1)
     names: dict[str, Path] = {}
     for below in sorted(path for path in start.iterdir() if path.is_dir()):
@@ -38,7 +38,12 @@ def listed(folder: Path, match: str = PLAIN) -> tuple[dict[str, Path], Counter[s
         path = pictures.listed(place)[0].get(Path(rest).name) if place.is_dir() else None
         if path and _inside(stem := unicodedata.normalize("NFC", below.name), last, first):
             names[stem[len(last) : len(stem) - len(first)]] = path
-    return names, Counter()
+    return _sorted(names), Counter()
+
+
+def _sorted(found: dict[str, Path]) -> dict[str, Path]:
+    """In the order of plain files of these names: intervals are drawn by place, `1.png` stands before `10.png`."""
+    return {name: found[name] for name in sorted(found, key=lambda name: f"{name}.")}
 
 
 def parted(match: str) -> tuple[str, str]:

@@ -305,7 +305,7 @@ def test_other_masks_and_inverted_ones_are_told(folders: dict[str, str], tmp_pat
     with pytest.raises(BenchError, match=r"masks: inside the holes 12 of 12 .* say --invert-masks"):
         call(*arguments)
     assert call(*arguments, "--invert-masks") == expected
-    assert "20-30 %  12" in call("masks", "check", masks, "--invert-masks")
+    assert "20-30 %   12" in call("masks", "check", masks, "--invert-masks")
     with pytest.raises(BenchError, match="--invert-masks goes with --masks"):
         call("run", "quickstart", "--invert-masks")
     half = np.zeros((64, 64), np.uint8)
