@@ -13,7 +13,7 @@ from PIL import Image
 
 from bench.data import cache, splits, synthfaces
 from bench.data import folder as files
-from bench.data.dataset import ImageData, prepare_folder, prepare_synthfaces
+from bench.data.dataset import ImageData, prepare_folder, prepare_labels, prepare_synthfaces
 from bench.errors import BenchError
 
 EXAMPLES = Path(__file__).parents[4] / "shared" / "data" / "faces"
@@ -172,7 +172,7 @@ def test_masks_among_the_pictures_are_refused(faces: Path, tmp_path: Path) -> No
     maps = tmp_path / "maps"
     maps.mkdir()
     hole.save(maps / "a.png")
-    assert len(prepare_folder(maps, 8, tmp_path / "cache", labels=True)) == 1
+    assert len(prepare_labels(maps, 8, tmp_path / "cache")) == 1
 
 
 def test_a_known_data_set_is_read_from_its_makers_folder(faces: Path, tmp_path: Path) -> None:
