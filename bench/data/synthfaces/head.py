@@ -12,6 +12,7 @@ from torch import Tensor
 
 _STEPS = 5
 _SIZE = 0.56  # the mean radius, which turns parts of radii into lengths
+THIN = 1e-6  # of the head's width, which must not be 0
 
 
 def _fall(square: Tensor) -> Tensor:
@@ -134,7 +135,9 @@ def half_width(p: SimpleNamespace, y: Tensor) -> Tensor:
 
 def _scaled(p: SimpleNamespace, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """x and y as parts of the head's radii, and their square sum with the crown flattened."""
-    sx, sy = x / half_width(p, y), (y - 0.02) / p.ry
+    half = half_width(p, y)
+    half = torch.where(half.abs() < THIN, THIN, half)  # far below the chin it passes through 0
+    sx, sy = x / half, (y - 0.02) / p.ry
     high = sy.clamp(max=0).square()
     return sx, sy, sx * sx + sy * sy - 0.36 * high * (1 - high)
 

@@ -223,3 +223,8 @@ def test_the_sheet_of_the_readme_is_current() -> None:
     assert stored.shape == drawn.shape == (512, 1024, 3)
     # processors may round differently in the last bit
     assert np.abs(drawn - stored).mean() < 0.05
+
+
+def test_a_head_whose_width_is_zero_at_a_ray_is_finite() -> None:
+    """Far below the chin the head's width passes through 0: here exactly so, at one pixel."""
+    assert torch.isfinite(synthfaces.render(range(6547, 6548), 64, 0).images).all()
