@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import nullcontext
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 import torch
@@ -54,12 +54,6 @@ def batch(count: int = 2, seed: int = 0, size: int = SIZE) -> Batch:
     )
 
 
-def one(given: Batch, i: int) -> Batch:
-    """Image `i` alone."""
-    values = {field.name: getattr(given, field.name) for field in fields(given)}
-    return replace(given, **{name: v[i : i + 1] for name, v in values.items() if isinstance(v, torch.Tensor)})
-
-
 def noise(count: int = 2) -> Noise:
     return Noise(list(range(7, 7 + count)))
 
@@ -89,7 +83,7 @@ def test_completion_does_not_depend_on_the_images_beside_it(slug: str) -> None:
         method, given = small(slug).double(), batch(3)
         with torch.no_grad():
             together = method.complete(given, noise(3))
-            alone = [method.complete(one(given, i), Noise([7 + i])) for i in range(3)]
+            alone = [method.complete(given.only(i), Noise([7 + i])) for i in range(3)]
     finally:
         torch.set_default_dtype(torch.float32)
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-8, rtol=1e-8)
