@@ -38,6 +38,7 @@ CARD = Card(
     convention="1 = hole; holes filled with +1; images in [-1, 1]",
     licence="Apache-2.0",
     weights="the authors' Google Drive folders (CelebA-HQ, Places2, 512 px): G*.pt, a plain state dict",
+    trained_on={"celeba-hq": "", "places365": "train"},
     choices={
         "adversarial": "paper: known pixels are real, the blurred mask is the soft label. "
         "released: the authors' code, whose generator is trained towards the label of filled pixels"

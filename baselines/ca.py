@@ -41,6 +41,7 @@ CARD = Card(
     convention="1 = hole; holes filled with 0; images in [-1, 1]; MMEditing's weights are for BGR",
     licence="MMEditing Apache-2.0; the authors' code CC BY-NC 4.0",
     weights="MMEditing: deepfillv1_256x256_4x4_celeba_20200619-dd51a855.pth, a dict with `state_dict`",
+    trained_on={"celeba-hq": ""},
     choices={
         "variant": "mmediting (preset `paper`): MMEditing's network, which the published comparisons ran and whose "
         "weights exist for PyTorch. release (preset `release`): the authors' network and losses; zero padding, the "

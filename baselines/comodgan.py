@@ -41,6 +41,7 @@ CARD = Card(
     licence="BSD-style (authors' part); most files: NVIDIA Source Code License-NC",
     weights="co-mod-gan-ffhq-9-025000.pkl (512 px) and -10- (1024 px), TensorFlow pickles of (G, D, Gs); "
     "or the converted files of zengxianyu/co-mod-gan-pytorch (*_net_G_ema.pth)",
+    trained_on={"ffhq": ""},
     choices={
         "dropout": "training: as every PyTorch port. always: the official code, whose inference keeps dropout on the "
         "global code",

@@ -36,6 +36,7 @@ CARD = Card(
     convention="no masks; images in [-1, 1] at 256 px, output pooled to 256 px",
     licence="MIT; the StyleGAN2 weights inside: Nvidia, non-commercial",
     weights="the authors' Google Drive: e4e_ffhq_encode.pt (1024 px): {state_dict: encoder., decoder.; latent_avg}",
+    trained_on={"ffhq": "all"},
     requires=("stylegan2",),
     choices={
         "size": "paper: 1024, as released for faces (18 styles); a prior of 256 px reads the first 14. Preset 256: 14",

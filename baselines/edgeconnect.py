@@ -51,6 +51,7 @@ CARD = Card(
     licence="CC BY-NC 4.0 (non-commercial)",
     weights="the authors' Google Drive folders (Places2, CelebA, Paris StreetView; 256 px): InpaintingModel_gen.pth as "
     "`weights` and EdgeModel_gen.pth as the option `edge_weights`, each a dict with the state under `generator`",
+    trained_on={"celeba": "", "psv": "train", "places365": "train"},
     choices={
         "edges": "paper: known edges are kept, the prediction fills the hole, in training and test. released: the "
         "authors' test mode gives the second network the raw prediction over the whole image",

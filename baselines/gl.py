@@ -37,6 +37,7 @@ CARD = Card(
     convention="1 = hole; holes filled with 0; images in [-1, 1]; MMEditing's weights are for BGR",
     licence="MMEditing Apache-2.0; the authors' code CC BY-NC-SA 4.0",
     weights="MMEditing: gl_256x256_8x12_celeba_20200619-5af0493f.pth, a dict with `state_dict`",
+    trained_on={"celeba-hq": ""},
     choices={
         "variant": "mmediting (preset `paper`): MMEditing's version, which the published comparisons ran: output "
         "clamped, L1, holes filled with 0, Adam. original (preset `original`): the paper's sigmoid output, squared "

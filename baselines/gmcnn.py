@@ -38,6 +38,7 @@ CARD = Card(
     convention="1 = hole; holes filled with 0; images in [-1, 1]",
     licence="MIT",
     weights="the authors' Google Drive (PyTorch: CelebA-HQ 256, rectangles): *_net_GM.pth, a plain state dict",
+    trained_on={"celeba-hq": ""},
     choices={
         "local": "rectangle: the local discriminator and the ID-MRF loss see the square that begins where the hole "
         "does. image: they see the whole image, the authors' setting for strokes (masks: gmcnn-strokes)",

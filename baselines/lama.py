@@ -41,6 +41,7 @@ CARD = Card(
     licence="Apache-2.0",
     weights="big-lama.zip (Hugging Face smartywu/big-lama), lama-models.zip (Google Drive; CelebA-HQ 256 "
     "lama-fourier): Lightning files whose state_dict has the prefix `generator.`",
+    trained_on={"celeba-hq": "lama", "places365": "train"},
     choices={
         "perceptual_layers": "sum: released code, over the four layers. mean: the paper",
         "batch_size": "30 in total, as the paper; the released configuration has 10 on each GPU, and below 20 in total "

@@ -38,6 +38,7 @@ CARD = Card(
     licence="Apache-2.0 (MMEditing); the layer is BSD-3-Clause and patented by NVIDIA",
     weights="MMEditing: pconv_256x256_stage2_4x2_celeba_20200619-860f8b95.pth (CelebA-HQ), ..._places_20200619-"
     "1ffed0e8.pth (Places2), from download.openmmlab.com/mmediting/inpainting/pconv; the paper's authors released none",
+    trained_on={"celeba-hq": "", "places365": "train"},
     choices={
         "normalise": "paper: L1 and total variation are averaged over the whole image, the variation over the hole "
         "grown by one pixel. mmediting: each is averaged over its own region, the hole as it is",

@@ -42,6 +42,7 @@ CARD = Card(
     licence="MIT; the StyleGAN2 weights inside: Nvidia, non-commercial",
     weights="the authors' Google Drive: psp_ffhq_encode.pt and others (1024 px): {state_dict: encoder., decoder.; "
     "latent_avg}",
+    trained_on={"ffhq": "all"},
     requires=("stylegan2",),
     choices={
         "size": "paper: 1024, as all released models (18 styles); a prior of 256 px reads the first 14. Preset 256: 14",

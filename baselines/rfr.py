@@ -40,6 +40,7 @@ CARD = Card(
     licence="MIT (partial convolution: BSD-3-Clause, NVIDIA)",
     weights="the authors' Google Drive folder (CelebA, Paris StreetView; 256 px): checkpoint_celeba.pth, a dict with "
     "the state under `generator`",
+    trained_on={"celeba": "", "psv": "train"},
     choices={
         "kernel": "7: the paper's network. 5: the authors' RFRNet_Smaller_Hole (30,929,153 parameters) for small holes",
     },

@@ -36,6 +36,7 @@ CARD = Card(
     weights="NVIDIA's stylegan2-ffhq-256x256.pkl, stylegan2-ffhqu-256x256.pkl, stylegan2-celebahq-256x256.pkl, for "
     "`paper`; files of rosinality's layout (`g_ema`): for `rosinality` (256 px) and "
     "`config-f` (1024 px)",
+    trained_on={"ffhq": "all", "celeba-hq": "all"},
     choices={
         "width": "16384: 'paper256' of the official code, half the channels of config F. 32768: config F, and "
         "rosinality's generator with channel multiplier 2",

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import bench
 import masks
 from bench import condition as conditions
-from bench import fit, metrics, registry
+from bench import exposure, fit, metrics, registry
 from bench.data import dataset, splits
 from bench.data.dataset import ImageData, Progress
 from bench.data.splits import Split
@@ -73,6 +73,7 @@ class Plan:
     root: Path  # folder of all runs; jobs are shared between suites
     data: dict[str, Prepared] = field(default_factory=dict)
     jobs: list[Job] = field(default_factory=list)
+    exposed: dict[tuple[str, str], list[str]] = field(default_factory=dict)  # (row, data set): see `bench.exposure`
 
     @property
     def folder(self) -> Path:
@@ -137,6 +138,7 @@ def plan(suite: Suite, root: Path, progress: Progress | None = None, pair: str =
         made.suite = suite = _paired(made, pair)
     for data in suite.data:
         freeze(made.data[data.name], data, suite, root)
+        _expose(made, data)
     seen: dict[str, Job] = {}
     for job in _expand(made):
         same = seen.setdefault(job.id, job)
@@ -145,6 +147,17 @@ def plan(suite: Suite, root: Path, progress: Progress | None = None, pair: str =
         elif job.kind == "evaluate":
             raise BenchError(f"`{same.label}` and `{job.label}` are one and the same: leave out a row or a data set")
     return made
+
+
+def _expose(made: Plan, data: Data) -> None:
+    """Say whether official weights were trained on pictures that test them."""
+    prepared = made.data[data.name]
+    for entry in made.suite.methods:
+        title = made.suite.title_of(entry)
+        said = list(exposure.remarks(entry, made.suite, data, prepared.images.ids, prepared.split))
+        made.exposed[title, data.name] = said
+        for remark in said:
+            say(f"{title} on {data.name}: {remark}")
 
 
 def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = None) -> Prepared:

@@ -49,6 +49,7 @@ class Card:
     convention: str = ""  # the authors' mask polarity, value range and filling, where they differ from ours
     licence: str = ""  # of the authors' code and weights
     weights: str = ""  # where the authors' checkpoints are, and their layout
+    trained_on: dict[str, str] = field(default_factory=dict)  # what they saw: data set -> see `bench.exposure`
     requires: tuple[str, ...] = ()  # priors: slugs of methods
     needs: tuple[str, ...] = ()  # guidance beside image and mask: fields of Batch
     takes: tuple[str, ...] = ()  # guidance that it uses where there is some

@@ -28,7 +28,7 @@ from bench.store import digest, file_slug, read_json, write_json, write_table
 COLUMNS = ["suite", "title", "method", "preset", "dataset", "shots", "seed", "condition"]
 OF_NO_EFFECT: Any = {  # keys of a suite that decide no number
     **dict.fromkeys(("expect", "smoke", "retries", "resources"), True),
-    **{key: {"__all__": {"resources"}} for key in ("methods", "priors")},
+    **{key: {"__all__": {"resources", "trained_on"}} for key in ("methods", "priors")},
     **{key: {"__all__": {"labels_order"}} for key in ("data", "training")},  # the maps' fingerprint tells it
 }
 CURVE = 500  # most points of a loss
@@ -66,6 +66,8 @@ def rows(made: Plan, jobs: Sequence[Job], name: str = "rows.parquet") -> pd.Data
         if name == "rows.parquet":
             versions = [metrics.get(metric).version for metric in measured["metric"]]
             measured = measured.assign(**provenance(made, job), metric_version=versions)
+            said = made.exposed.get((job.row["title"], job.row["dataset"]), ())
+            measured["note"] = ["; ".join(filter(None, (note, *said))) for note in measured["note"]]
         for shots in (job.row["shots"],) if job.needs else map(str, made.suite.shots):  # untrained: the same for all
             parts.append(measured.assign(**({"suite": made.suite.suite} | job.row | {"shots": shots})))
     table = pd.concat(parts, ignore_index=True)

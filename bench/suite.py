@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from bench import expect, registry
 from bench.data import catalogue
+from bench.data.lists import HELD_OUT
 from bench.errors import BenchError
 from bench.expect import Expectation
 from bench.nn.sizes import LARGEST, SMALLEST
@@ -61,15 +62,16 @@ class Lists(Section):
     test: Path | None = None
     partition: Path | None = None  # lines `NAME 0|1|2`, as in CelebA's list_eval_partition.txt
     mapping: Path | None = None  # CelebA-HQ-to-CelebA-mapping.txt: CelebA's own partition of CelebA-HQ
+    held_out: Path | None = None  # what tests, one name a line: all others train
 
     @model_validator(mode="after")
     def _check(self) -> Lists:
-        if {*self.files} not in ({"partition"}, {"mapping"}) and (
+        if {*self.files} not in ({"partition"}, {"mapping"}, {"held_out"}) and (
             self.test is None or not {*self.files} <= {"train", "val", "test"}
         ):
             raise ValueError(
                 "give {train: FILE, test: FILE}, with or without val; or one FILE of lines `NAME 0|1|2`; "
-                "or {mapping: FILE}"
+                f"or {{mapping: FILE}}, {{held_out: FILE}}; or the name of a published test: {', '.join(HELD_OUT)}"
             )
         return self
 
@@ -80,6 +82,8 @@ class Lists(Section):
 
 
 def _listed(value: Any) -> Any:
+    if isinstance(value, str) and value in HELD_OUT:
+        return {"held_out": HELD_OUT[value]}
     return {"partition": value} if isinstance(value, str | Path) else value
 
 
@@ -150,7 +154,16 @@ class Entry(Section):
     steps: int | None = Field(default=None, ge=1)  # training iterations of this method; default: train.steps
     batch: int | None = Field(default=None, ge=1)  # images an iteration of this method; default: train.batch
     weights: Path | None = None  # an official checkpoint instead of training
+    trained_on: Path | None = None  # list of the images that it was trained on; default: as the card says
     resources: Resources | None = None  # of the jobs of this method; default: the suite's
+
+    @model_validator(mode="after")
+    def _check(self) -> Entry:
+        if self.trained_on and not self.weights:
+            raise ValueError(
+                "`trained_on` lists what a file of weights was trained on: give the file, too, as `weights`"
+            )
+        return self
 
     def with_variant(self, name: str) -> str:
         """A name of the method with the ablation behind it: `GRIG (A)`."""

@@ -129,8 +129,14 @@ DATASETS: dict[str, Dataset] = {
 
 def known(name: str) -> Dataset | None:
     """The data set of this name or title, in any spelling ("CelebA HQ", "Paris Street View"); None if there is none."""
+    found = key(name)
+    return None if found is None else DATASETS[found]
+
+
+def key(name: str) -> str | None:
+    """The name in `DATASETS` of what `known` finds."""
     wanted = _plain(name)
-    return next((one for key, one in DATASETS.items() if wanted in (_plain(key), _plain(one.title))), None)
+    return next((key for key, one in DATASETS.items() if wanted in (_plain(key), _plain(one.title))), None)
 
 
 def find(name: str) -> Dataset:

@@ -8,12 +8,18 @@ from pathlib import Path
 
 from bench import pictures
 from bench.data.folder import stem
+from bench.data.numbering import numbered
 from bench.data.splits import Split
 from bench.errors import BenchError
 
 PARTS = ("train", "val", "test")
 CUTS = (162_771, 182_638)
 """Where CelebAMask-HQ's g_partition.py cuts `orig_idx`: below the first trains, from the second on tests."""
+HELD_OUT = {"lama": Path(__file__).parent / "published" / "lama.txt"}
+"""Published tests by name: 2,000 pictures of CelebA-HQ, by their numbers from 0, that LaMa's list for training lacks
+(fetch_data/val_shuffled.flist of its repository)."""
+CELEBA_HQ = 30_000
+"""Its pictures."""
 SHOWN = 3
 MAX_BYTES = 1 << 28  # of a list
 
@@ -23,13 +29,15 @@ def by_lists(name: str, fingerprint: str, ids: Sequence[str], seed: int, lists: 
 
     A list has one name or path a line, with or without suffix. A partition has lines `NAME 0|1|2` (CelebA's
     list_eval_partition.txt: training, validation, test). A mapping is CelebA-HQ-to-CelebA-mapping.txt. Images that no
-    list names are not used. Raises BenchError for lines that name no image, or several, or one that has a part already.
+    list names are not used; of one "held_out" list they train. Raises BenchError for lines that name no image, or
+    several, or one that has a part already.
     """
     known = _Known(ids)
     parts: dict[str, tuple[str, ...]] = dict.fromkeys(PARTS, ())
     named: dict[str, str] = {}  # id -> the list that has it
-    for part, path, lines in _parts(lists):
-        found = known.find(lines, path, name)
+    for part, path, listed in _parts(lists):
+        numbers = "mapping" in lists or path in HELD_OUT.values()
+        found = _by_number(listed, path, name, ids) if numbers else known.find(listed, path, name)
         if twice := [image for image in found if image in named]:
             raise BenchError(
                 f"{name}: {len(twice):,} images have a place in two parts of the split ({_some(twice)}; "
@@ -39,34 +47,56 @@ def by_lists(name: str, fingerprint: str, ids: Sequence[str], seed: int, lists: 
         parts[part] = tuple(sorted(found))
     if not parts["test"]:
         raise BenchError(f"{name}: the split names no image for the test: {', '.join(map(str, lists.values()))}")
+    if "held_out" in lists:
+        parts["train"] = tuple(image for image in ids if image not in named)
     train, validation, test = (parts[part] for part in PARTS)
     return Split(
         name=name, fingerprint=fingerprint, seed=seed, rule="list", train=train, validation=validation, test=test
     )
 
 
+def among(path: Path, ids: Sequence[str], name: str) -> set[str]:
+    """The images that are among those of a list, most of which may not be here, as of a list for training.
+
+    Where the list and the copy of CelebA-HQ count from 0 and from 1, the numbers count. Raises BenchError where the
+    list names no image at all, for then it is of another data set, or names them otherwise.
+    """
+    listed = lines(path)
+    here, there = numbered(ids, CELEBA_HQ), numbered(listed, CELEBA_HQ)
+    if here and there:
+        return {here[number] for number in here.keys() & there.keys()}
+    known = _Known(ids)
+    found = {image for line in listed if (image := known.image(line)[1])}
+    if not found:
+        raise BenchError(
+            f"{path}: none of its {len(listed):,} lines names an image of {name} ({_some(listed)}): give a list that "
+            "names images as their files are called here"
+        )
+    return found
+
+
 def _parts(lists: Mapping[str, Path]) -> Iterator[tuple[str, Path, list[str]]]:
     """(part, file, names) of each list."""
     for kind, path in lists.items():
-        lines = _lines(path)
-        if kind in PARTS:
-            yield kind, path, lines
+        listed = lines(path)
+        if kind in (*PARTS, "held_out"):
+            yield "test" if kind == "held_out" else kind, path, listed
             continue
-        parts = _partition(path, lines) if kind == "partition" else _mapping(path, lines)
+        parts = _partition(path, listed) if kind == "partition" else _mapping(path, listed)
         for part in PARTS:
             yield part, path, [name for name, of in parts if of == part]
 
 
-def _lines(path: Path) -> list[str]:
+def lines(path: Path) -> list[str]:
     """The lines of a list that are not blank, each once."""
     try:
         text = pictures.read(path, MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BenchError(f"{path} is no UTF-8 text: a split is a list of names, one a line") from error
-    lines = list(dict.fromkeys(line for whole in text.splitlines() if (line := whole.strip())))
-    if not lines:
+    found = list(dict.fromkeys(line for whole in text.splitlines() if (line := whole.strip())))
+    if not found:
         raise BenchError(f"{path} is empty: a split is a list of names, one a line")
-    return lines
+    return found
 
 
 def _partition(path: Path, lines: Sequence[str]) -> list[tuple[str, str]]:
@@ -83,7 +113,7 @@ def _partition(path: Path, lines: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _mapping(path: Path, lines: Sequence[str]) -> list[tuple[str, str]]:
-    """(name, part) of CelebA-HQ's images, `idx.jpg`, by the place of their originals in CelebA, `orig_idx`.
+    """(number, part) of CelebA-HQ's images, `idx`, by the place of their originals in CelebA, `orig_idx`.
 
     The cuts are g_partition.py's own, so that its sets are met.
     """
@@ -95,7 +125,26 @@ def _mapping(path: Path, lines: Sequence[str]) -> list[tuple[str, str]]:
                 f"{path} is no mapping of CelebA-HQ to CelebA: its line {line!r} is not `idx orig_idx orig_file`: give "
                 "CelebAMask-HQ's CelebA-HQ-to-CelebA-mapping.txt"
             )
-    return [(f"{match[1]}.jpg", PARTS[sum(int(match[2]) >= cut for cut in CUTS)]) for match in read[first:] if match]
+    return [(match[1], PARTS[sum(int(match[2]) >= cut for cut in CUTS)]) for match in read[first:] if match]
+
+
+def _by_number(lines: Sequence[str], path: Path, name: str, ids: Sequence[str]) -> list[str]:
+    """The images of CelebA-HQ with these numbers, counted from 0; BenchError where the copy's names do not tell them.
+
+    `path` and `name`: what to call the list and the data set.
+    """
+    images = numbered(ids, CELEBA_HQ)
+    if images is None:
+        raise BenchError(
+            f"{name}: its names do not tell whether its pictures are counted from 0 or from 1, and {path} counts from "
+            f"0: give the whole folder of CelebA-HQ, as 0.jpg to {CELEBA_HQ - 1}.jpg or 00001.jpg to {CELEBA_HQ}.jpg"
+        )
+    if missing := [line for line in lines if int(line) not in images]:
+        raise BenchError(
+            f"{path}: {len(missing):,} of {len(lines):,} numbers are those of no image of {name} ({_some(missing)}): "
+            "give the whole folder of CelebA-HQ"
+        )
+    return [images[int(line)] for line in lines]
 
 
 class _Known:
@@ -107,16 +156,20 @@ class _Known:
             for end in _endings(stem(image)):
                 self.ends[end] = None if end in self.ends else image
 
+    def image(self, line: str) -> tuple[str | None, str | None]:
+        """The ending by which a line names an image, and the image; None for either where there is none."""
+        plain = line.replace("\\", "/")
+        suffix = Path(plain).suffix
+        without = plain[: -len(suffix)] if suffix.lower() in pictures.SUFFIXES else plain
+        end = next((end for text in (without, plain) for end in _endings(text) if end in self.ends), None)
+        return end, None if end is None else self.ends[end]
+
     def find(self, lines: Sequence[str], path: Path, name: str) -> list[str]:
         """The image of each line; BenchError names `path` and the lines that name none, several, or one again."""
         found: dict[str, str] = {}
         missing, unclear = [], []
         for line in lines:
-            plain = line.replace("\\", "/")
-            suffix = Path(plain).suffix
-            without = plain[: -len(suffix)] if suffix.lower() in pictures.SUFFIXES else plain
-            end = next((end for text in (without, plain) for end in _endings(text) if end in self.ends), None)
-            image = None if end is None else self.ends[end]
+            end, image = self.image(line)
             if end is None:
                 missing.append(line)
             elif image is None or image in found:

@@ -47,6 +47,7 @@ CARD = Card(
     licence="MIT; the StyleGAN2 kernels: NVIDIA Source Code License-NC",
     weights="EXE_GAN_model_256.pt and EXE_GAN_model_512.pt (Google Drive; FFHQ): {g, d, g_ema, ...}; the style encoder "
     "is the prior psp with its file psp_ffhq_encode.pt",
+    trained_on={"ffhq": "train"},
     requires=("psp",),
     needs=("exemplar",),
     choices={

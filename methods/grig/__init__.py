@@ -46,6 +46,7 @@ CARD = Card(
     licence="MIT",
     weights="the authors' Google Drive folder (FFHQ, CelebA-HQ, Paris StreetView, Places365; 256 px): a dict whose `g` "
     "is overwritten by the list `g_ema`; training needs the ImageNet file of the backbone",
+    trained_on={"ffhq": "train", "celeba-hq": "", "psv": "train", "places365": "train"},
     choices={
         "backbone": "lite0: released code, EfficientNet-Lite0. lite1: the thesis",
         "generator_patch": "all: released code, the generator's patch loss covers all units. hole: the thesis, "

@@ -62,6 +62,7 @@ CARD = Card(
     "the options `diffuser_weights` and `encoder_weights` code_diffuser.pt ({att_mapper, ...}) and "
     "style_encoder_decoder.pt (e4e's layout, with the generator of 1024 px); or `weights` names one file "
     "{restoration_net, code_diffuser, style_encoder_decoder} of all three",
+    trained_on={"ffhq": "all"},
     requires=("e4e",),
     needs=("degraded",),
     choices={

@@ -77,3 +77,42 @@ def test_the_partition_of_celeba_hq_is_that_of_the_originals(tmp_path: Path) -> 
     found = split(tmp_path, [f"{i}.jpg" for i in range(6)], mapping=text)
     assert found.train == ("0.jpg", "4.jpg") and found.validation == ("1.jpg", "2.jpg")
     assert found.test == ("3.jpg", "5.jpg")
+
+
+CELEBA_HQ = {  # two makers' names of the same pictures
+    "from 0": [f"{number}.jpg" for number in range(lists.CELEBA_HQ)],
+    "from 1": [f"{number:05d}.jpg" for number in range(1, lists.CELEBA_HQ + 1)],
+}
+
+
+@pytest.mark.parametrize("count", CELEBA_HQ)
+def test_a_published_test_is_found_however_its_pictures_are_counted(count: str) -> None:
+    """Pictures 3 and 29,977 are the first and the last of LaMa's 2,000; 4 is not among them."""
+    ids = CELEBA_HQ[count]
+    found = lists.by_lists("mine", "f", ids, 0, {"held_out": lists.HELD_OUT["lama"]})
+    assert len(found.train) == 28_000 and len(found.test) == 2_000
+    assert {ids[3], ids[29_977]} <= set(found.test) and ids[4] in found.train
+
+
+def test_a_part_of_celeba_hq_does_not_tell_how_it_is_counted() -> None:
+    with pytest.raises(BenchError, match=r"mine: its names do not tell .*counts from 0: give the whole folder"):
+        lists.by_lists("mine", "f", CELEBA_HQ["from 0"][1:], 0, {"held_out": lists.HELD_OUT["lama"]})
+    with pytest.raises(BenchError, match=r"lama.txt: 1,99. of 2,000 numbers are those of no image of mine"):
+        lists.by_lists("mine", "f", CELEBA_HQ["from 0"][:99], 0, {"held_out": lists.HELD_OUT["lama"]})
+
+
+def test_what_is_not_held_out_trains(tmp_path: Path) -> None:
+    found = split(tmp_path, held_out="10\nb/x")
+    assert found.test == ("10.png", "b/x.jpg") and found.train == ("0.jpg", "1.jpg", "a/x.jpg", "v1.2.png")
+
+
+def test_the_images_among_those_of_a_list(tmp_path: Path) -> None:
+    """Most lines may be of pictures that are not here; a list that has nothing in common is refused."""
+    path = tmp_path / "trained.flist"
+    path.write_text("10.jpg\nelsewhere/a/x.png\n77.jpg\n")
+    assert lists.among(path, IDS, "mine") == {"10.png", "a/x.jpg"}
+    path.write_text("0.jpg\n2.jpg\n")  # from 0
+    assert lists.among(path, CELEBA_HQ["from 1"], "mine") == {"00001.jpg", "00003.jpg"}
+    path.write_text("77.jpg\n78.jpg")
+    with pytest.raises(BenchError, match=r"trained.flist: none of its 2 lines names an image of mine \(77.jpg, 78.jpg"):
+        lists.among(path, IDS, "mine")
