@@ -1,0 +1,186 @@
+"""What source code does, as a hash: comments, docstrings and layout do not count, nor does what decides no result.
+
+A method's modules count with all that they import of the same distribution and, of this project, of `methods`,
+`baselines` and `bench.nn`, with the data files beside them that they name. The harness does not count here: it has
+versions (`bench.identity.VERSIONS`).
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bench.store import digest
+
+OURS = ("methods", "baselines", "bench.nn")
+"""Packages of this project whose modules count where they are imported."""
+FACTS = ("slug", "task", "requires", "needs", "takes")
+"""What a card says that decides a result; the rest of it is for readers."""
+TOLD = ("golden", "presets", "prior_presets", "variants")
+"""What a method class says that decides no result beside its options, which count by themselves."""
+CODE = (".py", ".pyc", ".so")
+
+
+@dataclass(frozen=True)
+class File:
+    """What is read of one file of source."""
+
+    does: str
+    """Hash of `described`."""
+    asks: tuple[tuple[int, str, tuple[str, ...]], ...]
+    """Its imports anywhere in it: level, module, names."""
+    named: tuple[str, ...]
+    """Regular expressions of its strings: they may be the names of data files."""
+
+
+def source(module: str, path: Path) -> str:
+    """Hash of what a method's module in this file does, with all that counts of what it imports."""
+    modules = sorted(closure(module, path).items())
+    return digest(
+        [[name, looked_at(file).does, *(digest(one.read_bytes()) for one in beside(file))] for name, file in modules]
+    )
+
+
+def closure(module: str, path: Path) -> dict[str, Path]:
+    """The modules that count, with their files: this one and, in turn, what they import."""
+    found, waiting = {module: path}, [module]
+    while waiting:
+        name = waiting.pop()
+        for other in _imports(name, found[name]):
+            file = None if other in found else _file(other, module, path)
+            if file:
+                found[other] = file
+                waiting.append(other)
+    return found
+
+
+def _imports(module: str, path: Path) -> Iterator[str]:
+    """The modules that a file may import: of `from a import b` both a and a.b."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for level, name, names in looked_at(path).asks:
+        parents = package.split(".")[: len(package.split(".")) - level + 1] if level else []
+        base = ".".join([*parents, *([name] if name else [])])
+        yield base
+        yield from (f"{base}.{one}" for one in names)
+
+
+def _file(name: str, method: str, path: Path) -> Path | None:
+    """The file of a module that counts for this method; None for any other, and for what is no module."""
+    top = name.partition(".")[0]
+    ours = any(name == package or name.startswith(f"{package}.") for package in OURS)
+    same = top == method.partition(".")[0] and top not in ("bench", "methods", "baselines")
+    if "." not in method and not ours and not same:  # a module by itself: what lies beside it, unless all packages do
+        beside = path.with_name(f"{top}.py").exists() or path.with_name(top).is_dir()
+        same = beside and path.parent.name not in ("site-packages", "dist-packages")
+    if not ours and not same:
+        return None
+    spec = importlib.util.find_spec(top)
+    if spec is None or spec.origin is None:
+        return None
+    base = Path(spec.origin)
+    parts = name.split(".")[1:]
+    folder = base.parent.joinpath(*parts)
+    return (
+        next((file for file in (folder / "__init__.py", folder.with_suffix(".py")) if file.is_file()), None)
+        if parts
+        else base
+    )
+
+
+def beside(path: Path) -> list[Path]:
+    """The data files in a module's folder that its strings name: "weights.npz", or f"weights-{role}.npz"."""
+    files = [file for file in path.parent.iterdir() if file.is_file() and file.suffix not in CODE]
+    return sorted(file for file in files if any(re.fullmatch(named, file.name) for named in looked_at(path).named))
+
+
+def looked_at(path: Path) -> File:
+    """What a file of source says; read again when it changes."""
+    return _looked_at(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _looked_at(path: Path, changed: int) -> File:
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    asks: list[tuple[int, str, tuple[str, ...]]] = []
+    named: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            asks += [(0, alias.name, ()) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            asks.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
+        elif isinstance(node, ast.JoinedStr):
+            texts = [part.value if isinstance(part, ast.Constant) else None for part in node.values]
+            named.add("".join(".+" if text is None else re.escape(str(text)) for text in texts))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value:
+            named.add(re.escape(node.value))
+    suffixed = (text for text in named if re.search(r"\\\.\w+$", text))
+    return File(digest(described(tree)), tuple(asks), tuple(sorted(suffixed)))
+
+
+def described(tree: ast.Module) -> Any:
+    """What a module does, JSON-like: the same on all versions of Python that read it."""
+    golden = [one for one in tree.body if _sets(one) == "golden"]
+    rest = [one for one in tree.body if one not in golden]
+    idle = _reached(golden, tree) - _reached([one for one in rest if not _defines(one)], tree)
+    return [_plain(one) for one in _without_text(rest) if _defines(one) not in idle]
+
+
+def _reached(roots: list[ast.stmt], tree: ast.Module) -> set[str]:
+    """The names of functions at the top of a module that these statements use, in turn."""
+    functions = {name: one for one in tree.body if (name := _defines(one))}
+    found: set[str] = set()
+    waiting: list[ast.AST] = list(roots)
+    while waiting:
+        names = {node.id for node in ast.walk(waiting.pop()) if isinstance(node, ast.Name)}
+        new = (names & functions.keys()) - found
+        found |= new
+        waiting += [functions[name] for name in new]
+    return found
+
+
+def _defines(node: ast.AST) -> str:
+    return node.name if isinstance(node, ast.FunctionDef) else ""
+
+
+def _sets(node: ast.AST) -> str:
+    """The last name that an assignment sets: `golden` of `Method.golden = ...`."""
+    target = (
+        node.targets[0] if isinstance(node, ast.Assign) else node.target if isinstance(node, ast.AnnAssign) else None
+    )
+    return getattr(target, "attr", getattr(target, "id", ""))
+
+
+def _without_text(body: list[Any]) -> list[Any]:
+    """Statements without texts that stand by themselves, such as docstrings."""
+    return [
+        one
+        for one in body
+        if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and isinstance(one.value.value, str))
+    ]
+
+
+def _plain(node: Any) -> Any:
+    """A node as lists; places in the file, empty fields, and what does not count are left out."""
+    if isinstance(node, list):
+        return [_plain(one) for one in node]
+    if not isinstance(node, ast.AST):
+        return node if isinstance(node, str | int | bool | None) else repr(node)
+    fields = dict(ast.iter_fields(node))
+    if isinstance(node, ast.Constant):
+        return ["Constant", repr(node.value)]
+    if isinstance(node, ast.ClassDef):
+        fields["body"] = [one for one in fields["body"] if _sets(one) not in TOLD]
+    if isinstance(fields.get("body"), list):
+        fields["body"] = _without_text(fields["body"])
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Card":
+        fields["keywords"] = [keyword for keyword in node.keywords if keyword.arg in FACTS]
+    for name in ("ctx", "kind", "type_comment"):
+        fields.pop(name, None)
+    kept = {name: value for name, value in fields.items() if value is not None and value != []}
+    return [type(node).__name__, {name: _plain(value) for name, value in kept.items()}]
