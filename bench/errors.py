@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ class BenchError(Exception):
 
 
 @contextmanager
-def about(folder: str | Path | None) -> Iterator[None]:
+def about(folder: str | os.PathLike[str] | None) -> Iterator[None]:
     """A BenchError that is raised within is about this folder, unless it is about another one already."""
     try:
         yield

@@ -39,7 +39,7 @@ MAX_BYTES = 1 << 30
 MAX_PASSES = 20  # decodings of `MAX_PIXELS` that the scans of one JPEG file may cost
 DARK = 4096  # of 65536: a 16-bit picture whose values stay below it has fewer bits than it says
 BITS, PHOTOMETRIC, PLANES, EXTRA = 258, 262, 284, 338  # tags of TIFF
-SIDEWAYS = range(5, 9)  # EXIF orientations whose width is the height
+TURNED, SIDEWAYS = range(2, 9), range(5, 9)  # EXIF orientations; of the latter the width is the height
 WHITES = (1, 255, 65535)  # what stands beside 0 in a mask
 THRESHOLD = "say which values are hole with --mask-threshold 127 (in a suite folder:DIR/>127: all above 127 of 255)"
 
@@ -100,15 +100,15 @@ def facts(data: bytes, path: str | Path) -> Facts:
     """What the bytes of one picture say of it; BenchError as of `decode`, but not for ranges that cannot be known."""
 
     def found(image: Image.Image) -> Facts:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        orientation, (width, height) = image.getexif().get(ExifTags.Base.Orientation, 1), image.size
         long = image.mode in ("F", "I") and image.format != "PPM"
         clear = image.has_transparency_data and not image.mode.startswith("I")
         return Facts(
-            image.size[:: -1 if orientation in SIDEWAYS else 1],
+            (height, width) if orientation in SIDEWAYS else (width, height),
             image.mode,
             32 if long else _bits(image, data),
-            orientation in range(2, 9),
-            clear and image.convert("RGBA").getextrema()[3][0] < 255,
+            orientation in TURNED,
+            clear and bool(np.asarray(image.convert("RGBA").getchannel("A")).min() < 255),
         )
 
     return _opened(data, path, found)

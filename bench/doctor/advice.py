@@ -1,4 +1,4 @@
-"""Which commands take a folder, and what they would refuse: the readers themselves are asked, so the words are theirs."""
+"""Which commands take a folder, and what they would refuse: the readers are asked, so the words are theirs."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ def advise(
     """
     by_kind = {kind: [group for group in groups if group.kind == kind] for kind in (PICTURE, MASK, SOFT, MAPS, PARTS)}
     holes = [*by_kind[MASK], *by_kind[SOFT]]
-    do, refused = [], list(_files(root, seen))
+    do: list[str] = []
+    refused = list(_files(root, seen))
     if not seen:
-        refused += _asked("as pictures", lambda: files.find_images(root))
+        refused += _asked("as pictures", files.find_images, root)
     do += _evaluated(by_kind[PICTURE], holes)
     said_of_masks = len(holes) == 1 and bool(do)
     for group in by_kind[PICTURE][:SHOWN]:
-        refused += _asked("evaluate", lambda group=group: _opened(root, group, seen))  # type: ignore[misc]
-    if (data := [group.folder for group in by_kind[PICTURE] if group.tool in TRAINED_ON]) and not several(
-        by_kind[PICTURE]
-    ):
-        why = _asked("run --data", lambda: _pictures(_common(data), root, seen))
+        refused += _asked("evaluate", _opened, root, group, seen)
+    data = [group.folder for group in by_kind[PICTURE] if group.tool in TRAINED_ON]
+    if data and not several(groups):
+        why = _asked("run --data", _pictures, _common(data), root, seen)
         refused += why
         do += [] if why else [f"facebench run folder --data {_path(_common(data))}  # train and measure on them"]
     for group in holes[:SHOWN]:
-        why = _asked("run --masks", lambda group=group: _square(group))  # type: ignore[misc]
+        why = _asked("run --masks", _square, group)
         refused += why
         do += _masked(group, evaluated=not said_of_masks, run=not why)
     for kind in (MAPS, PARTS):
@@ -59,7 +59,7 @@ def advise(
             do.append(f"facebench run folder --data PICTURES --labels {_path(place)}{said}  # regions and guides")
             if counts is not None and not order:
                 do[-1] += f"; add --labels-order {labels.CELEBAMASK} if CelebAMask-HQ's own script made them"
-            refused += _asked("run --labels" + " without --labels-order" * bool(said), lambda: _labels(place, counts))  # noqa: B023
+            refused += _asked("run --labels" + " without --labels-order" * bool(said), _labels, place, counts)
     return do, list(dict.fromkeys(refused))
 
 
@@ -106,7 +106,7 @@ def _files(root: Path, seen: Sequence[Seen]) -> Iterator[str]:
             reasons["as masks"].append(one.refused[MASK])
         elif one.kind == MASK and one.hole in (0, 1):
             hole = np.full((1, 1), one.hole == 1)
-            reasons["as masks"] += _said(lambda hole=hole, one=one: pictures.check_hole(hole, str(root / one.name)))  # type: ignore[misc]
+            reasons["as masks"] += _said(pictures.check_hole, hole, str(root / one.name))
     for what, found in reasons.items():
         yield from (f"{what}: {reason}" for reason in found[:FILES])
         if len(found) > FILES:
@@ -137,6 +137,8 @@ def _pictures(place: Path, root: Path, seen: Sequence[Seen]) -> None:
     names = {(root / one.name).relative_to(place).as_posix(): one for one in seen if place in (root / one.name).parents}
     if odd := {name: one.annotation for name, one in names.items() if one.annotation and name in found}:
         raise BenchError(files.no_photographs(place, odd, len(found)))
+    if bad := [one.refused[PICTURE] for name, one in names.items() if PICTURE in one.refused and name in found]:
+        raise BenchError(bad[0])
 
 
 def _square(group: Group) -> None:
@@ -157,14 +159,14 @@ def several(groups: Sequence[Group]) -> bool:
     return len(set(folders)) < len(folders)
 
 
-def _asked(what: str, call: Callable[[], object]) -> list[str]:
-    return [f"{what}: {reason}" for reason in _said(call)]
+def _asked(what: str, reader: Callable[..., object], *arguments: object) -> list[str]:
+    return [f"{what}: {reason}" for reason in _said(reader, *arguments)]
 
 
-def _said(call: Callable[[], object]) -> list[str]:
+def _said(reader: Callable[..., object], *arguments: object) -> list[str]:
     """The message of the BenchError that a reader raises, if it does."""
     try:
-        call()
+        reader(*arguments)
     except BenchError as error:
         return [str(error)]
     return []

@@ -134,7 +134,7 @@ class Images:
 
     def about(self) -> AbstractContextManager[None]:
         """Errors that are raised within are about the folder, where the source is one."""
-        return about(cast(str, self.source) if self.files else None)
+        return about(cast("os.PathLike[str]", self.source) if self.files else None)
 
     def label(self, number: int) -> str:
         """What to call image `number` in messages: its file, where it has one."""
