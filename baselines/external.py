@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bench import matching, pictures
-from bench.errors import BenchError
+from bench.errors import BenchError, about
 from bench.method import Batch, Card, Config, Method, Noise
 from bench.store import file_slug
 
@@ -54,7 +54,8 @@ class External(Method):
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         assert batch.ids is not None
-        images = [torch.from_numpy(self._read(name, batch)) for name in batch.ids]
+        with about(self.config.folder):
+            images = [torch.from_numpy(self._read(name, batch)) for name in batch.ids]
         return torch.stack(images).to(batch.image).permute(0, 3, 1, 2) / 127.5 - 1
 
     def _read(self, name: str, batch: Batch) -> np.ndarray:

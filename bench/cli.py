@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench import __version__
-from bench.commands import evaluate, out, profile, weights
-from bench.errors import BenchError
+from bench.commands import doctor, evaluate, out, profile, weights
+from bench.errors import BenchError, about, told
 from bench.terminal import Terminal
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ Start here:
 * `facebench run quickstart` trains and compares methods on embedded faces in minutes.
 * `facebench run folder --data DIR` does the same on your own images.
 * `facebench evaluate COMPLETED ORIGINALS` measures images that you have.
+* `facebench doctor DIR` says what a folder holds and which commands take it.
 * `facebench list` shows the methods; `facebench info METHOD` all that is known of one.
 """,
 )
@@ -49,7 +50,7 @@ def main() -> None:
     try:
         app()
     except BenchError as error:
-        _complain(str(error))
+        _complain(told(error))
     except KeyboardInterrupt:
         Terminal(stderr=True).print("\nstopped; run the same command again to go on from here")
         sys.exit(130)
@@ -332,6 +333,7 @@ def _explain(made: Any, outcome: Any) -> None:
         console.print(f"      {made.job(job_id).label}", highlight=False, markup=False)
 
 
+app.command()(doctor.doctor)
 app.command()(evaluate.evaluate)
 app.command()(profile.profile)
 
@@ -473,23 +475,28 @@ def masks_check(
     import masks
 
     if path.is_dir():
-        folder = masks.MaskFolder(path, mask_threshold, invert_masks)
-        ratios = folder.ratios(size)
-        table = Table("bucket", "masks", box=None, pad_edge=False)
-        for low in range(0, 100, 10):
-            table.add_row(f"{low}-{low + 10} %", str(sum(low < 100 * ratio <= low + 10 for ratio in ratios)))
-        out.print(table)
-        out.print(f"{len(ratios)} masks, fingerprint {folder.fingerprint[:16]}", highlight=False)
-        if empty := [file.name for file, ratio in zip(folder.files, ratios, strict=True) if not ratio]:
-            raise BenchError(f"{path}: without a hole are {', '.join(empty[:5])}: white (255 or 1) marks the hole")
-        if folder.unread:
-            out.print(f"left out: {', '.join(folder.unread[:5])} (not read: save them as PNG)", highlight=False)
+        with about(path):
+            _masks_sorted(masks.MaskFolder(path, mask_threshold, invert_masks), size)
         return
     loaded = masks.verify(path)
     ratios = loaded.ratios
     span = f"ratios {min(ratios):.3f} to {max(ratios):.3f}"
     what = f"{len(loaded)} masks of {loaded.manifest['condition']}, {span}, fingerprint {loaded.fingerprint[:16]}"
     out.print(f"{path}: {what}: sound", highlight=False, markup=False)
+
+
+def _masks_sorted(folder: Any, size: int) -> None:
+    """Show how many masks of a folder lie in which bucket; BenchError where some have no hole."""
+    ratios = folder.ratios(size)
+    table = Table("bucket", "masks", box=None, pad_edge=False)
+    for low in range(0, 100, 10):
+        table.add_row(f"{low}-{low + 10} %", str(sum(low < 100 * ratio <= low + 10 for ratio in ratios)))
+    out.print(table)
+    out.print(f"{len(ratios)} masks, fingerprint {folder.fingerprint[:16]}", highlight=False)
+    if empty := [file.name for file, ratio in zip(folder.files, ratios, strict=True) if not ratio]:
+        raise BenchError(f"{folder.path}: without a hole are {', '.join(empty[:5])}: white (255 or 1) marks the hole")
+    if folder.unread:
+        out.print(f"left out: {', '.join(folder.unread[:5])} (not read: save them as PNG)", highlight=False)
 
 
 @verify_app.command("golden")

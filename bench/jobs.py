@@ -16,7 +16,7 @@ from bench import exposure, fit, metrics, registry
 from bench.data import dataset, splits
 from bench.data.dataset import ImageData, Progress
 from bench.data.splits import Split
-from bench.errors import BenchError
+from bench.errors import BenchError, about
 from bench.method import Config
 from bench.metrics import extractors
 from bench.progress import say
@@ -221,7 +221,8 @@ def freeze(prepared: Prepared, data: Data, suite: Suite, root: Path) -> None:
 def _paired(made: Plan, condition: str) -> Suite:
     """The suite, with masks that have the names of all test images paired with these."""
     suite, read = made.suite, masks.parse(condition)
-    folder = masks.MaskFolder(str(read.argument))
+    with about(read.argument):
+        folder = masks.MaskFolder(str(read.argument))
     names = [name for data in suite.data for name in made.data[data.name].split.test]
     if read.generator != "folder" or not all(data.folder for data in suite.data) or folder.missing(names):
         return suite

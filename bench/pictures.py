@@ -12,6 +12,7 @@ import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,6 +39,7 @@ MAX_BYTES = 1 << 30
 MAX_PASSES = 20  # decodings of `MAX_PIXELS` that the scans of one JPEG file may cost
 DARK = 4096  # of 65536: a 16-bit picture whose values stay below it has fewer bits than it says
 BITS, PHOTOMETRIC, PLANES, EXTRA = 258, 262, 284, 338  # tags of TIFF
+TURNED, SIDEWAYS = range(2, 9), range(5, 9)  # EXIF orientations; of the latter the width is the height
 WHITES = (1, 255, 65535)  # what stands beside 0 in a mask
 THRESHOLD = "say which values are hole with --mask-threshold 127 (in a suite folder:DIR/>127: all above 127 of 255)"
 
@@ -76,6 +78,40 @@ def listed(folder: Path) -> tuple[dict[str, Path], Counter[str]]:
         if suffix in UNREAD:
             unread[suffix] += 1
     return found, unread
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a file says of its picture, before it is converted to anything."""
+
+    size: tuple[int, int]
+    """(width, height), the right way up."""
+    mode: str
+    """Pillow's name of how it is stored: "RGB", "L", "P", "1", "RGBA", ..."""
+    bits: int
+    """Of a channel; 32 of floats and long integers."""
+    turned: bool
+    """Its EXIF orientation says that it must be turned or mirrored."""
+    transparent: bool
+    """Some pixel is not opaque."""
+
+
+def facts(data: bytes, path: str | Path) -> Facts:
+    """What the bytes of one picture say of it; BenchError as of `decode`, but not for ranges that cannot be known."""
+
+    def found(image: Image.Image) -> Facts:
+        orientation, (width, height) = image.getexif().get(ExifTags.Base.Orientation, 1), image.size
+        long = image.mode in ("F", "I") and image.format != "PPM"
+        clear = image.has_transparency_data and not image.mode.startswith("I")
+        return Facts(
+            (height, width) if orientation in SIDEWAYS else (width, height),
+            image.mode,
+            32 if long else _bits(image, data),
+            orientation in TURNED,
+            clear and bool(np.asarray(image.convert("RGBA").getchannel("A")).min() < 255),
+        )
+
+    return _opened(data, path, found)
 
 
 def decode(data: bytes, path: str | Path) -> Image.Image:

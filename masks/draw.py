@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bench.errors import about
 from masks.checks import checked_size, whole_number
 from masks.condition import Condition, parse
 from masks.errors import MaskError
@@ -45,6 +46,7 @@ def draw(
             condition.generator, height, width, min(height, width) / 256, condition.bucket, counts,
             condition.argument, condition.options, semantics, seed, index, image,
         )  # fmt: skip
-        return GENERATORS[condition.generator].draw(request, Stream(seed, name, height, width, index))
+        with about(condition.argument if condition.generator == "folder" else None):
+            return GENERATORS[condition.generator].draw(request, Stream(seed, name, height, width, index))
     except MaskError as error:
         raise MaskError(f"condition '{name}' at {height}x{width}: {error}") from error

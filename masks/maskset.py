@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import PIL
 
+from bench.errors import about
 from masks.buckets import ratio
 from masks.checks import checked_size, whole_number
 from masks.condition import Condition, parse
@@ -66,7 +67,8 @@ class MaskSet:
             raise MaskError(f"give one label map for each of {n} masks, not {len(semantics)}")
         paired = images if "paired" in condition.options else None
         if paired is not None:
-            check_paired(str(condition.argument), condition.options, paired)
+            with about(condition.argument):
+                check_paired(str(condition.argument), condition.options, paired)
         drawn = (
             draw(
                 condition,

@@ -72,13 +72,13 @@ def evaluate(
     given = {"completed": (completed, match), "truth": (truth, match_truth)}
     if masks:
         given["masks"] = (masks, match_masks)
-    images, originals, *rest = _opened(given, mask_threshold, invert_masks)
-    ids, count = images.ids or [], batch or _fitting(images.files[0])
+    images, originals, *rest = opened(given, mask_threshold, invert_masks)
+    ids, count = images.ids or [], batch or fitting(images.files[0])
     holes, likeness = rest[0] if rest else None, Likeness()
     paste = bool(masks) and not raw
     with many() as report:
         result = library.measure(
-            _watched(images, originals, holes, count, paste, likeness) if holes else images,
+            watched(images, originals, holes, count, paste, likeness) if holes else images,
             originals,
             holes,
             names,
@@ -109,7 +109,7 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _fitting(file: Path) -> int:
+def fitting(file: Path) -> int:
     """How many pictures like this one are measured at a time, so that memory does not grow with their size."""
     from bench import pictures
 
@@ -126,7 +126,7 @@ def _described(row: dict[str, Any], images: str) -> dict[str, Any]:
     return {"metric": row["metric"], "title": title, **row, "images": images}
 
 
-def _opened(
+def opened(
     given: dict[str, tuple[Path, str]], mask_threshold: int | None = None, invert_masks: bool = False
 ) -> list[Images]:
     """Completed images, originals and masks, file by file; BenchError says which option pairs names that differ."""
@@ -162,12 +162,12 @@ def _opened(
         beside = " " + options["truth"].format(f'"{found[1]}"')
         return matching.advice(given["completed"][0], options["completed"], found[0], beside)
 
-    opened: list[Images] = []
+    done: list[Images] = []
     for what, (folder, pattern) in given.items():
         masks = what == "masks"
-        ids, threshold, inverted = opened[0].ids if opened else None, mask_threshold, invert_masks
+        ids, threshold, inverted = done[0].ids if done else None, mask_threshold, invert_masks
         try:
-            opened.append(
+            done.append(
                 Images(folder, what, masks=masks, ids=ids, threshold=threshold, inverted=inverted, match=pattern)
             )
         except BenchError as error:
@@ -175,10 +175,10 @@ def _opened(
             if not masks:
                 found = found or advice("truth", "completed") or both()
             raise BenchError(f"{error}{found}") from error
-    return opened
+    return done
 
 
-def _watched(
+def watched(
     images: Images, originals: Images, holes: Images, size: int, paste: bool, likeness: Likeness
 ) -> Iterator[Tensor]:
     """The completed images, with known pixels pasted or as they are; `likeness` sees them before."""
@@ -190,7 +190,8 @@ def _watched(
         likeness.add(completed, truth, masks, (images.ids or [])[done : done + len(completed)])
         done += len(completed)
         yield composite(completed, truth, masks) if paste else completed
-    likeness.check(str(holes.source), holes.inverted)
+    with holes.about():
+        likeness.check(str(holes.source), holes.inverted)
 
 
 def _rich(rows: list[dict[str, Any]], remark: str = "") -> Table:

@@ -21,7 +21,7 @@ from bench.data import cache, captions, catalogue, degradation, lists, modalitie
 from bench.data import folder as files
 from bench.data import labels as label_maps
 from bench.data.cache import Batch, Progress
-from bench.errors import BenchError
+from bench.errors import BenchError, about
 from bench.store import digest
 from masks.generators.semantic import LABELS
 
@@ -265,10 +265,11 @@ def prepare_folder(
         return files.square(image, size)
 
     def batches() -> Iterator[Batch]:
-        for chunk in cache.in_parallel(decode, ids, "decoding", progress):
-            yield {"images": np.stack(chunk), "digests": np.stack([_digest(one) for one in chunk])}
-        if odd:
-            raise BenchError(files.no_photographs(folder, dict(sorted(odd.items())), len(ids)))
+        with about(folder):
+            for chunk in cache.in_parallel(decode, ids, "decoding", progress):
+                yield {"images": np.stack(chunk), "digests": np.stack([_digest(one) for one in chunk])}
+            if odd:
+                raise BenchError(files.no_photographs(folder, dict(sorted(odd.items())), len(ids)))
 
     key = digest([cache.VERSION, fingerprint, files.FILTER, size, PICTURES])
     entry, _ = _prepare(cache_dir / f"{size}px-{key[:16]}", facts, batches(), len(ids) * (size * size * 3 + DIGEST))
@@ -289,7 +290,8 @@ def prepare_labels(
     _check_size(size)
     names = files.find_images(folder, labels=True)
     fingerprint, read = _hashed(folder, names, cache_dir, progress)
-    parts = label_maps.parts(folder, names)
+    with about(folder):
+        parts = label_maps.parts(folder, names)
     ids = list(parts) or names
     stored = label_maps.CELEBAMASK if parts else order or label_maps.OWN
     if stored != label_maps.OWN:  # equal files mean other classes
@@ -305,12 +307,13 @@ def prepare_labels(
 
     def batches() -> Iterator[Batch]:
         rows = np.zeros((len(LABELS), size), np.int64)
-        for chunk in cache.in_parallel(decode, ids, "decoding", progress):
-            maps = np.stack(chunk)
-            rows += label_maps.rows(maps[..., 0])
-            yield {"images": label_maps.RENUMBER[stored][maps]}
-        if not parts:  # the last step of building: an entry that stands was checked
-            label_maps.check_order(rows, stored, folder, order is not None)
+        with about(folder):
+            for chunk in cache.in_parallel(decode, ids, "decoding", progress):
+                maps = np.stack(chunk)
+                rows += label_maps.rows(maps[..., 0])
+                yield {"images": label_maps.RENUMBER[stored][maps]}
+            if not parts:  # the last step of building: an entry that stands was checked
+                label_maps.check_order(rows, stored, folder, order is not None)
 
     key = digest([cache.VERSION, fingerprint, files.NEAREST, stored, size])
     entry, _ = _prepare(cache_dir / f"{size}px-{key[:16]}", facts, batches(), len(ids) * size * size * 3)

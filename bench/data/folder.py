@@ -17,7 +17,7 @@ from PIL import Image
 
 from bench import pictures
 from bench.data.cache import Progress, in_parallel
-from bench.errors import BenchError
+from bench.errors import BenchError, about
 from bench.pictures import MAX_BYTES, read
 from bench.progress import say
 from bench.store import MARK, read_json, write_json
@@ -45,7 +45,8 @@ def find_images(
 ) -> list[str]:
     """Relative POSIX paths (the image ids) of all pictures, or label maps, below `folder`: see `find`."""
     skipped = frozenset() if labels else ANNOTATIONS
-    return find(folder, pictures.SUFFIXES, "images", f"{pictures.KINDS} files", without, skipped)
+    with about(folder):
+        return find(folder, pictures.SUFFIXES, "images", f"{pictures.KINDS} files", without, skipped)
 
 
 def find(

@@ -6,7 +6,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any, Union, cast
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from bench import matching, pictures
-from bench.errors import BenchError
+from bench.errors import BenchError, about
 from bench.progress import say
 
 Stream = Iterable[Tensor] | Callable[[], Iterable[Tensor]]
@@ -96,7 +96,8 @@ class Images:
         self.least, self.most = np.inf, -np.inf  # of floats
         self.first = ""  # size of the first image
         if isinstance(source, str | os.PathLike):
-            found = _files(Path(source), name, ids, exact, match)
+            with about(source):
+                found = _files(Path(source), name, ids, exact, match)
             self.ids, self.files = list(found), list(found.values())
         elif isinstance(source, np.ndarray):
             self.source = torch.from_numpy(source)
@@ -130,6 +131,10 @@ class Images:
                 f"{self.label(number)} is {_size(images)} but {self.label(0)} is {self.first}: "
                 "resize them to one size, or measure those of each size by themselves"
             )
+
+    def about(self) -> AbstractContextManager[None]:
+        """Errors that are raised within are about the folder, where the source is one."""
+        return about(cast("os.PathLike[str]", self.source) if self.files else None)
 
     def label(self, number: int) -> str:
         """What to call image `number` in messages: its file, where it has one."""
@@ -177,7 +182,9 @@ class Images:
     def _chunks(self, size: int) -> Iterator[Tensor]:
         if self.files:
             for start in range(0, len(self.files), size):
-                yield self._decode(start, start + size)
+                with self.about():
+                    decoded = self._decode(start, start + size)
+                yield decoded
         elif isinstance(self.source, Tensor):
             yield from self.source.split(size)
         else:
@@ -267,10 +274,11 @@ def zip_batches(sources: Sequence[Images | None], size: int) -> Iterator[Batch]:
                 f"{source.label(done)} ({source.name}) is {_size(part)}"
                 for source, part in zip(named, parts, strict=True)
             )
-            raise BenchError(
-                f"sizes differ: {what}; completed images, originals and masks must have one size: "
-                "crop what was padded, or resize"
-            )
+            with named[0].about():
+                raise BenchError(
+                    f"sizes differ: {what}; completed images, originals and masks must have one size: "
+                    "crop what was padded, or resize"
+                )
         done += max(lengths)
         yield batch
 

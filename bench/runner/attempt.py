@@ -18,7 +18,7 @@ from typing import Literal
 
 import torch
 
-from bench.errors import BenchError
+from bench.errors import BenchError, told
 from bench.jobs import Job, Plan
 from bench.progress import LOG
 from bench.runner.execute import Options, execute
@@ -59,7 +59,7 @@ def attempt(made: Plan, job: Job, options: Options, work: Work = execute, own_st
                 left_over.unlink(missing_ok=True)
             return _logged(made, job, options, work, store, folder, own_streams)
     except BenchError as error:  # raised by what is not the job's own work: the folder cannot be written
-        return Ended("fatal", str(error))
+        return Ended("fatal", told(error))
 
 
 def _logged(
@@ -93,9 +93,9 @@ def _logged(
 
 def explained(error: BaseException) -> str:
     """An error in one line, for people."""
-    text = " ".join(str(error).split())
     if isinstance(error, BenchError):
-        return text
+        return " ".join(told(error).split())
+    text = " ".join(str(error).split())
     named = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text:
         return f"out of memory: {named}"
