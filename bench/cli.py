@@ -296,7 +296,7 @@ def _run(suite: Any, root: Path, options: Any, plan_only: bool, pair: str = "") 
         return
     outcome = runner.run(made, options)
     distributed.announce("")
-    if any(job.kind == "evaluate" and made.done(job) for job in made.jobs):
+    if any(map(made.done, made.scores)):
         with hold(made.folder / ".lock", wait=True):  # another runner may be at the end of the same suite
             results.collect(made)
             page = results.report(made)

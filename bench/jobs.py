@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import bench
 import masks
 from bench import condition as conditions
-from bench import exposure, fit, metrics, registry
+from bench import exposure, fit, identity, metrics, registry
 from bench.data import dataset, splits
 from bench.data.dataset import ImageData, Progress
 from bench.data.splits import Split
 from bench.errors import BenchError, about
 from bench.method import Config
-from bench.metrics import extractors
 from bench.progress import say
-from bench.registry import Card
-from bench.store import MARK, digest, file_slug, read_json
+from bench.store import digest, file_slug, read_json
 from bench.suite import Data, Entry, Resources, Suite
 
-Kind = Literal["train", "evaluate"]
-# source that decides every result
-SHARED = ("batch.py", "isolation.py", "method.py", "pictures.py", "train.py", "nn", "data")
+Kind = Literal["train", "complete", "score"]
 SHOWN = 10  # copies that are named one by one; the split's file has them all
-MEASURED = ("completion.py", "condition.py", "evaluate.py", "metrics")  # source that decides a measurement
 
 
 @dataclass(frozen=True)
@@ -98,6 +92,15 @@ class Plan:
     def done(self, job: Job) -> bool:
         return (self.job_folder(job.id) / "result.json").exists()
 
+    @property
+    def scores(self) -> list[Job]:
+        """The jobs that end in numbers: one a row, data set, condition, seed and number of shots."""
+        return [job for job in self.jobs if job.kind == "score"]
+
+    def completion(self, job: Job) -> Job:
+        """The job whose pictures a job scores."""
+        return self.job(job.needs[0])
+
     def remarks(self, job: Job) -> list[str]:
         """What a finished job has seen that a reader of its numbers must know."""
         return list(read_json(self.job_folder(job.id) / "result.json").get("remarks", []))
@@ -144,7 +147,7 @@ def plan(suite: Suite, root: Path, progress: Progress | None = None, pair: str =
         same = seen.setdefault(job.id, job)
         if same is job:
             made.jobs.append(job)
-        elif job.kind == "evaluate":
+        elif job.kind != "train":
             raise BenchError(f"`{same.label}` and `{job.label}` are one and the same: leave out a row or a data set")
     return made
 
@@ -186,7 +189,7 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
         data = data.model_copy(update={"train": 0, "test": data.test or len(images)})
     place = f"-{digest(str(data.folder.resolve()))[:6]}" if data.folder else ""  # other folders may have this name, too
     lists = data.split.files if data.split else {}
-    said = f"-{digest([[kind, file_digest(path)] for kind, path in lists.items()])[:6]}" if lists else ""
+    said = f"-{digest([[kind, identity.file_digest(path)] for kind, path in lists.items()])[:6]}" if lists else ""
     parts = f"{data.name}{place}-{suite.seed}-{data.train or 'all'}-{data.test or 'default'}{said}"
     path = root / suite.suite / "splits" / f"{parts}.json"
     split = images.split(suite.seed, data.train, data.test, lists)
@@ -275,7 +278,7 @@ def _expand(made: Plan) -> Iterator[Job]:
                     *before, model = _models(entry, suite, made.named(learned), cell)
                     yield from (job for job in (*before, model) if isinstance(job, Job))
                     for condition in suite.conditions if registered.card.task != "prior" else ():
-                        yield _evaluate_job(entry, config, model, made, data.name, condition)
+                        yield from _measured(entry, config, model, made, data.name, condition)
 
 
 @dataclass(frozen=True)
@@ -308,70 +311,39 @@ def _models(
         yield from before
         yield model
         priors[prior.method] = model
-    identity: dict[str, Any] = {
-        "method": entry.method,
-        "config": config.model_dump(mode="json"),
-        "source": registered.fingerprint(),
-        "files": [file_digest(path) for path in config.files()],
-        "priors": {slug: _reference(model) for slug, model in priors.items()},
-        "weights": file_digest(entry.weights) if entry.weights else None,
-    }
+    described = identity.of_model(entry, config, {slug: _reference(model) for slug, model in priors.items()})
     if not method.trainable() or entry.weights:
-        yield Untrained(identity, row)
+        yield Untrained(described, row)
         return
-    train = suite.train
-    identity |= {
-        "kind": "train",
-        "version": [bench.__version__, source(SHARED)],
-        "data": prepared.images.fingerprint,
-        "beside": _learned(prepared.images.beside, registered.card),
-        "images": digest([prepared.images.ids[i] for i in prepared.train(row["shots"])]),
-        "size": suite.size,
-        "seed": [suite.seed, row["seed"]],
-        "steps": entry.steps or train.steps,
-        "batch": entry.batch or train.batch,
-        "features": train.features,
-        "precision": train.precision,
-        "compile": train.compile,
-    }
+    shown = [prepared.images.ids[i] for i in prepared.train(row["shots"])]
+    trained = identity.of_training(described, entry, suite, prepared.images, shown, row["seed"])
     needs = tuple(model.id for model in priors.values() if isinstance(model, Job))
-    yield Job("train", _label("train", row), identity, row, needs, entry.resources or suite.resources)
-
-
-def _learned(beside: Mapping[str, str], card: Card) -> dict[str, str]:
-    """What training may read of a data set's companions: so a month's training serves suites with captions too."""
-    unread = {"copies"} if "text" in card.needs else {"copies", "texts"}  # see `bench.train.Loader`
-    return {name: fingerprint for name, fingerprint in beside.items() if name not in unread}
+    yield Job("train", _label("train", row), trained, row, needs, entry.resources or suite.resources)
 
 
 def _reference(model: Job | Untrained) -> Any:
     return model.id if isinstance(model, Job) else model.identity
 
 
-def _evaluate_job(entry: Entry, config: Config, model: Job | Untrained, made: Plan, name: str, condition: str) -> Job:
+def _measured(
+    entry: Entry, config: Config, model: Job | Untrained, made: Plan, name: str, condition: str
+) -> Iterator[Job]:
+    """The jobs that complete the test images of one condition, and score them."""
     suite, prepared = made.suite, made.data[name]
-    described = {key: model.identity[key] for key in ("method", "config", "source", "files", "priors", "weights")}
     needs = (model.id,) if isinstance(model, Job) else ()
-    identity = described | {
-        "kind": "evaluate",
-        "model": needs,
-        "version": [bench.__version__, source(SHARED + MEASURED)],
-        "data": prepared.images.fingerprint,
-        "images": digest(prepared.split.test),
-        "masks": prepared.masks[condition].fingerprint,
-        "beside": prepared.images.beside,
-        "references": {
-            key: [other.images.fingerprint, digest(other.split.train)] for key, other in made.references(name).items()
-        },
-        "condition": condition,
-        "stand_ins": config.stand_ins(conditions.parse(condition).guides),
-        "size": suite.size,
-        "seed": suite.seed,
-        "metrics": [[name, metrics.get(name).version, extractor(name)] for name in suite.metrics],
-        "samples": suite.report.samples,
-    }
+    tested, holes = prepared.split.test, prepared.masks[condition].fingerprint
+    completed = identity.of_completion(
+        model.identity, needs, entry, config, suite, prepared.images, tested, condition, holes
+    )
     row = model.row | {"dataset": name, "condition": condition}
-    return Job("evaluate", _label("evaluate", row), identity, row, needs, entry.resources or suite.resources)
+    resources = entry.resources or suite.resources
+    completion = Job("complete", _label("complete", row), completed, row, needs, resources)
+    against = {
+        key: [other.images.fingerprint, digest(other.split.train)] for key, other in made.references(name).items()
+    }
+    scored = identity.of_score(completion.id, entry.method, suite, against)
+    yield completion
+    yield Job("score", _label("score", row), scored, row, (completion.id,), resources)
 
 
 def _label(kind: str, row: dict[str, Any]) -> str:
@@ -381,41 +353,3 @@ def _label(kind: str, row: dict[str, Any]) -> str:
     if row["seed"]:
         parts.append(f"seed {row['seed']}")
     return ", ".join([*parts, *([row["condition"]] if "condition" in row else [])])
-
-
-@cache
-def extractor(metric: str) -> str:
-    """Name and hash of the network behind a metric; `absent` without its weights, so that they count once they come."""
-    name = metrics.get(metric).extractor
-    if name is None:
-        return ""
-    try:
-        return extractors.load(name).fingerprint
-    except BenchError:
-        return "absent"
-
-
-@cache
-def source(parts: tuple[str, ...]) -> str:
-    """Hash of the harness's own source files that decide a result."""
-    base = Path(__file__).parent
-    paths = [path for part in parts for path in ([base / part] if part.endswith(".py") else (base / part).rglob("*"))]
-    return digest([digest(p.read_bytes()) for p in sorted(set(paths)) if p.suffix in (".py", ".safetensors")])
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, or of all files of a folder with their names."""
-    try:
-        if path.is_dir():
-            files = [file for file in sorted(path.rglob("*")) if file.is_file() and not _in_runs(file, path)]
-            return digest([[file.relative_to(path).as_posix(), digest(file.read_bytes())] for file in files])
-        if path.exists() and not path.is_file():  # reading a pipe would wait without end
-            raise BenchError(f"cannot read {path}: it is no file")
-        return digest(path.read_bytes())
-    except OSError as error:
-        raise BenchError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-def _in_runs(file: Path, folder: Path) -> bool:
-    """Whether a file below a folder belongs to runs that lie in it."""
-    return any((parent / MARK).exists() for parent in file.parents if folder in parent.parents)

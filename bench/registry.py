@@ -18,8 +18,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from bench import behaviour
 from bench.errors import BenchError
-from bench.store import digest
 
 if TYPE_CHECKING:
     from bench.method import Method
@@ -54,6 +54,7 @@ class Card:
     needs: tuple[str, ...] = ()  # guidance beside image and mask: fields of Batch
     takes: tuple[str, ...] = ()  # guidance that it uses where there is some
     choices: dict[str, str] = field(default_factory=dict)  # where paper and code differ: option -> what is the default
+    finished: bool = False  # it reads pictures that something else made, which may have seen what is under the holes
     notes: str = ""
 
 
@@ -77,9 +78,8 @@ class Entry:
         raise BenchError(f"{self.path}: no Method class has the card {self.card.slug!r}; set `card = ...` in the class")
 
     def fingerprint(self) -> str:
-        """Hash of the method's own source: part of the identity of every job that runs it."""
-        files = sorted(self.path.parent.rglob("*.py")) if self.path.name == "__init__.py" else [self.path]
-        return digest([file.read_text(encoding="utf-8") for file in files])
+        """Hash of what the method's source does: part of the identity of every job that runs it."""
+        return behaviour.source(self.module, self.path)
 
 
 @cache

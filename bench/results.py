@@ -17,13 +17,17 @@ import torch
 import bench
 from bench import condition as conditions
 from bench import metrics, registry
+from bench.archive import FILE, Archive
 from bench.errors import BenchError
-from bench.evaluate import BATCH, Task, image_file, save_png, shown
-from bench.jobs import Job, Plan, extractor
+from bench.identity import extractor
+from bench.jobs import Job, Plan
 from bench.metrics.images import to_uint8
 from bench.nn import embedded
 from bench.provenance import FACTS
+from bench.samples import image_file, save_png, shown
+from bench.score import pictures
 from bench.store import digest, file_slug, read_json, write_json, write_table
+from bench.task import BATCH, Task
 
 COLUMNS = ["suite", "title", "method", "preset", "dataset", "shots", "seed", "condition"]
 OF_NO_EFFECT: Any = {  # keys of a suite that decide no number
@@ -40,10 +44,9 @@ def collect(made: Plan) -> Path:
 
     Jobs that are not done are left out; the protocol names them.
     """
-    evaluated = [job for job in made.jobs if job.kind == "evaluate"]
-    done = [job for job in evaluated if made.done(job)]
+    done = [job for job in made.scores if made.done(job)]
     for job in done:
-        _copy_samples(made, job)
+        _samples(made, job)
     if done:
         _write(made.folder / "results.parquet", rows(made, done))
         _write(made.folder / "per_image.parquet", rows(made, done, "per_image.parquet"))
@@ -53,7 +56,7 @@ def collect(made: Plan) -> Path:
         _write(made.folder / "losses.parquet", losses(made, trained))
     for name in made.data:
         _originals(made, name)
-    missing = [f"{job.label}: {made.missing(job)}" for job in evaluated if job not in done]
+    missing = [f"{job.label}: {made.missing(job)}" for job in made.scores if job not in done]
     write_json(made.folder / "protocol.json", protocol(made, missing))
     return made.folder
 
@@ -66,21 +69,23 @@ def rows(made: Plan, jobs: Sequence[Job], name: str = "rows.parquet") -> pd.Data
         if name == "rows.parquet":
             versions = [metrics.get(metric).version for metric in measured["metric"]]
             measured = measured.assign(**provenance(made, job), metric_version=versions)
-            said = made.exposed.get((job.row["title"], job.row["dataset"]), ())
+            said = [*made.remarks(made.completion(job)), *made.exposed.get((job.row["title"], job.row["dataset"]), ())]
             measured["note"] = ["; ".join(filter(None, (note, *said))) for note in measured["note"]]
-        for shots in (job.row["shots"],) if job.needs else map(str, made.suite.shots):  # untrained: the same for all
+        trained = made.completion(job).needs
+        for shots in (job.row["shots"],) if trained else map(str, made.suite.shots):  # untrained: the same for all
             parts.append(measured.assign(**({"suite": made.suite.suite} | job.row | {"shots": shots})))
     table = pd.concat(parts, ignore_index=True)
     return table[COLUMNS + [column for column in table if column not in COLUMNS]]
 
 
 def provenance(made: Plan, job: Job) -> dict[str, Any]:
-    """What every row of an evaluation says of its origin: the protocol, fingerprints, and where its jobs ran.
+    """What every row of a score says of its origin: the protocol, fingerprints, and where its pictures were made.
 
     `precision` is that of training where there was any; `deterministic` means that training was, too.
     """
-    found = [_facts(made, one) for one in (*map(made.job, job.needs), job)]
-    identity = job.identity
+    completion = made.completion(job)
+    found = [_facts(made, one) for one in (*map(made.job, completion.needs), completion)]
+    identity = completion.identity
     return {key: found[-1].get(key, "") for key in FACTS} | {
         "precision": found[0].get("precision", ""),
         "deterministic": all(facts.get("deterministic", False) for facts in found),
@@ -111,9 +116,9 @@ def could_not(made: Plan) -> list[str]:
 
 
 def costs(made: Plan, jobs: Sequence[Job]) -> pd.DataFrame:
-    """What completing one image costs: one row a method with networks, from its first evaluation."""
+    """What completing one image costs: one row a method with networks, from its first completion."""
     head = ["title", "method", "preset"]
-    paths = [(job, made.job_folder(job.id) / "cost.json") for job in jobs]
+    paths = [(job, made.job_folder(made.completion(job).id) / "cost.json") for job in jobs]
     found = [{key: job.row[key] for key in head} | _json(path) for job, path in paths if path.exists()]
     return pd.DataFrame(found, columns=[*head, "params", "macs"]).drop_duplicates(head)
 
@@ -222,13 +227,18 @@ def _reporter(name: str) -> Any:
     return next(point for point in entry_points(group="facebench.reports") if point.name == name).load()
 
 
-def _copy_samples(made: Plan, job: Job) -> None:
-    """Of several shots and seeds the last one's pictures stay."""
-    row = job.row
+def _samples(made: Plan, job: Job) -> None:
+    """The first pictures that were scored, and how one came about. Of several shots and seeds the last one's stay."""
+    row, completion = job.row, made.completion(job)
     target = made.folder / "samples" / row["dataset"] / file_slug(row["condition"]) / file_slug(row["title"])
     shutil.rmtree(target, ignore_errors=True)  # another job may have had other pictures, or more steps
-    source = made.job_folder(job.id) / "samples"
-    for path in sorted(source.rglob("*.png")):
+    prepared, count = made.data[row["dataset"]], made.suite.report.samples
+    task = Task(prepared.images, prepared.test[:count], prepared.masks[row["condition"]], row["condition"], 0)
+    archive = Archive.open(made.job_folder(completion.id) / FILE)
+    for name, picture in zip(archive.ids, (one for batch in pictures(archive, task) for one in batch), strict=False):
+        save_png(target / image_file(name), picture)
+    source = made.job_folder(completion.id) / "samples"
+    for path in sorted(source.rglob("*.png")) if count else ():
         copy = target / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)

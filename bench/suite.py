@@ -155,6 +155,7 @@ class Entry(Section):
     batch: int | None = Field(default=None, ge=1)  # images an iteration of this method; default: train.batch
     weights: Path | None = None  # an official checkpoint instead of training
     trained_on: Path | None = None  # list of the images that it was trained on; default: as the card says
+    paste: bool = True  # score known pixels as the original's; false: as the method left them
     resources: Resources | None = None  # of the jobs of this method; default: the suite's
 
     @model_validator(mode="after")
@@ -216,6 +217,7 @@ class Suite(Section):
     train: Train = Train()
     metrics: list[str] = Field(min_length=1)  # `facebench list --metrics` shows them
     report: Report = Report()
+    keep: Literal["all", "samples", "none"] = "all"  # completed pictures; without them a new metric completes again
     retries: int = Field(default=1, ge=0, le=100)  # how often a job that failed is tried again
     resources: Resources = Resources()  # what a job asks of a cluster
     expect: list[str] = []  # what the results must show; `pytest SUITE.yaml` checks it: see bench.expect

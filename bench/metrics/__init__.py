@@ -51,6 +51,7 @@ class Metric:
     features: tuple[str, ...] = ()  # what it reads of the extractor's outputs
     needs_truth: bool = True
     needs_mask: bool = False
+    raw: bool = False  # of outputs before known pixels are pasted: runs keep it with the completed pictures
     smallest_n: int = 1  # "n/a" for fewer images
     advised_n: int = 1  # below it the value stands, with a note
     beside: str | None = None  # metric that is added for fewer images than advised
@@ -194,6 +195,15 @@ _METRICS = [
     _pixel("ssim@rgb51", "SSIM (RGB, window 51)", "ssim_rgb51", "GRIG's and EXE-GAN's evaluation scripts"),
     _pixel("l1", "L1", "l1", "mean absolute difference of intensities in [0, 1] (MAT)", **_lower(1.0)),
     _pixel("l1@hole", "L1 (hole)", "l1_hole", "L1 over the hole's pixels alone", needs_mask=True, **_lower(1.0)),
+    _pixel(
+        "damage", "Damage to known pixels", "damage", "L1 over the known pixels, before the originals' are pasted",
+        needs_mask=True, raw=True, **_lower(1.0),
+    ),
+    _pixel(
+        "damage@psnr", "PSNR of known pixels", "damage_psnr",
+        "PSNR over the known pixels, before the originals' are pasted", unit="dB", bounds=(0.0, INFINITY),
+        needs_mask=True, raw=True,
+    ),
     _pixel("mae@aot", "MAE (relative, RGB)", "mae_aot", "AOT-GAN, GRIG, EXE-GAN: sum |a-b| / sum (a+b)", **_lower(1.0)),
     _pixel("mae@edgeconnect", "MAE (relative, grey)", "mae_edgeconnect", "EdgeConnect's metrics.py", **_lower(1.0)),
     Metric(

@@ -63,6 +63,7 @@ def measure(
     batch: int = 32,
     value_range: Range | None = None,
     mask_threshold: int | None = None,
+    keep: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Measurement:
     """Measure completed images against the originals.
@@ -74,7 +75,8 @@ def measure(
     `truth` and `masks` may be None where no metric reads them. `metrics`: names of the registry.
     `reference`: sets of images by name, for ``fid/train``; a single source has the name ``reference``.
     `ids`: the manifest; folders must hold these files, `completed` no others. `cache`: a folder that keeps the features
-    of originals and references. `progress` is called with the number of images done. Nothing is pasted here:
+    of originals and references, and with `keep` those of completed images, so that a further metric on them costs no
+    pass of a network. `progress` is called with the number of images done. Nothing is pasted here:
     `bench.metrics.images.composite` does that. Opened `Images` are taken, too, with options of their own.
 
     Raises BenchError on unknown metrics and on images that are missing, unreadable, unmatched or not a number. A metric
@@ -100,7 +102,7 @@ def measure(
 
     device = torch.device(device)
     networks, absent = _load(wanted, device)
-    work = _Pass(wanted, networks, device, batch, Path(cache) if cache else None)
+    work = _Pass(wanted, networks, device, batch, Path(cache) if cache else None, keep)
     with prefetched([images, originals, holes], batch) as stream:
         for pictures, real, hole in stream:
             assert pictures is not None
@@ -150,10 +152,12 @@ class _Pass:
         device: torch.device,
         batch: int,
         cache: Path | None,
+        keep: bool,
     ) -> None:
         self.wanted = [m for m in wanted if m.extractor is None or m.extractor in networks]
         self.requested, self.networks, self.device, self.batch = wanted, dict(networks), device, batch
         self.cache = _Cache(cache) if cache else None
+        self.keep = keep
         self.n = 0
         self.failed: dict[str, str] = {}  # metric -> why it cannot be computed on these images
         self.values: dict[str, list[Tensor]] = {m.name: [] for m in self.wanted if m.kind != "set"}
@@ -165,7 +169,7 @@ class _Pass:
     def add(self, completed: Tensor, truth: Tensor | None, masks: Tensor | None) -> None:
         """One batch through all networks and per-image metrics."""
         self.n += len(completed)
-        host = truth  # the cache hashes what is in memory, not on the device
+        host, ours_host = truth, completed  # the cache hashes what is in memory, not on the device
         completed = completed.to(self.device)
         truth = None if truth is None else truth.to(self.device)
         masks = None if masks is None else masks.to(self.device)
@@ -175,8 +179,12 @@ class _Pass:
             try:
                 faces = theirs["mtcnn"] if network.faces else None
                 if truth is not None and host is not None and self._reads_truth(name):
-                    theirs[name] = self._features(network, truth, host, self._names(name), faces)
-                ours[name] = extractors.extract(network, completed, faces, self.batch)
+                    theirs[name] = self._features(network, truth, [host], self._names(name), faces)
+                shown = [
+                    ours_host,
+                    *([host] if network.faces and host is not None else []),
+                ]  # crops by the original's face
+                ours[name] = self._features(network, completed, shown, self._names(name), faces, self.keep)
             except TooSmall as error:
                 self._drop([m for m in self.wanted if m.extractor == name], error)
                 del self.networks[name]
@@ -213,20 +221,26 @@ class _Pass:
         self,
         network: Extractor,
         images: Tensor,
-        host: Tensor,
+        host: Sequence[Tensor],
         names: set[str],
         faces: Mapping[str, Tensor] | None = None,
+        keep: bool = True,
     ) -> Features:
-        """Features of originals, from the cache where they are vectors and known. Maps are too large to keep."""
-        if self.cache is None or "maps" in names:
+        """Features of images, from the cache where they are vectors and known. Maps are too large to keep.
+
+        `host`: what they depend on, on the CPU.
+        """
+        if self.cache is None or not keep:
             return extractors.extract(network, images, faces, self.batch)
         key = self.cache.key(network, host, self.batch)
-        known = self.cache.get(key)
-        if known is None or not names <= set(known):
-            features = extractors.extract(network, images, faces, self.batch)
-            known = {name: value.cpu().contiguous() for name, value in features.items() if _is_vector(value)}
-            self.cache.put(key, known)
-        return {name: value.to(self.device) for name, value in known.items()}
+        known = None if "maps" in names else self.cache.get(key)
+        if known is not None and names <= set(known):
+            return {name: value.to(self.device) for name, value in known.items()}
+        features = extractors.extract(network, images, faces, self.batch)
+        vectors = {name: value.cpu().contiguous() for name, value in features.items() if _is_vector(value)}
+        if vectors and not ("maps" in names and self.cache.has(key)):
+            self.cache.put(key, vectors)
+        return features
 
     def add_reference(self, name: str, source: Images) -> None:
         """Features of an unpaired reference; moments alone where only Fréchet distances ask for them."""
@@ -242,7 +256,7 @@ class _Pass:
                 assert images is not None
                 pictures = images.to(self.device)
                 for extractor in users:
-                    features = self._features(self.networks[extractor], pictures, images, {"features"})
+                    features = self._features(self.networks[extractor], pictures, [images], {"features"})
                     rows[extractor].append(features["features"].cpu())
                     if streaming[extractor] and sum(map(len, rows[extractor])) >= 4096:
                         moments[extractor] += Moments.of(_rows(rows[extractor], self.device))
@@ -264,9 +278,7 @@ class _Pass:
                 asked.insert(asked.index(metric) + 1, registry.get(metric.beside))
         for metric in asked:
             network = self.networks.get(metric.extractor or "")
-            fingerprint = network.fingerprint if network else metric.extractor
-            row: dict[str, Any] = {"metric": metric.name, "extractor": fingerprint, "value": None, "low": None}
-            row |= {"high": None, "n": self.n, "note": ""}
+            row = empty(metric, self.n, network.fingerprint if network else metric.extractor)
             result.rows.append(row)
             reason = absent.get(metric.extractor or "") or self.failed.get(metric.name)
             if reason:
@@ -280,7 +292,7 @@ class _Pass:
             else:
                 values = torch.cat(self.values[metric.name]).double().numpy()
                 frames.append(pd.DataFrame({"id": ids, "metric": metric.name, "value": values}))
-                self._summarise(row, values, network.note if network else "")
+                summarise(row, values, network.note if network else "")
         if frames:
             result.per_image = pd.concat(frames, ignore_index=True)
         return result
@@ -303,16 +315,24 @@ class _Pass:
         row["low"], row["high"] = _interval(values)
         return values
 
-    @staticmethod
-    def _summarise(row: dict[str, Any], values: Any, note: str) -> None:
-        """Mean of the values that exist. Infinite ones (PSNR of equal images) make it infinite, and are counted."""
-        known = values[~pd.isna(values)]
-        notes, missing = [note] if note else [], len(values) - len(known)
-        notes += [f"{missing} of {len(values)} images have no value"] if missing else []
-        infinite = int(pd.Series(known).isin([math.inf, -math.inf]).sum())
-        notes += [f"infinite for {infinite} of {len(values)} images"] if infinite else []
-        row |= {"n": len(known), "note": "; ".join(notes), "value": float(known.mean()) if len(known) else None}
-        row["low"], row["high"] = _interval(known)
+
+def empty(metric: registry.Metric, n: int, extractor: str | None = None, note: str = "") -> dict[str, Any]:
+    """A row without a value."""
+    row = {"metric": metric.name, "extractor": extractor, "value": None, "low": None, "high": None}
+    return row | {"n": n, "note": note}
+
+
+def summarise(row: dict[str, Any], values: Any, note: str = "") -> dict[str, Any]:
+    """Fill a row with the mean of the values that exist. Infinite ones (PSNR of equal images) make it infinite, and are
+    counted."""
+    known = values[~pd.isna(values)]
+    notes, missing = [note] if note else [], len(values) - len(known)
+    notes += [f"{missing} of {len(values)} images have no value"] if missing else []
+    infinite = int(pd.Series(known).isin([math.inf, -math.inf]).sum())
+    notes += [f"infinite for {infinite} of {len(values)} images"] if infinite else []
+    row |= {"n": len(known), "note": "; ".join(notes), "value": float(known.mean()) if len(known) else None}
+    row["low"], row["high"] = _interval(known)
+    return row
 
 
 def _interval(values: Any) -> tuple[float | None, float | None]:
@@ -329,7 +349,7 @@ def _is_vector(value: Any) -> bool:
 
 
 class _Cache:
-    """Features of originals on disk: one file a batch, named by the hash of the images and of the extractor.
+    """Features of images on disk: one file a batch, named by the hash of the images and of the extractor.
 
     A file starts with the SHA-256 of the rest; one that does not match is computed again, with a warning.
     """
@@ -337,11 +357,15 @@ class _Cache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def key(self, network: Extractor, images: Tensor, batch: int) -> str:
-        """`images`: uint8 on the CPU."""
-        content = hashlib.sha256(f"1 {network.fingerprint} {batch} {tuple(images.shape)}".encode())
-        content.update(images.contiguous().numpy().data)
+    def key(self, network: Extractor, images: Sequence[Tensor], batch: int) -> str:
+        """`images`: uint8 on the CPU; those of which the features are, and what else decides them."""
+        content = hashlib.sha256(f"1 {network.fingerprint} {batch} {tuple(images[0].shape)}".encode())
+        for one in images:
+            content.update(one.contiguous().numpy().data)
         return f"{network.name}-{content.hexdigest()[:32]}"
+
+    def has(self, key: str) -> bool:
+        return (self.folder / f"{key}.features").exists()
 
     def get(self, key: str) -> dict[str, Tensor] | None:
         path = self.folder / f"{key}.features"

@@ -50,6 +50,18 @@ def l1_hole(completed: Tensor, truth: Tensor, masks: Tensor) -> Tensor:
     return difference.sum(dim=(1, 2, 3)).double() / (3 * 255 * masks.sum(dim=(1, 2, 3)))
 
 
+def damage(completed: Tensor, truth: Tensor, masks: Tensor) -> Tensor:
+    """`l1` over the known pixels, which no method should change; NaN for an image that is all hole."""
+    return l1_hole(completed, truth, ~masks)
+
+
+def damage_psnr(completed: Tensor, truth: Tensor, masks: Tensor) -> Tensor:
+    """`psnr` over the known pixels; infinite where none is changed, NaN for an image that is all hole."""
+    known = ~masks
+    squares = (_difference(completed, truth).square() * known).sum(dim=(1, 2, 3)).double()
+    return 10 * torch.log10(255**2 * 3 * known.sum(dim=(1, 2, 3)) / squares)
+
+
 def mae_aot(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
     """Sum of absolute differences over the sum of both images; 0 for two black images."""
     return _relative(completed.double(), truth.double())

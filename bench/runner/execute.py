@@ -1,4 +1,4 @@
-"""What a job does: trains a method, or completes and measures the test images of one condition."""
+"""What a job does: trains a method, completes the test images of one condition, or scores completed pictures."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from bench import distributed, metrics, registry, weights
+from bench.complete import complete
 from bench.data.dataset import ImageData
 from bench.errors import BenchError
-from bench.evaluate import BATCH, Task, evaluate
+from bench.identity import file_digest
 from bench.isolation import isolated
-from bench.jobs import Job, Plan, file_digest
+from bench.jobs import Job, Plan
 from bench.method import Method
 from bench.progress import track
 from bench.provenance import recorded
-from bench.store import atomic_write, derive_seed, write_json, write_table
+from bench.score import Known, score
+from bench.store import atomic_write, derive_seed, digest, write_json, write_table
+from bench.task import BATCH, Task
 from bench.train import Budget, train
 
 
@@ -46,16 +49,22 @@ class Options:
     def on_gpu(self) -> bool:
         return self.device != "cpu" and torch.cuda.is_available()
 
+    @property
+    def place(self) -> str:
+        """The device of networks."""
+        return "cuda" if self.on_gpu else "cpu"
+
 
 def execute(made: Plan, job: Job, options: Options) -> None:
     """Run one job; its result.json is written last."""
     folder = made.job_folder(job.id)
     write_json(folder / "job.json", job.identity | {"label": job.label})
-    precision = job.identity.get("precision", "32-true")  # measuring is always exact
+    precision = job.identity.get("precision", "32-true")  # completing and scoring are always exact
     with recorded(options.on_gpu, precision, options.deterministic) as facts:
         if job.kind == "train":
             distributed.announce(job.id)
-        result = (_train if job.kind == "train" else _evaluate)(made, job, folder, options)
+        work = {"train": _train, "complete": _complete, "score": _score}[job.kind]
+        result = work(made, job, folder, options)
     write_json(folder / "result.json", facts | result)
     (folder / "checkpoint.pt").unlink(missing_ok=True)
 
@@ -105,32 +114,45 @@ def _train(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, An
     return {"steps": identity["steps"], "images": images, "devices": distributed.world().size}
 
 
-def _evaluate(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, Any]:
-    identity, row = job.identity, job.row
+def _complete(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, Any]:
+    identity = job.identity
     with isolated(derive_seed(identity["seed"], "weights")):  # of networks that nothing trains
         method = _create(made, identity)
         if job.needs:
             _load_trained(made, method, job.needs[0])
-    prepared = made.data[row["dataset"]]
-    condition = row["condition"]
-    frozen, needs = prepared.masks[condition], method.card.needs
-    task = Task(prepared.images, prepared.test, frozen, condition, made.suite.seed, needs)
-    names = [name for name, *_ in identity["metrics"]]
-    device = "cuda" if options.on_gpu else "cpu"
-    features = made.root / "cache" / "features"
+    task = _task(made, job, method.card.needs)
+    facts = {key: identity[key] for key in ("method", "data", "masks", "condition", "size", "seed")}
+    facts |= {key: job.row[key] for key in ("title", "dataset")}
+    seen = complete(method, task, folder, options.place, facts)
+    result = {"images": len(task.positions), "masks": identity["masks"], "remarks": seen.remarks}
+    return result | ({} if seen.repeats else {"deterministic": False})
+
+
+def _score(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, Any]:
+    before = made.completion(job)
+    task = _task(made, before)
     references = {
         name: partial(_batches, other.images, other.train("all"))
-        for name, other in made.references(row["dataset"]).items()
+        for name, other in made.references(job.row["dataset"]).items()
     }
-    measured, seen = evaluate(method, task, names, identity["samples"], folder, device, features, references)
+    decides = {name: [name, *rest] for name, *rest in job.identity["metrics"]}
+    known = Known(made.root / "cache" / "scores", {name: digest([before.id, what]) for name, what in decides.items()})
+    features = made.root / "cache" / "features"
+    measured = score(made.job_folder(before.id), task, list(decides), options.place, features, references, known)
     write_table(folder / "per_image.parquet", measured.per_image)
     rows = []
     for values in measured.rows:
         metric = metrics.get(values["metric"])
         rows.append(values | {"metric_title": metric.title, "higher_is_better": metric.higher_is_better})
     write_table(folder / "rows.parquet", pd.DataFrame(rows))
-    result = {"images": len(task.positions), "masks": prepared.masks[condition].fingerprint, "remarks": seen.remarks}
-    return result | ({} if seen.repeats else {"deterministic": False})
+    return {"images": len(task.positions)}
+
+
+def _task(made: Plan, job: Job, needs: tuple[str, ...] = ()) -> Task:
+    """The test images of a completion. `needs`: what guides the method, beside what the condition shows it."""
+    prepared, condition = made.data[job.row["dataset"]], job.row["condition"]
+    holes, pasted = prepared.masks[condition], job.identity["paste"]
+    return Task(prepared.images, prepared.test, holes, condition, made.suite.seed, needs, pasted)
 
 
 def _batches(images: ImageData, positions: list[int]) -> Iterator[Tensor]:

@@ -91,7 +91,10 @@ class Remote:
     def pull_needs(self, made: Plan, job: Job) -> None:
         """Copy down the jobs that a job stands on, and the job itself where it is done."""
         for need in job.needs:
-            self.pull_needs(made, made.job(need))
+            if job.kind == "score":  # pictures, and not what made them
+                self.pull(f"jobs/{need}")
+            else:
+                self.pull_needs(made, made.job(need))
         self.pull(f"jobs/{job.id}", (ERROR, "log.txt"))
 
     def push_job(self, job_id: str) -> None:

@@ -1,0 +1,111 @@
+"""Complete the test images of one condition, and keep what is scored, what is looked at, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+import masks
+from bench import archive
+from bench import condition as conditions
+from bench.batch import Batch
+from bench.completion import Completion
+from bench.method import Method
+from bench.metrics import pixel
+from bench.metrics.images import composite, to_hole, to_uint8
+from bench.metrics.likeness import AGAIN
+from bench.profile.counting import count_operations, count_parameters
+from bench.samples import save_steps
+from bench.store import write_json, write_table
+from bench.task import Task
+
+DAMAGE, MASKS = "damage.parquet", "masks.npz"
+
+
+def complete(method: Method, task: Task, folder: Path, device: str, facts: dict[str, Any]) -> Completion:
+    """Complete all images of a task into a folder; what is returned tells what was seen of the method.
+
+    completed.zip: the pictures, 8 bits, exactly as they are scored (see `bench.archive`); `facts` stand in its
+    manifest. masks.npz: their holes. damage.parquet: what the method did to known pixels before the original's were
+    pasted. samples/steps: how the first image came about. cost.json: parameters and operations of one completion.
+
+    Raises BenchError as `completion`, and after the last batch where finished pictures were made with inverted masks.
+    """
+    completion = Completion(method, task.seeds, device)
+    ids = [task.images.ids[i] for i in task.positions]
+    manifest = facts | {"ids": ids, "whole": not task.pasted, "completions": 1}
+    damage = _Damage()
+    with archive.written(folder / archive.FILE, manifest) as kept:
+        for batch in task.batches():
+            output = completion(batch)
+            damage.add(output, batch)
+            if batch.degraded is None:  # copies that are little degraded share pixels with the originals
+                completion.likeness.add(output, batch.image, batch.mask, batch.ids or ())
+            hole = to_hole(batch.mask) if task.pasted else None
+            for i, picture in enumerate(final(output, batch, task)):
+                kept.add(picture, None if hole is None else hole[i])
+        _check_inverted(completion, task)
+    task.masks.save(folder / MASKS)
+    write_table(folder / DAMAGE, damage.table)
+    first = next(task.batches()).only(0)
+    save_steps(completion, first, folder / "samples" / "steps")
+    if device == "cpu":
+        completion.again(first)
+    if method.networks():
+        write_json(folder / "cost.json", cost(completion, first))
+    return completion
+
+
+def final(output: Tensor, batch: Batch, task: Task) -> Tensor:
+    """What is scored of an output: uint8 (N, 3, H, W), known pixels exactly the original's where they are pasted."""
+    return composite(output, batch.image, batch.mask) if task.pasted else to_uint8(output)
+
+
+def completed(completion: Completion, task: Task) -> Iterator[Tensor]:
+    """The completed images of a task, as `final` gives them, batch by batch: nothing is kept."""
+    for batch in task.batches():
+        yield final(completion(batch), batch, task)
+
+
+@dataclass
+class _Damage:
+    """What outputs, before pasting, did to known pixels: they should have left them alone."""
+
+    parts: list[pd.DataFrame] = field(default_factory=list)
+
+    def add(self, output: Tensor, batch: Batch) -> None:
+        pair = to_uint8(output), to_uint8(batch.image), to_hole(batch.mask)
+        values = {"damage": pixel.damage(*pair), "damage@psnr": pixel.damage_psnr(*pair)}
+        for name, value in values.items():
+            self.parts.append(pd.DataFrame({"id": batch.ids, "metric": name, "value": value.double().numpy()}))
+
+    @property
+    def table(self) -> pd.DataFrame:
+        return pd.concat(self.parts, ignore_index=True)
+
+
+def _check_inverted(completion: Completion, task: Task) -> None:
+    """BenchError where finished pictures were made with inverted masks."""
+    if not completion.method.card.finished:  # a method that completes sees nothing under the holes
+        return
+    erased = masks.parse(conditions.parse(task.condition).masks)
+    inverted, remedy = "inverted" in erased.options, AGAIN
+    if erased.generator == "folder":
+        options = tuple(option for option in erased.options if option != "inverted")
+        other = replace(erased, options=options if inverted else (*options, "inverted"))
+        remedy = f"write {other} ({'without' if inverted else 'with'} --invert-masks beside --masks)"
+    completion.likeness.check(str(erased), inverted, remedy)
+
+
+@torch.no_grad()
+def cost(completion: Completion, first: Batch) -> dict[str, float]:
+    """Parameters, and multiply-accumulates of completing one image (without StyleGAN2's fixed filters)."""
+    macs = count_operations(lambda: completion(first))[""]
+    params = sum(count_parameters(network) for network in completion.method.networks().values())
+    return {"params": params, "macs": macs.total - macs.fir}

@@ -1,0 +1,169 @@
+"""Identity: what decides a result, and nothing else. docs/identity.md lists what it leaves out, and why.
+
+Equal identities give equal results, so a job whose identity has a result is done. Source counts by what it does
+(`bench.behaviour`), and only that of a method; of the harness, the versions below count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache as cached
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import condition as conditions
+from bench import metrics, registry
+from bench.data import cache
+from bench.errors import BenchError
+from bench.metrics import extractors
+from bench.store import MARK, digest
+from masks import maskset
+
+if TYPE_CHECKING:
+    from bench.data.dataset import ImageData
+    from bench.method import Config
+    from bench.registry import Card
+    from bench.suite import Entry, Suite
+
+VERSIONS = {
+    "pictures": cache.VERSION,  # from a file to a square of 8 bits, label maps, captions, the embedded faces
+    "guides": 1,  # sketches, colours, sentences, exemplars
+    "degradation": 1,  # degraded copies
+    "training": 1,  # the loop: order of images, flips, averages, precision
+    "completion": 1,  # what a method is given, its seeds, and how known pixels are pasted
+    "scoring": 1,  # batches of networks, means and intervals
+}
+"""Versions of the harness. Raise the one whose results change: tests/bench/test_identity.py says which."""
+TRAINING = ("pictures", "guides", "degradation", "training")
+COMPLETION = ("pictures", "guides", "degradation", "completion")
+
+
+def of_model(entry: Entry, config: Config, priors: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides a method before it sees an image. `priors`: by their names, the ids of the jobs that train them, or
+    identities of their own."""
+    registered = registry.get(entry.method)
+    return {
+        "method": entry.method,
+        "config": config.model_dump(mode="json"),
+        "source": registered.fingerprint(),
+        "files": [file_digest(path) for path in config.files()],
+        "priors": dict(priors),
+        "weights": file_digest(entry.weights) if entry.weights else None,
+    }
+
+
+def of_training(
+    model: Mapping[str, Any], entry: Entry, suite: Suite, images: ImageData, shown: Sequence[str], seed: int
+) -> dict[str, Any]:
+    """What decides trained weights. `shown`: ids of the training images."""
+    train, card = suite.train, registry.get(entry.method).card
+    return dict(model) | {
+        "kind": "train",
+        "version": {name: VERSIONS[name] for name in TRAINING} | {"masks": maskset.VERSION},
+        "data": images.fingerprint,
+        "beside": _learned(images.beside, card),
+        "images": digest(list(shown)),
+        "size": suite.size,
+        "seed": [suite.seed, seed],
+        "steps": entry.steps or train.steps,
+        "batch": entry.batch or train.batch,
+        "features": train.features,
+        "precision": train.precision,
+        "compile": train.compile,
+    }
+
+
+def of_completion(
+    model: Mapping[str, Any],
+    trained: Sequence[str],
+    entry: Entry,
+    config: Config,
+    suite: Suite,
+    images: ImageData,
+    shown: Sequence[str],
+    condition: str,
+    holes: str,
+) -> dict[str, Any]:
+    """What decides completed pictures. `trained`: id of the training job, if any; `shown`: ids of the test images;
+    `holes`: fingerprint of their masks."""
+    read = conditions.parse(condition)
+    described = {key: model[key] for key in ("method", "config", "source", "files", "priors", "weights")}
+    return described | {
+        "kind": "complete",
+        "model": list(trained),
+        "version": {name: VERSIONS[name] for name in COMPLETION},
+        "data": images.fingerprint,
+        "beside": _shown(images.beside, registry.get(entry.method).card, read),
+        "images": digest(list(shown)),
+        "masks": holes,
+        "condition": condition,  # seeds are derived from its name
+        "stand_ins": config.stand_ins(read.guides),
+        "size": suite.size,
+        "seed": suite.seed,
+        "paste": entry.paste,
+    }
+
+
+def of_score(completion: str, method: str, suite: Suite, references: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """What decides a table of numbers. `completion`: id of the job that completes; `references`: by their names, the
+    fingerprints of data sets that metrics compare with, and of the images that count."""
+    return {
+        "method": method,
+        "kind": "score",
+        "completion": completion,
+        "metrics": [of_metric(name, references) for name in suite.metrics],
+    }
+
+
+def of_metric(name: str, references: Mapping[str, Sequence[str]]) -> list[Any]:
+    """What decides a number, beside the pictures."""
+    metric = metrics.get(name)
+    against = list(references[metric.reference]) if metric.reference else []
+    return [name, metric.version, extractor(name), against, VERSIONS["scoring"]]
+
+
+def _learned(beside: Mapping[str, str], card: Card) -> dict[str, str]:
+    """What training may read of a data set's companions: so a month's training serves suites with captions too."""
+    unread = {"copies"} if "text" in card.needs else {"copies", "texts"}  # see `bench.train.Loader`
+    return {name: fingerprint for name, fingerprint in beside.items() if name not in unread}
+
+
+def _shown(beside: Mapping[str, str], card: Card, condition: conditions.Condition) -> dict[str, str]:
+    """What a completion may read of a data set's companions."""
+    guides = {*card.needs, *card.takes, *condition.guides}
+    read = {
+        "labels": guides & {"semantics", "colour"},
+        "texts": "text" in guides,
+        "copies": condition.source == conditions.GIVEN,
+    }
+    return {name: fingerprint for name, fingerprint in beside.items() if read[name]}
+
+
+@cached
+def extractor(metric: str) -> str:
+    """Name and hash of the network behind a metric; `absent` without its weights, so that they count once they come."""
+    name = metrics.get(metric).extractor
+    if name is None:
+        return ""
+    try:
+        return extractors.load(name).fingerprint
+    except BenchError:
+        return "absent"
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, or of all files of a folder with their names."""
+    try:
+        if path.is_dir():
+            files = [file for file in sorted(path.rglob("*")) if file.is_file() and not _in_runs(file, path)]
+            return digest([[file.relative_to(path).as_posix(), digest(file.read_bytes())] for file in files])
+        if path.exists() and not path.is_file():  # reading a pipe would wait without end
+            raise BenchError(f"cannot read {path}: it is no file")
+        return digest(path.read_bytes())
+    except OSError as error:
+        raise BenchError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _in_runs(file: Path, folder: Path) -> bool:
+    """Whether a file below a folder belongs to runs that lie in it."""
+    return any((parent / MARK).exists() for parent in file.parents if folder in parent.parents)

@@ -1,0 +1,145 @@
+"""Score completed pictures: one pass of metrics over what is stored. No method is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from bench import metrics
+from bench.archive import FILE, Archive
+from bench.complete import DAMAGE
+from bench.condition import parse
+from bench.errors import BenchError
+from bench.metrics.images import Source
+from bench.metrics.measurement import Measurement, empty, summarise
+from bench.store import read_json, write_json
+from bench.task import Task
+
+NO_TRUTH = "n/a: there is no ground truth, the pictures themselves are degraded"
+MEASURED = ("metric", "extractor", "value", "low", "high", "n", "note")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What metrics gave for the same pictures before, by what decides each number: one file each.
+
+    So a metric that is added costs its own time alone, and the others keep their digits.
+    """
+
+    folder: Path
+    keys: Mapping[str, str]
+    """metric -> digest of what decides it, pictures included."""
+
+    def get(self, metric: str, ids: Sequence[str]) -> tuple[dict[str, Any], pd.DataFrame] | None:
+        path = self._path(metric)
+        if path is None or not path.exists():
+            return None
+        try:
+            found = read_json(path)
+            row, values = {key: found["row"][key] for key in MEASURED}, found["values"]
+        except (BenchError, KeyError, TypeError):  # damaged: it is computed again
+            return None
+        if values is not None and len(values) != len(ids):
+            return None
+        return row, _frame(metric, ids, values)
+
+    def put(self, row: dict[str, Any], values: pd.DataFrame) -> None:
+        path = self._path(row["metric"])
+        if path is not None:
+            kept = None if values.empty else values["value"].tolist()
+            write_json(path, {"row": {key: row[key] for key in MEASURED}, "values": kept})
+
+    def _path(self, metric: str) -> Path | None:
+        key = self.keys.get(metric)
+        return self.folder / key[:2] / f"{key}.json" if key else None
+
+
+def score(
+    folder: Path,
+    task: Task,
+    names: Sequence[str],
+    device: str = "cpu",
+    cache: Path | None = None,
+    references: Mapping[str, Source] = MappingProxyType({}),
+    known: Known | None = None,
+) -> Measurement:
+    """Measure the pictures that `bench.complete.complete` left in `folder`.
+
+    `references`: images by name, for metrics such as ``fid/train``. `known`: results of before are taken from there.
+    Raises BenchError where the pictures are damaged or those of other images.
+    """
+    archive = Archive.open(folder / FILE)
+    ids = [task.images.ids[i] for i in task.positions]
+    if archive.ids != ids:
+        raise BenchError(f"{archive.path} holds other images than the test set: delete its folder and run again")
+    wanted = expanded(names, len(ids))
+    truth = parse(task.condition).has_truth
+    found: dict[str, tuple[dict[str, Any], pd.DataFrame]] = {}
+    for metric in map(metrics.get, wanted):
+        if metric.raw:
+            found[metric.name] = _stored(metric, folder, ids)
+        elif metric.compares and not truth:
+            found[metric.name] = empty(metric, len(ids), metric.extractor, NO_TRUTH), _frame(metric.name, ids, None)
+        elif known and (before := known.get(metric.name, ids)):
+            found[metric.name] = before
+    left = [name for name in wanted if name not in found]
+    if left:
+        asked = {metrics.get(name).reference for name in left}
+        used = {name: source for name, source in references.items() if name in asked}
+        measured = metrics.measure(
+            pictures(archive, task),
+            task.originals() if truth else None,
+            task.holes(),
+            metrics=left,
+            reference=used,
+            ids=ids,
+            device=device,
+            cache=cache,
+            keep=True,
+        )
+        for row in measured.rows:
+            if row["metric"] in left:  # not what stands beside it for few images, and is known
+                values = measured.per_image[measured.per_image["metric"] == row["metric"]]
+                found[row["metric"]] = row, values
+                if known and row["value"] is not None:
+                    known.put(row, values)
+    frames = [frame for frame in (found[name][1] for name in wanted) if len(frame)]
+    per_image = pd.concat(frames, ignore_index=True) if frames else Measurement().per_image
+    return Measurement([found[name][0] for name in wanted], per_image)
+
+
+def expanded(names: Sequence[str], n: int) -> list[str]:
+    """The metrics, and after each what stands beside it where there are few images."""
+    listed = list(dict.fromkeys(names))
+    for metric in map(metrics.get, tuple(listed)):
+        if metric.beside and n < metric.advised_n and metric.beside not in listed:
+            listed.insert(listed.index(metric.name) + 1, metric.beside)
+    return listed
+
+
+def pictures(archive: Archive, task: Task) -> Iterator[Tensor]:
+    """The stored pictures, in the batches of the task."""
+    done = 0
+    for originals, holes in zip(task.originals(), task.holes(), strict=True):
+        yield archive.read(range(done, done + len(originals)), originals, holes)
+        done += len(originals)
+
+
+def _stored(metric: metrics.Metric, folder: Path, ids: Sequence[str]) -> tuple[dict[str, Any], pd.DataFrame]:
+    """What was measured before known pixels were pasted."""
+    table = pd.read_parquet(folder / DAMAGE)
+    frame = table[table["metric"] == metric.name].reset_index(drop=True)
+    return summarise(empty(metric, len(ids)), frame["value"].to_numpy()), frame
+
+
+def _frame(metric: str, ids: Sequence[str], values: Sequence[float] | None) -> pd.DataFrame:
+    if values is None:
+        return pd.DataFrame({"id": [], "metric": [], "value": []})
+    return pd.DataFrame({"id": list(ids), "metric": metric, "value": np.asarray(values, dtype=np.float64)})
