@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+import masks
 from bench import condition as conditions
 from bench import metrics
 from bench.batch import Batch
@@ -23,6 +24,7 @@ from bench.data.dataset import ImageData, floats
 from bench.errors import BenchError
 from bench.method import Method
 from bench.metrics.images import Source, composite, to_uint8
+from bench.metrics.likeness import AGAIN
 from bench.profile.counting import count_operations, count_parameters
 from bench.store import atomic_write, derive_seed, hashed, write_json
 from masks import MaskSet
@@ -115,12 +117,24 @@ class Task:
 
 
 def complete(completion: Completion, task: Task) -> Iterator[Tensor]:
-    """Completed images, uint8 (N, 3, H, W), known pixels exactly the original's. Raises BenchError as `completion`."""
+    """Completed images, uint8 (N, 3, H, W), known pixels exactly the original's.
+
+    Raises BenchError as `completion`, and after the last batch where finished pictures were made with inverted masks.
+    """
     for batch in task.batches():
-        pasted = composite(completion(batch), batch.image, batch.mask)
+        output = completion(batch)
         if batch.degraded is None:  # copies that are little degraded share pixels with the originals
-            completion.likeness.add(pasted, batch.image, batch.mask, batch.ids or ())
-        yield pasted
+            completion.likeness.add(output, batch.image, batch.mask, batch.ids or ())
+        yield composite(output, batch.image, batch.mask)
+    if completion.method.card.finished:  # a method that completes sees nothing under the holes
+        name = conditions.parse(task.condition).masks
+        erased = masks.parse(name)
+        inverted, remedy = "inverted" in erased.options, AGAIN
+        if erased.generator == "folder":
+            options = tuple(option for option in erased.options if option != "inverted")
+            other = replace(erased, options=options if inverted else (*options, "inverted"))
+            remedy = f"write {other} ({'without' if inverted else 'with'} --invert-masks beside --masks)"
+        completion.likeness.check(name, inverted, remedy)
 
 
 def evaluate(

@@ -53,6 +53,7 @@ class Card:
     needs: tuple[str, ...] = ()  # guidance beside image and mask: fields of Batch
     takes: tuple[str, ...] = ()  # guidance that it uses where there is some
     choices: dict[str, str] = field(default_factory=dict)  # where paper and code differ: option -> what is the default
+    finished: bool = False  # it reads pictures that something else made, which may have seen what is under the holes
     notes: str = ""
 
 

@@ -18,6 +18,7 @@ COPIED = 0.05  # share of equal pixels: ten times what chance gave the worst pho
 BUSY = 8  # levels of 255 within 3 x 3 pixels; in flatter places equal pixels are natural
 FEWEST = 100  # busy pixels of a hole on which something can be said
 SAME, OTHER = 0.99, 0.5  # shares of pixels within one level: inside the hole, outside of it, where masks are inverted
+AGAIN = "make the pictures again with holes where these masks are 1, or take other masks"  # where no option turns them
 
 
 class Likeness:
@@ -44,18 +45,18 @@ class Likeness:
             if len(seen) >= FEWEST and (share := float((seen == 0).float().mean())) > COPIED:
                 self.copies[name] = share
             near = far[i] <= 1  # programs that round down are one level off
-            self.inverted += bool(near[hole[i]].float().mean() >= SAME and near[~hole[i]].float().mean() < OTHER)
+            inside = len(seen) >= FEWEST and near[looked[i]].float().mean() >= SAME
+            self.inverted += bool(inside and near[~hole[i]].float().mean() < OTHER)
 
-    def check(self, masks: str, inverted: bool) -> None:
+    def check(self, masks: str, inverted: bool, remedy: str) -> None:
         """BenchError where most pictures were completed outside of their holes, and nowhere else.
 
-        `masks`: what to call them. `inverted`: black was taken for the hole, as the user said.
+        `masks`: what to call them. `inverted`: black was taken for the hole, as the user said. `remedy`: what to do.
         """
         if self.inverted > self.n / 2:
             raise BenchError(
                 f"{masks}: inside the holes {self.inverted} of {self.n} completed images are the originals, outside "
-                f"they are not, so {'white' if inverted else 'black'} seems to be the hole: "
-                f"{'leave out' if inverted else 'say'} --invert-masks"
+                f"they are not, so {'white' if inverted else 'black'} seems to be the hole: {remedy}"
             )
 
     @property
