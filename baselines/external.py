@@ -24,6 +24,7 @@ CARD = Card(
     venue="-",
     url="",
     takes=("degraded",),
+    finished=True,
     notes="option `folder`: FOLDER/<condition>/<image name>.png (or another suffix that is read), or "
     "FOLDER/<image name>.png for all conditions; in <condition> every `/` and `:` is `_`, for example irregular_40-50; "
     "option `match`: how the files are called, if otherwise: '{name}_pred', '{name}/0'",

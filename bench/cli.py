@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench import __version__
-from bench.commands import doctor, evaluate, out, profile, weights
+from bench.commands import doctor, evaluate, is_frozen, out, profile, weights
 from bench.errors import BenchError, about, told
 from bench.terminal import Terminal
 
@@ -181,7 +181,10 @@ def run(
         list[str] | None,
         typer.Option(metavar="DIR or NAME=DIR", help="Text files of a data set (NAME.txt), for conditions with +text."),
     ] = None,
-    masks: Annotated[Path | None, typer.Option(help="Folder of mask files (white = hole): one more condition.")] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(help="Folder of mask files (white = hole), or a frozen set (.npz): one more condition."),
+    ] = None,
     mask_threshold: Annotated[
         int | None, typer.Option(min=0, max=254, help="For masks with grey values: what is above it, of 255, is hole.")
     ] = None,
@@ -217,13 +220,16 @@ def run(
     from bench import suite as suites
 
     changes: dict[str, Any] = {}
+    pair = ""
     loaded = suites.smoke(suites.content(suite)) if smoke else suites.content(suite)
     beside = {"labels": labels, "labels_order": labels_order, "degraded": degraded, "captions": captions}
     changes |= suites.located(loaded, data or [], **{what: given or [] for what, given in beside.items()})
-    if masks is not None:
+    if masks is not None and is_frozen(masks, {"--mask-threshold": mask_threshold, "--invert-masks": invert_masks}):
+        changes["conditions"] = [*loaded.get("conditions", []), f"frozen:{masks}"]
+    elif masks is not None:
         option = "" if mask_threshold is None else f"/>{mask_threshold}"
         option += "/inverted" if invert_masks else ""
-        changes["conditions"] = [*loaded.get("conditions", []), f"folder:{masks}{option}"]
+        changes["conditions"] = [*loaded.get("conditions", []), pair := f"folder:{masks}{option}"]
     elif mask_threshold is not None or invert_masks:
         given = "--invert-masks" if invert_masks else "--mask-threshold"
         raise BenchError(f"{given} goes with --masks; in a suite write the condition folder:DIR/>127 or /inverted")
@@ -257,7 +263,7 @@ def run(
     url = out_folder if "://" in out_folder else None
     root = remote.mirror(out_folder) if url else Path(out_folder)
     options = Options(device, workers, on, address, url, deterministic=deterministic)  # type: ignore[arg-type]
-    _run(checked, root, options, plan_only, changes["conditions"][-1] if masks else "")
+    _run(checked, root, options, plan_only, pair)
 
 
 def _number(option: str, text: str) -> int:

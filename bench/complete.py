@@ -94,13 +94,14 @@ def _check_inverted(completion: Completion, task: Task) -> None:
     """BenchError where finished pictures were made with inverted masks."""
     if not completion.method.card.finished:  # a method that completes sees nothing under the holes
         return
-    erased = masks.parse(conditions.parse(task.condition).masks)
+    name = conditions.parse(task.condition).masks
+    erased = masks.parse(name)
     inverted, remedy = "inverted" in erased.options, AGAIN
     if erased.generator == "folder":
         options = tuple(option for option in erased.options if option != "inverted")
         other = replace(erased, options=options if inverted else (*options, "inverted"))
         remedy = f"write {other} ({'without' if inverted else 'with'} --invert-masks beside --masks)"
-    completion.likeness.check(str(erased), inverted, remedy)
+    completion.likeness.check(name, inverted, remedy)
 
 
 @torch.no_grad()

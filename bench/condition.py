@@ -1,6 +1,7 @@
 """Test conditions: what is erased, what guides the completion, or how a picture is degraded.
 
 irregular/20-30               a mask (see `masks`)
+frozen:FILE.npz               the very masks of another run
 center/25+sketch+colour       a mask, and what a method is shown of the erased pixels
 degraded/blind                nothing is left but a degraded copy, by a recipe of `bench.data.degradation`
 degraded/given                the degraded copies come with the data set, as files of the same names
@@ -59,7 +60,7 @@ def parse(name: str) -> Condition:
     while erased.rpartition("+")[2] in GUIDES and not Path(erased.removeprefix("folder:")).is_dir():
         erased, _, guide = erased.rpartition("+")
         guides.insert(0, guide)
-    if "+" in erased and not erased.startswith("folder:"):
+    if "+" in erased and not erased.startswith(("folder:", "frozen:")):
         unknown = erased.rpartition("+")[2]
         raise BenchError(f"condition '{name}': a completion is guided by {', '.join(GUIDES)}, not by {unknown!r}")
     if len(set(guides)) < len(guides):

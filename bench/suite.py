@@ -455,9 +455,11 @@ def parse(content: Mapping[str, Any], source: str) -> Suite:
 
 def _check_masks(suite: Suite) -> None:
     """Generators draw other masks for training than for the test; mask files must be others, too."""
+    from bench import condition
     from masks.overlap import shared
 
-    tested = [name for name in suite.conditions if name.startswith("folder:")]
+    erased = [condition.parse(name).masks for name in suite.conditions]
+    tested = [name for name in erased if name.startswith(("folder:", "frozen:"))]
     for entry in (*suite.methods, *suite.priors):
         trained = str(entry.options.get("masks", ""))
         for name in tested if trained.startswith("folder:") else ():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from masks.buckets import Bucket
 from masks.errors import MaskError
+from masks.frozen import SUFFIX
 from masks.generators.plain import Request
 from masks.generators.semantic import REGIONS
 from masks.registry import OneOf, generator
@@ -23,13 +24,13 @@ class Condition:
 
     generator: a name in `masks.GENERATORS`.
     bucket: the interval (a, b] of hole percentages, or None for the generator's own ratios.
-    argument: what else the name holds: "25" in center/25, "left" in half/left, the path of a folder.
+    argument: what else the name holds: "25" in center/25, "left" in half/left, the path of a folder or file.
     options: of a folder: "border" or "inside" (with or without border contact), ">127" (threshold), "inverted" (black
         is the hole), "paired" (each image has the mask of its own name).
 
     `str(condition)` is its name and `masks.parse` reads it.
     Raises MaskError for an unknown generator, an argument without meaning, and a bucket that the generator cannot
-    reach (it is tried at 256 pixels; folders and label maps are looked at only when masks are drawn).
+    reach (it is tried at 256 pixels; folders, files and label maps are looked at only when masks are drawn).
     """
 
     generator: str
@@ -46,6 +47,9 @@ class Condition:
                 raise MaskError(
                     "an image has the mask of its own name, or one of a bucket: leave out /paired or the other"
                 )
+        elif self.generator == "frozen":
+            if not (self.argument or "").endswith(SUFFIX) or self.bucket or self.options:
+                raise MaskError(f"it names no frozen set: write frozen:<FILE{SUFFIX}>")
         elif self.generator in REGIONS or isinstance(source, OneOf):
             meaningless = self.bucket if isinstance(source, OneOf) and self.bucket else self.argument
             if meaningless is not None:
@@ -56,8 +60,8 @@ class Condition:
 
     def __str__(self) -> str:
         parts = [self.generator]
-        if self.generator == "folder":
-            parts = [f"folder:{self.argument}"]
+        if self.generator in ("folder", "frozen"):
+            parts = [f"{self.generator}:{self.argument}"]
         elif self.argument is not None:
             parts.append(self.argument)
         return "/".join([*parts, *([str(self.bucket)] if self.bucket else []), *self.options])
@@ -68,7 +72,8 @@ def parse(name: str) -> Condition:
 
     Names: "<generator>", "<generator>/<a>-<b>", "center/25", "outpaint/25", "half/left", "hair", "folder:<DIR>",
     "folder:<DIR>/<a>-<b>", and for folders further "/border", "/inside", "/>127", "/inverted" or "/paired". A path that
-    is a folder is that folder, whatever its last name looks like; one that is not here yet ends with a slash.
+    is a folder is that folder, whatever its last name looks like; one that is not here yet ends with a slash. A frozen
+    set is "frozen:<FILE.npz>".
 
     Raises MaskError that says what is wrong with the name.
     """
@@ -77,6 +82,8 @@ def parse(name: str) -> Condition:
     try:
         if name.startswith("folder:"):
             return _parse_folder(name.removeprefix("folder:"))
+        if name.startswith("frozen:"):
+            return Condition("frozen", None, name.removeprefix("frozen:"))
         return _parse_generator(name)
     except MaskError as error:
         raise MaskError(f"condition '{name}': {error}") from None

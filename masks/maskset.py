@@ -22,13 +22,14 @@ from masks.condition import Condition, parse
 from masks.draw import draw
 from masks.errors import MaskError
 from masks.folder import check_paired, opened
+from masks.frozen import numbers
 from masks.registry import GENERATORS, Strokes
 
 VERSION = 1
 """Version of the generators: raised when a condition's masks change. Of the file: `format` in the manifest."""
 
 _FORMAT = "masks 1"
-_LONGEST_MANIFEST = 1 << 24  # bytes; it holds some 20 characters a mask
+_LONGEST_MANIFEST = 1 << 26  # bytes; it holds some 20 characters a mask and its image's name, of 4 bytes each
 _LARGEST = 1 << 30  # bytes of masks that may come out of a file of a hundredth of them
 
 
@@ -36,7 +37,8 @@ class MaskSet:
     """A fixed list of masks of one size: what an evaluation uses. Equal bits have equal `fingerprint`s.
 
     set[i] is a (height, width) uint8 mask in {0, 1}, 1 = hole. `manifest` tells where the masks come from: condition,
-    generator, description, source, size, n, seed, version, versions of the libraries, ratios, sha256.
+    generator, description, source, size, n, seed, version, versions of the libraries, ratios, sha256; where their
+    images are known, also `images`, the names of these.
     """
 
     def __init__(self, bits: np.ndarray, manifest: dict[str, Any]) -> None:
@@ -55,7 +57,8 @@ class MaskSet:
     ) -> MaskSet:
         """Draw masks 0 .. n - 1 of a condition.
 
-        semantics: for semantic regions, one label map for each mask. images: for folder:DIR/paired, their names.
+        semantics: for semantic regions, one label map for each mask. images: the names of their images, kept in the
+        manifest; they choose the masks of folder:DIR/paired and of frozen:FILE.npz.
         Raises MaskError as `masks.draw` does.
         """
         condition = parse(condition) if isinstance(condition, str) else condition
@@ -65,20 +68,23 @@ class MaskSet:
             raise MaskError(f"a mask set holds one mask or more, not {n}")
         if semantics is not None and len(semantics) != n:
             raise MaskError(f"give one label map for each of {n} masks, not {len(semantics)}")
-        paired = images if "paired" in condition.options else None
-        if paired is not None:
+        if images is not None and len(images) != n:
+            raise MaskError(f"give the name of one image for each of {n} masks, not {len(images)}")
+        if images is not None and "paired" in condition.options:
             with about(condition.argument):
-                check_paired(str(condition.argument), condition.options, paired)
+                check_paired(str(condition.argument), condition.options, images)
+        frozen = condition.generator == "frozen"
+        chosen = numbers(str(condition.argument), images) if frozen and images is not None else range(n)
         drawn = (
             draw(
                 condition,
                 (height, width),
                 seed,
-                i,
+                number,
                 semantics=None if semantics is None else semantics[i],
-                image=None if paired is None else paired[i],
+                image=None if images is None else images[i],
             )
-            for i in range(n)
+            for i, number in enumerate(chosen)
         )
         bits = np.stack([np.packbits(mask) for mask in drawn])
         generator = GENERATORS[condition.generator]
@@ -99,8 +105,8 @@ class MaskSet:
         }
         if condition.generator == "folder" and condition.argument is not None:
             manifest["files"] = opened(condition.argument, condition.options).fingerprint
-        if paired is not None:
-            manifest["images"] = list(paired)
+        if images is not None:
+            manifest["images"] = list(images)
         return cls(bits, manifest)
 
     def save(self, path: str | Path) -> Path:
@@ -144,6 +150,9 @@ class MaskSet:
                 and manifest["ratios"] == [ratio(mask) for mask in loaded]
             )
             bucket = loaded.condition.bucket
+            images = manifest.get("images")
+            if images is not None and not (type(images) is list and list(map(type, images)) == [str] * len(loaded)):
+                raise ValueError("it does not name one image for each mask")
         except FileNotFoundError:
             raise MaskError(f"there is no mask set {path}: make it with `facebench masks make`") from None
         except Exception as error:  # a damaged or hostile file can raise anything
@@ -193,9 +202,9 @@ class MaskSet:
         """
         if self.manifest["version"] != VERSION:
             raise MaskError(f"the set was drawn by version {self.manifest['version']} of the generators, not {VERSION}")
-        seed, images = self.manifest["seed"], self.manifest.get("images", [None] * len(self))
-        drawn = (draw(self.condition, self.size, seed, i, image=image) for i, image in enumerate(images))
-        return [i for i, mask in enumerate(drawn) if not np.array_equal(mask, self[i])]
+        seed, images = self.manifest["seed"], self.manifest.get("images")
+        drawn = MaskSet.make(self.condition, self.size, len(self), seed, images=images)
+        return np.flatnonzero((drawn._bits != self._bits).any(axis=1)).tolist()
 
 
 def verify(path: str | Path, redraw: bool = True) -> MaskSet:

@@ -13,6 +13,7 @@ from masks import growth
 from masks.buckets import Bucket
 from masks.errors import MaskError
 from masks.folder import folder_mask
+from masks.frozen import frozen_mask
 from masks.generators import comodgan, gconv, lama, plain, semantic
 from masks.generators.plain import Request
 from masks.growth import Part
@@ -190,6 +191,7 @@ GENERATORS: dict[str, Generator] = {
     "rectangle": Plain("a rectangle at a random place; no bucket: half of the side", "GMCNN, EXE-GAN", plain.rectangle),
     "whole": Plain("the whole picture, for methods that are guided", "FACEMUG: rows without a mask", plain.whole),
     "folder": Plain("folder:<DIR>, folder:<DIR>/<a>-<b>, .../border or /inside: mask files", "the user", folder_mask),
+    "frozen": Plain("frozen:<FILE.npz>: a frozen set, each mask for its own image", "the user", frozen_mask),
     **{
         name: Plain(f"the region '{name}' of a label map", "CelebAMask-HQ's 19 labels", semantic.region)
         for name in semantic.REGIONS

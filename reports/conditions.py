@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.store import file_slug
 
+_FROZEN = re.compile(r"frozen:(?:.*/)?([^/]+)\.npz((?:\+[a-z]+)*)")
 _RATIO = re.compile(r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?$")
 
 
@@ -41,8 +42,10 @@ class Condition:
 def parse(name: str) -> Condition:
     """Split a condition's name: `family/low-high` or `family/ratio`; every other name is its own label.
 
-    What guides the completion, behind a plus sign, stands with the family.
+    What guides the completion, behind a plus sign, stands with the family. A frozen set is called like its file.
     """
+    if frozen := _FROZEN.fullmatch(name):
+        return Condition(name, " + ".join(["frozen", *frozen[2].split("+")[1:]]), frozen[1])
     masks, *guides = name.split("+") if ":" not in name else [name]
     if guides:
         found = parse(masks)

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
+from bench.errors import BenchError
 from bench.terminal import Terminal
 
 out = Terminal(width=None if sys.stdout.isatty() else 160)
+
+
+def is_frozen(masks: Path, options: Mapping[str, Any]) -> bool:
+    """Whether `--masks` names a frozen set, not a folder; BenchError where options of mask files stand beside it."""
+    if masks.suffix != ".npz":
+        return False
+    if given := [name for name, value in options.items() if value not in (None, False)]:
+        raise BenchError(f"{given[0]} is for folders of mask files, and {masks} is a frozen set: leave it out")
+    return True

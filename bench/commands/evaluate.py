@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from bench.commands import out
+from bench.commands import is_frozen, out
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ PATTERN = "How {} are called, without suffix, if not as the {}: `{{name}}_pred`,
 def evaluate(
     completed: Annotated[Path, typer.Argument(help="Folder of completed images.")],
     truth: Annotated[Path, typer.Argument(help="Folder of the originals, under the same names.")],
-    masks: Annotated[Path | None, typer.Option(help="Folder of masks, under the same names; white = hole.")] = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="Folder of masks, under the same names; white = hole. Or a frozen set (.npz).")
+    ] = None,
     metrics: Annotated[
         str, typer.Option(help="Names, as in `facebench list --metrics`. The default needs no official weights.")
     ] = WITHOUT_WEIGHTS,
@@ -70,15 +72,19 @@ def evaluate(
     if masks and metrics == WITHOUT_WEIGHTS:
         names.append("l1@hole")
     given = {"completed": (completed, match), "truth": (truth, match_truth)}
-    if masks:
+    of_files = {"--mask-threshold": mask_threshold, "--invert-masks": invert_masks}
+    frozen = masks and is_frozen(masks, of_files | {"--match-masks": match_masks if match_masks != "{name}" else None})
+    if masks and not frozen:
         given["masks"] = (masks, match_masks)
     images, originals, *rest = opened(given, mask_threshold, invert_masks)
+    if masks and frozen:
+        rest = [_frozen(masks, images)]
     ids, count = images.ids or [], batch or fitting(images.files[0])
     holes, likeness = rest[0] if rest else None, Likeness()
     paste = bool(masks) and not raw
     with many() as report:
         result = library.measure(
-            watched(images, originals, holes, count, paste, likeness) if holes else images,
+            watched(images, originals, holes, count, paste, likeness, str(masks)) if holes else images,
             originals,
             holes,
             names,
@@ -178,20 +184,34 @@ def opened(
     return done
 
 
+def _frozen(path: Path, images: Images) -> Images:
+    """The masks of a frozen set that belong to these images."""
+    import torch
+
+    from bench.metrics.images import Images
+    from masks import MaskSet
+
+    ids = images.ids or []
+    chosen = MaskSet.make(f"frozen:{path}", MaskSet.load(path).size, len(ids), 0, images=ids)
+    return Images(lambda: (torch.from_numpy(mask)[None, None] for mask in chosen), "masks", masks=True)
+
+
 def watched(
-    images: Images, originals: Images, holes: Images, size: int, paste: bool, likeness: Likeness
+    images: Images, originals: Images, holes: Images, size: int, paste: bool, likeness: Likeness, masks: str
 ) -> Iterator[Tensor]:
     """The completed images, with known pixels pasted or as they are; `likeness` sees them before."""
     from bench.metrics.images import composite, zip_batches
+    from bench.metrics.likeness import AGAIN
 
     done = 0
-    for completed, truth, masks in zip_batches([images, originals, holes], size):
-        assert completed is not None and truth is not None and masks is not None
-        likeness.add(completed, truth, masks, (images.ids or [])[done : done + len(completed)])
+    for completed, truth, hole in zip_batches([images, originals, holes], size):
+        assert completed is not None and truth is not None and hole is not None
+        likeness.add(completed, truth, hole, (images.ids or [])[done : done + len(completed)])
         done += len(completed)
-        yield composite(completed, truth, masks) if paste else completed
+        yield composite(completed, truth, hole) if paste else completed
+    turn = f"{'leave out' if holes.inverted else 'say'} --invert-masks"
     with holes.about():
-        likeness.check(str(holes.source), holes.inverted)
+        likeness.check(masks, holes.inverted, turn if holes.files else AGAIN)
 
 
 def _rich(rows: list[dict[str, Any]], remark: str = "") -> Table:

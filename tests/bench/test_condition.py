@@ -18,6 +18,8 @@ from bench.errors import BenchError
         ("whole+sketch+semantics+colour", Condition("whole", ("sketch", "semantics", "colour"))),
         ("folder:/my+masks/a", Condition("folder:/my+masks/a")),
         ("folder:/my+masks/10-20+exemplar", Condition("folder:/my+masks/10-20", ("exemplar",))),
+        ("frozen:/my+masks/a.npz", Condition("frozen:/my+masks/a.npz")),
+        ("frozen:a/center_25+sketch.npz+sketch+text", Condition("frozen:a/center_25+sketch.npz", ("sketch", "text"))),
         ("degraded/blind", Condition("whole", ("degraded",), "blind")),
         ("degraded/itself", Condition("whole", ("degraded",), "itself")),
     ],
@@ -31,7 +33,7 @@ def test_names_are_read(name: str, expected: Condition) -> None:
 @pytest.mark.parametrize("name", [*masks.GENERATORS, "irregular/20-30", "half/left"])
 @pytest.mark.parametrize("guide", GUIDES)
 def test_every_mask_can_be_guided(name: str, guide: str) -> None:
-    if name != "folder":
+    if name not in ("folder", "frozen"):  # these name what they read
         assert parse(f"{name}+{guide}") == Condition(name, (guide,))
 
 
@@ -49,6 +51,7 @@ def test_every_recipe_is_a_condition(name: str) -> None:
         ("degraded", "write degraded/RECIPE, degraded/given or degraded/itself"),
         ("degraded/blurred", "there is no degradation 'blurred': choose from blind"),
         ("+sketch", "no name of a condition"),
+        ("frozen:a.npz+scetch", r"it names no frozen set: write frozen:<FILE\.npz>"),
     ],
 )
 def test_bad_names_say_what_is_wrong(name: str, message: str) -> None:

@@ -27,6 +27,7 @@ NAMES = [
     "folder:some/where/inside/>127",
     "folder:some/20-30/",
     "folder:some/20-30//40-50",
+    "frozen:some/20-30/set.npz",
 ]
 
 
@@ -66,6 +67,8 @@ def test_equal_buckets_are_one_condition() -> None:
         ("hair/left", "means nothing here"),
         ("folder:", "names no folder"),
         ("folder", "names no folder"),
+        ("frozen", "names no frozen set"),
+        ("frozen:set.npz/10-20", "names no frozen set"),
         ("rectangle/50-50.0001", "no whole number of pixels"),
     ],
 )

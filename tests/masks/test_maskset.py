@@ -44,6 +44,20 @@ def test_equal_masks_have_equal_fingerprints(frozen: MaskSet) -> None:
     assert MaskSet.make("half/left", 16, 2, 0).fingerprint != MaskSet.make("half/left", (32, 8), 2, 0).fingerprint
 
 
+def test_names_of_images_are_kept_and_change_no_mask(frozen: MaskSet, tmp_path: Path) -> None:
+    names = [f"{i}.png" for i in range(12)]
+    named = MaskSet.make("freeform/60-70", (65, 64), 12, 3, images=names)
+    assert "images" not in frozen.manifest and named.manifest["images"] == names
+    assert named.fingerprint == frozen.fingerprint
+    path = named.save(tmp_path / "named.npz")
+    assert masks.verify(path).manifest == named.manifest
+    with pytest.raises(MaskError, match="one image for each of 12 masks, not 11"):
+        MaskSet.make("freeform/60-70", (65, 64), 12, 3, images=names[1:])
+    for odd in (names[1:], [*names[1:], 5], 12, dict(enumerate(names))):
+        with pytest.raises(MaskError, match=r"odd\.npz is no mask set or is damaged"):
+            MaskSet.load(save_changed(path, tmp_path / "odd.npz", images=odd))
+
+
 @pytest.mark.parametrize("file", sorted(GOLDEN.glob("masks-frozen-*.npz")), ids=lambda file: file.stem)
 def test_masks_of_this_version_do_not_change(file: Path) -> None:
     """Sets that were frozen with this version of the generators: another bit is another version."""
