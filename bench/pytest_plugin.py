@@ -236,7 +236,7 @@ def _run(runs: Runs, expected: list[Expectation]) -> tuple[pd.DataFrame | None, 
     check_folder(runs.root)
     with locked(runs.root / runs.suite.suite / "pytest"):  # of several processes of pytest-xdist the first one works
         made = jobs.plan(runs.suite.model_copy(update=changes), runs.root)
-        wanted = [j for j in made.scores if any(e.covers(j.row, bool(j.needs)) for e in expected)]
+        wanted = [j for j in made.scores if any(e.covers(j.row, bool(made.completion(j).needs)) for e in expected)]
         made.jobs = _with_needs(made, wanted)
         threads = torch.get_num_threads()
         try:

@@ -43,8 +43,8 @@ def cluster():
 
 
 def results(made) -> dict[str, bytes]:
-    tables = {f"{job.id}/{name}": name for job in made.jobs for name in ("rows.parquet", "per_image.parquet")}
-    return {path: (made.root / "jobs" / path).read_bytes() for path in tables}
+    files = [f"{job.id}/{name}" for job in made.jobs for name in ("completed.zip", "damage.parquet")]
+    return {path: (made.root / "jobs" / path).read_bytes() for path in files}
 
 
 def test_results_equal_those_of_one_process_and_failures_are_recorded(cluster, tmp_path: Path) -> None:

@@ -13,14 +13,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench import evaluate, registry
+from bench import registry
+from bench import task as tasks
 from bench.batch import Batch, Noise
+from bench.complete import completed as images_of
 from bench.completion import Completion
 from bench.data import dataset
 from bench.data.dataset import ImageData
 from bench.errors import BenchError
-from bench.evaluate import Task, complete
 from bench.method import Method
+from bench.task import Task
 from masks import MaskSet
 
 from ..test_methods import ALL, batch, small
@@ -58,7 +60,7 @@ def task(faces: ImageData) -> Task:
 
 def completed(function: Callable[[Batch, Noise], Any], task: Task) -> tuple[Tensor, Completion]:
     completion = Completion(Probe(function), task.seeds)
-    return torch.cat(list(complete(completion, task))), completion
+    return torch.cat(list(images_of(completion, task))), completion
 
 
 def grey(batch: Batch, noise: Noise) -> Tensor:
@@ -191,7 +193,7 @@ def test_a_method_that_draws_from_global_generators_gives_the_same_bytes_at_ever
 ) -> None:
     found = []
     for size in (1, 5, 16):
-        monkeypatch.setattr(evaluate, "BATCH", size)
+        monkeypatch.setattr(tasks, "BATCH", size)
         random.seed(size), np.random.seed(size), torch.manual_seed(size)
         images, completion = completed(lambda b, n: DRAWS[kind](b), task)
         found.append(images)

@@ -109,7 +109,7 @@ def test_it_stands_under_the_numbers(tmp_path: Path, capsys: pytest.CaptureFixtu
     made = jobs.plan(parse(content, "here"), tmp_path / "runs")
     assert "AOT-GAN on mine: official weights: 4 of 4 test images stand" in " ".join(capsys.readouterr().err.split())
     assert not run(made, Options(device="cpu", workers=0)).failed
-    notes = results.rows(made, made.jobs).set_index("title")["note"]
+    notes = results.rows(made, made.scores).set_index("title")["note"]
     assert "official weights: 4 of 4 test images stand in the list of their training" in notes["AOT-GAN"]
     assert "weights" not in notes.drop("AOT-GAN").item()
 

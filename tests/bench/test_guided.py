@@ -17,11 +17,12 @@ from bench import cli, jobs, registry, results, suite
 from bench.batch import Batch, Noise
 from bench.data import dataset, modalities, synthfaces
 from bench.errors import BenchError
-from bench.evaluate import Task, shown
 from bench.method import Stage
 from bench.metrics.images import to_uint8
 from bench.nn import text
 from bench.runner.execute import Options, execute
+from bench.samples import shown
+from bench.task import Task
 from bench.train import Budget, Loader, augmented
 from masks import MaskSet, draw
 
@@ -62,6 +63,7 @@ def measured(made: jobs.Plan) -> pd.DataFrame:
     parts = []
     for job in made.jobs:
         execute(made, job, Options(device="cpu"))
+    for job in made.scores:
         rows = pd.read_parquet(made.job_folder(job.id) / "rows.parquet")
         parts.append(rows.assign(**job.row))
     return pd.concat(parts, ignore_index=True)
@@ -127,9 +129,9 @@ def test_methods_train_on_the_other_set_once_for_all_that_are_tested(tmp_path: P
     }
     made = plan(tmp_path, data=tested, training=[training], **changes)
     assert [(job.kind, job.row["dataset"]) for job in made.jobs] == [
-        ("train", "others"), ("evaluate", "first 3"), ("evaluate", "first 4"),
+        ("train", "others"), *((kind, f"first {n}") for n in (3, 4) for kind in ("complete", "score")),
     ]  # fmt: skip
-    with pytest.raises(BenchError, match=r"`evaluate aot .* on first 3,.*` and `evaluate aot .* on again,.*` are one"):
+    with pytest.raises(BenchError, match=r"`complete aot .* on first 3,.*` and `complete aot .* on again,.*` are one"):
         plan(tmp_path, data=[tested[0], tested[0] | {"name": "again"}], training=[training], **changes)
     with pytest.raises(BenchError, match="needs your copy of ffhq: --data ffhq=DIR"):
         data = [tested[0] | {"trained": "ffhq"}]
@@ -355,4 +357,5 @@ def test_what_compares_texts_is_named_and_decides_the_job(tmp_path: Path, monkey
     monkeypatch.setattr(text, "path", lambda: tmp_path / "other")
     again = {name: plan(tmp_path / "a", conditions=[name], **asked) for name in plans}
     changed = {name: [a.id == b.id for a, b in zip(plans[name].jobs, again[name].jobs, strict=True)] for name in plans}
-    assert all(changed["center/25"]) and changed["center/25+text"] == [*[True] * (len(changed["center/25"]) - 1), False]
+    trained = len(changed["center/25"]) - 2
+    assert all(changed["center/25"]) and changed["center/25+text"] == [*[True] * trained, False, False]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import jobs, suite
+from bench import identity, jobs, suite
 from bench.errors import BenchError
 
 SUITE = {
@@ -131,13 +131,13 @@ def test_two_folders_of_one_name_have_splits_of_their_own(tmp_path: Path) -> Non
 def test_results_that_lie_beside_runs_keep_their_identity(tmp_path: Path) -> None:
     """A folder of results that runs are written into."""
     folder = pictures(tmp_path / "results")
-    before = jobs.file_digest(folder)
+    before = identity.file_digest(folder)
     (folder / "runs").mkdir()
     (folder / "runs/.facebench").touch()
     pictures(folder / "runs/jobs")
-    assert jobs.file_digest(folder) == before
+    assert identity.file_digest(folder) == before
     Image.new("RGB", (4, 4)).save(folder / "more.png")
-    assert jobs.file_digest(folder) != before
+    assert identity.file_digest(folder) != before
 
 
 def test_a_suite_lists_its_split(tmp_path: Path) -> None:

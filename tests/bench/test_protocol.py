@@ -81,8 +81,9 @@ def test_deterministic_runs_give_the_same_bits_and_say_so(
 
 def test_damaged_results_of_a_job_are_named(exact: tuple[jobs.Plan, pd.DataFrame]) -> None:
     made, _ = exact
-    for name in ("rows.parquet", "result.json"):
-        path = made.job_folder(made.jobs[-1].id) / name
+    *_, completion, score = made.jobs
+    for name, job in (("rows.parquet", score), ("result.json", completion), ("completed.zip", completion)):
+        path = made.job_folder(job.id) / name
         kept = path.read_bytes()
         path.write_bytes(b"[]")
         with pytest.raises(BenchError, match=rf"{name}.*run the same command again"):

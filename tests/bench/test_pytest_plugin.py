@@ -30,7 +30,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> None:
     from bench import jobs, runner, suite
 
     made = jobs.plan(suite.parse(SUITE | {"methods": ["mean", "telea"]}, "warm"), tmp_path_factory.mktemp("warm"))
-    assert runner.run(made, runner.Options(workers=0)).done == 4
+    assert runner.run(made, runner.Options(workers=0)).done == 8
 
 
 def write(folder: Path, name: str = "small", **changes) -> Path:
@@ -71,7 +71,12 @@ def test_only_what_is_needed_is_run_and_only_once(pytester: pytest.Pytester) -> 
     write(pytester.path, expect=["telea < mean [l1@hole, center/25]", "telea psnr center/25 > 5"])
     run(pytester, "--facebench-runs", "mine").assert_outcomes(passed=2)
     done = sorted((pytester.path / "mine/jobs").glob("*/result.json"))
-    assert [path.parent.name.rsplit("-", 1)[0] for path in done] == ["evaluate-mean", "evaluate-telea"]
+    assert [path.parent.name.rsplit("-", 1)[0] for path in done] == [
+        "complete-mean",
+        "complete-telea",
+        "score-mean",
+        "score-telea",
+    ]
     stamps = [path.stat().st_mtime_ns for path in done]
     run(pytester, "--facebench-runs", "mine").assert_outcomes(passed=2)
     assert stamps == [path.stat().st_mtime_ns for path in done]
@@ -111,7 +116,7 @@ def test_a_method_that_breaks_is_named(pytester: pytest.Pytester, monkeypatch: p
     result = run(pytester)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["*Telea: not measured", "evaluate telea (paper) on synthfaces, center/25 failed: RuntimeError: out of paint"]
+        ["*Telea: not measured", "complete telea (paper) on synthfaces, center/25 failed: RuntimeError: out of paint"]
     )
 
 

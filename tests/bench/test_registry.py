@@ -52,7 +52,9 @@ def test_fingerprint_changes_with_the_source(tmp_path: Path) -> None:
     (tmp_path / "m.py").write_text(PLUGIN)
     entry = registry.Entry(registry.get("mean").card, "m", tmp_path / "m.py")
     before = entry.fingerprint()
-    (tmp_path / "m.py").write_text(PLUGIN + "\n# changed\n")
+    (tmp_path / "m.py").write_text(PLUGIN + "\n# a word more\n")
+    assert entry.fingerprint() == before
+    (tmp_path / "m.py").write_text(PLUGIN + "\nLEVEL = 1\n")
     assert entry.fingerprint() != before
 
 

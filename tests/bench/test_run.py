@@ -145,16 +145,21 @@ def test_run_twice_gives_the_same_bytes(finished: Path, tmp_path: Path) -> None:
 def test_a_second_run_does_nothing_again(finished: Path) -> None:
     stamps = {p: p.stat().st_mtime_ns for p in (finished / "runs/jobs").rglob("result.json")}
     again = facebench("run", "small.yaml", cwd=finished)
-    assert "10 of 10 jobs are done already" in again.stderr
+    assert "16 of 16 jobs are done already" in again.stderr
     assert stamps == {p: p.stat().st_mtime_ns for p in (finished / "runs/jobs").rglob("result.json")}
 
 
-@pytest.mark.parametrize("after", ["prepare", "train", "evaluate"])
+@pytest.mark.parametrize("after", ["prepare", "train", "complete", "score"])
 def test_killed_and_run_again_gives_the_same_bytes(finished: Path, tmp_path: Path, after: str) -> None:
     """SIGKILL in the middle of a phase; the same command again finishes with the tables of an undisturbed run."""
     write_suite(tmp_path)
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    sign = {"prepare": "cache/*", "train": "jobs/train-*/checkpoint.pt", "evaluate": "jobs/evaluate-*/rows.parquet"}
+    sign = {
+        "prepare": "cache/*",
+        "train": "jobs/train-*/checkpoint.pt",
+        "complete": "jobs/complete-*/completed.zip",
+        "score": "jobs/score-*/rows.parquet",
+    }
     process = subprocess.Popen(
         [FACEBENCH, "run", "small.yaml", "--workers", "0"], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL
     )
@@ -203,14 +208,14 @@ def test_a_failing_method_is_recorded_and_the_others_go_on(tmp_path: Path) -> No
     assert done.returncode == 2  # the user can mend it
     assert "external: no image for" in done.stderr
     assert "trying again" not in done.stderr
-    assert list((tmp_path / "runs/jobs").glob("evaluate-external-*/error.txt"))
+    assert list((tmp_path / "runs/jobs").glob("complete-external-*/error.txt"))
     assert set(pd.read_parquet(tmp_path / "runs/small/results.parquet").method) == {"mean"}
 
 
 def test_external_images_are_measured_like_every_other_method(finished: Path, tmp_path: Path) -> None:
     """The originals handed in as finished images are perfect."""
     from bench.data import dataset
-    from bench.evaluate import save_png
+    from bench.samples import save_png
 
     write_suite(tmp_path, methods=["mean"])
     facebench("run", "small.yaml", "--plan", cwd=tmp_path)

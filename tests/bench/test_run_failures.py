@@ -94,9 +94,9 @@ def test_the_table_of_the_others_is_complete(ran) -> None:
 def test_each_failure_is_explained(ran, slug: str) -> None:
     folder, done = ran
     summary = done.stderr.partition("6 of 8 jobs have no result")[2]
-    assert f"evaluate {slug} (paper) on synthfaces, center/25\n      {WHY[slug]}" in summary
+    assert f"complete {slug} (paper) on synthfaces, center/25\n      {WHY[slug]}" in summary
     assert "Traceback" not in summary
-    recorded = next((folder / "runs/jobs").glob(f"evaluate-{slug}-*/error.txt"))
+    recorded = next((folder / "runs/jobs").glob(f"complete-{slug}-*/error.txt"))
     assert str(recorded.relative_to(folder)) in summary
     text = recorded.read_text()
     assert text.startswith(WHY[slug])

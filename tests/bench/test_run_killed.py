@@ -22,7 +22,7 @@ SERVER.set_forkserver_preload(
     ["matplotlib.pyplot", "bench.cli", "bench.results", "bench.runner.processes", "baselines.aot", "reports"]
 )
 KILLS = 50
-PHASES = ("prepare", "train", "evaluate", "report")
+PHASES = ("prepare", "train", "complete", "score", "report")
 
 
 def _facebench(folder: Path, *arguments: str) -> None:

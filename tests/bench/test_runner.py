@@ -74,7 +74,7 @@ def test_what_ends_the_run(tmp_path: Path) -> None:
 
 def test_a_job_that_the_plan_has_not_means_that_the_source_changed(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match=r"changed while the suite was running.*run the same command again"):
-        works.small_plan(tmp_path).job("evaluate-mean-0000")
+        works.small_plan(tmp_path).job("complete-mean-0000")
 
 
 def test_out_of_memory_is_named() -> None:

@@ -1,4 +1,4 @@
-"""What evaluation gives to a method."""
+"""Pictures to look at."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from PIL import Image
 from bench import registry
 from bench.completion import Completion
 from bench.data import dataset
-from bench.errors import BenchError
-from bench.evaluate import Task, complete, cost, image_file, save_png, save_steps
 from bench.method import Method
+from bench.samples import image_file, save_png, save_steps
+from bench.task import Task
 from masks import MaskSet
 
 
@@ -21,35 +21,8 @@ def faces(tmp_path_factory):
     return dataset.prepare_synthfaces(24, 32, 0, tmp_path_factory.mktemp("cache"))
 
 
-def task(faces, positions, needs=("exemplar",)):
+def task(faces, positions, needs=()):
     return Task(faces, positions, MaskSet.make("center/25", 32, len(positions), 0), "center/25", 0, needs)
-
-
-def test_exemplars_show_another_person_and_stay_the_same(faces):
-    positions = list(range(4, 24))
-    pairs = task(faces, positions).exemplars()
-    assert pairs == task(faces, positions).exemplars()
-    assert set(pairs) <= set(positions)
-    people = faces.identity(range(24))
-    assert all(people[a] != people[b] for a, b in zip(positions, pairs, strict=True))
-    batches = list(task(faces, positions).batches())
-    shown = [image for batch in batches for image in batch.exemplar]
-    assert all((image == faces.floats([p])[0]).all() for image, p in zip(shown, pairs, strict=True))
-
-
-def test_methods_without_exemplars_get_none(faces):
-    assert next(task(faces, [0, 1], needs=()).batches()).exemplar is None
-
-
-def test_one_person_is_an_error(faces):
-    with pytest.raises(BenchError, match="one person"):
-        task(faces, [3]).exemplars()
-
-
-def test_a_missing_guide_is_named(faces, monkeypatch):
-    monkeypatch.setattr(type(faces), "_guide", lambda *_: None)
-    with pytest.raises(BenchError, match="arcface needs identity, and the data set synthfaces has none"):
-        faces.guide("identity", [0], "arcface")
 
 
 class InSteps(Method):
@@ -86,33 +59,11 @@ def test_steps_of_the_first_image_are_kept_with_their_residuals(faces, tmp_path)
         assert not residual[~hole].any()
 
 
-def test_the_last_step_is_the_completion(faces, tmp_path):
-    torch.manual_seed(0)
-    grig = registry.get("grig").load().create("tiny")
-    mine = Task(
-        dataset.prepare_synthfaces(4, 64, 0, tmp_path), [0, 1], MaskSet.make("center/25", 64, 2, 0), "center/25", 0
-    )
-    completion = Completion(grig, mine.seeds)
-    images = next(complete(completion, mine))
-    save_steps(completion, next(mine.batches()).only(0), tmp_path)
-    last = np.asarray(Image.open(next(tmp_path.rglob("3.png")))).astype(int)
-    assert abs(last - images[0].permute(1, 2, 0).numpy()).max() <= 1  # one image or two at a time: other roundings
-
-
 def test_methods_without_steps_leave_none(faces, tmp_path):
     mine = task(faces, [0], needs=())
     completion = Completion(registry.get("telea").load().create(), mine.seeds)
     save_steps(completion, next(mine.batches()), tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_cost_is_that_of_one_image(faces, tmp_path):
-    grig = registry.get("grig").load()
-    few = Task(dataset.prepare_synthfaces(4, 64, 0, tmp_path), [0], MaskSet.make("center/25", 64, 1, 0), "center/25", 0)
-    batch = next(few.batches())
-    one, three = (cost(Completion(grig.create("tiny", steps=steps), few.seeds), batch) for steps in (1, 3))
-    assert one["params"] == three["params"] == sum(p.numel() for p in grig.create("tiny").generator.parameters())
-    assert three["macs"] == 3 * one["macs"] > 0
 
 
 def test_grey_pictures_keep_sixteen_bits(tmp_path):
