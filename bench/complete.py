@@ -35,22 +35,18 @@ def complete(method: Method, task: Task, folder: Path, device: str, facts: dict[
     manifest. masks.npz: their holes. damage.parquet: what the method did to known pixels before the original's were
     pasted. samples/steps: how the first image came about. cost.json: parameters and operations of one completion.
 
-    Raises BenchError as `completion`, and after the last batch where finished pictures were made with inverted masks.
+    Raises BenchError as `completed`.
     """
     completion = Completion(method, task.seeds, device)
     ids = [task.images.ids[i] for i in task.positions]
     manifest = facts | {"ids": ids, "whole": not task.pasted, "completions": 1}
     damage = _Damage()
     with archive.written(folder / archive.FILE, manifest) as kept:
-        for batch in task.batches():
-            output = completion(batch)
+        for batch, output, pictures in completed(completion, task):
             damage.add(output, batch)
-            if batch.degraded is None:  # copies that are little degraded share pixels with the originals
-                completion.likeness.add(output, batch.image, batch.mask, batch.ids or ())
-            hole = to_hole(batch.mask) if task.pasted else None
-            for i, picture in enumerate(final(output, batch, task)):
-                kept.add(picture, None if hole is None else hole[i])
-        _check_inverted(completion, task)
+            holes = to_hole(batch.mask)
+            for picture, hole in zip(pictures, holes, strict=True):
+                kept.add(picture, hole if task.pasted else None)
     task.masks.save(folder / MASKS)
     write_table(folder / DAMAGE, damage.table)
     first = next(task.batches()).only(0)
@@ -62,15 +58,19 @@ def complete(method: Method, task: Task, folder: Path, device: str, facts: dict[
     return completion
 
 
-def final(output: Tensor, batch: Batch, task: Task) -> Tensor:
-    """What is scored of an output: uint8 (N, 3, H, W), known pixels exactly the original's where they are pasted."""
-    return composite(output, batch.image, batch.mask) if task.pasted else to_uint8(output)
+def completed(completion: Completion, task: Task) -> Iterator[tuple[Batch, Tensor, Tensor]]:
+    """Each batch, the method's output, and what is scored of it: uint8 (N, 3, H, W), the known pixels exactly the
+    original's where they are pasted.
 
-
-def completed(completion: Completion, task: Task) -> Iterator[Tensor]:
-    """The completed images of a task, as `final` gives them, batch by batch: nothing is kept."""
+    Raises BenchError as `completion`, and after the last batch where finished pictures were made with inverted masks.
+    """
     for batch in task.batches():
-        yield final(completion(batch), batch, task)
+        output = completion(batch)
+        if batch.degraded is None:  # copies that are little degraded share pixels with the originals
+            completion.likeness.add(output, batch.image, batch.mask, batch.ids or ())
+        yield batch, output, composite(output, batch.image, batch.mask) if task.pasted else to_uint8(output)
+    if completion.method.card.finished:  # a method that completes sees nothing under the holes
+        _check_inverted(completion, task)
 
 
 @dataclass
@@ -91,9 +91,7 @@ class _Damage:
 
 
 def _check_inverted(completion: Completion, task: Task) -> None:
-    """BenchError where finished pictures were made with inverted masks."""
-    if not completion.method.card.finished:  # a method that completes sees nothing under the holes
-        return
+    """BenchError where pictures were made with inverted masks."""
     name = conditions.parse(task.condition).masks
     erased = masks.parse(name)
     inverted, remedy = "inverted" in erased.options, AGAIN

@@ -5,7 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from posixpath import basename, splitext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,11 +68,12 @@ def numbers(path: str, images: Sequence[str]) -> list[int]:
 
 
 def _path(name: str) -> str:
-    return str(PurePosixPath(unicodedata.normalize("NFC", name)).with_suffix(""))
+    stem, suffix = splitext(unicodedata.normalize("NFC", name))
+    return stem if suffix.lower() in pictures.SUFFIXES else stem + suffix
 
 
 def _plain(name: str) -> str:
-    return PurePosixPath(_path(name)).name
+    return basename(_path(name))
 
 
 def opened(path: str) -> MaskSet:

@@ -143,6 +143,7 @@ class MaskSet:
             height, width = loaded.size
             sound = (
                 manifest["format"] == _FORMAT
+                and len(bits) > 0
                 and bits.dtype == np.uint8
                 and bits.shape == (manifest["n"], -(-height * width // 8))
                 and len(manifest["ratios"]) == manifest["n"]

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import masks
 from bench import cli, registry
 from bench.errors import BenchError
 
@@ -315,6 +316,34 @@ def test_other_masks_and_inverted_ones_are_told(folders: dict[str, str], tmp_pat
     for extra in ([], ["--raw"]):
         assert "hold the original under the hole: 75%" in call(*arguments, *extra, "--out", str(tmp_path / "out.csv"))
         assert "12 of 12 images" in pd.read_csv(tmp_path / "out.csv")["note"][0]
+
+
+def test_a_frozen_set_stands_for_the_files_of_its_masks(folders: dict[str, str], tmp_path: Path) -> None:
+    completed, truth, files = folders.values()
+    path = tmp_path / "set.npz"
+    names = [f"{i}.png" for i in range(12)][::-1]
+    sides = np.arange(12) + 20
+    for i, side in enumerate(sides):  # each image has a mask of its own
+        mask = np.zeros((64, 64), np.uint8)
+        mask[:side, :side] = 255
+        Image.fromarray(mask).save(f"{files}/{i}.png")
+    masks.MaskSet.make(f"folder:{files}/paired", 64, 12, 0, images=names).save(path)
+    arguments = ["evaluate", completed, truth, "--metrics", "psnr,l1@hole", "--masks"]
+    assert call(*arguments, str(path)) == call(*arguments, files)
+    run = ["run", "folder", "--data", truth, "--methods", "mean", "--plan", "--out", str(tmp_path / "runs"), "--masks"]
+    with pytest.raises(BenchError, match=r"has no mask|are not resized"):
+        call(*run, str(path), "--size", "32")
+    assert f"frozen:{path}" in call(*run, str(path))
+    for option in (["--invert-masks"], ["--mask-threshold", "0"]):
+        for command in (arguments, run):
+            with pytest.raises(BenchError, match=f"{option[0]} is for folders of mask files, and .*set.npz"):
+                call(*command, str(path), *option)
+    with pytest.raises(BenchError, match="--match-masks is for folders"):
+        call(*arguments, str(path), "--match-masks", "{name}_mask")
+    Path(f"{truth}/3.png").rename(f"{truth}/x.png")
+    Path(f"{completed}/3.png").rename(f"{completed}/x.png")
+    with pytest.raises(BenchError, match=r"set\.npz has no mask of 1 of 12 images \(first: x\)"):
+        call(*arguments, str(path))
 
 
 @pytest.mark.parametrize("device", ["banana", "gpu", "cuda:0", "cuda", "CPU"])

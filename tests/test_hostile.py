@@ -167,7 +167,9 @@ def test_yaml_of_any_kind(text: str, tmp_path_factory: pytest.TempPathFactory) -
 @quick
 @given(
     name=st.text(max_size=30)
-    | st.from_regex(r"(irregular|center|folder:|half|degraded)/?[-0-9.a-z/>]{0,12}(\+[a-z]{0,9}){0,3}", fullmatch=True)
+    | st.from_regex(
+        r"(irregular|center|folder:|frozen:|degraded)/?[-0-9.a-z/>]{0,12}(\+[a-z]{0,9}){0,3}", fullmatch=True
+    )
 )
 def test_conditions_of_any_name(name: str) -> None:
     with limited(), suppress(MaskError, BenchError):

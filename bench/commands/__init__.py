@@ -17,6 +17,6 @@ def is_frozen(masks: Path, options: Mapping[str, Any]) -> bool:
     """Whether `--masks` names a frozen set, not a folder; BenchError where options of mask files stand beside it."""
     if masks.suffix != ".npz":
         return False
-    if given := [name for name, value in options.items() if value not in (None, False)]:
+    if given := [name for name, value in options.items() if value is not None and value is not False]:
         raise BenchError(f"{given[0]} is for folders of mask files, and {masks} is a frozen set: leave it out")
     return True

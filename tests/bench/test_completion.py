@@ -5,23 +5,25 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
-from bench import registry
+from bench import complete, registry
 from bench import task as tasks
 from bench.batch import Batch, Noise
-from bench.complete import completed as images_of
 from bench.completion import Completion
 from bench.data import dataset
 from bench.data.dataset import ImageData
 from bench.errors import BenchError
 from bench.method import Method
+from bench.metrics.likeness import Likeness
 from bench.task import Task
 from masks import MaskSet
 
@@ -60,7 +62,7 @@ def task(faces: ImageData) -> Task:
 
 def completed(function: Callable[[Batch, Noise], Any], task: Task) -> tuple[Tensor, Completion]:
     completion = Completion(Probe(function), task.seeds)
-    return torch.cat(list(images_of(completion, task))), completion
+    return torch.cat([pictures for *_, pictures in complete.completed(completion, task)]), completion
 
 
 def grey(batch: Batch, noise: Noise) -> Tensor:
@@ -79,6 +81,37 @@ def test_a_method_that_wrecks_what_it_is_given_is_scored_like_one_that_does_not(
     originals, holes = torch.cat(list(task.originals())), torch.cat(list(task.holes()))
     assert (found[holes.expand_as(found)] == 128).all()
     assert torch.equal(found[~holes.expand_as(found)], originals[~holes.expand_as(found)])
+
+
+@pytest.mark.parametrize(
+    ("said", "meant", "colour"), [("", "/inverted", "black"), ("/inverted", "", "white")], ids=["as it is", "inverted"]
+)
+def test_finished_pictures_of_inverted_masks_fail_by_name(
+    faces: ImageData, tmp_path: Path, said: str, meant: str, colour: str
+) -> None:
+    """Not those of the right masks, nor the very originals; and no method that completes, whatever it gives."""
+    border = np.full((SIZE, SIZE), 255, np.uint8)
+    border[8:24, 8:24] = 0
+    Image.fromarray(border).save(tmp_path / "a.png")
+    hole = torch.from_numpy((border == 255) != (said == "/inverted"))
+
+    def likeness(filled: Tensor, slug: str = "external") -> Likeness:
+        probe = Probe(lambda batch, noise: faces.floats(faces.indices(batch.ids or ())).masked_fill(filled, 0))
+        probe.card = registry.get(slug).card  # type: ignore[misc]
+        condition = f"folder:{tmp_path}{said}"
+        task = Task(faces, list(range(4, 24)), MaskSet.make(condition, SIZE, 20, 0), condition, 0)
+        completion = Completion(probe, task.seeds)
+        list(complete.completed(completion, task))
+        return completion.likeness
+
+    message = (
+        rf"folder:.*{said}: inside the holes .* so {colour} seems to be the hole: write folder:{tmp_path}{meant} \("
+    )
+    with pytest.raises(BenchError, match=message):
+        likeness(~hole)
+    assert not likeness(hole).copies
+    for seen in (likeness(torch.zeros_like(hole)), likeness(~hole, "mean")):
+        assert len(seen.copies) > 10  # told in a note
 
 
 @pytest.mark.parametrize("change", [lambda m: m.mul_(-1).add_(1), lambda m: m.zero_(), lambda m: m.fill_(1)])

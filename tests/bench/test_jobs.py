@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import masks
 from bench import identity, jobs, suite
 from bench.errors import BenchError
 
@@ -118,6 +119,28 @@ def test_masks_named_like_all_test_images_are_paired(tmp_path: Path, capsys: pyt
     assert jobs.plan(read, tmp_path / "runs", pair=f"folder:{own}").suite == read
     with pytest.raises(BenchError, match=r"1 of .* images have no mask of their name"):
         jobs.plan(made.suite, tmp_path / "runs")
+
+
+def test_a_frozen_set_gives_every_image_the_mask_that_it_had(tmp_path: Path) -> None:
+    """In another order, in another run: a run keeps the names. Other images are refused."""
+    folder = pictures(tmp_path / "mine")
+
+    def lists(*test: str) -> dict[str, str]:
+        (tmp_path / "train.txt").write_text("000")
+        (tmp_path / "test.txt").write_text("\n".join(test))
+        return {"train": str(tmp_path / "train.txt"), "test": str(tmp_path / "test.txt")}
+
+    first = planned(folder, tmp_path / "first", "irregular/20-30", split=lists("008", "010", "009", "011"))
+    name = f"frozen:{tmp_path}/first/priors/masks/mine/irregular_20-30.npz"
+    of_image = dict(zip(first.split.test, first.masks["irregular/20-30"], strict=True))
+    assert len({mask.tobytes() for mask in of_image.values()}) == 4
+    second = planned(folder, tmp_path / "second", name, split=lists("011", "010", "008"))
+    for image, mask in zip(second.split.test, second.masks[name], strict=True):
+        np.testing.assert_array_equal(mask, of_image[image])
+    (kept,) = (tmp_path / "second/priors/masks/mine").iterdir()
+    assert masks.verify(kept).manifest["images"] == list(second.split.test)
+    with pytest.raises(BenchError, match=r"irregular_20-30\.npz has no mask of 1 of 2 images \(first: 007\.png\)"):
+        planned(folder, tmp_path / "third", name, split=lists("008", "007"))
 
 
 def test_two_folders_of_one_name_have_splits_of_their_own(tmp_path: Path) -> None:

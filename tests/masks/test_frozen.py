@@ -55,6 +55,15 @@ def test_masks_are_matched_by_the_names_of_their_images(tmp_path: Path, images: 
     assert order(name, images[:2]) == [1, 2]
 
 
+def test_a_dot_in_a_name_is_no_suffix(tmp_path: Path) -> None:
+    """Whether names are given with their suffixes, or without."""
+    name = frozen(tmp_path, ["1.0.png", "1.5.png", "."])
+    assert order(name, ["1.5.jpg", "1.0.png"]) == order(name, ["1.5", "1.0"]) == [1, 0]
+    assert order(name, ["."]) == [2]
+    with pytest.raises(MaskError, match=r"has no mask of 1 of 1 images \(first: \)"):
+        MaskSet.make(name, 32, 1, 0, images=[""])
+
+
 def test_a_name_in_two_folders_is_two_images(tmp_path: Path) -> None:
     name = frozen(tmp_path, ["one/a.png", "two/a.png", "two/b.png"])
     assert order(name, ["two/a.png", "one/a.png"]) == [1, 0]

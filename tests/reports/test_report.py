@@ -173,6 +173,14 @@ def test_condition_folders() -> None:
     assert conditions.parse("center/25").title == "center 25%"
 
 
+def test_a_frozen_set_is_called_like_its_file() -> None:
+    one, other = "frozen:a+b/10-20/irregular_40-50.npz", "frozen:../c/irregular_40-50.npz"
+    assert conditions.parse(one).title == "frozen irregular_40-50"
+    assert conditions.parse(f"{one}+sketch+text").title == "frozen + sketch + text irregular_40-50"
+    assert conditions.parse(other).slug == "frozen_.._c_irregular_40-50.npz"
+    assert len({found.title for found in conditions.ordered([one, other])}) == 2
+
+
 def test_costs_bring_a_table_and_a_figure(tmp_path: Path) -> None:
     rows = made_up.rows(**SMALL)
     run = made_up.write_run(tmp_path, rows, pictures=0)
