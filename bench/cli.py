@@ -333,10 +333,11 @@ def _explain(made: Any, outcome: Any) -> None:
         job = made.job(job_id)
         for indent, text in (("  ", job.label), ("      ", message), ("      see ", str(made.error_file(job)))):
             console.print(f"{indent}{text}", highlight=False, markup=False)
-    if outcome.skipped:
+    waiting = [job for job in map(made.job, outcome.skipped) if job.kind != "score"]  # what is not there has no score
+    if waiting:
         console.print("  not started, because they need one of these:", highlight=False, markup=False)
-    for job_id in outcome.skipped:
-        console.print(f"      {made.job(job_id).label}", highlight=False, markup=False)
+    for job in waiting:
+        console.print(f"      {job.label}", highlight=False, markup=False)
 
 
 app.command()(doctor.doctor)

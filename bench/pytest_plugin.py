@@ -105,7 +105,7 @@ class Runs(pytest.Collector):
     def __init__(self, suite: Suite, smoke: bool, **rest: Any) -> None:
         super().__init__(**rest)
         self.suite, self.smoke = suite, smoke
-        self.measured: tuple[pd.DataFrame | None, dict[str, tuple[Job, str]]] | None = None
+        self.measured: tuple[pd.DataFrame | None, list[tuple[Job, bool, str]]] | None = None
         given = (text.partition("=") for text in self.config.getoption("facebench_data"))
         self.folders = {name: folder for name, _, folder in given}
 
@@ -150,7 +150,7 @@ class Runs(pytest.Collector):
             if data.name in names and data.absent and data.name not in self.folders
         ]
 
-    def rows(self) -> tuple[pd.DataFrame | None, dict[str, tuple[Job, str]]]:
+    def rows(self) -> tuple[pd.DataFrame | None, list[tuple[Job, bool, str]]]:
         """The result rows behind all selected expectations of this suite, and the jobs that failed; run once."""
         if self.measured is None:
             chosen = [item for item in self.session.items if isinstance(item, Expected) and item.parent is self]
@@ -198,9 +198,7 @@ class Expected(pytest.Item):
                 options = " ".join(f"--facebench-data {name}=DIR" for name in absent)
                 pytest.skip(f"needs your copy of {', '.join(absent)}: {options}")
             rows, failed = runs.rows()
-            reasons = [
-                f"{job.label} failed: {why}" for job, why in failed.values() if one.covers(job.row, bool(job.needs))
-            ]
+            reasons = [why for job, trained, why in failed if one.covers(job.row, trained)]
         verdict = expect.check(one, runs.suite, rows)
         if not verdict.passed:
             raise Disappointed("\n".join([verdict.explanation, *reasons, f"look closer: {runs.command(one)}"]))
@@ -216,7 +214,7 @@ class Expected(pytest.Item):
         return self.path, None, f"{self.parent.name}: {self.name}"
 
 
-def _run(runs: Runs, expected: list[Expectation]) -> tuple[pd.DataFrame | None, dict[str, tuple[Job, str]]]:
+def _run(runs: Runs, expected: list[Expectation]) -> tuple[pd.DataFrame | None, list[tuple[Job, bool, str]]]:
     """Run the jobs that expectations need and that are not done; result rows, and jobs that failed with the reason."""
     import torch
 
@@ -244,7 +242,9 @@ def _run(runs: Runs, expected: list[Expectation]) -> tuple[pd.DataFrame | None, 
         finally:
             torch.set_num_threads(threads)
     done = [job for job in wanted if made.done(job)]
-    failed = {job.id: (job, _reason(made, job, outcome)) for job in wanted if not made.done(job)}
+    failed = [
+        (job, bool(made.completion(job).needs), _reason(made, job, outcome)) for job in wanted if not made.done(job)
+    ]
     return (results.rows(made, done) if done else None), failed
 
 
@@ -258,10 +258,10 @@ def _with_needs(made: Plan, wanted: list[Job]) -> list[Job]:
 
 
 def _reason(made: Plan, job: Job, outcome: Any) -> str:
-    """Why a job has no result: its own error, or that of the first job it stands on."""
+    """Why a job has no result: its own error, or that of a job it stands on."""
     while job.id not in outcome.failed:
         job = next(made.job(need) for need in job.needs if need in outcome.failed or need in outcome.skipped)
-    return str(outcome.failed[job.id])
+    return f"{job.label} failed: {outcome.failed[job.id]}"
 
 
 def _record(lines: dict[str, str], one: Expectation, rows: pd.DataFrame) -> None:

@@ -145,7 +145,7 @@ def test_run_twice_gives_the_same_bytes(finished: Path, tmp_path: Path) -> None:
 def test_a_second_run_does_nothing_again(finished: Path) -> None:
     stamps = {p: p.stat().st_mtime_ns for p in (finished / "runs/jobs").rglob("result.json")}
     again = facebench("run", "small.yaml", cwd=finished)
-    assert "16 of 16 jobs are done already" in again.stderr
+    assert "18 of 18 jobs are done already" in again.stderr
     assert stamps == {p: p.stat().st_mtime_ns for p in (finished / "runs/jobs").rglob("result.json")}
 
 
@@ -176,7 +176,7 @@ def test_killed_and_run_again_gives_the_same_bytes(finished: Path, tmp_path: Pat
 def test_plan_shows_jobs_and_runs_nothing(tmp_path: Path) -> None:
     write_suite(tmp_path)
     shown = facebench("run", "small.yaml", "--plan", cwd=tmp_path)
-    assert shown.stdout.count("to do") == 10
+    assert shown.stdout.count("to do") == 18
     assert "train aot (tiny) on synthfaces" in shown.stdout
     assert not (tmp_path / "runs/jobs").exists()
 

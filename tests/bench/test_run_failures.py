@@ -93,7 +93,7 @@ def test_the_table_of_the_others_is_complete(ran) -> None:
 @pytest.mark.parametrize("slug", BODIES)
 def test_each_failure_is_explained(ran, slug: str) -> None:
     folder, done = ran
-    summary = done.stderr.partition("6 of 8 jobs have no result")[2]
+    summary = done.stderr.partition("12 of 16 jobs have no result")[2]
     assert f"complete {slug} (paper) on synthfaces, center/25\n      {WHY[slug]}" in summary
     assert "Traceback" not in summary
     recorded = next((folder / "runs/jobs").glob(f"complete-{slug}-*/error.txt"))
