@@ -39,12 +39,12 @@ class File:
     """Regular expressions of its strings: they may be the names of data files."""
 
 
-def source(module: str, path: Path) -> str:
-    """Hash of what a method's module in this file does, with all that counts of what it imports."""
-    modules = sorted(closure(module, path).items())
-    return digest(
-        [[name, looked_at(file).does, *(digest(one.read_bytes()) for one in beside(file))] for name, file in modules]
-    )
+def source(module: str, path: Path) -> dict[str, str]:
+    """What a method's module in this file does, with all that counts of what it imports: module -> hash."""
+    return {
+        name: digest([looked_at(file).does, *(digest(one.read_bytes()) for one in beside(file))])
+        for name, file in sorted(closure(module, path).items())
+    }
 
 
 def closure(module: str, path: Path) -> dict[str, Path]:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench import __version__
-from bench.commands import doctor, evaluate, is_frozen, out, profile, weights
+from bench.commands import doctor, evaluate, is_frozen, out, profile, weights, why
 from bench.errors import BenchError, about, told
 from bench.terminal import Terminal
 
@@ -210,6 +210,10 @@ def run(
     num_nodes: Annotated[
         int, typer.Option(min=1, help="Machines that train a job together: run the same command on each.")
     ] = 1,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(help="Take finished jobs of this method, or this job, as they are, though source has changed."),
+    ] = None,
     plan_only: Annotated[bool, typer.Option("--plan", help="Show the jobs and their state; run nothing.")] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="Try the suite in seconds: tiny, on synthetic faces.")] = False,
 ) -> None:
@@ -263,7 +267,7 @@ def run(
     url = out_folder if "://" in out_folder else None
     root = remote.mirror(out_folder) if url else Path(out_folder)
     options = Options(device, workers, on, address, url, deterministic=deterministic)  # type: ignore[arg-type]
-    _run(checked, root, options, plan_only, pair)
+    _run(checked, root, options, plan_only, pair, accept or [])
 
 
 def _number(option: str, text: str) -> int:
@@ -276,11 +280,13 @@ def _without_steps(entry: Any) -> Any:
     return {key: value for key, value in entry.items() if key != "steps"} if isinstance(entry, dict) else entry
 
 
-def _run(suite: Any, root: Path, options: Any, plan_only: bool, pair: str = "") -> None:
+def _run(suite: Any, root: Path, options: Any, plan_only: bool, pair: str, accepted: list[str]) -> None:
     import time
 
     from bench import distributed, jobs, progress, results, runner
+    from bench.accept import accept
     from bench.store import check_folder, hold
+    from bench.why import finished
 
     start = time.monotonic()
     for data in (*suite.data, *suite.training):
@@ -293,13 +299,18 @@ def _run(suite: Any, root: Path, options: Any, plan_only: bool, pair: str = "") 
         store.pull(f"{suite.suite}/splits")
     with progress.many() as report:
         made = jobs.plan(suite, root, report, pair)
+    known = finished(root)
     if plan_only:
         for job in made.jobs:
             out.print(f"{'done' if made.done(job) else 'to do':6} {job.label}", highlight=False, markup=False)
+        why.show(made, known, again=True)
         return
     if distributed.world().rank:
         runner.follow(made, options)
         return
+    for job, before, reason in accept(made, known, accepted):
+        progress.say(f"{job.label}: taken from {before.id}: {reason}")
+    why.show(made, known, again=True)
     outcome = runner.run(made, options)
     distributed.announce("")
     if any(map(made.done, made.scores)):
@@ -343,6 +354,7 @@ def _explain(made: Any, outcome: Any) -> None:
 app.command()(doctor.doctor)
 app.command()(evaluate.evaluate)
 app.command()(profile.profile)
+app.command()(why.why)
 
 
 @app.command()

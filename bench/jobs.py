@@ -38,7 +38,11 @@ class Job:
 
     @cached_property
     def id(self) -> str:
-        return f"{self.kind}-{self.identity['method']}-{digest(self.identity)[:16]}"
+        return f"{self.kind}-{self.method}-{digest(self.identity)[:16]}"
+
+    @property
+    def method(self) -> str:
+        return str(self.identity["method"])
 
 
 @dataclass(frozen=True)

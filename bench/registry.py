@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bench import behaviour
 from bench.errors import BenchError
+from bench.store import digest
 
 if TYPE_CHECKING:
     from bench.method import Method
@@ -79,6 +80,10 @@ class Entry:
 
     def fingerprint(self) -> str:
         """Hash of what the method's source does: part of the identity of every job that runs it."""
+        return digest(self.source())
+
+    def source(self) -> dict[str, str]:
+        """What the method's modules do, each as a hash: see `bench.behaviour`."""
         return behaviour.source(self.module, self.path)
 
 

@@ -17,6 +17,7 @@ import torch
 import bench
 from bench import condition as conditions
 from bench import metrics, registry
+from bench.accept import accepted
 from bench.archive import FILE, Archive
 from bench.errors import BenchError
 from bench.identity import extractor
@@ -66,12 +67,17 @@ def rows(made: Plan, jobs: Sequence[Job], name: str = "rows.parquet") -> pd.Data
     parts = []
     for job in jobs:
         measured = _table(made.job_folder(job.id) / name, pd.read_parquet)
+        completion = made.completion(job)
         if name == "rows.parquet":
             versions = [metrics.get(metric).version for metric in measured["metric"]]
             measured = measured.assign(**provenance(made, job), metric_version=versions)
-            said = [*made.remarks(made.completion(job)), *made.exposed.get((job.row["title"], job.row["dataset"]), ())]
+            said = [
+                *accepted(made, completion),
+                *made.remarks(completion),
+                *made.exposed.get((job.row["title"], job.row["dataset"]), ()),
+            ]
             measured["note"] = ["; ".join(filter(None, (note, *said))) for note in measured["note"]]
-        trained = made.completion(job).needs
+        trained = completion.needs
         for shots in (job.row["shots"],) if trained else map(str, made.suite.shots):  # untrained: the same for all
             parts.append(measured.assign(**({"suite": made.suite.suite} | job.row | {"shots": shots})))
     table = pd.concat(parts, ignore_index=True)

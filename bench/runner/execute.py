@@ -58,7 +58,7 @@ class Options:
 def execute(made: Plan, job: Job, options: Options) -> None:
     """Run one job; its result.json is written last."""
     folder = made.job_folder(job.id)
-    write_json(folder / "job.json", job.identity | {"label": job.label})
+    write_json(folder / "job.json", job.identity | {"label": job.label, "modules": registry.get(job.method).source()})
     precision = job.identity.get("precision", "32-true")  # completing and scoring are always exact
     with recorded(options.on_gpu, precision, options.deterministic) as facts:
         if job.kind == "train":

@@ -1,0 +1,129 @@
+"""Why a job would run again: what differs between its identity and that of the nearest finished one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError
+from bench.jobs import Job, Plan
+from bench.store import read_json
+
+SHOWN = 3  # entries of a list that are named
+BEFORE = ("train", "evaluate")  # kinds of the releases that counted source by its text
+NAMES = {  # of what an identity says, for people
+    "source": "the code of the method",
+    "data": "the content of the data set",
+    "beside": "label maps, degraded copies or captions",
+    "images": "which images",
+    "masks": "the test masks",
+    "files": "files that options name",
+    "weights": "the file of weights",
+    "priors": "a prior",
+    "model": "the trained weights",
+    "completion": "the completed pictures",
+    "metrics": "the metrics",
+    "version": "the version of the harness",
+    "config": "the option",
+    "seed": "the seed",
+    "size": "the size in pixels",
+    "condition": "the condition",
+}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A job that has a result, of this plan or of another one."""
+
+    id: str
+    label: str
+    identity: Mapping[str, Any]
+    modules: Mapping[str, str]
+
+    @property
+    def of_before(self) -> bool:
+        """Whether it was done by a release that counted every file of its source."""
+        return isinstance(self.identity.get("version"), list) or "source" not in self.identity
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A part of an identity that is another one."""
+
+    key: str
+    was: Any
+    now: Any
+    modules: tuple[str, ...] = ()
+    """Of source: those that changed."""
+
+    def __str__(self) -> str:
+        top, _, rest = self.key.partition(".")
+        name = " ".join(filter(None, (NAMES.get(top, top), rest)))
+        if top == "source":
+            listed = ", ".join(self.modules[:SHOWN]) + (", ..." if len(self.modules) > SHOWN else "")
+            return f"{name} ({listed})" if listed else name
+        return f"{name} (was {_short(self.was)}, is {_short(self.now)})"
+
+
+def finished(root: Path) -> list[Finished]:
+    """All jobs of a folder of runs that have a result; damaged ones are passed over."""
+    found = []
+    for path in sorted((root / "jobs").glob("*/job.json")):
+        if (path.parent / "result.json").exists():
+            try:
+                told = dict(read_json(path))
+            except (BenchError, TypeError, ValueError):
+                continue
+            label, modules = str(told.pop("label", "")), told.pop("modules", {})
+            found.append(Finished(path.parent.name, label, told, modules))
+    return found
+
+
+def nearest(job: Job, known: Sequence[Finished]) -> Finished | None:
+    """The finished job of the same label, or else of the same kind and method, that differs least."""
+    alike = [one for one in known if one.identity.get("kind") == job.kind and one.identity.get("method") == job.method]
+    same = [one for one in alike if one.label == job.label]
+    return min(same or alike, key=lambda one: (len(differences(one, job)), one.id), default=None)
+
+
+def differences(before: Finished, job: Job, modules: Mapping[str, str] | None = None) -> list[Difference]:
+    """What differs; `modules`: of the job's method now, to name those that changed."""
+    changed = []
+    was, now = dict(_flat(before.identity)), dict(_flat(job.identity))
+    for key in sorted({*was, *now}):
+        if was.get(key) != now.get(key):
+            names: tuple[str, ...] = ()
+            if key == "source" and modules and before.modules:
+                names = tuple(
+                    name
+                    for name in sorted({*modules, *before.modules})
+                    if modules.get(name) != before.modules.get(name)
+                )
+            changed.append(Difference(key, was.get(key), now.get(key), names))
+    return changed
+
+
+def reasons(made: Plan, known: Sequence[Finished]) -> Iterator[tuple[Job, Finished | None, list[Difference]]]:
+    """For each job that is not done: the nearest finished one, and what differs."""
+    from bench import registry
+
+    for job in made.jobs:
+        if not made.done(job):
+            before = nearest(job, known)
+            modules = registry.get(job.method).source() if before else {}
+            yield job, before, differences(before, job, modules) if before else []
+
+
+def _flat(value: Mapping[str, Any], base: str = "") -> Iterator[tuple[str, Any]]:
+    for key, one in value.items():
+        if isinstance(one, Mapping) and one:
+            yield from _flat(one, f"{base}{key}.")
+        else:
+            yield f"{base}{key}", one
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value in (None, [], {}, "") else str(value)
+    return text if len(text) <= 24 else f"{text[:12]}..."
