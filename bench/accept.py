@@ -17,7 +17,8 @@ from bench.store import hold, read_json, write_json
 from bench.why import Difference, Finished, differences
 
 LEFT = ("result.json", "error.txt", "log.txt", ".lock")  # of a job's folder, which belongs to the run that made it
-UPGRADE = "done by a release that counted its source otherwise"
+UPGRADE = "a release that counted source otherwise"
+DONE = {"train": "trained", "complete": "completed"}
 
 
 def accept(made: Plan, known: Sequence[Finished], names: Sequence[str] = ()) -> Iterator[tuple[Job, Finished, str]]:
@@ -43,7 +44,8 @@ def accept(made: Plan, known: Sequence[Finished], names: Sequence[str] = ()) -> 
                 refused |= {name: f"{job.label}: {'; '.join(map(str, other))}" for name in named}
                 continue
             used |= named
-            why = UPGRADE if upgrade else "; ".join(str(one).partition(" (was")[0] for one in differences(before, job))
+            changed = " and ".join(str(one).partition(" (")[0] for one in differences(before, job))
+            why = f"by {UPGRADE}" if upgrade else f"before {changed} changed"
             _take(made, job, before, why)
             taken[job.id] = before.id
             yield job, before, why
@@ -63,7 +65,7 @@ def accepted(made: Plan, job: Job) -> list[str]:
     """What was accepted of a job, and of those that it stands on."""
     found = [text for need in job.needs for text in accepted(made, made.job(need))]
     told = read_json(made.job_folder(job.id) / "result.json").get("accepted")
-    return [*found, f"{job.kind}: taken as it was done before; {told}"] if told else found
+    return list(dict.fromkeys([*found, f"{DONE[job.kind]} {told}"] if told else found))
 
 
 def _alike(job: Job, known: Sequence[Finished]) -> list[Finished]:

@@ -310,6 +310,10 @@ def _run(suite: Any, root: Path, options: Any, plan_only: bool, pair: str, accep
         return
     for job, before, reason in accept(made, known, accepted):
         progress.say(f"{job.label}: taken from {before.id}: {reason}")
+    if old := [one for one in known if one.identity.get("kind") == "evaluate"]:
+        progress.say(
+            f"{len(old)} evaluations of a release before hold no pictures: what they measured is completed again"
+        )
     why.show(made, known, again=True)
     outcome = runner.run(made, options)
     distributed.announce("")

@@ -12,7 +12,7 @@ from bench.jobs import Job, Plan
 from bench.store import read_json
 
 SHOWN = 3  # entries of a list that are named
-BEFORE = ("train", "evaluate")  # kinds of the releases that counted source by its text
+JOBS = ("model", "priors", "completion")  # said by ids of jobs, which tell people nothing
 NAMES = {  # of what an identity says, for people
     "source": "the code of the method",
     "data": "the content of the data set",
@@ -64,6 +64,12 @@ class Difference:
         if top == "source":
             listed = ", ".join(self.modules[:SHOWN]) + (", ..." if len(self.modules) > SHOWN else "")
             return f"{name} ({listed})" if listed else name
+        if top == "metrics":
+            was, now = ({one[0]: one for one in metrics or []} for metrics in (self.was, self.now))
+            signs = [f"+{name}" for name in now if name not in was] + [f"-{name}" for name in was if name not in now]
+            return f"{name} ({', '.join(signs + [one for one in now if one in was and now[one] != was[one]])})"
+        if top in JOBS:
+            return name
         return f"{name} (was {_short(self.was)}, is {_short(self.now)})"
 
 
