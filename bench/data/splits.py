@@ -185,7 +185,8 @@ def by_folder(name: str, fingerprint: str, ids: Sequence[str], seed: int) -> Spl
     all would mix what their makers kept apart.
     """
     paths = [tuple(image.split("/")) for image in ids]
-    shared = len(os.path.commonprefix([path[:-1] for path in paths]))
+    above = os.path.commonpath([os.path.dirname(image) for image in ids] or [""])
+    shared = len(above.split("/")) if above else 0
     folders: dict[str, list[str]] = {}
     for image, path in zip(ids, paths, strict=True):
         if len(path) > shared + 1:
@@ -256,8 +257,8 @@ def _check_no_part(
         say(f"{name}: {shown} counts as one of many folders, not as that for {parts[0]}: give `split` if it is that")
         return
     raise BenchError(
-        f"{name}: {shown} is for {' and for '.join(parts)} by its name, but the folders do not say what each picture is "
-        f"for: {_SAY_WHICH}"
+        f"{name}: {shown} is for {' and for '.join(parts)} by its name, but the folders do not say what each picture "
+        f"is for: {_SAY_WHICH}"
     )
 
 
