@@ -89,6 +89,7 @@ def measure(
     device = found(device)
     if not isinstance(batch, Integral) or batch < 1:
         raise BenchError(f"batch: {batch!r} is no number of images: give 1 or more")
+    batch = int(batch)  # torch takes no integers of NumPy here
     references = _references(reference, wanted)
     if ids is not None and len(set(ids)) != len(ids):
         raise BenchError("ids: an image is named twice")

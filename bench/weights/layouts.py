@@ -136,10 +136,8 @@ def try_parts(method: Method, content: Mapping[str, Any]) -> Tried:
 def _try(method: Method, state: Mapping[str, Any]) -> Exception | None:
     """Why the method does not take these names and shapes; none when it does. The method itself is not changed."""
     try:
-        with torch.device("meta"), warnings.catch_warnings(action="ignore"):
-            _shadow(method).load_official(
-                _changed(state, _empty)
-            )  # networks that it makes while it loads are empty too
+        with torch.device("meta"), warnings.catch_warnings(action="ignore"):  # what it makes while it loads is empty
+            _shadow(method).load_official(_changed(state, _empty))
     except Exception as error:
         return error
     return None
