@@ -36,8 +36,8 @@ UNREAD = frozenset(
 )
 """Suffixes of pictures that are not read: who leaves such files out says so."""
 COMPANIONS = frozenset(
-    ".txt .md .rst .pdf .html .json .jsonl .csv .tsv .yaml .yml .xml .flist .lst .npy .npz .mat .pt .pth .pkl .bin .h5 "
-    ".parquet .zip .tar .gz .py .sh .db".split()
+    {".txt", ".md", ".pdf", ".html", ".json", ".jsonl", ".csv", ".tsv", ".yaml", ".yml", ".xml", ".flist", ".lst"}
+    | {".npy", ".npz", ".mat", ".pt", ".pth", ".pkl", ".bin", ".h5", ".parquet", ".zip", ".tar", ".gz", ".py", ".sh"}
 )
 """Suffixes of what lies beside pictures and is none: such files are not opened."""
 MAGIC = re.compile(
