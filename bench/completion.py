@@ -12,11 +12,10 @@ from bench.batch import Batch, Noise
 from bench.errors import BenchError
 from bench.isolation import isolated
 from bench.method import Method
+from bench.metrics.extent import Extent
 from bench.metrics.likeness import Likeness
 
 FURTHEST = 16.0  # a network may overshoot [-1, 1]; positive outputs beyond have another range, such as [0, 255]
-UNIT = 0.05  # by which outputs that lie in [0, 1] may leave it
-FEW = 0.001  # share of outputs that may leave it by more
 FAR = 0.1  # mean distance between known pixels and originals, of 2, that no good output has
 
 
@@ -133,20 +132,16 @@ class _Range:
     """
 
     def __init__(self) -> None:
-        self.values = self.outside = 0
-        self.least, self.most = float("inf"), float("-inf")
+        self.extent = Extent()
         self.distance = self.known = 0.0
 
     def add(self, output: Tensor, batch: Batch) -> None:
         """Follow the outputs of one batch."""
         known = 1 - batch.mask
-        self.values += output.numel()
-        self.outside += int(((output < -UNIT) | (output > 1 + UNIT)).sum())
-        self.least, self.most = min(self.least, float(output.min())), max(self.most, float(output.max()))
+        self.extent.add(output)
         self.distance += float(((output - batch.image).abs() * known).sum(dtype=torch.float64))
         self.known += 3 * float(known.sum(dtype=torch.float64))
 
     @property
     def doubtful(self) -> bool:
-        inside = self.outside <= FEW * self.values and self.least < self.most
-        return inside and self.distance > FAR * self.known > 0
+        return self.extent.unit and self.distance > FAR * self.known > 0

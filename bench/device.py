@@ -1,8 +1,13 @@
-"""The one check of what `--device` says."""
+"""The one check of what `--device`, or a caller of `measure`, says."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    import torch
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -21,3 +26,16 @@ def checked(name: str) -> str:
     if name == "cuda" and not seen:
         raise BenchError("--device cuda: no GPU is visible to torch; use --device cpu")
     return "cuda" if seen and name != "cpu" else "cpu"
+
+
+def found(device: str | torch.device) -> torch.device:
+    """The device of a caller: those of `checked`, or any that torch knows, such as "cuda:1". BenchError for others."""
+    import torch
+
+    try:
+        place = torch.device(checked("auto") if device == "auto" else device)
+    except (RuntimeError, TypeError) as error:
+        raise BenchError(f"device: {device!r} is none that torch knows: give cpu, cuda or cuda:0") from error
+    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+        raise BenchError(f"device: {device!r} is no GPU that is visible to torch: give cpu, or another one")
+    return place

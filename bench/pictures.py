@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 import unicodedata
 from collections import Counter
@@ -34,6 +35,16 @@ UNREAD = frozenset(
     | {".exr", ".hdr", ".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".mpo", ".jpf", ".qoi", ".eps"}
 )
 """Suffixes of pictures that are not read: who leaves such files out says so."""
+COMPANIONS = frozenset(
+    {".txt", ".md", ".pdf", ".html", ".json", ".jsonl", ".csv", ".tsv", ".yaml", ".yml", ".xml", ".flist", ".lst"}
+    | {".npy", ".npz", ".mat", ".pt", ".pth", ".pkl", ".bin", ".h5", ".parquet", ".zip", ".tar", ".gz", ".py", ".sh"}
+)
+"""Suffixes of what lies beside pictures and is none: such files are not opened."""
+MAGIC = re.compile(
+    rb"\x89PNG\r\n|\xff\xd8\xff|RIFF.{4}WEBP|GIF8[79]a|II\*\0|MM\0\*|BM.{4}\0{4}|P[1-6]\s|.{4}ftyp(?:avi|hei|mif)",
+    re.DOTALL,
+)
+"""How pictures begin, whatever their names."""
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 1 << 30
 MAX_PASSES = 20  # decodings of `MAX_PIXELS` that the scans of one JPEG file may cost
@@ -59,11 +70,24 @@ def read(path: Path, most: int = MAX_BYTES) -> bytes:
         raise BenchError(f"cannot read {path}: {error.strerror}; check that it exists and its permissions") from error
 
 
+def unnamed(path: Path) -> bool:
+    """Whether a file is a picture by its content and no suffix says so; False for what cannot be read."""
+    if path.suffix.lower() in SUFFIXES | UNREAD | COMPANIONS:
+        return False
+    try:
+        if not path.is_file():  # opening a pipe would wait without end
+            return False
+        with path.open("rb") as handle:
+            return MAGIC.match(handle.read(12)) is not None
+    except OSError:
+        return False
+
+
 def listed(folder: Path) -> tuple[dict[str, Path], Counter[str]]:
     """The pictures in a folder, sorted, by their names without suffix; and how many files of which suffix are not read.
 
-    Names are in Unicode's NFC: macOS writes an accent as a letter of its own (NFD), others do not. Raises BenchError
-    where two have one name, or the folder cannot be read.
+    Pictures without a suffix that says so count as well. Names are in Unicode's NFC: macOS writes an accent as a letter
+    of its own (NFD), others do not. Raises BenchError where two have one name, or the folder cannot be read.
     """
     found: dict[str, Path] = {}
     unread: Counter[str] = Counter()
@@ -77,6 +101,8 @@ def listed(folder: Path) -> tuple[dict[str, Path], Counter[str]]:
             raise BenchError(f"{other} and {path} have one name: rename or remove one of them")
         if suffix in UNREAD:
             unread[suffix] += 1
+        elif unnamed(path):
+            unread["without a known suffix"] += 1
     return found, unread
 
 
@@ -119,10 +145,11 @@ def decode(data: bytes, path: str | Path) -> Image.Image:
 
     EXIF orientation is applied; grey and palette pictures become RGB; 16 bits become 8 by rounding 255 v / 65535;
     transparent parts are composited over white, so that hidden colours do not count; of an animation the first frame is
-    taken. Colour profiles are ignored. Raises BenchError, naming `path`, for what is not a picture, is damaged, has
-    more than 100 megapixels, or whose range cannot be known: 32-bit integers, floats, 16-bit files of fewer bits.
+    taken. Colour profiles are ignored. Raises BenchError, naming `path`, for what is not a picture, is damaged, is
+    transparent as a whole, has more than 100 megapixels, or whose range cannot be known: 32-bit integers, floats,
+    16-bit files of fewer bits.
     """
-    return _opened(data, path, lambda image: _over_white(_eight_bits(image, data, path)))
+    return _opened(data, path, lambda image: _over_white(_eight_bits(image, data, path), path))
 
 
 def decode_labels(data: bytes, path: str | Path, classes: int) -> np.ndarray:
@@ -206,6 +233,7 @@ def _opened(data: bytes, path: str | Path, convert: Callable[[Image.Image], T]) 
                 raise BenchError(_too_large(path, f"{width} x {height} pixels"))
             if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") * width * height > MAX_PASSES * MAX_PIXELS:
                 raise BenchError(_too_large(path, "counting every scan"))
+            _scale_key(image, data)
             return convert(image)
     except BenchError:
         raise
@@ -219,13 +247,25 @@ def _opened(data: bytes, path: str | Path, convert: Callable[[Image.Image], T]) 
         raise BenchError(f"{path} is damaged ({error}): replace or remove it") from error
 
 
+def _scale_key(image: Image.Image, data: bytes) -> None:
+    """Pillow makes 1, 2 and 4 bits of grey 8, but not the grey that stands for transparent (tRNS of PNG)."""
+    key = image.info.get("transparency")
+    if image.format == "PNG" and image.mode in ("1", "L") and isinstance(key, int) and (bits := _bits(image, data)) < 8:
+        top = (1 << bits) - 1
+        image.info["transparency"] = (key & top) * (255 // top)
+
+
 def _too_large(path: str | Path, what: str) -> str:
     return f"{path} has more than {MAX_PIXELS // 10**6} megapixels ({what}): make it smaller or remove it"
 
 
-def _over_white(image: Image.Image) -> Image.Image:
+def _over_white(image: Image.Image, path: str | Path) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
+        if not image.getchannel("A").getextrema()[1]:  # of a program that never fills the fourth channel
+            raise BenchError(
+                f"{path} is transparent as a whole, nothing of it is visible: save it without an alpha channel"
+            )
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
 

@@ -20,7 +20,7 @@ import numpy as np
 from bench.errors import BenchError
 from bench.store import atomic_write, hold, read_json, write_json
 
-VERSION = 2  # raised when equal files are decoded or rendered otherwise
+VERSION = 3  # raised when equal files are decoded or rendered otherwise
 CHUNK = 64
 
 Progress = Callable[[str, int, int], None]

@@ -60,8 +60,8 @@ def find(
     """Relative POSIX paths of all files with these suffixes below `folder`, sorted.
 
     The search is recursive and follows links; names that begin with a dot are skipped. Folders of runs, folders
-    `without` (resolved path -> what it is named for), sub-folders with a word of `skipped` in their names and pictures
-    of kinds that are not read are left out, aloud.
+    `without` (resolved path -> what it is named for), sub-folders with a word of `skipped` in their names, and pictures
+    of kinds that are not read or without a suffix that says so are left out, aloud.
     Raises BenchError when the folder is missing, is a file, cannot be read, holds runs or has none: no `what`, put
     `kinds` there. So does it where two files differ in their suffix alone: all that belongs to an image has its name.
     """
@@ -78,6 +78,7 @@ def find(
     found: list[str] = []
     seen: set[str] = set()
     left_out: Counter[str] = Counter()
+    unnamed: list[str] = []
     for where, folders, files in os.walk(folder, followlinks=True, onerror=_unreadable):
         real = os.path.realpath(where)
         if real in seen:  # a link back to a folder that was walked already
@@ -96,12 +97,19 @@ def find(
             else:
                 kept.append(name)
         folders[:] = kept
-        for name in files:
+        for name in (name for name in files if not name.startswith(".")):
             suffix = Path(name).suffix.lower()
-            if not name.startswith(".") and suffix in suffixes:
+            if suffix in suffixes:
                 found.append((base / name).as_posix())
-            elif suffix in pictures.UNREAD and suffixes is pictures.SUFFIXES:
+            elif suffixes is not pictures.SUFFIXES:
+                continue
+            elif suffix in pictures.UNREAD:
                 left_out[f"files {suffix} (not read: save them as PNG)"] += 1
+            elif pictures.unnamed(Path(where) / name):
+                unnamed.append((base / name).as_posix())
+    if unnamed:
+        example = min(unnamed).encode(errors="replace").decode()
+        left_out[f"files such as {example} (pictures without a known suffix: name them .png, .jpg, ...)"] = len(unnamed)
     listed = [f"{count:,} {what}" if what.startswith("files") else what for what, count in left_out.items()]
     reasons = ", ".join(listed if len(listed) <= MOST else [*listed[:MOST], f"and {len(listed) - MOST:,} more"])
     if not found:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -11,16 +13,26 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from bench.data.folder import natural, words
 from bench.errors import BenchError
+from bench.progress import say
 from bench.store import write_json
 
 SHOTS = (5, 10, 30, 50)
 """The few-shot sizes of the suites; any other number works too."""
 PART_OF = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "eval", "evaluation"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "eval", "evaluation", "dev", "development"), "val"),
+    **dict.fromkeys(("test", "testing", "tst", "holdout", "heldout"), "test"),
 }
 """The words in a folder's name that say which part of a split it holds."""
+DOUBTFUL = {"train", "val", "dev"}
+"""Of these, what also names a vehicle and people (`Val_Kilmer/`, `Dev_Patel/`): one folder among many."""
+MANY = 2
+"""Folders that say nothing of a split, beside which a doubtful word alone says nothing either."""
+_WORD = re.compile(
+    f"({'|'.join(sorted(PART_OF, key=len, reverse=True))})|data|sets?|splits?|images?|imgs?|pictures?|photos?|faces?"
+)
+_GLUED = re.compile(f"(?:{_WORD.pattern})+")
+_CAMEL = re.compile("(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SAY_WHICH = (
     "rename or remove folders until each part has one, or say which pictures are for what with `split` or numbers "
     "(`train`, `test`) in a suite"
@@ -163,42 +175,90 @@ def only_training(name: str, fingerprint: str, ids: Sequence[str], seed: int) ->
 
 
 def by_folder(name: str, fingerprint: str, ids: Sequence[str], seed: int) -> Split | None:
-    """The split by sub-folders for training and test (and validation); None when they are not both there.
+    """The split by folders for training and test (and validation); None when no folder is named for a part.
 
-    The words of their names count: `train`, `train_256`, `test_img`, `paris_eval_gt` (see `PART_OF`). Without a folder
-    for the test, the images for validation are the test. Images outside these folders are not used. Raises BenchError
-    where two folders are for one part, or a name is for two.
+    They lie side by side, at the top or in folders that hold all pictures. The words of their names count: `train`,
+    `train_256`, `testA`, `valset`, `paris_eval_gt` (see `PART_OF`). Without a folder for the test, the images for
+    validation are the test. Images outside these folders are not used, aloud. None, aloud, too, where all images lie in
+    a folder for one part, or where a name may be that of a person. Raises BenchError where two folders are for one
+    part, a name is for two, or folders for some parts alone are there, or out of place: a split that is drawn from
+    all would mix what their makers kept apart.
     """
+    paths = [tuple(image.split("/")) for image in ids]
+    above = os.path.commonpath([os.path.dirname(image) for image in ids] or [""])
+    shared = len(above.split("/")) if above else 0
     folders: dict[str, list[str]] = {}
-    for image in ids:
-        top, slash, _ = image.partition("/")
-        if slash:
-            folders.setdefault(top, []).append(image)
-    parts: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    for image, path in zip(ids, paths, strict=True):
+        if len(path) > shared + 1:
+            folders.setdefault("/".join(path[: shared + 1]) + "/", []).append(image)
     holder: dict[str, list[str]] = {}
-    for folder, images in folders.items():
-        said = sorted({PART_OF[word] for word in words(folder) if word in PART_OF})
+    for folder in folders:
+        said = sorted({PART_OF[word] for word in _said(folder.split("/")[shared])})
         if len(said) > 1:
-            raise BenchError(f"{name}: the folder {folder}/ is named for {' and for '.join(said)}: {_SAY_WHICH}")
+            raise BenchError(f"{name}: the folder {folder} is named for {' and for '.join(said)}: {_SAY_WHICH}")
         for part in said:
-            parts[part] += images
             holder.setdefault(part, []).append(folder)
-    if not parts["test"]:
-        parts["test"], parts["val"] = parts["val"], []
-    if not parts["train"] or not parts["test"]:
+    if "train" not in holder or len(holder) < 2:
+        _check_no_part(name, paths, shared, folders, holder)
         return None
     for part, several in holder.items():
         if len(several) > 1:
-            listed = " and ".join(f"{folder}/" for folder in several)
-            raise BenchError(f"{name}: the folders {listed} are all named for {part}: {_SAY_WHICH}")
+            raise BenchError(f"{name}: the folders {' and '.join(several)} are all named for {part}: {_SAY_WHICH}")
+    named = [several[0] for several in holder.values()]
+    parts = {part: tuple(folders[several[0]]) for part, several in holder.items()}
+    if unused := len(ids) - sum(map(len, parts.values())):
+        say(f"{name}: {unused:,} of {len(ids):,} pictures are not used, for they lie outside of {', '.join(named)}")
+    if "test" not in parts:
+        parts["test"] = parts.pop("val")
     return Split(
         name=name,
         fingerprint=fingerprint,
         seed=seed,
         rule="folder",
-        train=tuple(parts["train"]),
-        validation=tuple(parts["val"]),
-        test=tuple(parts["test"]),
+        train=parts["train"],
+        validation=parts.get("val", ()),
+        test=parts["test"],
+    )
+
+
+def _said(folder: str) -> list[str]:
+    """The words of `PART_OF` in one folder's name, also in `TrainImages`, `testset` and `held_out`."""
+    plain = re.sub(r"(hold|held)[\W_]+out", r"\1out", _CAMEL.sub(" ", folder).lower())
+    glued = [word for word in words(plain) if _GLUED.fullmatch(word)]
+    return [part for word in glued for part in _WORD.findall(word) if part]
+
+
+def _check_no_part(
+    name: str,
+    paths: Sequence[tuple[str, ...]],
+    shared: int,
+    folders: Mapping[str, Sequence[str]],
+    holder: Mapping[str, Sequence[str]],
+) -> None:
+    """BenchError where folders show that the makers split the images, though not how; what is doubtful is said aloud.
+
+    `shared`: levels of folders that hold all images; `folders`: those on the next level; `holder`: part -> which.
+    """
+    named = [folder for several in holder.values() for folder in several]
+    elsewhere = len(paths) - sum(len(folders[folder]) for folder in named)
+    inside = [folder for folder in paths[0][:shared] if _said(folder)] if paths and not named else []
+    if inside or (len(holder) == 1 and not elsewhere):
+        say(f"{name}: all pictures lie in {', '.join(named) or inside[-1] + '/'}: a split is drawn from them")
+        return
+    if not named:  # as in celeba/train/ and ffhq/train/
+        below = sorted({path[:-1] for path in paths})
+        named = ["/".join(path) + "/" for path in below if any(map(_said, path[shared + 1 :]))]
+    said = {word for folder in named for part in folder.split("/")[shared:] for word in _said(part)}
+    if not said:
+        return
+    shown = ", ".join(named[:3]) + (", ..." if len(named) > 3 else "")
+    parts = sorted({PART_OF[word] for word in said})
+    if said <= DOUBTFUL and len(parts) == 1 and len(folders.keys() - set(named)) >= MANY:
+        say(f"{name}: {shown} counts as one of many folders, not as that for {parts[0]}: give `split` if it is that")
+        return
+    raise BenchError(
+        f"{name}: {shown} is for {' and for '.join(parts)} by its name, but the folders do not say what each picture "
+        f"is for: {_SAY_WHICH}"
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 import threading
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
@@ -16,6 +18,7 @@ from torch import Tensor
 
 from bench import matching, pictures
 from bench.errors import BenchError, about
+from bench.metrics.extent import Extent
 from bench.progress import say
 
 Stream = Iterable[Tensor] | Callable[[], Iterable[Tensor]]
@@ -72,7 +75,7 @@ class Images:
 
     `ids`: the names that a folder's files must have, in order; None takes what is there. `exact`: a folder with other
     files than `ids` is an error (scored images must equal the manifest). `value_range`: what floats lie in; without it
-    they lie in [-1, 1], and none below 0 is an error. `threshold`, `inverted`: of mask files, see
+    they lie in [-1, 1], and hardly any below 0 is an error. `threshold`, `inverted`: of mask files, see
     `bench.pictures.decode_mask`. `match`: how files are called, see `bench.matching.listed`.
     """
 
@@ -90,17 +93,17 @@ class Images:
         match: str = matching.PLAIN,
     ) -> None:
         self.source, self.name, self.masks, self.threshold, self.inverted = source, name, masks, threshold, inverted
-        self.value_range = value_range
+        self.value_range = None if value_range is None else _checked_range(value_range)
         self.ids: list[str] | None = None
         self.files: list[Path] = []
-        self.least, self.most = np.inf, -np.inf  # of floats
+        self.extent = Extent()  # of floats
         self.first = ""  # size of the first image
         if isinstance(source, str | os.PathLike):
             with about(source):
                 found = _files(Path(source), name, ids, exact, match)
             self.ids, self.files = list(found), list(found.values())
         elif isinstance(source, np.ndarray):
-            self.source = torch.from_numpy(source)
+            self.source = _tensor(source, name)
         if isinstance(self.source, Tensor) and ids is not None and len(self.source) != len(ids):
             raise BenchError(f"{name} has {len(self.source)} images, expected {len(ids)}: one for each id")
 
@@ -154,28 +157,30 @@ class Images:
         """Follow the range of floats; BenchError where it is another than was said."""
         if not images.is_floating_point() or not images.numel() or not images.isfinite().all():
             return
-        self.least, self.most = min(self.least, float(images.min())), max(self.most, float(images.max()))
+        self.extent.add(images)
+        least, most = self.extent.least, self.extent.most
         low, high = self.value_range or SIGNED
         beyond = (high - low) * (OVERSHOOT if self.value_range else BEYOND)
-        if self.least < low - beyond or self.most > high + beyond:
+        if least < low - beyond or most > high + beyond:
             raise BenchError(
-                f"{self.name}: values of {self.least:g} to {self.most:g}; float images are expected in "
+                f"{self.name}: values of {least:g} to {most:g}; float images are expected in "
                 f"[{low:g}, {high:g}]: say value_range=(0, 255), for example, if theirs is another one"
             )
 
     def _check_range(self) -> None:
         """After the last image: the same numbers mean other colours in another range."""
-        if self.most < self.least:
+        least, most = self.extent.least, self.extent.most
+        if most < least:
             return
         low, high = self.value_range or SIGNED
-        if self.value_range is None and 0 <= self.least < self.most:
+        if self.value_range is None and (self.extent.unit or 0 <= least < most):
             raise BenchError(
-                f"{self.name}: no float is below 0 (they are {self.least:g} to {self.most:g}), so they hardly lie in "
+                f"{self.name}: hardly any float is below 0 (they are {least:g} to {most:g}), so they hardly lie in "
                 "[-1, 1]: say value_range=(0, 1), or value_range=(-1, 1) if they do"
             )
-        if self.value_range and high - low > 2 and self.most - low <= (high - low) / 255:
+        if self.value_range and high - low > 2 and most - low <= (high - low) / 255:
             raise BenchError(
-                f"{self.name}: floats of {self.least:g} to {self.most:g} hardly lie in [{low:g}, {high:g}]: say "
+                f"{self.name}: floats of {least:g} to {most:g} hardly lie in [{low:g}, {high:g}]: say "
                 "another value_range"
             )
 
@@ -213,6 +218,28 @@ def opened(source: Source, name: str, **options: Any) -> Images:
     if ids is not None and source.ids is not None and list(ids) != source.ids:
         raise BenchError(f"{name}: its names are not those that are expected: open it with ids")
     return source
+
+
+def _checked_range(given: Any) -> Range:
+    """Two finite numbers, the lower one first."""
+    try:
+        low, high = (math.nan, math.nan) if isinstance(given, str) else map(float, given)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not -math.inf < low < high < math.inf:
+        raise BenchError(f"value_range: {given!r} is no range: give two numbers, the lower one first, such as (0, 1)")
+    return low, high
+
+
+def _tensor(array: np.ndarray, name: str) -> Tensor:
+    """An array of any byte order and strides; it is copied only where torch cannot take it as it lies."""
+    if min(array.strides, default=0) < 0 or not array.dtype.isnative:
+        array = np.array(array, array.dtype.newbyteorder("="))
+    try:
+        with warnings.catch_warnings(action="ignore"):  # a read-only one may be used, for nothing is written to it
+            return torch.from_numpy(array)
+    except TypeError as error:
+        raise BenchError(f"{name}: arrays of {array.dtype} are not read: give uint8 or floats") from error
 
 
 def _files(folder: Path, name: str, ids: Sequence[str] | None, exact: bool, match: str) -> dict[str, Path]:

@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
 from bench import metrics as registry
+from bench.device import found
 from bench.errors import BenchError
 from bench.metrics import extractors, intervals
 from bench.metrics.extractors import Extractor, Features
@@ -54,7 +56,7 @@ def measure(
     completed: Source,
     truth: Source | None,
     masks: Source | None,
-    metrics: Sequence[str],
+    metrics: str | Sequence[str],
     *,
     reference: Source | Mapping[str, Source] | None = None,
     ids: Sequence[str] | None = None,
@@ -72,7 +74,8 @@ def measure(
     hole), or an iterable (or a callable that returns one) of such batches. Files are matched by name, all else by
     order. Floats lie in `value_range`; without one they lie in [-1, 1], and floats that hardly do are refused.
     `mask_threshold` parts mask files with grey values: above it (of 255) is hole.
-    `truth` and `masks` may be None where no metric reads them. `metrics`: names of the registry.
+    `truth` and `masks` may be None where no metric reads them. `metrics`: names of the registry, or one of them.
+    `device`: "auto", or what torch knows (`bench.device.found`).
     `reference`: sets of images by name, for ``fid/train``; a single source has the name ``reference``.
     `ids`: the manifest; folders must hold these files, `completed` no others. `cache`: a folder that keeps the features
     of originals and references, and with `keep` those of completed images, so that a further metric on them costs no
@@ -82,7 +85,11 @@ def measure(
     Raises BenchError on unknown metrics and on images that are missing, unreadable, unmatched or not a number. A metric
     whose weights are absent, or whose smallest n is not reached, has a row with value None and a note.
     """
-    wanted = [registry.get(name) for name in dict.fromkeys(metrics)]
+    wanted = [registry.get(name) for name in dict.fromkeys([metrics] if isinstance(metrics, str) else metrics)]
+    device = found(device)
+    if not isinstance(batch, Integral) or batch < 1:
+        raise BenchError(f"batch: {batch!r} is no number of images: give 1 or more")
+    batch = int(batch)  # torch takes no integers of NumPy here
     references = _references(reference, wanted)
     if ids is not None and len(set(ids)) != len(ids):
         raise BenchError("ids: an image is named twice")
@@ -100,7 +107,6 @@ def measure(
     if masks is not None:
         holes = opened(masks, "masks", masks=True, ids=names, exact=exact, threshold=mask_threshold)
 
-    device = torch.device(device)
     networks, absent = _load(wanted, device)
     work = _Pass(wanted, networks, device, batch, Path(cache) if cache else None, keep)
     with prefetched([images, originals, holes], batch) as stream:

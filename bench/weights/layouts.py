@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 WRAPPERS = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before each name
 AVERAGED = re.compile(r"(?<![a-z])(ema|averaged?)(?![a-z])", re.IGNORECASE)  # in the name of a part
+LITEMA = {"decay", "num_updates"}  # what stands beside the average that `_with_dots` reads
 LEVELS = 3  # of parts inside parts
 MOST = 50  # parts that are tried; no checkpoint has more networks
 SHOWN = 4  # beginnings of names in a message
@@ -63,13 +64,34 @@ def load_official(method: Method, file: Path) -> None:
     # where nothing fits, the file itself is given: its error says why, or it needs values to be understood
     part = _choose(fitting, file, method.card.slug) if fitting else Part("", content)
     before = _not_finite(method)  # a constant may be infinite
-    try:
-        method.load_official(part.state)
-    except Exception as error:  # names and shapes that no one foresaw can raise anything
-        errors = [error, *(e for _, e in tried if e)]
-        raise BenchError(_refusal(method, file, content, errors)) from error
-    if wrong := [name for name in _not_finite(method) if name not in before]:
+
+    def load(state: Mapping[str, Any]) -> list[str]:
+        """What is not finite after the method took it."""
+        try:
+            method.load_official(state)
+        except Exception as error:  # names and shapes that no one foresaw can raise anything
+            errors = [error, *(e for _, e in tried if e)]
+            raise BenchError(_refusal(method, file, content, errors)) from error
+        return [name for name in _not_finite(method) if name not in before]
+
+    if wrong := load(part.state):
         raise BenchError(f"{file}: `{wrong[0]}` holds values that are not finite (NaN or infinite): give another file")
+    if any(_is_whole(tensor) for _, tensor in walk(part.state)):
+        if wrong := load(_changed(part.state, _spoilt)):  # where they arrive as weights
+            raise BenchError(
+                f"{file}: `{wrong[0]}` would be made of integers: quantised weights mean nothing without their scales; "
+                "give the file that holds floats"
+            )
+        load(part.state)
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    """Whether it holds several integers: indices, or weights that were quantised. One alone is a counter."""
+    return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool) and tensor.numel() > 1
+
+
+def _spoilt(tensor: Tensor) -> Tensor:
+    return torch.full(tensor.shape, torch.nan) if _is_whole(tensor) else tensor
 
 
 def _choose(fitting: list[Part], file: Path, slug: str) -> Part:
@@ -114,11 +136,15 @@ def try_parts(method: Method, content: Mapping[str, Any]) -> Tried:
 def _try(method: Method, state: Mapping[str, Any]) -> Exception | None:
     """Why the method does not take these names and shapes; none when it does. The method itself is not changed."""
     try:
-        with torch.device("meta"), warnings.catch_warnings(action="ignore"):
-            _shadow(method).load_official(_shapes(state))  # networks that it makes while it loads are empty too
+        with torch.device("meta"), warnings.catch_warnings(action="ignore"):  # what it makes while it loads is empty
+            _shadow(method).load_official(_changed(state, _empty))
     except Exception as error:
         return error
     return None
+
+
+def _empty(tensor: Tensor) -> Tensor:
+    return tensor.to("meta")  # a shape without values
 
 
 def _shadow(method: Method) -> Method:
@@ -129,13 +155,13 @@ def _shadow(method: Method) -> Method:
     return copy.deepcopy(method, known | {id(buffer): buffer.to("meta") for buffer in method.buffers()})
 
 
-def _shapes(value: Any) -> Any:
-    """The same content with tensors that have no values."""
+def _changed(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The same content with other tensors."""
     if isinstance(value, Tensor):
-        return value.to("meta")
+        return change(value)
     if isinstance(value, Mapping):
-        return {key: _shapes(part) for key, part in value.items()}
-    return [_shapes(part) for part in value] if isinstance(value, list | tuple) else value
+        return {key: _changed(part, change) for key, part in value.items()}
+    return [_changed(part, change) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _without_wrappers(value: Any) -> Any:
@@ -159,7 +185,21 @@ def _inner(part: Part) -> Iterator[Part]:
             head, _, rest = key.partition(".")
             groups.setdefault(head, {})[rest] = value
     for head, state in groups.items():
-        yield part.inner(head, state)
+        yield part.inner(head, _with_dots(state, groups) if AVERAGED.search(head) else state)
+
+
+def _with_dots(average: Mapping[str, Any], groups: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """An averaged copy as the network that it is of, where its names are those of parameters without their dots.
+
+    So LitEma writes it (latent diffusion): `model_ema.netout2weight` is of `model.net.out.2.weight`. What is not
+    averaged, such as the statistics of normalisation, is that of the network.
+    """
+    names = average.keys() - LITEMA
+    for network in groups.values():
+        dotted = {name.replace(".", ""): name for name in network}
+        if names <= dotted.keys() and len(dotted) == len(network) and any("." in dotted[name] for name in names):
+            return {**network, **{dotted[name]: average[name] for name in names}}
+    return average
 
 
 def _of_optimisers(value: Any) -> bool:

@@ -30,6 +30,9 @@ HOLE[3:7, 4:15] = True
 SOFT = np.where(ALPHA, np.where(np.arange(H)[:, None] < 5, 128, 255), 0).astype(np.uint8)  # partly transparent
 
 
+FEW = {depth: RNG.integers(0, 1 << depth, (H, W), dtype=np.uint8) for depth in (1, 2, 4)}  # values of fewer bits
+
+
 def three(grey: np.ndarray) -> np.ndarray:
     return np.repeat(grey[..., None], 3, axis=2)
 
@@ -134,6 +137,13 @@ CLEAR_FILES: dict[str, tuple[bytes, np.ndarray]] = {
         png(wide(keyed()), 0, 16, np.array([77 * 257])),
         over_white(three(keyed()), ALPHA),
     ),
+    **{
+        f"a transparent grey of {depth} bits": (
+            png(few, 0, depth, np.array([1])),
+            over_white(three(few * (255 // ((1 << depth) - 1))), np.where(few == 1, 0, 255).astype(np.uint8)),
+        )
+        for depth, few in FEW.items()
+    },
     "a transparent colour": (png(three(keyed()), 2, 8, np.array([77] * 3)), over_white(three(keyed()), ALPHA)),
     "a transparent colour of 16 bits": (
         png(wide(three(keyed())), 2, 16, np.array([77 * 257] * 3)),
@@ -157,6 +167,42 @@ def test_grey_is_the_same_in_every_lossless_file(kind: str) -> None:
 def test_transparent_parts_are_white_whatever_is_hidden_there(kind: str) -> None:
     data, expected = CLEAR_FILES[kind]
     np.testing.assert_array_equal(np.asarray(decode(data, "x")), expected)
+
+
+def bmp(alpha: int) -> bytes:
+    """32 bits with a header that says where alpha is (BITMAPV5HEADER)."""
+    body = np.dstack([COLOUR[..., ::-1], np.full((H, W), alpha, np.uint8)])[::-1].tobytes()
+    masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + b"BGRs" + bytes(64)
+    head = struct.pack("<IiiHHIIiiII", 124, W, H, 1, 32, 3, len(body), 0, 0, 0, 0) + masks
+    return b"BM" + struct.pack("<IHHI", 14 + len(head) + len(body), 0, 0, 14 + len(head)) + head + body
+
+
+UNSEEN = np.zeros((H, W), np.uint8)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        saved(np.dstack([COLOUR, UNSEEN]), "PNG"),
+        saved(np.dstack([COLOUR, UNSEEN]), "WEBP", lossless=True, exact=True),
+        saved(np.dstack([COLOUR, UNSEEN]), "TIFF"),
+        saved(np.dstack([GREY, UNSEEN]), "PNG"),
+        png(wide(np.dstack([COLOUR, UNSEEN])), 6),
+        png(wide(np.dstack([GREY, UNSEEN])), 4),
+        png(three(UNSEEN), 2, 8, np.array([0] * 3)),
+        bmp(0),
+    ],
+)
+def test_a_picture_of_which_nothing_is_visible_is_refused(data: bytes) -> None:
+    with pytest.raises(BenchError, match=r"^a\.png is transparent as a whole, .*: save it without an alpha channel"):
+        decode(data, "a.png")
+
+
+def test_alpha_that_is_full_or_barely_there_is_no_fault() -> None:
+    assert np.array_equal(np.asarray(decode(bmp(255), "a.bmp")), COLOUR)
+    faint = np.where(np.arange(W) < 1, 1, 0).astype(np.uint8) * np.ones((H, 1), np.uint8)
+    found = np.asarray(decode(saved(np.dstack([COLOUR, faint]), "PNG"), "a.png"))
+    assert np.array_equal(found, over_white(COLOUR, faint))
 
 
 def test_palettes() -> None:

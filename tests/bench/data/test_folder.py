@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +162,23 @@ def test_runs_and_folders_named_otherwise_are_no_data(tmp_path: Path, capsys: py
         (tmp_path / "phone").mkdir()
         (tmp_path / "phone" / "1.heic").touch()
         files.find_images(tmp_path / "phone")
+
+
+def test_pictures_without_a_known_suffix_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grey(9).save(tmp_path / "a.png")
+    (tmp_path / "s").mkdir()
+    beside = ["README", "faces.json", "x.npy", ".DS_Store", "list.img"]
+    for name in beside:
+        (tmp_path / name).write_text("BMW and P1 are no pictures")
+    shutil.copy(tmp_path / "a.png", tmp_path / ".hidden")
+    shutil.copy(tmp_path / "a.png", tmp_path / "poster.pdf")  # what has such a suffix is not opened
+    os.mkfifo(tmp_path / "pipe")
+    assert files.find_images(tmp_path) == ["a.png"] and not capsys.readouterr().err
+    for name in ("img0", "s/x.img", "photo.jpg_large", os.fsdecode(b"z\xff")):
+        shutil.copy(tmp_path / "a.png", tmp_path / name)
+    assert files.find_images(tmp_path) == ["a.png"]
+    said = " ".join(capsys.readouterr().err.split())
+    assert "4 files such as img0 (pictures without a known suffix: name them .png" in said
 
 
 @pytest.mark.parametrize("names", [("a.png", "a.jpg"), ("s/a.png", "s/a.PNG"), ("v1.2.png", "v1.2.webp")])

@@ -129,14 +129,18 @@ def test_a_damaged_split_is_named(tmp_path: Path, damage: str) -> None:
         splits.load(path, "f" * 64)
 
 
-def test_folders_are_honoured() -> None:
+def in_folders(*folders: str) -> list[str]:
+    return sorted(f"{folder}{i}.png" for folder in folders for i in range(3))
+
+
+def test_folders_are_honoured(capsys: pytest.CaptureFixture[str]) -> None:
     ids = ["other/1.png", "test/1.png", "train/a/1.png", "train/a/2.png", "val/1.png"]
     split = splits.by_folder("x", "f", ids, 0)
     assert split and split.rule == "folder"
     assert (split.train, split.validation, split.test) == (tuple(ids[2:4]), ("val/1.png",), ("test/1.png",))
+    assert "x: 1 of 5 pictures are not used, for they lie outside of test/, train/, val/" in capsys.readouterr().err
     without_test = splits.by_folder("x", "f", ids[2:], 0)
     assert without_test and without_test.test == ("val/1.png",) and not without_test.validation
-    assert splits.by_folder("x", "f", ["train/1.png", "2.png"], 0) is None
     assert splits.by_folder("x", "f", ["train", "test"], 0) is None
 
 
@@ -149,6 +153,14 @@ def test_folders_are_honoured() -> None:
         ("paris_train_original", None, "paris_eval_gt"),
         ("Training", "Validation2", "testing set"),
         ("data.train", "valid", "test-1"),
+        ("trainA", None, "testA"),  # CycleGAN
+        ("trainset", "valset", "testset"),
+        ("TrainImages", "devImages", "CelebATest"),
+        ("traindata", "dev", "held_out"),
+        ("train", None, "holdout"),
+        ("trn", None, "tst"),
+        ("data/train", "data/val", "data/test"),  # the user names the folder above
+        ("a/test data/train", None, "a/test data/test"),
     ],
 )
 def test_folders_are_understood_by_their_words(train: str, validation: str | None, test: str) -> None:
@@ -159,9 +171,61 @@ def test_folders_are_understood_by_their_words(train: str, validation: str | Non
         assert part == (tuple(f"{folder}/{i}.png" for i in range(3)) if folder else ())
 
 
-@pytest.mark.parametrize("folders", ["trained/ tested/", "images/ testimony/", "train1/ train2/", "test1/ test2/"])
-def test_folders_that_say_no_two_parts_are_one_set(folders: str) -> None:
-    assert splits.by_folder("x", "f", [f"{folder}1.png" for folder in folders.split()], 0) is None
+@pytest.mark.parametrize(
+    "folders",
+    [
+        [""],
+        ["", "anna/"],
+        ["trained/", "tested/"],
+        ["images/", "testimony/"],
+        ["Valerie/", "Devi/", "Evaline/", "Testa/", "Holden/"],
+        ["imageset/", "dataset/", "pictures/a/"],
+    ],
+)
+def test_folders_that_say_nothing_of_a_split_are_one_set(
+    folders: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert splits.by_folder("x", "f", in_folders(*folders), 0) is None
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("folders", "said"),
+    [
+        (["train/"], "all pictures lie in train/: a split is drawn from them"),
+        (["train/anna/", "train/ben/"], "all pictures lie in train/: a split"),
+        (["faces/train_256/"], "all pictures lie in train_256/: a split"),
+        (["train1/", "train2/"], "all pictures lie in train1/, train2/: a split"),
+        (["Anna/", "Ben/", "Val/"], "Val/ counts as one of many folders, not as that for val: give `split`"),
+        (["Anna_A/", "Dev_Patel/", "Ben_B/", "Val_Kilmer/"], "Dev_Patel/, Val_Kilmer/ counts as one of many"),
+        (["bicycle/", "bus/", "train/"], "train/ counts as one of many folders, not as that for train"),
+        (["a/Anna/", "v/Val/"], "v/Val/ counts as one of many"),
+    ],
+)
+def test_what_a_folder_may_mean_is_said(folders: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert splits.by_folder("x", "f", in_folders(*folders), 0) is None
+    assert f"x: {said}" in capsys.readouterr().err.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("folders", "named"),
+    [
+        (["", "test/"], "test/ is for test"),
+        (["", "train/"], "train/ is for train"),
+        (["images/", "test/"], "test/ is for test"),
+        (["images/", "trainset/"], "trainset/ is for train"),
+        (["images/", "val/"], "val/ is for val"),
+        (["cat/", "dog/", "fox/", "holdout/"], "holdout/ is for test"),
+        (["data/images/", "data/testB/"], "data/testB/ is for test"),
+        (["val/", "test/"], "test/, val/ is for test and for val"),
+        (["cat/train/", "cat/test/", "dog/train/", "dog/test/"], "cat/test/, cat/train/, dog/test/, ... is for test"),
+        (["a/train/", "a/val/", "b/", "c/"], "a/train/, a/val/ is for train and for val"),
+    ],
+)
+def test_a_published_split_is_not_drawn_again(folders: list[str], named: str) -> None:
+    """Training pictures of the makers would test, and those for the test would train."""
+    with pytest.raises(BenchError, match=f"x: {named} .*what each picture is for: rename .*`split` or numbers"):
+        splits.by_folder("x", "f", in_folders(*folders), 0)
 
 
 @pytest.mark.parametrize(

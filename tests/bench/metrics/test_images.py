@@ -118,6 +118,14 @@ def test_bad_folders(tmp_path):
         Images(folder, "truth")
 
 
+def test_pictures_without_a_known_suffix_are_said(tmp_path, capsys):
+    for name in ("a.png", "b.png"):
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / name)
+    (tmp_path / "b.png").rename(tmp_path / "b")
+    assert Images(tmp_path, "completed").ids == ["a"]
+    assert "1 files without a known suffix (not read: save them as PNG)" in " ".join(capsys.readouterr().err.split())
+
+
 def test_bad_images(tmp_path):
     folder = write(tmp_path / "sizes", noise(2))
     Image.new("RGB", (9, 8)).save(folder / "002.png")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -190,9 +191,9 @@ def test_floats_that_hardly_lie_in_the_range_are_refused(stream):
         return (lambda: iter(images.split(2))) if stream else images
 
     unit = truth.float() / 255
-    with pytest.raises(BenchError, match=r"truth: no float is below 0 .* say value_range=\(0, 1\)"):
+    with pytest.raises(BenchError, match=r"truth: hardly any float is below 0 .* say value_range=\(0, 1\)"):
         measure(completed, given(unit), masks, ["l1"])
-    with pytest.raises(BenchError, match=r"completed: no float is below 0"):
+    with pytest.raises(BenchError, match=r"completed: hardly any float is below 0"):
         measure(given(completed.float() / 255), truth, masks, ["l1"])
     for images, stated, reason in (
         (signed(truth), (0, 1), r"values of -1 to .* expected in \[0, 1\]"),
@@ -202,6 +203,66 @@ def test_floats_that_hardly_lie_in_the_range_are_refused(stream):
         with pytest.raises(BenchError, match=f"truth: {reason}"):
             measure(completed, given(images), masks, ["l1"], value_range=stated)
     assert measure(completed, given(unit), masks, ["l1"], value_range=(-1, 1)).value("l1") is not None  # the user knows
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_floats_in_the_unit_range_may_overshoot_and_are_refused(stream):
+    """Outputs that are not clamped, and what a bicubic filter gives, were read as [-1, 1]: 9.46 for 24.78."""
+    completed, truth, masks = pictures(6, 32)
+    noisy = completed.float() / 255 + torch.randn(truth.shape, generator=torch.Generator().manual_seed(0)) * 0.01
+    assert noisy.min() < 0 and noisy.max() > 1
+    with pytest.raises(BenchError, match=r"completed: hardly any float is below 0 \(they are -0\.0.* to 1\.0"):
+        measure((lambda: iter(noisy.split(2))) if stream else noisy, truth, masks, ["l1"])
+    dark = signed(truth).clamp(-0.2, 1)  # 1 in 100 below -0.05 is no overshoot
+    dark[dark < -0.05] = 0.5
+    dark.flatten()[::100] = -0.2
+    assert measure(dark, truth, masks, ["l1"]).value("l1") is not None
+
+
+@pytest.mark.parametrize(
+    "given", [(0,), (0, 1, 2), (1, 0), (0, 0), (0, math.nan), (-math.inf, 1), "01", 1, ("a", "b"), object()]
+)
+def test_what_is_no_range_is_refused(given):
+    completed, truth, masks = pictures(2, 16)
+    with pytest.raises(BenchError, match=r"value_range: .* is no range: give two numbers, the lower one first"):
+        measure(completed, truth, masks, ["l1"], value_range=given)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch": 0}, "batch: 0 is no number of images"),
+        ({"batch": -1}, "batch: -1 is no number of images"),
+        ({"batch": 2.5}, r"batch: 2\.5 is no number of images"),
+        ({"device": "gpu"}, "device: 'gpu' is none that torch knows"),
+    ],
+)
+def test_arguments_that_cannot_be_meant_are_refused(options, message):
+    with pytest.raises(BenchError, match=f"^{message}"):
+        measure(*pictures(2, 16), ["l1"], **options)
+
+
+def test_one_metric_is_a_list_of_one():
+    sources = pictures(2, 16)
+    assert measure(*sources, "psnr").rows == measure(*sources, ["psnr"], batch=np.int64(2)).rows
+
+
+def test_arrays_give_the_same_number_however_they_lie(recwarn):
+    completed, truth, masks = (images.numpy() for images in pictures(4, 16))
+    expected = measure(completed, truth, masks, SINGLE[:5]).rows
+    still = truth.copy()
+    still.setflags(write=False)
+    for one, two, hole in (
+        (completed[:, ::-1], truth[:, ::-1], masks),
+        (completed[..., ::-1], truth[..., ::-1], masks[..., ::-1]),
+        (completed, still, masks),
+        ((completed / 255).astype(">f8"), (truth / 255).astype(">f4"), masks.astype(">i4")),
+    ):
+        found = measure(one, two, hole, SINGLE[:5], value_range=(0, 1)).rows
+        assert [row["value"] for row in found] == pytest.approx([row["value"] for row in expected], rel=1e-5)
+    assert not recwarn.list
+    with pytest.raises(BenchError, match="completed: arrays of object are not read: give uint8 or floats"):
+        measure(completed.astype(object), truth, masks, ["l1"])
 
 
 def test_statistics_are_in_double_precision(network):

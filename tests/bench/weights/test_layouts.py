@@ -102,6 +102,21 @@ def test_the_averaged_copy_is_taken_and_said(
     assert re.search(r"G\.pt: .* and .* fit; the averaged copy `.*(ema|averaged).*` is loaded", caplog.text)
 
 
+def lit_ema(network: Mapping[str, Tensor], averaged: Mapping[str, Tensor]) -> dict[str, Any]:
+    """As PyTorch Lightning saves a model of latent diffusion: the names of the average have lost their dots."""
+    counters = {"model_ema.decay": torch.tensor(0.9999), "model_ema.num_updates": torch.tensor(7, dtype=torch.int32)}
+    joined = {f"model_ema.net{name.replace('.', '')}": tensor for name, tensor in averaged.items()}
+    return {"state_dict": renamed("model.net.", network) | counters | joined | renamed("first_stage_model.", OTHER)}
+
+
+def test_an_average_that_has_lost_its_dots_is_found(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "facebench"):
+        assert same(loaded(lit_ema(state(1), state(2)), tmp_path), state(2))
+    assert "the averaged copy `state_dict.model_ema.net` is loaded" in caplog.text
+    some = dict([*state(2).items()][:3])  # what is frozen, and buffers, have no average
+    assert same(loaded(lit_ema(state(1), some), tmp_path), state(1) | some)
+
+
 def test_the_log_names_the_part(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "facebench"):
         loaded(state(), tmp_path)
@@ -195,6 +210,26 @@ def test_a_constant_of_the_method_may_be_infinite(tmp_path: Path) -> None:
 def test_half_precision(tmp_path: Path) -> None:
     half = {name: tensor.half() for name, tensor in state().items()}
     assert same(loaded(half, tmp_path), {name: tensor.float() for name, tensor in half.items()})
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int32, torch.int64])
+@pytest.mark.parametrize("wrap", ["as released", "netG"])
+def test_quantised_weights_are_refused(dtype: torch.dtype, wrap: str, tmp_path: Path) -> None:
+    whole = {name: (tensor * 100).to(dtype) if "5.weight" in name else tensor for name, tensor in state().items()}
+    with pytest.raises(
+        BenchError, match=r"G\.pt: `generator\.encoder\.5\.weight` would be made of integers: quantised"
+    ):
+        loaded(WRAPPED[wrap](whole), tmp_path)
+
+
+def test_integers_that_become_no_weights_are_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    method = create()
+    method.register_buffer("places", torch.zeros(3, dtype=torch.int64))
+    monkeypatch.setattr(method, "load_official", method.load_state_dict)
+    content = method.state_dict() | {"places": torch.tensor([3, 1, 2])}
+    torch.save(content, tmp_path / "G.pt")
+    weights.load_official(method, tmp_path / "G.pt")
+    assert same(method, content, "")
 
 
 def test_the_suffix_may_be_in_capitals(tmp_path: Path) -> None:
