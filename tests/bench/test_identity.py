@@ -116,7 +116,10 @@ MEASURED = [
 
 
 def machine() -> list[str]:
-    return [torch.__version__, torch.backends.cpu.get_cpu_capability()]
+    """Where floats are the same to the bit: kernels differ even within one capability."""
+    info = Path("/proc/cpuinfo")
+    models = [line for line in info.read_text().splitlines() if "model" in line] if info.exists() else []
+    return [torch.__version__, torch.backends.cpu.get_cpu_capability(), digest(sorted({*models}))[:16]]
 
 
 def pins() -> dict[str, Any]:
