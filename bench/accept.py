@@ -41,7 +41,8 @@ def accept(made: Plan, known: Sequence[Finished], names: Sequence[str] = ()) -> 
                 continue
             other = [one for one in differences(before, job) if not _allowed(one, taken, before.of_before)]
             if other:
-                refused |= {name: f"{job.label}: {'; '.join(map(str, other))}" for name in named}
+                for name in named:
+                    refused.setdefault(name, f"{job.label}: {'; '.join(map(str, other))}")
                 continue
             used |= named
             changed = " and ".join(str(one).partition(" (")[0] for one in differences(before, job))

@@ -283,7 +283,7 @@ def _without_steps(entry: Any) -> Any:
 def _run(suite: Any, root: Path, options: Any, plan_only: bool, pair: str, accepted: list[str]) -> None:
     import time
 
-    from bench import distributed, jobs, progress, results, runner
+    from bench import disk, distributed, jobs, progress, results, runner
     from bench.accept import accept
     from bench.store import check_folder, hold
     from bench.why import finished
@@ -300,6 +300,8 @@ def _run(suite: Any, root: Path, options: Any, plan_only: bool, pair: str, accep
     with progress.many() as report:
         made = jobs.plan(suite, root, report, pair)
     known = finished(root)
+    if space := disk.told(made):
+        progress.say(space)
     if plan_only:
         for job in made.jobs:
             out.print(f"{'done' if made.done(job) else 'to do':6} {job.label}", highlight=False, markup=False)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import masks
+from bench import archive, exposure, fit, identity, metrics, registry
 from bench import condition as conditions
-from bench import exposure, fit, identity, metrics, registry
 from bench.data import dataset, splits
 from bench.data.dataset import ImageData, Progress
 from bench.data.splits import Split
@@ -90,11 +90,23 @@ class Plan:
         names = dict.fromkeys(metrics.get(name).reference for name in self.suite.metrics)
         return {name: self.named(trained if name == "train" else name) for name in names if name}
 
+    def against(self, dataset: str) -> dict[str, list[str]]:
+        """What decides these references: their content, and the images that count."""
+        return {
+            name: [other.images.fingerprint, digest(other.split.train)]
+            for name, other in self.references(dataset).items()
+        }
+
     def job_folder(self, job_id: str) -> Path:
         return self.root / "jobs" / job_id
 
     def done(self, job: Job) -> bool:
-        return (self.job_folder(job.id) / "result.json").exists()
+        """Whether a job has its result; of pictures that were not kept, whether all their scores have theirs."""
+        folder = self.job_folder(job.id)
+        if not (folder / "result.json").exists():
+            return False
+        kept = job.kind != "complete" or (folder / archive.FILE).exists()
+        return kept or all(self.done(one) for one in self.jobs if job.id in one.needs)
 
     @property
     def scores(self) -> list[Job]:
@@ -342,10 +354,7 @@ def _measured(
     row = model.row | {"dataset": name, "condition": condition}
     resources = entry.resources or suite.resources
     completion = Job("complete", _label("complete", row), completed, row, needs, resources)
-    against = {
-        key: [other.images.fingerprint, digest(other.split.train)] for key, other in made.references(name).items()
-    }
-    scored = identity.of_score(completion.id, entry.method, suite, against)
+    scored = identity.of_score(completion.id, entry.method, suite, made.against(name))
     yield completion
     yield Job("score", _label("score", row), scored, row, (completion.id,), resources)
 

@@ -16,11 +16,11 @@ import torch
 
 import bench
 from bench import condition as conditions
-from bench import metrics, registry
+from bench import identity, metrics, registry
 from bench.accept import accepted
 from bench.archive import FILE, Archive
 from bench.errors import BenchError
-from bench.identity import extractor
+from bench.identity import VERSIONS, extractor
 from bench.jobs import Job, Plan
 from bench.metrics.images import to_uint8
 from bench.nn import embedded
@@ -30,6 +30,7 @@ from bench.score import pictures
 from bench.store import digest, file_slug, read_json, write_json, write_table
 from bench.task import BATCH, Task
 
+UNPASTED = "known pixels are the method's own, not the original's"
 COLUMNS = ["suite", "title", "method", "preset", "dataset", "shots", "seed", "condition"]
 OF_NO_EFFECT: Any = {  # keys of a suite that decide no number
     **dict.fromkeys(("expect", "smoke", "retries", "resources"), True),
@@ -71,7 +72,10 @@ def rows(made: Plan, jobs: Sequence[Job], name: str = "rows.parquet") -> pd.Data
         if name == "rows.parquet":
             versions = [metrics.get(metric).version for metric in measured["metric"]]
             measured = measured.assign(**provenance(made, job), metric_version=versions)
+            row = job.row
+            measured["protocol"] = [column(made, row["dataset"], row["condition"], name) for name in measured["metric"]]
             said = [
+                *([] if completion.identity["paste"] else [UNPASTED]),
                 *accepted(made, completion),
                 *made.remarks(completion),
                 *made.exposed.get((job.row["title"], job.row["dataset"]), ()),
@@ -188,8 +192,13 @@ def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
     guides = {guide for name in suite.conditions for guide in conditions.parse(name).guides}
     for entry in suite.methods:
         stand_ins += [f"{suite.title_of(entry)}: {text}" for text in suite.config_of(entry).stand_ins(guides)]
+    cells = [(data.name, condition) for data in suite.data for condition in suite.conditions]
     return frozen | {
-        "hash": digest(frozen)[:16],
+        "hash": digest([standing(made, data.name) for data in suite.data])[:16],
+        "columns": {
+            f"{data}, {condition}": {name: column(made, data, condition, name) for name in suite.metrics}
+            for data, condition in cells
+        },
         "stand_ins": stand_ins,
         "missing": missing,
         "facebench": bench.__version__,
@@ -201,6 +210,20 @@ def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
         }
         | {package: importlib.metadata.version(package) for package in PACKAGES},
     }
+
+
+def standing(made: Plan, dataset: str) -> list[Any]:
+    """What numbers of a data set stand on, whatever is compared: content, split, size, seed, and how it is read."""
+    prepared, suite = made.data[dataset], made.suite
+    versions = [VERSIONS[name] for name in ("pictures", "guides", "degradation")]
+    return [dataset, prepared.images.fingerprint, digest(prepared.split.model_dump()), suite.size, suite.seed, versions]
+
+
+def column(made: Plan, dataset: str, condition: str, metric: str) -> str:
+    """Hash of what a column of numbers means: equal hashes are comparable, whichever suites they are of."""
+    masks = made.data[dataset].masks[condition].fingerprint
+    versions = [VERSIONS["completion"], *identity.of_metric(metric, made.against(dataset))]
+    return digest([standing(made, dataset), condition, masks, versions])[:12]
 
 
 def _table(path: Path, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
@@ -239,10 +262,14 @@ def _samples(made: Plan, job: Job) -> None:
     target = made.folder / "samples" / row["dataset"] / file_slug(row["condition"]) / file_slug(row["title"])
     shutil.rmtree(target, ignore_errors=True)  # another job may have had other pictures, or more steps
     prepared, count = made.data[row["dataset"]], made.suite.report.samples
-    task = Task(prepared.images, prepared.test[:count], prepared.masks[row["condition"]], row["condition"], 0)
-    archive = Archive.open(made.job_folder(completion.id) / FILE)
-    for name, picture in zip(archive.ids, (one for batch in pictures(archive, task) for one in batch), strict=False):
-        save_png(target / image_file(name), picture)
+    path = made.job_folder(completion.id) / FILE
+    if path.exists():
+        task = Task(prepared.images, prepared.test[:count], prepared.masks[row["condition"]], row["condition"], 0)
+        archive = Archive.open(path)
+        for name, picture in zip(
+            archive.ids, (one for batch in pictures(archive, task) for one in batch), strict=False
+        ):
+            save_png(target / image_file(name), picture)
     source = made.job_folder(completion.id) / "samples"
     for path in sorted(source.rglob("*.png")) if count else ():
         copy = target / path.relative_to(source)

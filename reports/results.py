@@ -24,7 +24,6 @@ PER_IMAGE = [*METHOD, "dataset", "shots", "seed", "condition", "id", "metric", "
 LOSSES = [*METHOD, "dataset", "shots", "seed", "stage", "step", "loss", "value"]
 COSTS = [*METHOD, "params", "macs"]
 PROTOCOL = {  # column -> rows that agree on these must agree on it; older results lack such columns
-    "facebench": [],
     "size": [],
     "suite_version": ["suite"],
     "data_fingerprint": ["dataset"],
@@ -32,9 +31,10 @@ PROTOCOL = {  # column -> rows that agree on these must agree on it; older resul
     "masks_fingerprint": ["dataset", "condition"],
     "metric_version": ["metric"],
     "extractor": ["metric"],
+    "protocol": ["dataset", "condition", "metric"],
 }
 ORIGIN = [column for column in PROTOCOL if column != "extractor"]
-ORIGIN += ["torch", "commit", "device", "precision", "deterministic"]
+ORIGIN += ["facebench", "torch", "commit", "device", "precision", "deterministic"]
 LONGEST = 2000  # characters of a name or note
 DEEPEST = 30  # lists and tables of a protocol inside each other
 MOST = 1_000_000  # rows that may come out of a file of a twentieth of their bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from bench import distributed, metrics, registry, weights
+from bench.archive import FILE, Archive
 from bench.complete import complete
 from bench.data.dataset import ImageData
 from bench.errors import BenchError
@@ -24,7 +25,8 @@ from bench.jobs import Job, Plan
 from bench.method import Method
 from bench.progress import track
 from bench.provenance import recorded
-from bench.score import Known, score
+from bench.samples import image_file, save_png
+from bench.score import Known, pictures, score
 from bench.store import atomic_write, derive_seed, digest, write_json, write_table
 from bench.task import BATCH, Task
 from bench.train import Budget, train
@@ -66,6 +68,8 @@ def execute(made: Plan, job: Job, options: Options) -> None:
         work = {"train": _train, "complete": _complete, "score": _score}[job.kind]
         result = work(made, job, folder, options)
     write_json(folder / "result.json", facts | result)
+    if job.kind == "score":
+        _forget(made, job)
     (folder / "checkpoint.pt").unlink(missing_ok=True)
 
 
@@ -146,6 +150,20 @@ def _score(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, An
         rows.append(values | {"metric_title": metric.title, "higher_is_better": metric.higher_is_better})
     write_table(folder / "rows.parquet", pd.DataFrame(rows))
     return {"images": len(task.positions)}
+
+
+def _forget(made: Plan, job: Job) -> None:
+    """Leave of completed pictures what the suite keeps, now that they are scored."""
+    before, keep = made.completion(job), made.suite.keep
+    path = made.job_folder(before.id) / FILE
+    if keep == "all" or not path.exists():
+        return
+    if keep == "samples":
+        archive, task = Archive.open(path), _task(made, before)
+        few = replace(task, positions=task.positions[: made.suite.report.samples])
+        for name, picture in zip(archive.ids, (one for batch in pictures(archive, few) for one in batch), strict=False):
+            save_png(path.parent / "samples" / image_file(name), picture)
+    path.unlink()
 
 
 def _task(made: Plan, job: Job, needs: tuple[str, ...] = ()) -> Task:

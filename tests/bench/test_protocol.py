@@ -100,7 +100,6 @@ def origin(rows: pd.DataFrame) -> pd.DataFrame:
 
 SMALL = {"conditions": ("center/25", "irregular/10-20"), "metrics": ("psnr", "fid@embedded")}
 OTHER = {
-    "facebench": ("0.2.0", "facebench is 0.1.0 and 0.2.0"),
     "size": (128, "size is 64 and 128"),
     "suite_version": (2, "suite version of made-up is 1 and 2"),
     "data_fingerprint": ("xx", "data fingerprint of made-up faces is aa and xx"),
@@ -108,6 +107,7 @@ OTHER = {
     "masks_fingerprint": ("xx", "masks fingerprint of made-up faces, center/25 is cccenter/25 and xx"),
     "metric_version": (2, "metric version of psnr is 1 and 2"),
     "extractor": ("another", "extractor of psnr is  and another"),
+    "protocol": ("xx", "protocol of made-up faces, center/25, psnr is  and xx"),
 }
 
 
@@ -137,7 +137,7 @@ def test_mixed_rows_say_so_below_every_table(tmp_path: Path) -> None:
 
 def test_rows_of_one_protocol_may_differ_in_what_decides_nothing() -> None:
     rows = origin(made_up.rows(**SMALL, datasets=("a", "b"), seeds=(0, 1)))  # type: ignore[arg-type]
-    rows.loc[rows["method"] == "grig", ["torch", "device"]] = "2.14", "NVIDIA H100"
+    rows.loc[rows["method"] == "grig", ["torch", "device", "facebench"]] = "2.14", "NVIDIA H100", "0.2.0"
     rows.loc[rows["dataset"] == "b", ["data_fingerprint", "images_fingerprint"]] = "dd", "ee"
     rows.loc[(rows["method"] == "mean") & (rows["metric"] == "fid@embedded"), ["value", "extractor"]] = (
         float("nan"),
