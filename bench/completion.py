@@ -22,8 +22,8 @@ class Completion:
     """How a method completes batches, on one device. Call it with a batch: (N, 3, H, W) float32, on the CPU.
 
     The method gets a copy of each batch and never sees the pixels under the hole. Global generators are seeded for it.
-    One that draws from them, not from `noise`, completes image by image, each under a seed of its own; so does one whose
-    result for an image depends on the others of its batch. So no completion depends on the batch size, on the images
+    One that draws from them, not from `noise`, completes image by image, each under a seed of its own; so does one
+    whose result depends on the other images of the batch. So no completion depends on the batch size, on the images
     beside it or on what ran before. `remarks` say that, and what else a reader of its numbers must know.
     """
 

@@ -55,7 +55,7 @@ def _generators() -> list[Any]:
 
 def _next_of_opencv() -> bytes:
     """What OpenCV draws next: its generator cannot be read."""
-    return cv2.randu(np.empty(4), 0, 1).tobytes()
+    return cv2.randu(np.empty(4), np.zeros(1), np.ones(1)).tobytes()
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -115,11 +115,11 @@ SETTINGS: list[Setting] = [
     *_attributes(backends.cudnn, "fp32_precision", "allow_tf32"),
     (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     *_attributes(backends.cuda.matmul, "allow_tf32", "fp32_precision"),
-    *_attributes(backends.cudnn.conv, "fp32_precision"),
+    *_attributes(backends.cudnn.conv, "fp32_precision"),  # type: ignore[attr-defined]
     *_attributes(backends.cudnn.rnn, "fp32_precision"),
-    *_attributes(backends.mkldnn.matmul, "fp32_precision"),
-    *_attributes(backends.mkldnn.conv, "fp32_precision"),
-    *_attributes(backends.mkldnn.rnn, "fp32_precision"),
+    *_attributes(backends.mkldnn.matmul, "fp32_precision"),  # type: ignore[attr-defined]
+    *_attributes(backends.mkldnn.conv, "fp32_precision"),  # type: ignore[attr-defined]
+    *_attributes(backends.mkldnn.rnn, "fp32_precision"),  # type: ignore[attr-defined]
     *_attributes(
         backends.cuda.matmul,
         "allow_fp16_reduced_precision_reduction",
