@@ -125,13 +125,14 @@ def _scan(target: str) -> Iterator[Entry]:
     for folder in (spec and spec.submodule_search_locations) or ():
         place = Path(folder).joinpath(*inner)
         file = place.with_suffix(".py")
+        known = known or place.is_dir() or file.is_file()
         if inner and file.is_file() and not (place / "__init__.py").is_file():
             yield from _cards(module, file)
+            continue
         for path in sorted(place.glob("*.py")):
             yield from _cards(module if path.stem == "__init__" else f"{module}.{path.stem}", path)
         for path in sorted(place.glob("*/__init__.py")):
             yield from _cards(f"{module}.{path.parent.name}", path)
-        known = known or place.is_dir() or file.is_file()
     if not known:
         raise BenchError(f"entry point {GROUP}: cannot find the module {target!r}")
 
