@@ -12,25 +12,25 @@ from bench.batch import Batch, Noise
 from bench.errors import BenchError
 from bench.isolation import isolated
 from bench.method import Method
-from bench.metrics.extent import Extent
 from bench.metrics.likeness import Likeness
 
 FURTHEST = 16.0  # a network may overshoot [-1, 1]; positive outputs beyond have another range, such as [0, 255]
-FAR = 0.1  # mean distance between known pixels and originals, of 2, that no good output has
+COMPANY = 0.001  # mean difference, of 2, between an image alone and in a batch; rounding makes 0.00001 of it
 
 
 class Completion:
     """How a method completes batches, on one device. Call it with a batch: (N, 3, H, W) float32, on the CPU.
 
     The method gets a copy of each batch and never sees the pixels under the hole. Global generators are seeded for it.
-    One that draws from them, not from `noise`, completes image by image, each under a seed of its own: so its
-    completions depend neither on the batch size nor on what ran before. `remarks` say that, and what else a reader of
-    its numbers must know.
+    One that draws from them, not from `noise`, completes image by image, each under a seed of its own; so does one
+    whose result depends on the other images of the batch. So no completion depends on the batch size, on the images
+    beside it or on what ran before. `remarks` say that, and what else a reader of its numbers must know.
     """
 
     def __init__(self, method: Method, seeds: Callable[[Batch], list[int]], device: str = "cpu"):
         self.method, self.seeds, self.device = method.to(device).eval(), seeds, device
-        self.alone = False  # image by image
+        self.alone = ""  # why it completes image by image
+        self.compared = False  # an image in a batch with the same one alone
         self.repeats = True  # a completion is the same again
         self.range = _Range()
         self.likeness = Likeness()
@@ -41,18 +41,38 @@ class Completion:
         seeds = self.seeds(batch)
         output = None if self.alone else self._together(batch, seeds)
         if output is None:
-            self.alone = True
             output = torch.cat([self._run(batch.only(i), [one])[0] for i, one in enumerate(seeds)])
         self.range.add(output, batch)
         return output
 
     def _together(self, batch: Batch, seeds: list[int]) -> Tensor | None:
-        """The whole batch at once; None where the method draws from global generators."""
+        """The whole batch at once; None where that cannot be: `alone` then says why."""
         for _ in range(2):  # networks that are made at the first call draw their first weights: once
             output, moved = self._run(batch, seeds)
             if not moved:
-                return output
-        return None
+                break
+        else:
+            self.alone = "draws from global random generators"
+        if not self.alone and not self.compared and len(batch) > 1:
+            self.compared = True
+            if self._depends(output, batch, seeds):
+                self.alone = "depends on the other images of its batch"
+        return None if self.alone else output
+
+    def _depends(self, output: Tensor, batch: Batch, seeds: list[int]) -> bool:
+        """Whether the last image is another one alone: the last, since earlier ones may lead to it."""
+        last = batch.only(len(batch) - 1)
+
+        def distance(one: Tensor, other: Tensor) -> float:
+            """The mean difference of the pictures or, if that is larger, of their holes."""
+            difference = (one.clamp(-1, 1) - other.clamp(-1, 1)).abs().mean(dim=1, keepdim=True)
+            hole = (difference * last.mask).sum() / last.mask.sum().clamp(min=1)
+            return float(torch.maximum(difference.mean(), hole))
+
+        one = self._run(last, seeds[-1:])[0]
+        if distance(one, output[-1:]) <= COMPANY:
+            return False
+        return distance(one, self._run(last, seeds[-1:])[0]) <= COMPANY  # else it gives another one each time
 
     def _run(self, batch: Batch, seeds: list[int]) -> tuple[Tensor, bool]:
         """The checked output, and whether a global generator was moved."""
@@ -74,23 +94,26 @@ class Completion:
         seeds = self.seeds(batch)
         with isolated(seeds[0]):
             found = self.method.steps(batch.given(self.device), Noise(seeds, self.device))
-            yield from [checked(step, batch, self.method.card.slug).clone() for step in found]
+            yield from [checked(step, batch, self.method.card.slug) for step in found]
 
     @property
     def remarks(self) -> list[str]:
         """What a reader of the numbers must know, a sentence each."""
         found = []
         if self.alone:
-            found.append("draws from global random generators: completed image by image, each with a seed of its own")
+            found.append(f"{self.alone}: completed image by image, each with a seed of its own")
         if not self.repeats:
             found.append("gives another result each time: these numbers cannot be made again")
         if self.range.doubtful:
-            found.append("its outputs never leave [0, 1]: [-1, 1] is expected, so they may be too bright")
+            found.append("its outputs seem to lie in [0, 1]: [-1, 1] is expected, so they are too bright")
         return found + [note for note in (self.likeness.note,) if note]
 
 
 def checked(output: Any, batch: Batch, slug: str) -> Tensor:
-    """The output of a method as float32 on the CPU; BenchError says what is wrong with another one."""
+    """A copy of a method's output as float32 on the CPU; BenchError says what is wrong with another one.
+
+    A copy, since the method may write its next output into the same tensor.
+    """
     names = batch.ids or ("?",)
     if not isinstance(output, Tensor):
         raise BenchError(
@@ -98,7 +121,7 @@ def checked(output: Any, batch: Batch, slug: str) -> Tensor:
         )
     if not output.is_floating_point():
         raise BenchError(f"{slug} gave {output.dtype} where floats in [-1, 1] are expected: return x / 127.5 - 1")
-    output = output.detach().float().cpu()
+    output = output.detach().to("cpu", torch.float32, copy=True).as_subclass(Tensor)
     if output.shape != batch.image.shape:
         raise BenchError(
             f"{slug} gave an output of the size {tuple(output.shape)} for image {names[0]} and the {len(batch) - 1} "
@@ -126,22 +149,27 @@ def _described(value: Any) -> str:
 
 
 class _Range:
-    """Whether all outputs seem to lie in [0, 1] where [-1, 1] is meant.
+    """Whether outputs seem to lie in [0, 1] where [-1, 1] is meant.
 
-    Their values alone prove nothing, so the known pixels must disagree with the originals, too.
+    Their values prove nothing, the known pixels do: twice the output less 1 is much nearer to the originals than the
+    output is, and than any one colour could be.
     """
 
     def __init__(self) -> None:
-        self.extent = Extent()
-        self.distance = self.known = 0.0
+        self.as_it_is = self.spread = self.plain = 0.0  # distances from the originals, summed over known pixels
 
     def add(self, output: Tensor, batch: Batch) -> None:
         """Follow the outputs of one batch."""
         known = 1 - batch.mask
-        self.extent.add(output)
-        self.distance += float(((output - batch.image).abs() * known).sum(dtype=torch.float64))
-        self.known += 3 * float(known.sum(dtype=torch.float64))
+        colour = (batch.image * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp(min=1)
+
+        def distance(other: Tensor) -> float:
+            return float(((other - batch.image).abs() * known).sum(dtype=torch.float64))
+
+        self.as_it_is += distance(output)
+        self.spread += distance(2 * output - 1)
+        self.plain += distance(colour)
 
     @property
     def doubtful(self) -> bool:
-        return self.extent.unit and self.distance > FAR * self.known > 0
+        return self.spread < min(self.as_it_is, self.plain) / 2

@@ -68,10 +68,18 @@ class Entry:
     path: Path
 
     def load(self) -> type[Method]:
-        """Import the module and return its Method class."""
+        """Import the module and return its Method class. What else the import does to the process is put back."""
+        from bench.isolation import isolated
         from bench.method import Method
 
-        module = importlib.import_module(self.module)
+        try:
+            with isolated(0):
+                module = importlib.import_module(self.module)
+        except (Exception, SystemExit) as error:  # another's module may do anything
+            raise BenchError(
+                f"{self.path} cannot be imported: {type(error).__name__}: {error}; "
+                f"`python -c 'import {self.module}'` shows where"
+            ) from error
         for value in vars(module).values():
             card = getattr(value, "card", None)
             if isinstance(value, type) and issubclass(value, Method) and card and card.slug == self.card.slug:
@@ -111,20 +119,27 @@ def get(slug: str) -> Entry:
 
 
 def _scan(target: str) -> Iterator[Entry]:
-    try:
-        spec = importlib.util.find_spec(target.partition(":")[0])
-    except ImportError as error:
-        raise BenchError(f"entry point {GROUP}: cannot find {target!r}: {error}") from error
-    if spec is None:
-        raise BenchError(f"entry point {GROUP}: cannot find the module {target!r}")
-    if spec.submodule_search_locations is None:
-        yield from _cards(spec.name, Path(str(spec.origin)))
+    """The methods of an entry point. Nothing of it is run, nor the packages around it."""
+    module = target.partition(":")[0]
+    top, *inner = module.split(".")
+    spec = importlib.util.find_spec(top)
+    if spec and spec.submodule_search_locations is None and not inner:
+        yield from _cards(module, Path(str(spec.origin)))
         return
-    for folder in spec.submodule_search_locations:
-        for path in sorted(Path(folder).glob("*.py")):
-            yield from _cards(spec.name if path.stem == "__init__" else f"{spec.name}.{path.stem}", path)
-        for path in sorted(Path(folder).glob("*/__init__.py")):
-            yield from _cards(f"{spec.name}.{path.parent.name}", path)
+    known = False
+    for folder in (spec and spec.submodule_search_locations) or ():
+        place = Path(folder).joinpath(*inner)
+        file = place.with_suffix(".py")
+        known = known or place.is_dir() or file.is_file()
+        if inner and file.is_file() and not (place / "__init__.py").is_file():
+            yield from _cards(module, file)
+            continue
+        for path in sorted(place.glob("*.py")):
+            yield from _cards(module if path.stem == "__init__" else f"{module}.{path.stem}", path)
+        for path in sorted(place.glob("*/__init__.py")):
+            yield from _cards(f"{module}.{path.parent.name}", path)
+    if not known:
+        raise BenchError(f"entry point {GROUP}: cannot find the module {target!r}")
 
 
 def _cards(module: str, path: Path) -> Iterator[Entry]:

@@ -18,6 +18,7 @@ from typing import Literal
 
 import torch
 
+from bench import distributed
 from bench.errors import BenchError, told
 from bench.jobs import Job, Plan
 from bench.progress import LOG
@@ -78,7 +79,9 @@ def _logged(
                 store.push_job(job.id)
             LOG.info("done after %.1f s", time.monotonic() - start)
         return Ended("done")
-    except Exception as error:  # a method may raise anything: the rest of the matrix goes on
+    except (Exception, SystemExit) as error:  # a method may raise anything: the rest of the matrix goes on
+        if isinstance(error, SystemExit) and distributed.world().size > 1:  # the others wait for this process
+            raise
         if isinstance(error, BenchError) and str(error).startswith(f"cannot write {made.root}"):
             raise
         ended = Ended("failed", explained(error), mendable=isinstance(error, BenchError))
@@ -96,6 +99,8 @@ def explained(error: BaseException) -> str:
     if isinstance(error, BenchError):
         return " ".join(told(error).split())
     text = " ".join(str(error).split())
+    if isinstance(error, SystemExit):
+        return f"a call of exit({text}) would have ended the whole run"
     named = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text:
         return f"out of memory: {named}"

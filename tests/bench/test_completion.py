@@ -185,8 +185,9 @@ def unit(batch: Batch, noise: Noise) -> Tensor:
 
 def test_outputs_in_the_unit_range_are_doubted(task: Task) -> None:
     (remark,) = completed(unit, task)[1].remarks
-    assert remark.startswith("its outputs never leave [0, 1]")
-    assert completed(lambda b, n: unit(b, n) + 0.001 * torch.randn(1), task)[1].range.doubtful  # a little further, too
+    assert remark.startswith("its outputs seem to lie in [0, 1]")
+    beyond, only = (lambda b, n: 1.12 * unit(b, n) - 0.06), (lambda b, n: b.mask + (1 - b.mask) * unit(b, n))
+    assert completed(beyond, task)[1].range.doubtful and completed(only, task)[1].range.doubtful
 
 
 @pytest.mark.parametrize(
@@ -197,6 +198,7 @@ def test_outputs_in_the_unit_range_are_doubted(task: Task) -> None:
         lambda b, n: b.composite(torch.full_like(b.image, 0.5)),  # known pixels agree
         lambda b, n: b.masked.clamp(0, 1) - 0.1,
         lambda b, n: torch.full_like(b.image, 0.7),
+        lambda b, n: torch.full_like(b.image, 0.5) + 0.001 * b.masked,  # of a network that has learnt nothing yet
         lambda b, n: n.normal(3, SIZE, SIZE),
     ],
 )
@@ -211,11 +213,21 @@ def test_bright_pictures_are_no_reason_to_doubt(task: Task) -> None:
     assert not completion.remarks
 
 
+def test_one_colour_is_no_unit_range_on_dark_pictures(task: Task) -> None:
+    completion = Completion(Probe(lambda b, n: torch.full_like(b.image, 0.1)), task.seeds)
+    for one in task.batches():
+        completion(replace(one, image=one.image / 10 - 0.8))
+    assert not completion.remarks
+
+
 DRAWS: dict[str, Callable[[Batch], Tensor]] = {
     "torch": lambda b: torch.randn_like(b.image),
     "numpy": lambda b: torch.from_numpy(np.random.standard_normal(b.image.shape)),
     "python": lambda b: b.image * 0 + 2 * random.random() - 1,
     "dropout": lambda b: torch.nn.functional.dropout(b.masked + 0.3, training=True),
+    "opencv": lambda b: torch.from_numpy(cv2.randn(np.empty(b.image.shape, np.float32).reshape(-1), 0, 1)).view_as(
+        b.image
+    ),
     "seeded by itself": lambda b: (torch.manual_seed(0), torch.randn_like(b.image))[1],
 }
 
@@ -240,6 +252,63 @@ def test_a_method_that_draws_from_global_generators_gives_the_same_bytes_at_ever
         assert not torch.equal(completed(lambda b, n: DRAWS[kind](b), other)[0], found[0])
 
 
+def into_one_buffer(function: Callable[[Batch, Noise], Tensor]) -> Callable[[Batch, Noise], Tensor]:
+    """The same method, which writes all its outputs of one size into the same tensor."""
+    buffers: dict[torch.Size, Tensor] = {}
+
+    def writes(batch: Batch, noise: Noise) -> Tensor:
+        output = function(batch, noise)
+        return buffers.setdefault(output.shape, torch.empty_like(output)).copy_(output)
+
+    return writes
+
+
+def draws(batch: Batch, noise: Noise) -> Tensor:
+    return torch.randn_like(batch.image)
+
+
+def test_a_method_may_write_all_its_outputs_into_one_tensor(task: Task) -> None:
+    for function in (draws, unit):
+        assert torch.equal(completed(into_one_buffer(function), task)[0], completed(function, task)[0])
+    first, own = next(task.batches()), np.random.default_rng()
+    completion = Completion(Probe(into_one_buffer(lambda b, n: b.masked + float(own.random()))), task.seeds)
+    completion.again(first)
+    assert not completion.repeats
+    several = Probe(draws)
+    several.steps = lambda b, n: map(into_one_buffer(draws), (b, b), (n, n))  # type: ignore[method-assign,assignment,return-value]
+    one, two = Completion(several, task.seeds).steps(first)
+    assert not torch.equal(one, two)
+
+
+NEIGHBOURS: dict[str, Callable[[Batch], Tensor]] = {
+    "batch normalisation": lambda b: torch.nn.functional.batch_norm(b.masked, None, None, training=True),
+    "the first image for all": lambda b: b.masked[:1].mean((2, 3), keepdim=True).expand_as(b.image),
+    "in the holes alone": lambda b: b.composite(b.masked.mean((0, 2, 3), keepdim=True).expand_as(b.image)),
+}
+
+
+@pytest.mark.parametrize("kind", NEIGHBOURS)
+def test_a_method_that_looks_at_other_images_of_its_batch_completes_each_alone(kind: str, task: Task) -> None:
+    few = replace(task, positions=task.positions[:4])
+    (found, completion), (others, _) = (completed(lambda b, n: NEIGHBOURS[kind](b), one) for one in (task, few))
+    assert torch.equal(found[:4], others)
+    assert completion.remarks[0].startswith("depends on the other images of its batch")
+    alone = torch.cat([NEIGHBOURS[kind](batch.only(i)) for batch in few.batches() for i in range(4)])
+    assert torch.equal(others, complete.composite(alone, *whole(few)))
+
+
+def whole(task: Task) -> tuple[Tensor, Tensor]:
+    (batch,) = task.batches()
+    return batch.image, batch.mask
+
+
+@pytest.mark.parametrize("slug", ALL)
+def test_rounding_of_other_batch_sizes_is_no_dependence(slug: str) -> None:
+    completion = Completion(small(slug), lambda batch: [7, 8][-len(batch) :])
+    completion(batch())
+    assert completion.compared and not completion.alone
+
+
 def test_weights_that_are_drawn_at_the_first_call_are_no_chance(task: Task) -> None:
     kept: list[torch.nn.Module] = []
 
@@ -257,24 +326,3 @@ def test_a_method_with_a_generator_of_its_own_is_not_deterministic(task: Task) -
     completion.again(next(task.batches()))
     assert not completion.repeats
     assert completion.remarks[0].startswith("gives another result each time")
-
-
-def test_settings_of_the_process_stay(task: Task) -> None:
-    def hostile(batch: Batch, noise: Noise) -> Tensor:
-        torch.set_default_dtype(torch.float64)
-        torch.set_num_threads(2)
-        torch.use_deterministic_algorithms(True)
-        torch.set_float32_matmul_precision("medium")
-        np.seterr(all="raise")
-        cv2.setNumThreads(1)
-        torch.manual_seed(1), np.random.seed(1), random.seed(1)
-        return batch.masked.float()
-
-    def state() -> tuple[Any, ...]:
-        generators = torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()
-        settings = torch.get_default_dtype(), torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-        return *generators, *settings, torch.get_float32_matmul_precision(), np.geterr(), cv2.getNumThreads()
-
-    before = state()
-    completed(hostile, task)
-    assert state() == before

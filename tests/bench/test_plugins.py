@@ -9,16 +9,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
 FACEBENCH = str(Path(sys.executable).with_name("facebench"))
 ROOT = Path(__file__).parents[2]
 HEAD = """
-import cv2, random
+import cv2, os, random
 import numpy as np
 import torch
+from PIL import ImageFile
 from bench.method import Batch, Card, Method, Noise, Stage
 from tests.vandal import wreck
 
@@ -55,12 +58,16 @@ PLUGINS = {
     "vandal": COMPLETE
     + "wreck(batch); torch.manual_seed(0); np.random.seed(0); random.seed(0); torch.set_default_dtype(torch.float64)\n"
     "        torch.set_num_threads(2); np.seterr(all='raise'); cv2.setNumThreads(1); torch.set_grad_enabled(True)\n"
-    "        return torch.zeros_like(batch.image)",
+    "        return torch.zeros_like(batch.image)\n\n\n"
+    "torch.manual_seed(0); torch.set_default_dtype(torch.float64); torch.set_grad_enabled(False)\n"
+    "ImageFile.LOAD_TRUNCATED_IMAGES = True; os.environ['CUDA_VISIBLE_DEVICES'] = '7'\n",
     "unit": COMPLETE + "return (batch.masked + 1) / 2",
     "dice": COMPLETE + "return torch.randn_like(batch.image)",
     "fresh": COMPLETE + "return batch.masked + float(np.random.default_rng().random())",
     "learner": COMPLETE + "wreck(batch); return torch.zeros_like(batch.image) + self.level.tanh()\n" + TRAINED,
     "coarse": COMPLETE + "return batch.masked, batch.masked",
+    "leaver": COMPLETE + "quit()",
+    "gone": COMPLETE + "pass\n\n\nraise SystemExit(0)\n",
 }
 SUITE: dict[str, Any] = {
     "suite": "guests",
@@ -128,7 +135,7 @@ def test_what_was_seen_stands_in_the_row_under_the_table_and_in_the_run(
     folder, said = together
     report = (folder / "runs/guests/report/report.md").read_text()
     for method, remark in (
-        ("unit", "its outputs never leave [0, 1]"),
+        ("unit", "its outputs seem to lie in [0, 1]"),
         ("dice", "draws from global random generators"),
         ("fresh", "gives another result each time"),
     ):
@@ -157,3 +164,24 @@ def test_a_tuple_is_one_clear_message(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "coarse gave a tuple of 2 where one tensor of completed images is expected" in done.stderr
     assert "Mean colour" in done.stdout  # what could be computed is there
+
+
+def test_a_method_that_ends_the_process_fails_alone(tmp_path: Path) -> None:
+    done = run(tmp_path, ["leaver", "mean"])
+    assert done.returncode == 1
+    assert "a call of exit(None) would have ended the whole run" in done.stderr
+    assert "Mean colour" in done.stdout
+    done = run(tmp_path, ["gone", "mean"])
+    assert done.returncode == 2
+    assert "guest_gone.py cannot be imported: SystemExit: 0; `python -c 'import guest_gone'` shows" in done.stderr
+
+
+def test_a_cut_picture_is_refused_beside_a_method_that_would_read_it(tmp_path: Path) -> None:
+    for number in range(4):
+        picture = Image.fromarray(np.random.default_rng(number).integers(0, 256, (32, 32, 3), np.uint8))
+        picture.save(tmp_path / f"{number}.jpg")
+    cut = tmp_path / "2.jpg"
+    cut.write_bytes(cut.read_bytes()[:900])
+    done = run(tmp_path, ["vandal", "mean"], data=[{"name": "mine", "folder": str(tmp_path), "test": 2}])
+    assert done.returncode == 2
+    assert "2.jpg is damaged" in done.stderr

@@ -4,14 +4,17 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from bench import registry
 from bench.errors import BenchError
 from bench.method import Method
 
+ROOT = Path(__file__).parents[2]
 FACEBENCH = str(Path(sys.executable).with_name("facebench"))
 PLUGIN = '''
 """A method of somebody else."""
@@ -65,7 +68,7 @@ def plugin(folder: Path) -> dict[str, str]:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: grey-fill\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[facebench.methods]\ngrey = grey_fill\n")
-    return os.environ | {"PYTHONPATH": str(folder), "COLUMNS": "200"}
+    return os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "COLUMNS": "200"}
 
 
 def test_a_package_of_somebody_else_adds_a_method(tmp_path: Path) -> None:
@@ -75,6 +78,43 @@ def test_a_package_of_somebody_else_adds_a_method(tmp_path: Path) -> None:
     code = "from bench import registry; print(registry.get('grey').load().card.authors)"
     found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert found.stdout.strip() == "A. Stranger"
+
+
+def test_a_module_inside_packages_is_found_without_running_them(tmp_path: Path) -> None:
+    environment = plugin(tmp_path)
+    inner = tmp_path / "outer/inner"
+    inner.mkdir(parents=True)
+    for init in (inner.parent / "__init__.py", inner / "__init__.py"):
+        init.write_text("raise SystemExit('run')")
+    (tmp_path / "grey_fill.py").rename(inner / "grey_fill.py")
+    points = tmp_path / "grey_fill-1.0.dist-info/entry_points.txt"
+    for target in ("outer.inner.grey_fill", "outer.inner"):
+        points.write_text(f"[facebench.methods]\ngrey = {target}\n")
+        listed = subprocess.run([FACEBENCH, "list"], env=environment, capture_output=True, text=True)
+        assert "Grey" in listed.stdout, listed.stderr
+    points.write_text("[facebench.methods]\ngrey = outer.other.grey_fill\n")
+    listed = subprocess.run([FACEBENCH, "list"], env=environment, capture_output=True, text=True)
+    assert listed.returncode == 2
+    assert "cannot find the module 'outer.other.grey_fill'" in listed.stderr
+
+
+def test_a_module_that_cannot_be_imported_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "lacks_a_package.py"
+    path.write_text("import no_such_package")
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = registry.Entry(registry.get("mean").card, "lacks_a_package", path)
+    with pytest.raises(BenchError, match=f"{path} cannot be imported: ModuleNotFoundError: .*'no_such_package'; `"):
+        entry.load()
+
+
+def test_an_import_leaves_no_setting_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "sets_much.py"
+    path.write_text(PLUGIN + "import torch\ntorch.set_default_dtype(torch.float64)\ntorch.set_grad_enabled(False)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_rng_state().tolist()
+    card = replace(registry.get("mean").card, slug="grey")
+    assert registry.Entry(card, "sets_much", path).load().card.slug == "grey"
+    assert (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_rng_state().tolist()) == before
 
 
 def test_a_card_that_is_not_literal_is_an_error(tmp_path: Path) -> None:

@@ -46,6 +46,32 @@ def test_without_retries_it_is_recorded_and_the_others_go_on(tmp_path: Path) -> 
     assert made.missing(made.jobs[1]) == "ValueError: the first time goes wrong"
 
 
+def test_a_job_that_ends_the_process_fails_and_the_others_go_on(tmp_path: Path) -> None:
+    made = works.small_plan(tmp_path, retries=0)
+
+    def work(plan, job, options):
+        if job == made.jobs[0]:
+            raise SystemExit(0)
+        works.finish(plan, job)
+
+    outcome = runner.run(made, HERE, work)
+    assert outcome.done == len(made.jobs) - 1
+    assert outcome.failed == {made.jobs[0].id: "a call of exit(0) would have ended the whole run"}
+    assert "Traceback" in error_of(made, made.jobs[0])
+
+
+def test_of_several_processes_one_may_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = works.small_plan(tmp_path)
+
+    def work(plan, job, options):
+        raise SystemExit("the others wait")
+
+    for name, value in {"TORCHELASTIC_RUN_ID": "1", "RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match="the others wait"):
+        attempt(made, made.jobs[0], HERE, work)
+
+
 def test_jobs_that_need_a_failed_one_are_skipped(tmp_path: Path) -> None:
     made = works.small_plan(tmp_path, 1, methods=["mean", "aot"], size=64, retries=0, train={"features": "embedded"})
     train = next(job for job in made.jobs if job.kind == "train")
