@@ -33,6 +33,7 @@ class Completion:
         self.method, self.seeds, self.device = method.to(device).eval(), seeds, device
         self.alone = False  # image by image
         self.repeats = True  # a completion is the same again
+        self.same = False  # all completions of an image are one: no seed changes it
         self.range = _Range()
         self.likeness = Likeness()
 
@@ -83,6 +84,8 @@ class Completion:
         found = []
         if self.alone:
             found.append("draws from global random generators: completed image by image, each with a seed of its own")
+        if self.same:
+            found.append("gives the same completion for every seed: completed once")
         if not self.repeats:
             found.append("gives another result each time: these numbers cannot be made again")
         if self.range.doubtful:
