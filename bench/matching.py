@@ -81,9 +81,10 @@ def patterns(folder: Path, names: Iterable[str]) -> list[str]:
 
 
 def first(folder: Path, match: str) -> int:
-    """The number of the first completion in a pattern with `{k}`: 0 where files of this number lie there, else 1."""
-    before, after = parted(match.replace(NUMBER, "0"))
-    return int(not any(_inside(stem, before, after) for stem in _below(folder)))
+    """What `{k}` in a pattern counts from: 1 where files of this number lie in the folder, and none of 0; else 0."""
+    there, ends = _below(folder), [parted(match.replace(NUMBER, number)) for number in "01"]
+    from_zero, from_one = (any(_inside(stem, *around) for stem in there) for around in ends)
+    return int(from_one and not from_zero)
 
 
 def advice(folder: Path, option: str, names: Iterable[str], other: str = "", several: bool = False) -> str:
