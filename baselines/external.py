@@ -27,7 +27,8 @@ CARD = Card(
     finished=True,
     notes="option `folder`: FOLDER/<condition>/<image name>.png (or another suffix that is read), or "
     "FOLDER/<image name>.png for all conditions; in <condition> every `/` and `:` is `_`, for example irregular_40-50; "
-    "option `match`: how the files are called, if otherwise: '{name}_pred', '{name}/0'",
+    "option `match`: how the files are called, if otherwise: '{name}_pred', '{name}/0'; '{name}_{k}' for as many "
+    "completions of each image as the suite's `completions`, counted from 0 or 1",
 )
 
 
@@ -35,7 +36,7 @@ class ExternalConfig(Config):
     """Where the images are."""
 
     folder: Path | None = None  # finished images, matched by the names of the test images
-    match: str = matching.PLAIN  # how they are called, without suffix
+    match: str = matching.PLAIN  # how they are called, without suffix; {k}: which completion of the image
 
     def files(self) -> list[Path]:
         return [self.folder] if self.folder else []
@@ -51,7 +52,7 @@ class External(Method):
 
     def __init__(self, config: ExternalConfig):
         super().__init__(config)
-        self.listed: dict[Path, Mapping[str, Path]] = {}
+        self.listed: dict[tuple[Path, str], Mapping[str, Path]] = {}
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         assert batch.ids is not None
@@ -79,25 +80,37 @@ class External(Method):
             raise BenchError("external: say where the images are: {method: external, options: {folder: DIR}}")
         wanted, slug = _plain(name), file_slug(batch.condition)
         places = [folder / wanted.parent for folder in (self.config.folder / slug, self.config.folder)]
-        for place in places:
-            if path := self._listed(place).get(wanted.name):
+        patterns = [self._pattern(place, batch.number) for place in places]
+        for place, pattern in zip(places, patterns, strict=True):
+            if path := self._listed(place, pattern).get(wanted.name):
                 return path
         beside = [other.name for other in map(_plain, batch.ids or ()) if other.parent == wanted.parent]
-        found = (matching.advice(place, "the option match: {}", beside) for place in places if place.is_dir())
-        sought = (wanted.parent / self.config.match.replace(matching.PLAIN, wanted.name)).as_posix()
+        found = (
+            matching.advice(place, "the option match: {}", beside, several=True)
+            for place, pattern in zip(places, patterns, strict=True)
+            if place.is_dir() and not self._listed(place, pattern).keys() & set(beside)
+        )
+        own, shared = ((wanted.parent / one.replace(matching.PLAIN, wanted.name)).as_posix() for one in patterns)
         raise BenchError(
-            f"external: no image for {wanted} and {batch.condition}: looked for {slug}/{sought}.png and "
-            f"{sought}.png (or .jpg, .webp, .tif, ...) in {self.config.folder}{next(filter(None, found), '')}"
+            f"external: no image for {wanted} and {batch.condition}: looked for {slug}/{own}.png and "
+            f"{shared}.png (or .jpg, .webp, .tif, ...) in {self.config.folder}{next(filter(None, found), '')}"
         )
 
-    def _listed(self, folder: Path) -> Mapping[str, Path]:
+    def _pattern(self, folder: Path, number: int) -> str:
+        """How the files of this completion are called."""
+        match = self.config.match
+        if matching.NUMBER in match:
+            return match.replace(matching.NUMBER, str(matching.first(folder, match) + number))
+        return match
+
+    def _listed(self, folder: Path, pattern: str) -> Mapping[str, Path]:
         """The pictures in a folder by their names; it is looked at once."""
-        if folder not in self.listed:
+        if (folder, pattern) not in self.listed:
             try:
-                self.listed[folder] = matching.listed(folder, self.config.match)[0] if folder.is_dir() else {}
+                self.listed[folder, pattern] = matching.listed(folder, pattern)[0] if folder.is_dir() else {}
             except BenchError as error:
                 raise BenchError(f"external: {error}") from error
-        return self.listed[folder]
+        return self.listed[folder, pattern]
 
 
 def _plain(name: str) -> Path:

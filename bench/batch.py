@@ -30,6 +30,7 @@ class Batch:
     degraded: Tensor | None = None  # (N, 3, H, W) the picture that a restoration starts from
     ids: tuple[str, ...] | None = None  # names of the images in their data set
     condition: str = ""  # name of the test condition
+    number: int = 0  # which completion of its images is asked for; what makes them differ is `Noise`
 
     def __len__(self) -> int:
         return len(self.image)

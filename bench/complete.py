@@ -33,20 +33,25 @@ def complete(method: Method, task: Task, folder: Path, device: str, facts: dict[
 
     completed.zip: the pictures, 8 bits, exactly as they are scored (see `bench.archive`); `facts` stand in its
     manifest. masks.npz: their holes. damage.parquet: what the method did to known pixels before the original's were
-    pasted. samples/steps: how the first image came about. cost.json: parameters and operations of one completion.
+    pasted, the mean over the completions of an image. samples/steps: how the first image came about. cost.json:
+    parameters and operations of one completion.
 
     Raises BenchError as `completed`.
     """
     completion = Completion(method, task.seeds, device)
     ids = [task.images.ids[i] for i in task.positions]
-    manifest = facts | {"ids": ids, "whole": not task.pasted, "completions": 1}
-    damage = _Damage()
+    each = _different(completion, task)
+    manifest = facts | {"ids": ids, "whole": not task.pasted, "completions": each}
+    damage, passes = _Damage(), list[Tensor]()
     with archive.written(folder / archive.FILE, manifest) as kept:
-        for batch, output, pictures in completed(completion, task):
+        for batch, output, pictures in completed(completion, task, each):
             damage.add(output, batch)
-            holes = to_hole(batch.mask)
-            for picture, hole in zip(pictures, holes, strict=True):
-                kept.add(picture, hole if task.pasted else None)
+            passes.append(pictures)
+            if len(passes) == each:
+                for hole, *several in zip(to_hole(batch.mask), *passes, strict=True):
+                    for picture in several:
+                        kept.add(picture, hole if task.pasted else None)
+                passes.clear()
     task.masks.save(folder / MASKS)
     write_table(folder / DAMAGE, damage.table)
     first = next(task.batches()).only(0)
@@ -58,19 +63,35 @@ def complete(method: Method, task: Task, folder: Path, device: str, facts: dict[
     return completion
 
 
-def completed(completion: Completion, task: Task) -> Iterator[tuple[Batch, Tensor, Tensor]]:
+def completed(completion: Completion, task: Task, each: int = 1) -> Iterator[tuple[Batch, Tensor, Tensor]]:
     """Each batch, the method's output, and what is scored of it: uint8 (N, 3, H, W), the known pixels exactly the
-    original's where they are pasted.
+    original's where they are pasted. `each`: completions of an image; a batch comes so often, one time after another.
 
     Raises BenchError as `completion`, and after the last batch where finished pictures were made with inverted masks.
     """
-    for batch in task.batches():
-        output = completion(batch)
-        if batch.degraded is None:  # copies that are little degraded share pixels with the originals
-            completion.likeness.add(output, batch.image, batch.mask, batch.ids or ())
-        yield batch, output, composite(output, batch.image, batch.mask) if task.pasted else to_uint8(output)
+    for shown in task.batches():
+        for number in range(each):
+            batch = replace(shown, number=number)
+            output = completion(batch)
+            # copies that are little degraded share pixels with the originals; one completion tells of the masks of all
+            if batch.degraded is None and number == 0:
+                completion.likeness.add(output, batch.image, batch.mask, batch.ids or ())
+            yield batch, output, _scored(output, batch, task)
     if completion.method.card.finished:  # a method that completes sees nothing under the holes
         _check_inverted(completion, task)
+
+
+def _scored(output: Tensor, batch: Batch, task: Task) -> Tensor:
+    return composite(output, batch.image, batch.mask) if task.pasted else to_uint8(output)
+
+
+def _different(completion: Completion, task: Task) -> int:
+    """How many completions of an image there are: one where another seed gives the same pictures of the first batch."""
+    if task.completions > 1:
+        batch = next(task.batches())
+        one, other = (_scored(completion(replace(batch, number=number)), batch, task) for number in range(2))
+        completion.same = torch.equal(one, other) and not completion.alone
+    return 1 if completion.same else task.completions
 
 
 @dataclass
@@ -87,7 +108,7 @@ class _Damage:
 
     @property
     def table(self) -> pd.DataFrame:
-        return pd.concat(self.parts, ignore_index=True)
+        return pd.concat(self.parts).groupby(["metric", "id"], sort=False, as_index=False)["value"].mean()
 
 
 def _check_inverted(completion: Completion, task: Task) -> None:

@@ -32,6 +32,7 @@ class Completion:
         self.alone = ""  # why it completes image by image
         self.compared = False  # an image in a batch with the same one alone
         self.repeats = True  # a completion is the same again
+        self.same = False  # all completions of an image are one: no seed changes it
         self.range = _Range()
         self.likeness = Likeness()
 
@@ -102,6 +103,8 @@ class Completion:
         found = []
         if self.alone:
             found.append(f"{self.alone}: completed image by image, each with a seed of its own")
+        if self.same:
+            found.append("gives the same completion for every seed: completed once")
         if not self.repeats:
             found.append("gives another result each time: these numbers cannot be made again")
         if self.range.doubtful:

@@ -101,6 +101,7 @@ def of_completion(
         "size": suite.size,
         "seed": suite.seed,
         "paste": entry.paste,
+        "completions": suite.completions,
     }
 
 

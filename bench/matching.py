@@ -6,13 +6,15 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bench import pictures
 from bench.errors import BenchError
 
 PLAIN = "{name}"
+NUMBER = "{k}"  # in a pattern for several completions of each image
+ALL = 'the method external with match: "{}", in a suite with completions: {}'  # measures several of an image
 DEPTH = 3  # folders below one another in which patterns are looked for
 HALF = 0.5  # share of the images for which a pattern must have files to be named
 
@@ -49,6 +51,11 @@ def _sorted(found: dict[str, Path]) -> dict[str, Path]:
 def parted(match: str) -> tuple[str, str]:
     """What stands before and after the name in a pattern."""
     before, name, after = unicodedata.normalize("NFC", match).partition(PLAIN)
+    if NUMBER in match:
+        raise BenchError(
+            f"the pattern {match!r} is for several completions of each image, and here there is one: say which, for "
+            f"example {match.replace(NUMBER, '0')}; or measure all with {ALL.format(match, 5)}"
+        )
     if not name or PLAIN in after or ".." in match or before.startswith("/"):
         raise BenchError(f"the pattern {match!r} must hold {PLAIN} once, for example {PLAIN}_pred or {PLAIN}/0")
     return before, after
@@ -73,10 +80,18 @@ def patterns(folder: Path, names: Iterable[str]) -> list[str]:
     return [f"{before}{PLAIN}{after}" for before, after in sorted(best)]
 
 
-def advice(folder: Path, option: str, names: Iterable[str], other: str = "") -> str:
+def first(folder: Path, match: str) -> int:
+    """What `{k}` in a pattern counts from: 1 where files of this number lie in the folder, and none of 0; else 0."""
+    there, ends = _below(folder), [parted(match.replace(NUMBER, number)) for number in "01"]
+    from_zero, from_one = (any(_inside(stem, *around) for stem in there) for around in ends)
+    return int(from_one and not from_zero)
+
+
+def advice(folder: Path, option: str, names: Iterable[str], other: str = "", several: bool = False) -> str:
     """The end of a message about names that do not match: which pattern would; "" where none is found.
 
     `option`: how the pattern of this folder is said, as in `--match {}`. `other`: what must be said beside it.
+    `several`: they may be several completions of each image.
     """
     wanted = list(names)
     found = patterns(folder, wanted)
@@ -88,7 +103,19 @@ def advice(folder: Path, option: str, names: Iterable[str], other: str = "") -> 
     if len(said) == 1:
         return f"; they match with {said[0]}{other}"
     more = f" (or {', '.join(said[1:6])}{', ...' if len(said) > 6 else ''})"
+    if several and (every := numbered(found)):
+        more += f"; or measure all with {ALL.format(every, len(found))}"
     return f"; there are several files of each image: say which one with {said[0]}{other}{more}"
+
+
+def numbered(found: Sequence[str]) -> str:
+    """The pattern with `{k}` of patterns, sorted, that differ in one number, from 0 or 1 on; "" where there is none."""
+    for digits in re.finditer(r"\d+", found[0]):
+        pattern = f"{found[0][: digits.start()]}{NUMBER}{found[0][digits.end() :]}"
+        start = int(digits.group())
+        if start < 2 and {pattern.replace(NUMBER, str(start + i)) for i in range(len(found))} == {*found}:
+            return pattern
+    return ""
 
 
 def cores(names: Iterable[str]) -> tuple[list[str], str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +20,7 @@ from bench.condition import parse
 from bench.errors import BenchError
 from bench.metrics.images import Source
 from bench.metrics.measurement import Measurement, empty, summarise
+from bench.metrics.several import measure_several
 from bench.store import read_json, write_json
 from bench.task import Task
 
@@ -93,23 +95,21 @@ def score(
     if left:
         asked = {metrics.get(name).reference for name in left}
         used = {name: source for name, source in references.items() if name in asked}
-        measured = metrics.measure(
-            pictures(archive, task),
-            task.originals() if truth else None,
-            task.holes(),
+        measured = measure_several(
+            [partial(pictures, archive, task, number) for number in range(archive.completions)],
+            task.originals if truth else None,
+            task.holes,
             metrics=left,
             reference=used,
             ids=ids,
             device=device,
             cache=cache,
-            keep=True,
         )
         for row in measured.rows:
             if row["metric"] in left:  # not what stands beside it for few images, and is known
-                values = measured.per_image[measured.per_image["metric"] == row["metric"]]
-                found[row["metric"]] = row, values
+                found[row["metric"]] = row, measured.images(row["metric"])
                 if known and row["value"] is not None:
-                    known.put(row, values)
+                    known.put(*found[row["metric"]])
     frames = [frame for frame in (found[name][1] for name in wanted) if len(frame)]
     per_image = pd.concat(frames, ignore_index=True) if frames else Measurement().per_image
     return Measurement([found[name][0] for name in wanted], per_image)
@@ -124,11 +124,11 @@ def expanded(names: Sequence[str], n: int) -> list[str]:
     return listed
 
 
-def pictures(archive: Archive, task: Task) -> Iterator[Tensor]:
-    """The stored pictures, in the batches of the task."""
+def pictures(archive: Archive, task: Task, completion: int = 0) -> Iterator[Tensor]:
+    """The stored pictures of one completion of each image, in the batches of the task."""
     done = 0
     for originals, holes in zip(task.originals(), task.holes(), strict=True):
-        yield archive.read(range(done, done + len(originals)), originals, holes)
+        yield archive.read(range(done, done + len(originals)), originals, holes, completion)
         done += len(originals)
 
 

@@ -214,6 +214,7 @@ class Suite(Section):
     priors: list[Annotated[Entry, BeforeValidator(_named)]] = []  # how priors that methods require are made
     shots: list[Annotated[int, Field(ge=1)] | Literal["all"]] = ["all"]  # training images
     conditions: list[str] = Field(min_length=1)  # masks, guided or not, or degradations: see bench.condition
+    completions: int = Field(default=1, ge=1, le=100)  # of each test image, each with a seed of its own
     train: Train = Train()
     metrics: list[str] = Field(min_length=1)  # `facebench list --metrics` shows them
     report: Report = Report()

@@ -32,6 +32,7 @@ class Task:
     seed: int
     needs: tuple[str, ...] = ()  # what guides the method in every condition: fields of `Batch`
     pasted: bool = True  # the known pixels of what is scored are the originals'
+    completions: int = 1  # of each image, each with a seed of its own
 
     @property
     def guides(self) -> set[str]:
@@ -101,5 +102,6 @@ class Task:
         return floats(self.images.degraded(chosen, condition.source, seeds)[0])
 
     def seeds(self, batch: Batch) -> list[int]:
-        """What fixes the random numbers of each image of a batch."""
-        return [derive_seed(self.seed, self.images.name, name, self.condition) for name in batch.ids or ()]
+        """What fixes the random numbers of each image of a batch, and of this completion of it."""
+        further = [batch.number] if batch.number else []  # the first one's seed is that of a single completion
+        return [derive_seed(self.seed, self.images.name, name, self.condition, *further) for name in batch.ids or ()]

@@ -155,7 +155,8 @@ def opened(
             names = list(matching.listed(*given[by])[0])
         except BenchError:
             return ""
-        return matching.advice(given[what][0], options[what], names) if names else ""
+        several = what == "completed"
+        return matching.advice(given[what][0], options[what], names, several=several) if names else ""
 
     def both() -> str:
         """Which two patterns pair completed images and originals that each have something at their names."""
@@ -166,7 +167,7 @@ def opened(
         if not found:
             return ""
         beside = " " + options["truth"].format(f'"{found[1]}"')
-        return matching.advice(given["completed"][0], options["completed"], found[0], beside)
+        return matching.advice(given["completed"][0], options["completed"], found[0], beside, several=True)
 
     done: list[Images] = []
     for what, (folder, pattern) in given.items():

@@ -51,6 +51,7 @@ class Metric:
     features: tuple[str, ...] = ()  # what it reads of the extractor's outputs
     needs_truth: bool = True
     needs_mask: bool = False
+    between: str | None = None  # metric that it is between every two completions of an image, without an original
     raw: bool = False  # of outputs before known pixels are pasted: runs keep it with the completed pictures
     smallest_n: int = 1  # "n/a" for fewer images
     advised_n: int = 1  # below it the value stands, with a note
@@ -88,6 +89,14 @@ def _perceptual(name: str, title: str, extractor: str, equals: str, hole: bool =
     return Metric(
         name=name, title=title, kind="features", function=f"perceptual:{'hole_distance' if hole else 'distance'}",
         equals=equals, extractor=extractor, features=("maps",), needs_mask=hole, **_lower(),
+    )  # fmt: skip
+
+
+def _diversity(extractor: str, network: str, between: str) -> Metric:
+    return Metric(
+        name=f"diversity@{extractor}", title=f"Diversity ({network})", kind="features", function="perceptual:distance",
+        equals=f"{between}: mean over every two completions of an image", extractor=extractor, features=("maps",),
+        needs_truth=False, between=between, higher_is_better=True, bounds=(0.0, INFINITY),
     )  # fmt: skip
 
 
@@ -222,6 +231,9 @@ _METRICS = [
         "perceptual@embedded", "Perceptual distance (embedded)", "embedded",
         "lpips' formula with equal weights for all channels, on the embedded network's maps",
     ),
+    _diversity("lpips-alex", "LPIPS, AlexNet", "lpips@alex"),
+    _diversity("lpips-vgg", "LPIPS, VGG", "lpips@vgg"),
+    _diversity("embedded", "embedded", "perceptual@embedded"),
     _identity("embedded", "embedded", "1 - cosine of the embedded network's identity vectors"),
     _identity("facenet", "FaceNet", "facenet-pytorch's VGGFace2 network on MTCNN crops: 1 - cosine"),
     _identity("arcface", "ArcFace", "IR-SE50 (model_ir_se50.pth) on crops aligned by five points: 1 - cosine"),

@@ -46,10 +46,18 @@ class Measurement:
 
     def value(self, metric: str) -> float | None:
         """The value of a metric; None when it was not computed."""
+        return self.row(metric)["value"]
+
+    def row(self, metric: str) -> dict[str, Any]:
+        """The row of a metric; BenchError where it was not asked for."""
         for row in self.rows:
             if row["metric"] == metric:
-                return row["value"]
+                return row
         raise BenchError(f"{metric!r} was not measured: there are {', '.join(row['metric'] for row in self.rows)}")
+
+    def images(self, metric: str) -> pd.DataFrame:
+        """The part of `per_image` that is a metric's; empty where it has none."""
+        return self.per_image[self.per_image["metric"] == metric].reset_index(drop=True)
 
 
 def measure(
@@ -90,6 +98,11 @@ def measure(
     if not isinstance(batch, Integral) or batch < 1:
         raise BenchError(f"batch: {batch!r} is no number of images: give 1 or more")
     batch = int(batch)  # torch takes no integers of NumPy here
+    if several := [metric.name for metric in wanted if metric.between]:
+        raise BenchError(
+            f"{', '.join(several)}: compares several completions of an image, and here there is one: a suite with "
+            '`completions: 5` has several, also those of another program: method external with match: "{name}_{k}"'
+        )
     references = _references(reference, wanted)
     if ids is not None and len(set(ids)) != len(ids):
         raise BenchError("ids: an image is named twice")

@@ -170,7 +170,8 @@ def _task(made: Plan, job: Job, needs: tuple[str, ...] = ()) -> Task:
     """The test images of a completion. `needs`: what guides the method, beside what the condition shows it."""
     prepared, condition = made.data[job.row["dataset"]], job.row["condition"]
     holes, pasted = prepared.masks[condition], job.identity["paste"]
-    return Task(prepared.images, prepared.test, holes, condition, made.suite.seed, needs, pasted)
+    each = job.identity["completions"]
+    return Task(prepared.images, prepared.test, holes, condition, made.suite.seed, needs, pasted, each)
 
 
 def _batches(images: ImageData, positions: list[int]) -> Iterator[Tensor]:

@@ -48,6 +48,23 @@ def test_several_files_of_each_image_are_told(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("pattern", "start"), [("{name}_{k}", 0), ("{name}_{k}", 1), ("run{k}/2_{name}_out", 1)])
+def test_several_completions_have_one_pattern(pattern: str, start: int, tmp_path: Path) -> None:
+    numbers = range(start, start + 11)
+    written(tmp_path, *(f"{pattern.replace('{name}', n).replace('{k}', str(k))}.png" for n in NAMES for k in numbers))
+    said = f'; or measure all with the method external with match: "{pattern}", in a suite with completions: 11'
+    assert matching.advice(tmp_path, "--match {}", NAMES, several=True).endswith(said)
+    assert "measure all" not in matching.advice(tmp_path, "--match-masks {}", NAMES)
+    assert matching.first(tmp_path, pattern) == start
+    with pytest.raises(BenchError, match="here there is one: say which"):
+        matching.listed(tmp_path, pattern)
+
+
+def test_files_that_differ_in_more_than_a_number_are_no_completions(tmp_path: Path) -> None:
+    written(tmp_path, *(f"{name}_{what}.png" for name in NAMES for what in ("0", "gt")))
+    assert "measure all" not in matching.advice(tmp_path, "--match {}", NAMES, several=True)
+
+
 def test_names_are_the_same_in_every_form_and_suffixes_in_either_case(tmp_path: Path) -> None:
     composed, parted = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
     written(tmp_path, f"{parted}.PNG")

@@ -26,6 +26,10 @@ def test_declarations_are_complete(name):
     function = metric.load()
     assert inspect.getdoc(function)
     assert len(inspect.signature(function).parameters) == (1 if metric.kind == "set" else 3)
+    if metric.between:
+        other = metrics.get(metric.between)
+        assert other.compares and not other.needs_mask and other.between is None
+        assert (metric.function, metric.extractor) == (other.function, other.extractor)
     if metric.beside:
         assert metrics.get(metric.beside).extractor == metric.extractor
 
