@@ -536,9 +536,9 @@ def verify_golden(
     One line a file: deviation in standard deviations of the output, parameters and multiply-accumulates against
     what the file records. Exit code 1 if any fails or is not implemented.
     """
-    from bench import golden
+    from bench import golden, registry
 
-    known = golden.implemented()
+    known = registry.golden()
     paths = list(golden.files(folder, only.split(",") if only else None))
     if implemented:
         paths = [path for path in paths if path.stem in known]

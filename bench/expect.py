@@ -19,7 +19,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bench import metrics, registry
 from bench.data import catalogue
@@ -27,8 +27,6 @@ from bench.errors import BenchError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from bench.suite import Entry, Suite
 
 EACH = "each"
 COSTS = ("params", "macs")
@@ -40,6 +38,43 @@ _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 _VALUE = re.compile(rf"({_NUMBER})\s*(%|dB|k|M|G)?(?:\s*(?:±|\+/?-)\s*({_NUMBER})\s*(%)?)?")
 _SIGN = re.compile(r"\s+([<>=])\s+(?![^()]*\))")  # not inside parentheses: `grig (T = 1)`
 _BRACKETS = re.compile(r"\[([^\]]*)\]$")
+
+
+class Row(Protocol):
+    """What is read of a row of a suite."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def options(self) -> dict[str, Any]: ...
+    def with_variant(self, name: str) -> str: ...
+
+
+class Named(Protocol):
+    """What is read of a data set."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class Suite(Protocol):
+    """What is read of a suite: `bench.suite`, which stands on this module."""
+
+    @property
+    def suite(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def methods(self) -> Sequence[Row]: ...
+    @property
+    def data(self) -> Sequence[Named]: ...
+    @property
+    def metrics(self) -> Sequence[str]: ...
+    @property
+    def conditions(self) -> Sequence[str]: ...
+    @property
+    def shots(self) -> Sequence[int | str]: ...
+    def title_of(self, entry: Any) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -179,9 +214,9 @@ def _goal(number: re.Match[str], sign: str) -> tuple[float, float]:
     return goal, abs(goal) * float(tolerance) / 100 if percent else float(tolerance) * factor
 
 
-def _names(suite: Suite) -> dict[str, list[Entry]]:
+def _names(suite: Suite) -> dict[str, list[Row]]:
     """Every name, in small letters, under which rows can be called."""
-    found: dict[str, list[Entry]] = {}
+    found: dict[str, list[Row]] = {}
     for entry in suite.methods:
         names = {suite.title_of(entry)} | ({entry.with_variant(entry.method)} if not entry.options else set())
         for name in {name.lower() for name in names}:

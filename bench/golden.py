@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench import registry
 from bench.errors import BenchError
 from bench.npz import open_npz
 from bench.profile import count_macs, count_parameters
@@ -190,15 +189,6 @@ class Result:
             and all(ours == recorded for ours, recorded in self.params.values())
             and all(abs(ours / recorded - 1) <= 0.005 for ours, recorded in self.macs.values())
         )
-
-
-def implemented() -> dict[str, tuple[str, Golden]]:
-    """Golden file name -> (method, how to run it), over the whole registry."""
-    found = {}
-    for slug, entry in registry.entries().items():
-        for name, golden in entry.load().golden.items():
-            found[name] = (slug, golden)
-    return found
 
 
 def check(path: Path, keys: Path, known: Mapping[str, tuple[str, Golden]]) -> Result:

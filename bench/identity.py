@@ -20,9 +20,9 @@ from bench.store import MARK, digest
 from masks import maskset
 
 if TYPE_CHECKING:
+    from bench.card import Card
     from bench.data.dataset import ImageData
     from bench.method import Config
-    from bench.registry import Card
     from bench.suite import Entry, Suite
 
 VERSIONS = {

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bench.batch import Batch, Noise
+from bench.card import Card
 from bench.errors import BenchError
 from bench.golden import Golden
 from bench.nn.sizes import Sizes
-from bench.registry import Card
 
 __all__ = ["Batch", "Card", "Config", "Golden", "Method", "Noise", "Sizes", "Source", "Stage", "Update"]
 

@@ -7,18 +7,15 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from posixpath import basename, splitext
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench import pictures
 from bench.errors import BenchError
 from masks.errors import MaskError
+from masks.file import Frozen
 from masks.generators.plain import Request
 from masks.streams import Stream
-
-if TYPE_CHECKING:
-    from masks.maskset import MaskSet
 
 SUFFIX = ".npz"
 
@@ -76,14 +73,12 @@ def _plain(name: str) -> str:
     return basename(_path(name))
 
 
-def opened(path: str) -> MaskSet:
+def opened(path: str) -> Frozen:
     """The set in a file, read once and again only after the file has changed."""
     changed = Path(path).stat().st_mtime_ns if Path(path).exists() else 0
     return _opened(path, changed)
 
 
 @lru_cache(maxsize=4)
-def _opened(path: str, changed: int) -> MaskSet:
-    from masks.maskset import MaskSet  # which stands on the generators, of which this is one
-
-    return MaskSet.load(path)
+def _opened(path: str, changed: int) -> Frozen:
+    return Frozen.load(path)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tempfile
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from masks.checks import checked_size, whole_number
 from masks.condition import Condition, parse
 from masks.draw import draw
 from masks.errors import MaskError
+from masks.file import FORMAT, Frozen, digest
 from masks.folder import check_paired, opened
 from masks.frozen import numbers
 from masks.registry import GENERATORS, Strokes
@@ -28,22 +27,14 @@ from masks.registry import GENERATORS, Strokes
 VERSION = 1
 """Version of the generators: raised when a condition's masks change. Of the file: `format` in the manifest."""
 
-_FORMAT = "masks 1"
-_LONGEST_MANIFEST = 1 << 26  # bytes; it holds some 20 characters a mask and its image's name, of 4 bytes each
-_LARGEST = 1 << 30  # bytes of masks that may come out of a file of a hundredth of them
 
-
-class MaskSet:
+class MaskSet(Frozen):
     """A fixed list of masks of one size: what an evaluation uses. Equal bits have equal `fingerprint`s.
 
     set[i] is a (height, width) uint8 mask in {0, 1}, 1 = hole. `manifest` tells where the masks come from: condition,
     generator, description, source, size, n, seed, version, versions of the libraries, ratios, sha256; where their
     images are known, also `images`, the names of these.
     """
-
-    def __init__(self, bits: np.ndarray, manifest: dict[str, Any]) -> None:
-        self._bits = bits
-        self.manifest = manifest
 
     @classmethod
     def make(
@@ -89,7 +80,7 @@ class MaskSet:
         bits = np.stack([np.packbits(mask) for mask in drawn])
         generator = GENERATORS[condition.generator]
         manifest = {
-            "format": _FORMAT,
+            "format": FORMAT,
             "condition": str(condition),
             "generator": condition.generator,
             "description": generator.description,
@@ -100,7 +91,7 @@ class MaskSet:
             "seed": seed,
             "version": VERSION,
             "libraries": {"numpy": np.__version__, "opencv": cv2.__version__, "pillow": PIL.__version__},
-            "sha256": _digest(bits, height, width),
+            "sha256": digest(bits, height, width),
             "ratios": [int(np.unpackbits(row).sum()) / (height * width) for row in bits],
         }
         if condition.generator == "folder" and condition.argument is not None:
@@ -137,29 +128,11 @@ class MaskSet:
 
         Raises MaskError for a file that is missing, damaged, or no mask set.
         """
+        loaded = super().load(path)
         try:
-            bits, manifest = _read(Path(path))
-            loaded = cls(bits, manifest)
-            height, width = loaded.size
-            sound = (
-                manifest["format"] == _FORMAT
-                and len(bits) > 0
-                and bits.dtype == np.uint8
-                and bits.shape == (manifest["n"], -(-height * width // 8))
-                and len(manifest["ratios"]) == manifest["n"]
-                and _digest(bits, height, width) == manifest["sha256"]
-                and manifest["ratios"] == [ratio(mask) for mask in loaded]
-            )
             bucket = loaded.condition.bucket
-            images = manifest.get("images")
-            if images is not None and not (type(images) is list and list(map(type, images)) == [str] * len(loaded)):
-                raise ValueError("it does not name one image for each mask")
-        except FileNotFoundError:
-            raise MaskError(f"there is no mask set {path}: make it with `facebench masks make`") from None
         except Exception as error:  # a damaged or hostile file can raise anything
             raise MaskError(f"{path} is no mask set or is damaged ({error}): make it again") from error
-        if not sound:
-            raise MaskError(f"{path} is damaged: its masks do not have the SHA-256 of its manifest; make it again")
         for i, mask in enumerate(loaded):
             if bucket is not None and mask not in bucket:
                 raise MaskError(f"{path}: mask {i} covers {100 * ratio(mask):.2f} %, outside the bucket {bucket}")
@@ -169,32 +142,6 @@ class MaskSet:
     def condition(self) -> Condition:
         """The condition that the masks were drawn from."""
         return parse(self.manifest["condition"])
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) of the masks."""
-        height, width = self.manifest["size"]
-        return height, width
-
-    @property
-    def ratios(self) -> np.ndarray:
-        """The fraction of hole pixels of each mask, (n,) float64."""
-        return np.array(self.manifest["ratios"])
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the masks' size and bits: the same for equal masks, whatever they were drawn from."""
-        return self.manifest["sha256"]
-
-    def __len__(self) -> int:
-        return len(self._bits)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (self[i] for i in range(len(self)))
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        height, width = self.size
-        return np.unpackbits(self._bits[index], count=height * width).reshape(height, width)
 
     def redrawn(self) -> list[int]:
         """The numbers of the masks that this machine draws otherwise: empty where the set can be reproduced.
@@ -223,32 +170,9 @@ def verify(path: str | Path, redraw: bool = True) -> MaskSet:
     return loaded
 
 
-def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
-    """The content of a file. Raises ValueError where it would grow far beyond what its manifest or its size says."""
-    if path.exists() and not path.is_file():  # reading a pipe would wait without end
-        raise ValueError("it is no file")
-    with zipfile.ZipFile(path) as archive:
-        sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-    if sizes["manifest.npy"] > _LONGEST_MANIFEST:
-        raise ValueError("its manifest is too long")
-    with np.load(path, allow_pickle=False) as file:
-        manifest = json.loads(str(file["manifest"]))
-        height, width = manifest["size"]
-        whole = manifest["n"] * -(-height * width // 8)
-        if not whole < sizes["bits.npy"] < whole + 1024:  # an array and its header
-            raise ValueError("its masks are not as many or as large as its manifest says")
-        if whole > _LARGEST and whole > 100 * path.stat().st_size:
-            raise ValueError(f"its masks would grow to {whole / 1e9:.0f} GB")
-        return file["bits"], manifest
-
-
 def _parameters(condition: Condition, scale: float) -> dict[str, Any]:
     """The published constants, and the factor of those that are pixels."""
     generator = GENERATORS[condition.generator]
     parts = generator.parts if isinstance(generator, Strokes) else ()
     drawn = {part.name: {"weight": part.weight, **getattr(part.draw, "keywords", {})} for part in parts}
     return json.loads(json.dumps({"scale": scale, "parts": drawn}))
-
-
-def _digest(bits: np.ndarray, height: int, width: int) -> str:
-    return hashlib.sha256(f"{height}x{width}".encode() + np.ascontiguousarray(bits).tobytes()).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,42 @@ def test_package_imports_only_downwards(package: str) -> None:
     assert files
     wrong = {str(f.relative_to(ROOT)): imported(f) & FORBIDDEN[package] for f in files}
     assert not {name: found for name, found in wrong.items() if found}
+
+
+PACKAGES = ("bench", "masks", "methods", "baselines", "reports")
+
+
+def modules() -> dict[str, Path]:
+    """All modules of the project, with their files."""
+    paths = [path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    return {".".join(path.with_suffix("").parts).removesuffix(".__init__"): ROOT / path for path in paths}
+
+
+def needed(path: Path, known: Collection[str]) -> set[str]:
+    """The modules that a file imports, also inside its functions; what only types need does not count."""
+    found = set()
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        for node in ast.iter_child_nodes(waiting.pop()):
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                continue
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                inner = {alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+                found |= {name if name in known else str(node.module) for name in inner.values()}
+            else:
+                waiting.append(node)
+    return found & set(known)
+
+
+def test_no_circle_of_files() -> None:
+    """Files that need nothing are taken away, again and again: what is left stands in circles."""
+    files = modules()
+    left = {name: needed(path, files) - {name} for name, path in files.items()}
+    while free := [name for name, others in left.items() if not others]:
+        left = {name: others.difference(free) for name, others in left.items() if name not in free}
+    assert not left
 
 
 def test_the_ground_stands_alone() -> None:

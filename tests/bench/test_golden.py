@@ -12,22 +12,22 @@ import torch
 from typer.testing import CliRunner
 
 from baselines.aot import AOTGAN, Discriminator
-from bench import cli, golden
+from bench import cli, golden, registry
 
 FOLDER = Path(__file__).parents[1] / "golden"
-CHECKED = [name for name in golden.implemented() if (FOLDER / f"{name}.npz").exists()]
+CHECKED = [name for name in registry.golden() if (FOLDER / f"{name}.npz").exists()]
 
 
 @pytest.mark.parametrize("name", CHECKED)
 def test_golden_files_pass(name: str) -> None:
-    result = golden.check(FOLDER / f"{name}.npz", FOLDER, golden.implemented())
+    result = golden.check(FOLDER / f"{name}.npz", FOLDER, registry.golden())
     assert result.passed, golden.line(result)
 
 
 def test_every_golden_file_is_of_a_network_here() -> None:
     files = {path.stem for path in FOLDER.glob("*.npz")}
     networks = {name for name in files if (FOLDER / f"{name}.keys.csv").exists()}
-    assert networks <= set(golden.implemented())
+    assert networks <= set(registry.golden())
 
 
 def changed(path: Path, **outputs: np.ndarray) -> None:
@@ -49,7 +49,7 @@ def test_a_deviation_fails_and_is_printed(tmp_path: Path) -> None:
 
 def other_inputs(slug: str, path: Path, seed: int) -> None:
     """A golden file of ours: another seed, and weights filled with another gain."""
-    file, (_, known) = golden.File.load(FOLDER / f"{slug}.npz"), golden.implemented()[slug]
+    file, (_, known) = golden.File.load(FOLDER / f"{slug}.npz"), registry.golden()[slug]
     rule = {**file.rule, "gain": 0.8 * file.rule["gain"]}
     network = known.build().double().eval()
     known.load(network, golden.checkpoint(golden.key_list(FOLDER, slug), rule))
@@ -77,7 +77,7 @@ def test_golden_files_with_other_inputs_pass_and_notice_a_changed_weight(slug: s
     recorded, ours = golden.File.load(FOLDER / f"{slug}.npz"), golden.File.load(path)
     assert not any(np.allclose(value, recorded.outputs[name]) for name, value in ours.outputs.items())
 
-    method, known = golden.implemented()[slug]
+    method, known = registry.golden()[slug]
 
     def load(network: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
         known.load(network, state)
@@ -93,7 +93,7 @@ def test_golden_files_with_other_inputs_pass_and_notice_a_changed_weight(slug: s
 def test_a_renamed_key_fails(slug: str, tmp_path: Path) -> None:
     head, first, *rest = golden.key_list(FOLDER, slug).read_text().splitlines()
     (tmp_path / f"{slug}.keys.csv").write_text("\n".join([head, first.replace("weight", "renamed", 1), *rest]))
-    result = golden.check(FOLDER / f"{slug}.npz", tmp_path, golden.implemented())
+    result = golden.check(FOLDER / f"{slug}.npz", tmp_path, registry.golden())
     assert not result.passed
     assert "renamed" in result.error
 
@@ -103,7 +103,7 @@ def test_wrong_counts_fail(tmp_path: Path) -> None:
         meta = json.loads(str(archive["meta"]))
     meta["params"]["discriminator"] += 1
     changed(tmp_path / "aot.discriminator.npz", meta=np.array(json.dumps(meta)))
-    result = golden.check(tmp_path / "aot.discriminator.npz", FOLDER, golden.implemented())
+    result = golden.check(tmp_path / "aot.discriminator.npz", FOLDER, registry.golden())
     assert not result.passed
     assert "(recorded: 2,763,778)" in golden.line(result)
 
@@ -111,7 +111,7 @@ def test_wrong_counts_fail(tmp_path: Path) -> None:
 def test_a_checkpoint_with_a_key_too_many_fails(tmp_path: Path) -> None:
     keys = (FOLDER / "aot.discriminator.keys.csv").read_text() + "conv.99.weight,3x3,param\n"
     (tmp_path / "aot.discriminator.keys.csv").write_text(keys)
-    result = golden.check(FOLDER / "aot.discriminator.npz", tmp_path, golden.implemented())
+    result = golden.check(FOLDER / "aot.discriminator.npz", tmp_path, registry.golden())
     assert not result.passed
     assert "conv.99.weight" in result.error
 

@@ -1,0 +1,38 @@
+"""The facts of a method, as published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Task = Literal["inpainting", "exemplar", "restoration", "editing", "prior"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """The facts of a method, as published. Written with literals only."""
+
+    slug: str  # name in suites and on the command line
+    name: str  # name printed in tables
+    title: str  # of the paper or algorithm
+    authors: str
+    year: int | None
+    venue: str
+    url: str
+    task: Task = "inpainting"
+    resolution: int | None = None  # pixels that the paper's model was trained at; None: any
+    params: dict[str, int] = field(default_factory=dict)  # network -> parameters of the `paper` preset
+    macs: dict[str, float] = field(default_factory=dict)  # network -> multiply-accumulates of one pass at 256 px
+    published: dict[str, str] = field(default_factory=dict)  # figures as the paper or a later table prints them
+    training: str = ""  # optimiser, batch, iterations, loss weights, in one line
+    features: str = ""  # pretrained networks that the published training losses stand on
+    convention: str = ""  # the authors' mask polarity, value range and filling, where they differ from ours
+    licence: str = ""  # of the authors' code and weights
+    weights: str = ""  # where the authors' checkpoints are, and their layout
+    trained_on: dict[str, str] = field(default_factory=dict)  # what they saw: data set -> see `bench.exposure`
+    requires: tuple[str, ...] = ()  # priors: slugs of methods
+    needs: tuple[str, ...] = ()  # guidance beside image and mask: fields of Batch
+    takes: tuple[str, ...] = ()  # guidance that it uses where there is some
+    choices: dict[str, str] = field(default_factory=dict)  # where paper and code differ: option -> what is the default
+    finished: bool = False  # it reads pictures that something else made, which may have seen what is under the holes
+    notes: str = ""
