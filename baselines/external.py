@@ -13,6 +13,7 @@ from torch import Tensor
 from bench import matching, pictures
 from bench.errors import BenchError, about
 from bench.method import Batch, Card, Config, Method, Noise
+from bench.samples import image_file
 from bench.store import file_slug
 
 CARD = Card(
@@ -78,16 +79,19 @@ class External(Method):
         if self.config.folder is None:
             raise BenchError("external: say where the images are: {method: external, options: {folder: DIR}}")
         wanted, slug = _plain(name), file_slug(batch.condition)
-        places = [folder / wanted.parent for folder in (self.config.folder / slug, self.config.folder)]
-        for place in places:
-            if path := self._listed(place).get(wanted.name):
-                return path
+        flat = _plain(image_file(name))  # as `facebench export images` writes it
+        folders = self.config.folder / slug, self.config.folder
+        for folder in folders:
+            for sought in (wanted, flat):
+                if path := self._listed(folder / sought.parent).get(sought.name):
+                    return path
+        places = [folder / wanted.parent for folder in folders]
         beside = [other.name for other in map(_plain, batch.ids or ()) if other.parent == wanted.parent]
         found = (matching.advice(place, "the option match: {}", beside) for place in places if place.is_dir())
-        sought = (wanted.parent / self.config.match.replace(matching.PLAIN, wanted.name)).as_posix()
+        called = (wanted.parent / self.config.match.replace(matching.PLAIN, wanted.name)).as_posix()
         raise BenchError(
-            f"external: no image for {wanted} and {batch.condition}: looked for {slug}/{sought}.png and "
-            f"{sought}.png (or .jpg, .webp, .tif, ...) in {self.config.folder}{next(filter(None, found), '')}"
+            f"external: no image for {wanted} and {batch.condition}: looked for {slug}/{called}.png and "
+            f"{called}.png (or .jpg, .webp, .tif, ...) in {self.config.folder}{next(filter(None, found), '')}"
         )
 
     def _listed(self, folder: Path) -> Mapping[str, Path]:

@@ -15,6 +15,17 @@ import torch
 Restore = Callable[[], object]
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread of torch inside: sums have the same last bits whatever the number of cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def seed(number: int) -> None:
     """Seed the global generators of torch, NumPy, Python and OpenCV."""
     torch.manual_seed(number)  # of GPUs, too

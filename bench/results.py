@@ -231,6 +231,8 @@ def _reporter(name: str) -> Any:
 def _samples(made: Plan, job: Job) -> None:
     """The first pictures that were scored, and how one came about. Of several shots and seeds the last one's stay."""
     row, completion = job.row, made.completion(job)
+    if not (made.job_folder(completion.id) / FILE).exists():  # those of before stay
+        return
     target = made.folder / "samples" / row["dataset"] / file_slug(row["condition"]) / file_slug(row["title"])
     shutil.rmtree(target, ignore_errors=True)  # another job may have had other pictures, or more steps
     prepared, count = made.data[row["dataset"]], made.suite.report.samples

@@ -24,6 +24,7 @@ from bench.task import Task
 from masks import MaskSet
 
 RUN = "run.json"  # in a suite's folder
+FACTS = {"title", "dataset", "condition", "data", "count", "filter", "size", "seed", "masks"}  # in a manifest
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def opened(folder: Path, images: ImageData) -> tuple[Archive, Task]:
 
     Raises BenchError where they were made of other images than these, or their masks are others.
     """
-    archive = Archive.open(folder / FILE)
+    archive = _told(folder)
     if archive.manifest["data"] != images.fingerprint:
         raise BenchError(
             f"{archive.path} was made of other images than {images.name}: its data set has the fingerprint "
@@ -113,14 +114,22 @@ def opened(folder: Path, images: ImageData) -> tuple[Archive, Task]:
 
 def handed(folder: Path, data: Sequence[str], cache: Path) -> tuple[Archive, Task]:
     """`opened` for the folder of a completion without its run. `data`: the folder of its images, if it has one."""
-    facts = Archive.open(folder / FILE).manifest
+    facts = _told(folder).manifest
     if len(data) > 1:
         raise BenchError(f"--data: {folder} has one data set, {facts['dataset']}: give one folder")
     if data:
         return opened(folder, dataset.prepare_folder(data[0], facts["size"], cache, facts["dataset"]))
-    if facts.get("filter") != RENDERED:
+    if facts["filter"] != RENDERED:
         raise BenchError(f"{folder} holds completed pictures of {facts['dataset']}: give its images with --data DIR")
     return opened(folder, dataset.prepare_synthfaces(facts["count"], facts["size"], facts["seed"], cache))
+
+
+def _told(folder: Path) -> Archive:
+    """The pictures in the folder of a completion; BenchError where their manifest does not say what they are."""
+    archive = Archive.open(folder / FILE)
+    if missing := FACTS - archive.manifest.keys():
+        raise BenchError(f"{archive.path} does not say its {', '.join(sorted(missing))}: run the suite again")
+    return archive
 
 
 def is_handed(folder: Path) -> bool:

@@ -122,7 +122,7 @@ def _kept(made: Plan, job: Job, before: dict[str, str]) -> Job:
     """The job, or, where its pictures are gone, the one that scored them before: the table keeps its numbers."""
     from bench.store import read_json
 
-    if job.kind != "score" or made.done(job) or job.needs[0] not in before:
+    if job.kind != "score" or made.done(job) or not made.done(made.completion(job)) or job.needs[0] not in before:
         return job
     described = made.job_folder(before[job.needs[0]]) / "job.json"
     if not described.exists():
