@@ -19,14 +19,14 @@ from bench.task import Task
 ORIGINALS, HOLES = "originals", "masks"  # folders beside those of methods
 
 
-def place(root: Path, row: dict[str, Any]) -> Path:
-    """The folder of a row: DATASET/CONDITION/METHOD, with the shots and the seed where they are not the usual ones.
+def place(root: Path, row: dict[str, Any], trained: bool = False) -> Path:
+    """The folder of a row: DATASET/CONDITION/METHOD; what is trained adds its shots and seed, unless all and 0.
 
     BenchError where the row is called like a folder beside it.
     """
     parts = [file_slug(row["title"])]
-    parts += [f"{row['shots']}-shots"] if row.get("shots", "all") != "all" else []
-    parts += [f"seed-{row['seed']}"] if row.get("seed") else []
+    parts += [f"{row['shots']}-shots"] if trained and row["shots"] != "all" else []
+    parts += [f"seed-{row['seed']}"] if trained and row["seed"] else []
     name = "-".join(parts)
     if name.lower() in (ORIGINALS, HOLES):
         raise BenchError(

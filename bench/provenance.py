@@ -18,7 +18,7 @@ import torch
 import bench
 
 FACTS = ("facebench", "torch", "commit", "device", "precision", "deterministic")
-"""What `recorded` tells of a job; columns of every result row."""
+"""Columns of every result row; `recorded` also tells the processor, so that bits are asked for where they must agree."""
 NO_WAY = " does not have a deterministic implementation"  # what torch warns of
 
 

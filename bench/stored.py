@@ -38,8 +38,8 @@ class Cell:
 
     @property
     def label(self) -> str:
-        shots = "" if self.row["shots"] == "all" else f", {self.row['shots']} shots"
-        seed = f", seed {self.row['seed']}" if self.row["seed"] else ""
+        shots = f", {self.row['shots']} shots" if self.trained and self.row["shots"] != "all" else ""
+        seed = f", seed {self.row['seed']}" if self.trained and self.row["seed"] else ""
         return f"{self.row['title']} on {self.row['dataset']}{shots}{seed}, {self.row['condition']}"
 
 

@@ -61,7 +61,7 @@ def images(
     with track("export", len(cells)) as step:
         for cell in cells:
             archive, task = stored.opened(made.job_folder(cell.completion), made.named(cell.row["dataset"]).images)
-            folder = export.place(to, cell.row)
+            folder = export.place(to, cell.row, cell.trained)
             export.export(archive, task, folder, names)
             if folder.parent not in shared:
                 export.export_truth(archive, task, folder.parent)

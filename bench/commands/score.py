@@ -38,10 +38,10 @@ def score(
     from bench import stored
     from bench.device import checked
 
-    checked(device)
+    place = checked(device)
     names = [name.strip() for name in (metrics or "").split(",") if name.strip()]
     if stored.is_handed(run):
-        _completion(run, names or [*evaluate.WITHOUT_WEIGHTS.split(","), "l1@hole"], data or [], path, checked(device))
+        _completion(run, names or [*evaluate.WITHOUT_WEIGHTS.split(","), "l1@hole"], data or [], path, place)
         return
     if path:
         raise BenchError("--out is for the folder of a single completion: a run's own tables are written anew")
@@ -73,7 +73,7 @@ def _completion(folder: Path, names: list[str], data: list[str], path: Path | No
     if path:
         write_text(path, pd.DataFrame(rows).to_csv(index=False))
         out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
-    if all(row["value"] is None for row in rows):
+    if any(row["note"].startswith(evaluate.ABSENT) for row in rows):
         raise typer.Exit(1)
 
 
@@ -100,7 +100,9 @@ def _run(folder: Path, names: list[str], data: list[str], device: str, workers: 
     absent = [job for job in made.scores if not made.done(job)]
     before = {cell.completion: cell.score for cell in found.cells}
     table = replace(made, jobs=[_kept(made, job, before) for job in made.jobs])
-    if any(map(table.done, table.scores)):
+    lacking = False
+    if done := [job for job in table.scores if table.done(job)]:
+        lacking = results.rows(table, done)["note"].str.startswith(evaluate.ABSENT).any()
         with hold(made.folder / ".lock", wait=True):
             results.collect(table)
             page = results.report(table)
@@ -115,6 +117,7 @@ def _run(folder: Path, names: list[str], data: list[str], device: str, workers: 
             gone = "its pictures are not kept" if made.done(made.completion(job)) else made.missing(job)
             reason = outcome.failed.get(job.id) or gone
             console.print(f"  {job.label}: {reason}", highlight=False, markup=False)
+    if absent or lacking:
         raise typer.Exit(1)
 
 

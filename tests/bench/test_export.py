@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
-from bench import cli
+from bench import cli, export
 from bench.errors import BenchError
 
 METRICS = ["psnr", "ssim", "l1", "l1@hole", "perceptual@embedded", "fid@embedded", "kid@embedded", "identity@embedded"]
@@ -127,6 +127,17 @@ def test_images_in_folders_and_names_of_other_programs(exported: Path, tmp_path:
         call("export", "images", theirs, "--to", tmp_path / "again")
     call("export", "images", theirs, "--to", tmp_path / "again", "--data", tmp_path / "moved")
     assert len(list((tmp_path / "again/faces/center_25/Theirs").iterdir())) == 6
+
+
+def test_the_folder_of_a_row() -> None:
+    """Shots and seeds tell folders of trained methods apart; what nothing trains has one."""
+    row = {"title": "My GRIG", "dataset": "faces", "condition": "center/25", "shots": "10", "seed": 1}
+    beside = Path("out/faces/center_25")
+    assert export.place(Path("out"), row, trained=True) == beside / "My_GRIG-10-shots-seed-1"
+    assert export.place(Path("out"), row | {"shots": "all", "seed": 0}, trained=True) == beside / "My_GRIG"
+    assert export.place(Path("out"), row) == beside / "My_GRIG"
+    with pytest.raises(BenchError, match="'Masks' would lie in the folder of the masks: give it another title"):
+        export.place(Path("out"), row | {"title": "Masks"})
 
 
 def test_options_choose_and_what_is_wrong_is_named(small: Path, tmp_path: Path) -> None:
