@@ -13,6 +13,7 @@ from torch import Tensor
 from bench import matching, pictures
 from bench.errors import BenchError, about
 from bench.method import Batch, Card, Config, Method, Noise
+from bench.samples import image_file
 from bench.store import file_slug
 
 CARD = Card(
@@ -79,11 +80,14 @@ class External(Method):
         if self.config.folder is None:
             raise BenchError("external: say where the images are: {method: external, options: {folder: DIR}}")
         wanted, slug = _plain(name), file_slug(batch.condition)
-        places = [folder / wanted.parent for folder in (self.config.folder / slug, self.config.folder)]
+        flat = _plain(image_file(name))  # as `facebench export images` writes it
+        folders = self.config.folder / slug, self.config.folder
+        places = [folder / wanted.parent for folder in folders]
         patterns = [self._pattern(place, batch.number) for place in places]
-        for place, pattern in zip(places, patterns, strict=True):
-            if path := self._listed(place, pattern).get(wanted.name):
-                return path
+        for folder, pattern in zip(folders, patterns, strict=True):
+            for sought in (wanted, flat):
+                if path := self._listed(folder / sought.parent, pattern).get(sought.name):
+                    return path
         beside = [other.name for other in map(_plain, batch.ids or ()) if other.parent == wanted.parent]
         found = (
             matching.advice(place, "the option match: {}", beside, several=True)

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench import __version__
-from bench.commands import doctor, evaluate, is_frozen, out, profile, weights, why
+from bench.commands import doctor, evaluate, export, is_frozen, out, profile, score, verify, weights, why
 from bench.errors import BenchError, about, told
 from bench.terminal import Terminal
 
@@ -39,6 +39,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(masks_app, name="masks")
 app.add_typer(weights.app, name="weights")
 app.add_typer(verify_app, name="verify")
+app.add_typer(export.app, name="export")
 
 Out = Annotated[
     str, typer.Option("--out", help="Folder of all runs, or s3://... and the like; finished jobs in it are reused.")
@@ -361,6 +362,8 @@ app.command()(doctor.doctor)
 app.command()(evaluate.evaluate)
 app.command()(profile.profile)
 app.command()(why.why)
+app.command()(score.score)
+verify_app.command()(verify.run)
 
 
 @app.command()

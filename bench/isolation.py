@@ -19,6 +19,17 @@ from torch import backends
 Setting = tuple[Callable[[], Any], Callable[[Any], object]]  # how to read it, how to set it
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread of torch inside: sums have the same last bits whatever the number of cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def seed(number: int) -> None:
     """Seed the global generators of torch, NumPy, Python and OpenCV."""
     torch.manual_seed(number)  # of GPUs, too

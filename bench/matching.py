@@ -15,12 +15,16 @@ from bench.errors import BenchError
 PLAIN = "{name}"
 NUMBER = "{k}"  # in a pattern for several completions of each image
 ALL = 'the method external with match: "{}", in a suite with completions: {}'  # measures several of an image
+ORDER = "order.txt"  # in a folder of pictures or beside it: names, one a line
+MOST = 1 << 26  # bytes of it
 DEPTH = 3  # folders below one another in which patterns are looked for
 HALF = 0.5  # share of the images for which a pattern must have files to be named
 
 
 def listed(folder: Path, match: str = PLAIN) -> tuple[dict[str, Path], Counter[str]]:
-    """The pictures in a folder, sorted, by the names of their images; and how many files of which suffix are not read.
+    """The pictures in a folder by the names of their images, in order; and how many files of which suffix are not read.
+
+    The order is that of order.txt in the folder or beside it, else of names: intervals and scores of sets depend on it.
 
     `match` says how files are called, without their suffix: `{name}_pred`, or `{name}/0` in a folder an image. Files
     of other names are passed over. Names are compared as people read them (Unicode's NFC), suffixes in either case.
@@ -32,7 +36,9 @@ def listed(folder: Path, match: str = PLAIN) -> tuple[dict[str, Path], Counter[s
     if "/" not in after:
         found, unread = pictures.listed(start)
         wanted = {stem: path for stem, path in found.items() if _inside(stem, last, after)}
-        return _sorted({stem[len(last) : len(stem) - len(after)]: path for stem, path in wanted.items()}), unread
+        return _sorted(
+            folder, {stem[len(last) : len(stem) - len(after)]: path for stem, path in wanted.items()}
+        ), unread
     first, rest = after.split("/", 1)
     names: dict[str, Path] = {}
     for below in sorted(path for path in start.iterdir() if path.is_dir()):
@@ -40,12 +46,24 @@ def listed(folder: Path, match: str = PLAIN) -> tuple[dict[str, Path], Counter[s
         path = pictures.listed(place)[0].get(Path(rest).name) if place.is_dir() else None
         if path and _inside(stem := unicodedata.normalize("NFC", below.name), last, first):
             names[stem[len(last) : len(stem) - len(first)]] = path
-    return _sorted(names), Counter()
+    return _sorted(folder, names), Counter()
 
 
-def _sorted(found: dict[str, Path]) -> dict[str, Path]:
-    """In the order of plain files of these names: intervals are drawn by place, `1.png` stands before `10.png`."""
-    return {name: found[name] for name in sorted(found, key=lambda name: f"{name}.")}
+def _sorted(folder: Path, found: dict[str, Path]) -> dict[str, Path]:
+    """As order.txt says; names that it lacks follow in the order of plain files: `1.png` stands before `10.png`."""
+    rank = {name: i for i, name in enumerate(_order(folder))}
+    return {name: found[name] for name in sorted(found, key=lambda name: (rank.get(name, len(rank)), f"{name}."))}
+
+
+def _order(folder: Path) -> list[str]:
+    """The names in order.txt; none where there is no such file."""
+    path = next((path for path in (folder / ORDER, folder.resolve().parent / ORDER) if path.exists()), None)
+    if path is None:
+        return []
+    try:
+        return unicodedata.normalize("NFC", pictures.read(path, MOST).decode()).splitlines()
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{path} is no text: it must list the names of pictures, one a line; or rename it") from error
 
 
 def parted(match: str) -> tuple[str, str]:

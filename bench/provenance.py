@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import platform
 import subprocess
 import warnings
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import torch
 import bench
 
 FACTS = ("facebench", "torch", "commit", "device", "precision", "deterministic")
-"""What `recorded` tells of a job; columns of every result row."""
+"""Columns of every result row. `recorded` also tells the processor: bits are asked for where they must agree."""
 NO_WAY = " does not have a deterministic implementation"  # what torch warns of
 
 
@@ -35,6 +36,7 @@ def recorded(on_gpu: bool, precision: str, deterministic: bool) -> Iterator[dict
         "torch": importlib.metadata.version("torch"),
         "commit": commit(),
         "device": torch.cuda.get_device_name() if on_gpu else "CPU",
+        "processor": processor(),
         "precision": precision,
         "deterministic": deterministic or not on_gpu,  # a job on a CPU has one thread
     }
@@ -44,6 +46,14 @@ def recorded(on_gpu: bool, precision: str, deterministic: bool) -> Iterator[dict
     with exact_algorithms() as operations:
         yield facts
     facts["could not"] = sorted(operations)
+
+
+def processor() -> str:
+    """The name of the CPU."""
+    described = Path("/proc/cpuinfo")  # Python knows no name on Linux
+    lines = described.read_text().splitlines() if described.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import torch
 
 import bench
 from bench import condition as conditions
-from bench import identity, metrics, registry
+from bench import identity, metrics, registry, stored
 from bench.accept import accepted
 from bench.archive import FILE, Archive
 from bench.errors import BenchError
@@ -42,7 +42,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "opencv-py
 
 
 def collect(made: Plan) -> Path:
-    """Write the tables (results, per_image, losses, costs), protocol.json and samples/ of a suite; returns its folder.
+    """Write the tables (results, per_image, losses, costs), protocol.json, run.json and samples/; returns the folder.
 
     Jobs that are not done are left out; the protocol names them.
     """
@@ -60,6 +60,7 @@ def collect(made: Plan) -> Path:
         _originals(made, name)
     missing = [f"{job.label}: {made.missing(job)}" for job in made.scores if job not in done]
     write_json(made.folder / "protocol.json", protocol(made, missing))
+    stored.record(made)
     return made.folder
 
 
@@ -242,9 +243,9 @@ def report(made: Plan) -> Path:
     return _reporter("build")(made.folder)
 
 
-def main_table(made: Plan) -> Any:
-    """The table that ends a run, as a Rich renderable."""
-    return _reporter("main_table")(made.folder).to_rich()
+def main_table(made: Plan, names: Sequence[str] | None = None) -> Any:
+    """The table that ends a run, or that of these metrics, as a Rich renderable."""
+    return _reporter("main_table")(made.folder, metrics=names).to_rich()
 
 
 def notes(made: Plan) -> list[str]:
@@ -259,6 +260,8 @@ def _reporter(name: str) -> Any:
 def _samples(made: Plan, job: Job) -> None:
     """The first pictures that were scored, and how one came about. Of several shots and seeds the last one's stay."""
     row, completion = job.row, made.completion(job)
+    if not (made.job_folder(completion.id) / FILE).exists():  # those of before stay
+        return
     target = made.folder / "samples" / row["dataset"] / file_slug(row["condition"]) / file_slug(row["title"])
     shutil.rmtree(target, ignore_errors=True)  # another job may have had other pictures, or more steps
     prepared, count = made.data[row["dataset"]], made.suite.report.samples

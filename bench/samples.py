@@ -63,7 +63,7 @@ def image_file(name: str) -> str:
 
 
 def save_png(path: Path, image: Tensor) -> None:
-    """Write one image: colours (3, H, W) in uint8, or grey (1, H, W) in uint16."""
+    """Write one image: colours (3, H, W) in uint8, or grey (1, H, W) in uint8 or uint16."""
     pixels = image.permute(1, 2, 0).numpy()
     with atomic_write(path) as handle:
         Image.fromarray(pixels if len(image) == 3 else pixels[..., 0]).save(handle, format="PNG")

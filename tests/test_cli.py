@@ -29,6 +29,7 @@ COMMANDS = [
     ["published"], ["doctor"], ["data"], ["data", "check"], ["data", "list"], ["data", "faces"],
     ["evaluate"], ["weights"], ["weights", "list"], ["weights", "fetch"], ["weights", "add"], ["weights", "convert"],
     ["masks"], ["masks", "make"], ["masks", "show"], ["masks", "check"], ["verify"], ["verify", "golden"],
+    ["verify", "run"], ["score"], ["export"], ["export", "images"],
 ]  # fmt: skip
 
 

@@ -5,12 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from bench.errors import BenchError
 from bench.terminal import Terminal
 
 out = Terminal(width=None if sys.stdout.isatty() else 160)
+
+RUN = "A suite's folder, such as runs/quickstart, or that of one completion, runs/jobs/complete-..."
+Moved = Annotated[
+    list[str] | None,
+    typer.Option(metavar="DIR or NAME=DIR", help="Where the images of a data set are, if not where they were."),
+]
 
 
 def is_frozen(masks: Path, options: Mapping[str, Any]) -> bool:

@@ -95,8 +95,8 @@ def evaluate(
             batch=count,
             progress=lambda done: report("evaluate", done, len(ids)),
         )
-    rows = [_described(row, "composite" if paste else "as given") for row in result.rows]
-    out.print(_rich(rows, "original under the hole, see below" if likeness.note else ""))
+    rows = [described(row, "composite" if paste else "as given") for row in result.rows]
+    out.print(rich_table(rows, "original under the hole, see below" if likeness.note else ""))
     for row in rows:
         row["note"] = "; ".join(filter(None, (row["note"], likeness.note)))
     if shares := likeness.shares:
@@ -104,15 +104,20 @@ def evaluate(
         out.print(f"holes: {mean} % of a picture on average, {least} to {most} %", highlight=False)
     if likeness.note:
         out.print(f"warning: {likeness.note}", highlight=False, markup=False, soft_wrap=True)
-    for reason in dict.fromkeys(row["note"] for row in rows if row["note"].startswith(ABSENT)):
-        names = [row["metric"] for row in rows if row["note"] == reason]
-        text = f"not computed ({', '.join(names)}): {reason.removeprefix(ABSENT)}"
-        out.print(text, highlight=False, markup=False, soft_wrap=True)
+    tell_absent(rows)
     if path:
         write_text(path, pd.DataFrame(rows).to_csv(index=False))
         out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
     if all(row["value"] is None for row in rows):
         raise typer.Exit(1)
+
+
+def tell_absent(rows: list[dict[str, Any]]) -> None:
+    """Say below the table why metrics were not computed."""
+    for reason in dict.fromkeys(row["note"] for row in rows if row["note"].startswith(ABSENT)):
+        names = [row["metric"] for row in rows if row["note"] == reason]
+        text = f"not computed ({', '.join(names)}): {reason.removeprefix(ABSENT)}"
+        out.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def fitting(file: Path) -> int:
@@ -124,7 +129,7 @@ def fitting(file: Path) -> int:
     return max(1, min(count, count * side**2 // (width * height)))
 
 
-def _described(row: dict[str, Any], images: str) -> dict[str, Any]:
+def described(row: dict[str, Any], images: str) -> dict[str, Any]:
     """A row of the table: the network behind a number stands beside it."""
     from bench import metrics
 
@@ -215,7 +220,8 @@ def watched(
         likeness.check(masks, holes.inverted, turn if holes.files else AGAIN)
 
 
-def _rich(rows: list[dict[str, Any]], remark: str = "") -> Table:
+def rich_table(rows: list[dict[str, Any]], remark: str = "") -> Table:
+    """The rows that `described` makes, for people; `remark` stands in each note."""
     table = Table("metric", "value", "95 % interval", "n", "images", "network", "note", box=None, pad_edge=False)
     for row in rows:
         value = "-" if row["value"] is None else f"{row['value']:.4f}"

@@ -22,6 +22,7 @@ from bench.data import folder as files
 from bench.data import labels as label_maps
 from bench.data.cache import Batch, Progress
 from bench.errors import BenchError, about
+from bench.isolation import one_thread
 from bench.store import digest
 from masks.generators.semantic import LABELS
 
@@ -365,16 +366,11 @@ def prepare_synthfaces(
         return {"images": images.contiguous().numpy(), **guides}
 
     def batches() -> Iterator[Batch]:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # a batch a core is faster than all cores on one batch
-        try:
-            with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
-                for done, batch in enumerate(pool.map(render, range(0, count, RENDER_BATCH)), 1):
-                    yield batch
-                    if progress is not None:
-                        progress("rendering", min(done * RENDER_BATCH, count), count)
-        finally:
-            torch.set_num_threads(threads)
+        with one_thread(), ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:  # a batch a core is faster
+            for done, batch in enumerate(pool.map(render, range(0, count, RENDER_BATCH)), 1):
+                yield batch
+                if progress is not None:
+                    progress("rendering", min(done * RENDER_BATCH, count), count)
 
     key = digest([cache.VERSION, code, count, seed, size])
     entry, manifest = _prepare(

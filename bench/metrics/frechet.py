@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import BenchError
+from bench.isolation import one_thread
 from bench.metrics.score import Pair, Score
 
 CHUNK = 4096
@@ -34,6 +35,7 @@ class Moments:
     scatter: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.float64))
 
     @classmethod
+    @one_thread()
     def of(cls, rows: Tensor) -> Moments:
         """Moments of `rows` (n, d), any float type."""
         total = cls()

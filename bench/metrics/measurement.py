@@ -20,6 +20,7 @@ from torch import Tensor
 from bench import metrics as registry
 from bench.device import found
 from bench.errors import BenchError
+from bench.isolation import one_thread
 from bench.metrics import extractors, intervals
 from bench.metrics.extractors import Extractor, Features
 from bench.metrics.frechet import Moments
@@ -207,15 +208,14 @@ class _Pass:
             except TooSmall as error:
                 self._drop([m for m in self.wanted if m.extractor == name], error)
                 del self.networks[name]
-        for metric in list(self.wanted):
+        for metric in [metric for metric in self.wanted if metric.kind != "set"]:
+            one: Any = completed
+            two: Any = truth
+            if metric.extractor:
+                one, two = ours[metric.extractor], theirs.get(metric.extractor)
             try:
-                if metric.kind == "set":
-                    continue
-                one: Any = completed
-                two: Any = truth
-                if metric.extractor:
-                    one, two = ours[metric.extractor], theirs.get(metric.extractor)
-                self.values[metric.name].append(metric.load()(one, two, masks).cpu())
+                with one_thread():
+                    self.values[metric.name].append(metric.load()(one, two, masks).cpu())
             except TooSmall as error:
                 self._drop([metric], error)
         for kept, features in ((self.sets, ours), (self.paired, theirs)):
@@ -316,6 +316,7 @@ class _Pass:
             result.per_image = pd.concat(frames, ignore_index=True)
         return result
 
+    @one_thread()
     def _score(self, metric: registry.Metric, row: dict[str, Any], pairs: dict[Any, Pair]) -> Any:
         name, other = str(metric.extractor), metric.reference
         key = name, other

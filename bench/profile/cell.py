@@ -235,24 +235,16 @@ def environment(device: Any) -> dict[str, Any]:
     """What the figures depend on beside the setting."""
     import torch
 
+    from bench.provenance import processor
+
     gpu = device.type == "cuda"
     return {
-        "processor": torch.cuda.get_device_name(device) if gpu else _processor(),
+        "processor": torch.cuda.get_device_name(device) if gpu else processor(),
         "driver": _driver() if gpu else None,
         "torch": torch.__version__,
         "cuda": torch.version.cuda if gpu else None,
         "cudnn": torch.backends.cudnn.version() if gpu else None,
     }
-
-
-def _processor() -> str:
-    """The name of the CPU."""
-    import platform
-
-    described = Path("/proc/cpuinfo")  # Python knows no name on Linux
-    lines = described.read_text().splitlines() if described.exists() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
 
 
 def _driver() -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -127,6 +127,7 @@ def _complete(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
     task = _task(made, job, method.card.needs)
     facts = {key: identity[key] for key in ("method", "data", "masks", "condition", "size", "seed")}
     facts |= {key: job.row[key] for key in ("title", "dataset")}
+    facts |= {"count": len(task.images), "filter": task.images.filter}  # how drawn images are drawn again
     seen = complete(method, task, folder, options.place, facts)
     result = {"images": len(task.positions), "masks": identity["masks"], "remarks": seen.remarks}
     return result | ({} if seen.repeats else {"deterministic": False})
@@ -135,10 +136,7 @@ def _complete(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
 def _score(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, Any]:
     before = made.completion(job)
     task = _task(made, before)
-    references = {
-        name: partial(_batches, other.images, other.train("all"))
-        for name, other in made.references(job.row["dataset"]).items()
-    }
+    references = sources(made, job.row["dataset"])
     decides = {name: [name, *rest] for name, *rest in job.identity["metrics"]}
     known = Known(made.root / "cache" / "scores", {name: digest([before.id, what]) for name, what in decides.items()})
     features = made.root / "cache" / "features"
@@ -172,6 +170,13 @@ def _task(made: Plan, job: Job, needs: tuple[str, ...] = ()) -> Task:
     holes, pasted = prepared.masks[condition], job.identity["paste"]
     each = job.identity["completions"]
     return Task(prepared.images, prepared.test, holes, condition, made.suite.seed, needs, pasted, each)
+
+
+def sources(made: Plan, dataset: str) -> dict[str, Callable[[], Iterator[Tensor]]]:
+    """What metrics such as `fid/train` compare a data set with: images by name, see `Plan.references`."""
+    return {
+        name: partial(_batches, other.images, other.train("all")) for name, other in made.references(dataset).items()
+    }
 
 
 def _batches(images: ImageData, positions: list[int]) -> Iterator[Tensor]:

@@ -79,4 +79,6 @@ def test_the_space_is_told_before(tmp_path: Path) -> None:
     assert disk.needed(made) == 0
     assert 0.2 * expected < sum(path.stat().st_size for path in archives(made)) < expected
     large = plan(tmp_path / "large", size=512)
-    assert disk.told(large).startswith("completed pictures will take about 22 MB in ")
+    expected = sum(masks.ratios.mean() + 1 for masks in large.data["synthfaces"].masks.values()) * 20 * 512**2 * 1.7
+    assert disk.needed(large) == pytest.approx(expected)
+    assert disk.told(large) == f"completed pictures will take about {expected / 1e6:.0f} MB in {large.root / 'jobs'}"

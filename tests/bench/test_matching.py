@@ -93,3 +93,18 @@ def test_nothing_is_advised_where_nothing_matches(tmp_path: Path) -> None:
 def test_a_pattern_holds_the_name_once(pattern: str, tmp_path: Path) -> None:
     with pytest.raises(BenchError, match=r"must hold \{name\} once"):
         matching.listed(tmp_path, pattern)
+
+
+def test_order_txt_says_the_order(tmp_path: Path) -> None:
+    """In the folder or beside it; what it does not name follows, sorted."""
+    names = ["b", "c", "a", "10", "1"]
+    folder = written(tmp_path / "pictures", *(f"{name}_pred.png" for name in names))
+    match = "{name}_pred"
+    assert list(matching.listed(folder, match)[0]) == ["1", "10", "a", "b", "c"]
+    (tmp_path / "order.txt").write_text("c\na\nnot there\n10\n")
+    assert list(matching.listed(folder, match)[0]) == ["c", "a", "10", "1", "b"]
+    (folder / "order.txt").write_text("b\n")
+    assert list(matching.listed(folder, match)[0]) == ["b", "1", "10", "a", "c"]
+    (folder / "order.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(BenchError, match=r"order\.txt is no text: it must list the names of pictures"):
+        matching.listed(folder, match)

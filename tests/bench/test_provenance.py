@@ -15,7 +15,7 @@ from bench.provenance import FACTS, commit, exact_algorithms, recorded
 def test_every_fact_is_recorded() -> None:
     with recorded(False, "auto", False) as facts:
         pass
-    assert set(facts) == set(FACTS)
+    assert set(facts) == {*FACTS, "processor"}
     assert facts["device"] == "CPU"
     assert facts["precision"] == "32-true"
     assert facts["facebench"] == __version__

@@ -111,7 +111,7 @@ def test_files_that_are_no_sets_are_named(tmp_path: Path, content: bytes | None)
 def test_a_set_without_a_hole_is_refused(tmp_path: Path) -> None:
     made = MaskSet.make("whole", 32, 2, 0)
     empty = MaskSet(made._bits * 0, made.manifest)
-    facts = {"ratios": [0.0, 0.0], "sha256": masks.maskset._digest(empty._bits, 32, 32)}
+    facts = {"ratios": [0.0, 0.0], "sha256": masks.file.digest(empty._bits, 32, 32)}
     MaskSet(empty._bits, made.manifest | facts).save(tmp_path / "empty.npz")
     made.save(tmp_path / "whole.npz")
     assert MaskSet.make(f"frozen:{tmp_path}/whole.npz", 32, 2, 0).fingerprint == made.fingerprint

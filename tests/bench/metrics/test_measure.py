@@ -223,6 +223,23 @@ def test_one_image(network, images):
     assert infinity["value"] is None
 
 
+def test_numbers_do_not_depend_on_the_number_of_threads():
+    generator = torch.Generator().manual_seed(0)
+    rough = torch.randint(0, 256, (40, 3, 160, 160), generator=generator).float()
+    truth = torch.nn.functional.avg_pool2d(rough, 5, 1, 2)
+    completed = (truth + 9 * torch.randn(truth.shape, generator=generator)).clamp(0, 255)
+    names, threads, found = ["ssim", "ssim@lama", "fid@embedded"], torch.get_num_threads(), []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            found.append(measure(completed.byte(), truth.byte(), None, names))
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(threads)
+    assert found[0].rows == found[1].rows
+    pd.testing.assert_frame_equal(found[0].per_image, found[1].per_image, check_exact=True)
+
+
 def test_equal_and_empty(images):
     _, truth, masks = (part[:4] for part in images)
     masks = masks.clone()

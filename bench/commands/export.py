@@ -1,0 +1,87 @@
+"""`facebench export`: results in forms that other tools read."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands import RUN, Moved, out
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.stored import Cell
+
+app = typer.Typer(no_args_is_help=True, help="Results in forms that other tools read.")
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `images` a command of its own while it is the only one."""
+
+
+@app.command("images")
+def images(
+    run: Annotated[Path, typer.Argument(help=RUN)],
+    to: Annotated[Path, typer.Option("--to", help="Folder to write.")] = Path("exported"),
+    methods: Annotated[
+        str | None, typer.Option(help="Only these rows, by method or title: mean,'My method'. Default: all.")
+    ] = None,
+    conditions: Annotated[str | None, typer.Option(help="Only these: irregular/10-20,center/25.")] = None,
+    datasets: Annotated[str | None, typer.Option(help="Only these data sets.")] = None,
+    names: Annotated[str, typer.Option(help="How the files are called, without suffix: {name}_pred.")] = "{name}",
+    data: Moved = None,
+) -> None:
+    """Write the completed pictures of a run as PNG files, exactly as they were scored.
+
+    DIR/DATASET/CONDITION/METHOD/NAME.png; beside the methods lie originals/, masks/ (white = hole) and order.txt, the
+    names in the order of the test list. `facebench evaluate METHOD originals --masks masks` gives the table's numbers.
+    """
+    from bench import export, matching, stored
+    from bench.progress import track
+
+    matching.parted(names)
+    if stored.is_handed(run):
+        if methods or conditions or datasets:
+            raise BenchError(f"{run} holds one condition of one method: leave out --methods, --conditions, --datasets")
+        with tempfile.TemporaryDirectory() as cache:
+            archive, task = stored.handed(run, data or [], Path(cache))
+            folder = export.place(to, archive.manifest)
+            export.export(archive, task, folder, names)
+            export.export_truth(archive, task, folder.parent)
+        out.print(f"wrote {folder}", highlight=False, markup=False, soft_wrap=True)
+        return
+    found = stored.Run.open(run, data or [])
+    cells = _chosen(found.cells, methods, conditions, datasets)
+    made = found.prepared()
+    shared: set[Path] = set()
+    with track("export", len(cells)) as step:
+        for cell in cells:
+            archive, task = stored.opened(made.job_folder(cell.completion), made.named(cell.row["dataset"]).images)
+            folder = export.place(to, cell.row, cell.trained)
+            export.export(archive, task, folder, names)
+            if folder.parent not in shared:
+                export.export_truth(archive, task, folder.parent)
+                shared.add(folder.parent)
+            step(1)
+    text = f"wrote {len(cells)} folders of pictures, with masks and originals, below {to}"
+    out.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _chosen(cells: Iterable[Cell], methods: str | None, conditions: str | None, datasets: str | None) -> list[Cell]:
+    """The cells that the options name; BenchError says what a run has where one names nothing of it."""
+    kept = list(cells)
+    for option, given, keys in (
+        ("--methods", methods, ("method", "title")),
+        ("--conditions", conditions, ("condition",)),
+        ("--datasets", datasets, ("dataset",)),
+    ):
+        wanted = given.split(",") if given else []
+        there = {cell.row[key] for cell in kept for key in keys}
+        if unknown := [name for name in wanted if name not in there]:
+            raise BenchError(f"{option}: the run has no pictures of {unknown[0]!r}: it has {', '.join(sorted(there))}")
+        kept = [cell for cell in kept if not wanted or any(cell.row[key] in wanted for key in keys)]
+    return kept

@@ -1,0 +1,64 @@
+"""Completed pictures as PNG files, in folders that other tools read, with their masks and originals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from bench import matching
+from bench.archive import Archive
+from bench.errors import BenchError
+from bench.samples import image_file, save_png
+from bench.score import pictures
+from bench.store import file_slug, write_text
+from bench.task import Task
+
+ORIGINALS, HOLES = "originals", "masks"  # folders beside those of methods
+
+
+def place(root: Path, row: dict[str, Any], trained: bool = False) -> Path:
+    """The folder of a row: DATASET/CONDITION/METHOD; what is trained adds its shots and seed, unless all and 0.
+
+    BenchError where the row is called like a folder beside it.
+    """
+    parts = [file_slug(row["title"])]
+    parts += [f"{row['shots']}-shots"] if trained and row["shots"] != "all" else []
+    parts += [f"seed-{row['seed']}"] if trained and row["seed"] else []
+    name = "-".join(parts)
+    if name.lower() in (ORIGINALS, HOLES):
+        raise BenchError(
+            f"the row {row['title']!r} would lie in the folder of the {name.lower()}: give it another title"
+        )
+    return root / row["dataset"] / file_slug(row["condition"]) / name
+
+
+def export(archive: Archive, task: Task, folder: Path, names: str = matching.PLAIN) -> None:
+    """Write the pictures of one condition as they were scored: `folder`/NAME.png.
+
+    `names`: how the files are called, without suffix: `{name}_pred`. Raises BenchError where the folder holds pictures
+    of other images, which would be measured with these.
+    """
+    _write(folder, _stems(archive), pictures(archive, task), names)
+
+
+def export_truth(archive: Archive, task: Task, folder: Path) -> None:
+    """Write what the rows of one condition share: originals/, masks/ (white = hole) and order.txt."""
+    stems = _stems(archive)
+    _write(folder / ORIGINALS, stems, task.originals())
+    _write(folder / HOLES, stems, (holes.byte() * 255 for holes in task.holes()))
+    write_text(folder / matching.ORDER, "".join(f"{stem}\n" for stem in stems))
+
+
+def _stems(archive: Archive) -> list[str]:
+    return [image_file(name).removesuffix(".png") for name in archive.ids]
+
+
+def _write(folder: Path, stems: list[str], batches: Iterable[Tensor], names: str = matching.PLAIN) -> None:
+    if folder.is_dir() and (others := set(matching.listed(folder, names)[0]).difference(stems)):
+        raise BenchError(f"{folder} holds other pictures, such as {min(others)}: delete them or choose another --to")
+    images = (image for batch in batches for image in batch)
+    for stem, image in zip(stems, images, strict=True):
+        save_png(folder / f"{names.replace(matching.PLAIN, stem)}.png", image)

@@ -1,0 +1,152 @@
+"""Completed pictures that a run keeps, with the images and masks that they are scored against.
+
+No method is loaded and no file of weights is read: only what lies in the folder of runs, and the data sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import jobs
+from bench.archive import FILE, Archive
+from bench.complete import MASKS
+from bench.data import dataset
+from bench.data.dataset import RENDERED, ImageData
+from bench.errors import BenchError
+from bench.jobs import Plan
+from bench.progress import many
+from bench.store import read_json, write_json
+from bench.suite import Suite, parse
+from bench.task import Task
+from masks import MaskSet
+
+RUN = "run.json"  # in a suite's folder
+FACTS = {"title", "dataset", "condition", "data", "count", "filter", "size", "seed", "masks"}  # in a manifest
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row, data set and condition of a run."""
+
+    row: dict[str, Any]  # title, method, preset, dataset, shots, seed, condition: as in results.parquet
+    completion: str  # ids of the jobs that made it
+    score: str
+    trained: bool  # else its numbers stand in the table once for each number of shots
+
+    @property
+    def label(self) -> str:
+        shots = f", {self.row['shots']} shots" if self.trained and self.row["shots"] != "all" else ""
+        seed = f", seed {self.row['seed']}" if self.trained and self.row["seed"] else ""
+        return f"{self.row['title']} on {self.row['dataset']}{shots}{seed}, {self.row['condition']}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A suite's folder."""
+
+    folder: Path
+    suite: Suite
+    cells: list[Cell]
+    """Those that are completed; some may have no score yet."""
+
+    @classmethod
+    def open(cls, folder: Path, data: Sequence[str] = (), metrics: Sequence[str] = ()) -> Run:
+        """Read what `record` wrote. `data`: where data sets are now, DIR or NAME=DIR; `metrics`: more of them.
+
+        Raises BenchError for a folder that is none of a suite.
+        """
+        path = folder.resolve() / RUN
+        if not path.exists():
+            raise BenchError(
+                f"{path} is missing: give the folder of a suite that was run, for example runs/quickstart, or one of a "
+                "completion, runs/jobs/complete-...; an older run writes the file when its command is given again"
+            )
+        found = read_json(path)
+        try:
+            content, cells = dict(found["suite"]), [Cell(**cell) for cell in found["cells"]]
+            wanted = list(dict.fromkeys([*content["metrics"], *metrics]))
+        except (KeyError, TypeError) as error:
+            raise BenchError(f"{path} is damaged: run the suite again, so that it is written anew") from error
+        suite = parse(content | _placed(content, data) | {"metrics": wanted}, str(path))
+        if path.parent.name != suite.suite:
+            raise BenchError(f"{folder} holds the suite {suite.suite}: give the folder that name again")
+        return cls(path.parent, suite, cells)
+
+    def prepared(self) -> Plan:
+        """The suite with its data sets, and without jobs."""
+        made = Plan(self.suite, self.folder.parent)
+        with many() as report:
+            for data in (*self.suite.data, *(data for data in self.suite.training if not data.absent)):
+                made.data[data.name] = jobs.prepare(data, self.suite, made.root, report)
+        return made
+
+
+def record(made: Plan) -> None:
+    """Write the whole suite, and which jobs made what is there, into the suite's folder."""
+    cells = [
+        {"row": job.row, "completion": job.needs[0], "score": job.id, "trained": bool(made.completion(job).needs)}
+        for job in made.scores
+        if made.done(made.completion(job))
+    ]
+    write_json(made.folder / RUN, {"suite": made.suite.model_dump(mode="json"), "cells": cells})
+
+
+def opened(folder: Path, images: ImageData) -> tuple[Archive, Task]:
+    """The pictures in the folder of a completion, and what they are scored against.
+
+    Raises BenchError where they were made of other images than these, or their masks are others.
+    """
+    archive = _told(folder)
+    if archive.manifest["data"] != images.fingerprint:
+        raise BenchError(
+            f"{archive.path} was made of other images than {images.name}: its data set has the fingerprint "
+            f"{archive.manifest['data'][:16]}, and this one {images.fingerprint[:16]}: give the very same files"
+        )
+    holes = MaskSet.load(folder / MASKS)
+    if holes.fingerprint != archive.manifest["masks"]:
+        raise BenchError(f"{folder / MASKS} holds other masks than {archive.path} was made with: copy both again")
+    condition, positions = archive.manifest["condition"], images.indices(archive.ids)
+    return archive, Task(images, positions, holes, condition, archive.manifest["seed"], pasted=not archive.whole)
+
+
+def handed(folder: Path, data: Sequence[str], cache: Path) -> tuple[Archive, Task]:
+    """`opened` for the folder of a completion without its run. `data`: the folder of its images, if it has one."""
+    facts = _told(folder).manifest
+    if len(data) > 1:
+        raise BenchError(f"--data: {folder} has one data set, {facts['dataset']}: give one folder")
+    if data:
+        return opened(folder, dataset.prepare_folder(data[0], facts["size"], cache, facts["dataset"]))
+    if facts["filter"] != RENDERED:
+        raise BenchError(f"{folder} holds completed pictures of {facts['dataset']}: give its images with --data DIR")
+    return opened(folder, dataset.prepare_synthfaces(facts["count"], facts["size"], facts["seed"], cache))
+
+
+def _told(folder: Path) -> Archive:
+    """The pictures in the folder of a completion; BenchError where their manifest does not say what they are."""
+    archive = Archive.open(folder / FILE)
+    if missing := FACTS - archive.manifest.keys():
+        raise BenchError(f"{archive.path} does not say its {', '.join(sorted(missing))}: run the suite again")
+    return archive
+
+
+def is_handed(folder: Path) -> bool:
+    """Whether a folder is that of a completion, not of a suite."""
+    return (folder / FILE).exists()
+
+
+def _placed(content: dict[str, Any], data: Sequence[str]) -> dict[str, Any]:
+    """The data sets of a suite, in the folders where they are now."""
+    sections = {key: [dict(entry) for entry in content[key]] for key in ("data", "training")}
+    known = {entry["name"]: entry for section in sections.values() for entry in section if entry["folder"]}
+    for text in data:
+        name, sign, folder = text.partition("=")
+        if not (sign and name in known):
+            if len(known) != 1 or sign:
+                wanted = " ".join(f"--data {name}=DIR" for name in known)
+                raise BenchError(f"--data {text}: the run takes {wanted or 'no folder: its images are drawn'}")
+            name, folder = next(iter(known)), text
+        known[name]["folder"] = folder
+    return sections
