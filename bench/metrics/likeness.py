@@ -23,13 +23,12 @@ from bench.metrics.images import to_hole, to_uint8
 COPIED = 0.05  # share of equal pixels: ten times what chance gave the worst photograph
 BUSY = 8  # levels of 255 within 3 x 3 pixels; in flatter places equal pixels are natural
 FEWEST = 100  # busy pixels, in a hole and outside, on which something can be said
-CLOSE, WORSE = 0.25, 1.5  # inverted: the error within is below, outside above; and so many times the one within
+CLOSE, WORSE = 0.25, 1.5  # error of most pixels that are the original; and so many times more, of those that are not
 KEPT = 0.3  # error of known pixels above which nothing is said: they were not kept
 LEAST = 0.03  # error below which pixels are the same
 SIDE = 9  # pixels of the square in which errors are averaged
 NEAR, FAR = 1.5, 2.5  # times the error of known pixels: as good as these, and not one of them
-MIXED, BROKEN = 0.3, 0.05  # shares: near within, far outside. Right masks: never above 0.28, and not both
-WHOLE = 0.9  # share of near pixels that says enough without far ones
+MIXED, BROKEN = 0.3, 0.05  # shares: near within, far outside. Right masks: 0.28 and 0.22 at most, never both
 AGAIN = "make the pictures again with holes where these masks are 1, or take other masks"  # where no option turns them
 
 
@@ -56,15 +55,16 @@ class Likeness:
             within, outside = hole & (spread >= BUSY), ~hole & (spread >= BUSY)
             if within.sum() < FEWEST:
                 continue
-            if (share := float((far[within] == 0).float().mean())) > COPIED:
+            share = float((far[within] == 0).float().mean())
+            if outside.sum() >= FEWEST:
+                inner, outer = (float((far / spread)[where].median()) for where in (within, outside))
+                self.inverted += inner < CLOSE <= outer and outer > WORSE * inner
+                if inner < CLOSE and inner < WORSE * outer:
+                    share = max(share, float((far <= CLOSE * spread)[within].float().mean()))
+                else:
+                    share = max(share, _mixed(far, spread, within, outside))
+            if share > COPIED:
                 self.copies[name] = share
-            if outside.sum() < FEWEST:
-                continue
-            if _inverted(far, spread, within, outside):
-                self.inverted += 1
-                self.copies[name] = float((far <= CLOSE * spread)[within].float().mean())
-            elif (share := _near(far, spread, within, outside)) > COPIED:
-                self.copies[name] = max(share, self.copies.get(name, 0))
 
     def check(self, masks: str, inverted: bool, remedy: str) -> None:
         """BenchError where most pictures were completed outside of their holes, and nowhere else.
@@ -90,19 +90,13 @@ class Likeness:
         )
 
 
-def _inverted(far: Tensor, spread: Tensor, within: Tensor, outside: Tensor) -> bool:
-    """Whether most of the hole is the original, more or less, and most of the rest is not."""
-    kept, made = (float((far / spread)[where].median()) for where in (within, outside))
-    return kept < CLOSE <= made and made > WORSE * kept
-
-
-def _near(far: Tensor, spread: Tensor, within: Tensor, outside: Tensor) -> float:
+def _mixed(far: Tensor, spread: Tensor, within: Tensor, outside: Tensor) -> float:
     """Share of the hole that is as good as known pixels, where some that should be known are not; 0 where all fits."""
     known = _smooth(far, spread, outside)
     level = max(float(known.median()), LEAST)
     near = float((_smooth(far, spread, within) < NEAR * level).float().mean())
     broken = float((known > FAR * level).float().mean())
-    return near if level < KEPT and near > MIXED and (broken > BROKEN or near > WHOLE) else 0.0
+    return near if level < KEPT and near > MIXED and broken > BROKEN else 0.0
 
 
 def _smooth(far: Tensor, spread: Tensor, where: Tensor) -> Tensor:
