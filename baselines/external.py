@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bench import matching, pictures
+from bench.data import folder as files
 from bench.errors import BenchError, about
 from bench.method import Batch, Card, Config, Method, Noise
 from bench.samples import image_file
@@ -54,19 +55,27 @@ class External(Method):
     def __init__(self, config: ExternalConfig):
         super().__init__(config)
         self.listed: dict[tuple[Path, str], Mapping[str, Path]] = {}
+        self.read = 0
+        self.odd: dict[str, str] = {}  # what is no picture
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         assert batch.ids is not None
         with about(self.config.folder):
             images = [torch.from_numpy(self._read(name, batch)) for name in batch.ids]
+            if len(self.odd) > self.read / 2:
+                raise BenchError(f"external: {files.no_results(self.odd, self.read)}")
         return torch.stack(images).to(batch.image).permute(0, 3, 1, 2) / 127.5 - 1
 
     def _read(self, name: str, batch: Batch) -> np.ndarray:
         path = self._find(name, batch)
         try:
-            image = np.array(pictures.decode(pictures.read(path), path))
+            picture = pictures.decode(pictures.read(path), path)
         except BenchError as error:
             raise BenchError(f"external: {error}") from error
+        self.read += 1
+        if what := files.annotation(picture):
+            self.odd[str(path)] = what
+        image = np.array(picture)
         height, width = batch.image.shape[2:]
         if image.shape[:2] != (height, width):
             raise BenchError(

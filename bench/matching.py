@@ -83,8 +83,8 @@ def _inside(stem: str, before: str, after: str) -> bool:
     return stem.startswith(before) and stem.endswith(after) and len(stem) > len(before) + len(after)
 
 
-def patterns(folder: Path, names: Iterable[str]) -> list[str]:
-    """The patterns other than `{name}` by which files below a folder belong to most images of these names."""
+def patterns(folder: Path, names: Iterable[str], plain: bool = False) -> list[str]:
+    """The patterns by which files below a folder belong to most images of these names; `{name}` only if `plain`."""
     wanted, there = list(names), _below(folder)
     candidates = {
         (stem[:at], stem[at + len(name) :])
@@ -92,7 +92,9 @@ def patterns(folder: Path, names: Iterable[str]) -> list[str]:
         for stem in there
         for at in (found.start() for found in re.finditer(f"(?={re.escape(name)})", stem))
     }
-    counts = {pair: sum(f"{pair[0]}{name}{pair[1]}" in there for name in wanted) for pair in candidates - {("", "")}}
+    counts = {pair: sum(f"{pair[0]}{name}{pair[1]}" in there for name in wanted) for pair in candidates}
+    if not plain:
+        counts.pop(("", ""), None)
     most = max(counts.values(), default=0)
     best = [pair for pair, count in counts.items() if count == most and count > max(1, HALF * len(wanted))]
     return [f"{before}{PLAIN}{after}" for before, after in sorted(best)]
@@ -105,14 +107,17 @@ def first(folder: Path, match: str) -> int:
     return int(from_one and not from_zero)
 
 
-def advice(folder: Path, option: str, names: Iterable[str], other: str = "", several: bool = False) -> str:
+def advice(
+    folder: Path, option: str, names: Iterable[str], other: str = "", several: bool = False, plain: bool = False
+) -> str:
     """The end of a message about names that do not match: which pattern would; "" where none is found.
 
     `option`: how the pattern of this folder is said, as in `--match {}`. `other`: what must be said beside it.
     `several`: they may be several completions of each image.
+    `plain`: saying `{name}` helps, since it leaves out all other files.
     """
     wanted = list(names)
-    found = patterns(folder, wanted)
+    found = patterns(folder, wanted, plain)
     if not found:
         low = {name.casefold(): name for name in _below(folder)}
         pairs = [(low[name.casefold()], name) for name in wanted if low.get(name.casefold(), name) != name]

@@ -283,6 +283,27 @@ def test_evaluate_pairs_the_names_of_other_programs(folders: dict[str, str]) -> 
     assert call("evaluate", completed, truth, *psnr, *found, "--match-truth", "{name}_gt") == expected
 
 
+def test_masks_beside_the_results_are_not_measured(folders: dict[str, str]) -> None:
+    completed, truth, masks = folders.values()
+    arguments = ["evaluate", completed, truth, "--masks", masks, "--metrics", "psnr"]
+    expected = call(*arguments)
+    for path in Path(masks).iterdir():
+        (Path(completed) / f"{path.stem}_mask.png").write_bytes(path.read_bytes())
+    with pytest.raises(BenchError, match=r'say which one with --match "\{name\}" \(or --match "\{name\}_mask"\)$'):
+        call(*arguments)
+    shown = call(*arguments, "--match", "{name}")
+    assert "12 files of other names" in shown and shown.endswith(expected)
+    with pytest.raises(BenchError, match=r"12 of 12 completed images are masks .*0_mask\.png \(mask\)"):
+        call(*arguments, "--match", "{name}_mask")
+    Image.new("L", (64, 64)).save(f"{masks}/more.png")
+    with pytest.raises(BenchError, match=r'not expected \(more\); they match with --match-masks "\{name\}"$'):
+        call(*arguments, "--match", "{name}")
+    assert call(*arguments, "--match", "{name}", "--match-masks", "{name}").endswith(expected)
+    Path(f"{completed}/3.png").unlink()
+    with pytest.raises(BenchError, match=r"1 missing \(3\)"):
+        call(*arguments, "--match", "{name}")
+
+
 def test_one_folder_given_twice_is_refused(folders: dict[str, str]) -> None:
     completed, truth, _ = folders.values()
     with pytest.raises(BenchError, match="completed and truth are one folder"):

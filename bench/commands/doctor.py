@@ -50,13 +50,14 @@ def _paired(folder: Path, truth: Path, masks: Path | None) -> list[str]:
     from bench.metrics.likeness import Likeness
 
     folders = {"completed": folder, "truth": truth} | ({"masks": masks} if masks else {})
-    given, likeness = {what: (place, matching.PLAIN) for what, place in folders.items()}, Likeness()
+    given: dict[str, evaluate.Named] = {what: (place, None) for what, place in folders.items()}
+    likeness = Likeness()
     try:
         names = set(matching.listed(truth)[0]) if truth.is_dir() else set()
         for what, place in folders.items():
             if place.is_dir() and names != set(matching.listed(place)[0]):
-                found = matching.patterns(place, names)
-                given[what] = (place, found[0] if len(found) == 1 else matching.PLAIN)
+                found = matching.patterns(place, names, plain=True)
+                given[what] = (place, found[0] if len(found) == 1 else None)
         images, originals, *rest = evaluate.opened(given)
         size = evaluate.fitting(images.files[0])
         if rest:
@@ -71,7 +72,7 @@ def _paired(folder: Path, truth: Path, masks: Path | None) -> list[str]:
     words += ["--masks", shlex.quote(str(masks))] if masks else []
     for what, (_, pattern) in given.items():
         option = {"completed": "--match", "truth": "--match-truth", "masks": "--match-masks"}[what]
-        words += [option, f'"{pattern}"'] if pattern != matching.PLAIN else []
+        words += [option, f'"{pattern}"'] if pattern else []
     lines = [f"all {len(images.files):,} pair, and their sizes agree: {' '.join(words)}"]
     if masks:
         lines.append(likeness.note or "the results do not hold the original under their holes, as it should be")

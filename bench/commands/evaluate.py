@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 WITHOUT_WEIGHTS = "psnr,ssim,l1,perceptual@embedded,identity@embedded,fid@embedded,kid@embedded"
 
 BATCH = 32, 512  # images at a time up to this side in pixels; so many pixels of larger ones
+Named = tuple[Path, str | None]  # a folder, and how its files are called, if that is said
 ABSENT = "not computed: "  # starts the note of a metric whose network is not here
-PATTERN = "How {} are called, without suffix, if not as the {}: `{{name}}_pred`, `{{name}}/0`, ..."
+PATTERN = (
+    "How {} are called, without suffix, if not as the {}: `{{name}}_pred`, `{{name}}/0`, ...; said as `{{name}}`, "
+    "files of other names are left out."
+)
+LOOKED = 20  # files, spread evenly, in which masks are looked for among completed images
 
 
 def evaluate(
@@ -44,9 +49,9 @@ def evaluate(
         int | None, typer.Option(min=0, max=254, help="For masks with grey values: what is above it, of 255, is hole.")
     ] = None,
     invert_masks: Annotated[bool, typer.Option("--invert-masks", help="Black is the hole.")] = False,
-    match: Annotated[str, typer.Option(help=PATTERN.format("completed images", "originals"))] = "{name}",
-    match_truth: Annotated[str, typer.Option(help=PATTERN.format("originals", "completed images"))] = "{name}",
-    match_masks: Annotated[str, typer.Option(help=PATTERN.format("masks", "originals"))] = "{name}",
+    match: Annotated[str | None, typer.Option(help=PATTERN.format("completed images", "originals"))] = None,
+    match_truth: Annotated[str | None, typer.Option(help=PATTERN.format("originals", "completed images"))] = None,
+    match_masks: Annotated[str | None, typer.Option(help=PATTERN.format("masks", "originals"))] = None,
     batch: Annotated[
         int | None, typer.Option(min=1, help="Images at a time. Default: 32, of large pictures fewer.")
     ] = None,
@@ -71,9 +76,9 @@ def evaluate(
         raise BenchError("--metrics names no metric; see `facebench list --metrics`")
     if masks and metrics == WITHOUT_WEIGHTS:
         names.append("l1@hole")
-    given = {"completed": (completed, match), "truth": (truth, match_truth)}
+    given: dict[str, Named] = {"completed": (completed, match), "truth": (truth, match_truth)}
     of_files = {"--mask-threshold": mask_threshold, "--invert-masks": invert_masks}
-    frozen = masks and is_frozen(masks, of_files | {"--match-masks": match_masks if match_masks != "{name}" else None})
+    frozen = masks and is_frozen(masks, of_files | {"--match-masks": match_masks})
     if masks and not frozen:
         given["masks"] = (masks, match_masks)
     images, originals, *rest = opened(given, mask_threshold, invert_masks)
@@ -137,38 +142,46 @@ def described(row: dict[str, Any], images: str) -> dict[str, Any]:
     return {"metric": row["metric"], "title": title, **row, "images": images}
 
 
-def opened(
-    given: dict[str, tuple[Path, str]], mask_threshold: int | None = None, invert_masks: bool = False
-) -> list[Images]:
-    """Completed images, originals and masks, file by file; BenchError says which option pairs names that differ."""
+def opened(given: Mapping[str, Named], mask_threshold: int | None = None, invert_masks: bool = False) -> list[Images]:
+    """Completed images, originals and masks, file by file; BenchError says which option pairs names that differ.
+
+    A folder whose files are said to be called `{name}` may hold others: these are left out, aloud.
+    """
     from bench import matching
     from bench.metrics.images import Images
+    from bench.progress import say
 
     options = {"completed": "--match {}", "truth": "--match-truth {}", "masks": "--match-masks {}"}
     for what, (folder, pattern) in given.items():
         for other in list(given)[: list(given).index(what)]:
-            if (folder.resolve(), pattern) == (given[other][0].resolve(), given[other][1]):
+            place, called = given[other]
+            if (folder.resolve(), pattern or matching.PLAIN) == (place.resolve(), called or matching.PLAIN):
                 how = " ".join(options[part].format(f'"{{name}}_{part}"') for part in (other, what))
                 raise BenchError(
                     f"{other} and {what} are one folder, {folder}: name two; if it holds both, say how each is called, "
                     f"for example {how}"
                 )
 
-    def advice(what: str, by: str) -> str:
-        """Which pattern finds `what` by the names of `by`."""
+    def names(what: str) -> list[str]:
+        """The names that a folder holds; none where it cannot be read."""
+        folder, pattern = given[what]
         try:
-            names = list(matching.listed(*given[by])[0])
+            return list(matching.listed(folder, pattern or matching.PLAIN)[0]) if folder.is_dir() else []
         except BenchError:
-            return ""
-        several = what == "completed"
-        return matching.advice(given[what][0], options[what], names, several=several) if names else ""
+            return []
+
+    def advice(what: str, wanted: list[str]) -> str:
+        """Which pattern finds `what` by these names."""
+        plain = what != "truth" and given[what][1] is None  # an original without a result is no other file
+        return (
+            matching.advice(given[what][0], options[what], wanted, several=what == "completed", plain=plain)
+            if wanted
+            else ""
+        )
 
     def both() -> str:
         """Which two patterns pair completed images and originals that each have something at their names."""
-        try:
-            found = matching.cores(matching.listed(*given["truth"])[0])
-        except BenchError:
-            found = None
+        found = matching.cores(names("truth"))
         if not found:
             return ""
         beside = " " + options["truth"].format(f'"{found[1]}"')
@@ -176,18 +189,42 @@ def opened(
 
     done: list[Images] = []
     for what, (folder, pattern) in given.items():
-        masks = what == "masks"
-        ids, threshold, inverted = done[0].ids if done else None, mask_threshold, invert_masks
+        masks, chosen = what == "masks", pattern == matching.PLAIN
+        ids = done[0].ids if done else (names("truth") or None) if chosen else None
+        threshold, match, exact = mask_threshold, pattern or matching.PLAIN, not chosen
         try:
-            done.append(
-                Images(folder, what, masks=masks, ids=ids, threshold=threshold, inverted=inverted, match=pattern)
+            source = Images(
+                folder, what, masks=masks, ids=ids, exact=exact, threshold=threshold, inverted=invert_masks, match=match
             )
         except BenchError as error:
-            found = advice("masks", "completed") if masks else advice("completed", "truth")
-            if not masks:
-                found = found or advice("truth", "completed") or both()
+            if masks:
+                found = advice("masks", ids or [])
+            else:
+                found = advice("completed", names("truth")) or advice("truth", names("completed")) or both()
             raise BenchError(f"{error}{found}") from error
+        done.append(source)
+        if chosen and (others := len(names(what)) - len(source.files)):
+            say(f"left out of {folder}: {others:,} files of other names")
+    _check_results(done[0], done[1])
     return done
+
+
+def _check_results(images: Images, originals: Images) -> None:
+    """BenchError where most completed images are masks or label maps, and the originals are not."""
+    from bench import pictures
+    from bench.data import folder
+
+    step = -(-len(images.files) // LOOKED)
+
+    def odd(source: Images) -> dict[str, str]:
+        looked = source.files[::step]
+        kinds = {str(file): folder.annotation(pictures.decode(pictures.read(file), file)) for file in looked}
+        return {file: kind for file, kind in kinds.items() if kind}
+
+    with images.about():
+        found, count = odd(images), len(images.files[::step])
+        if len(found) > count / 2 and len(odd(originals)) <= count / 2:
+            raise BenchError(f"completed: {folder.no_results(found, count)}")
 
 
 def _frozen(path: Path, images: Images) -> Images:

@@ -30,7 +30,12 @@ ANNOTATIONS = frozenset(
     {"label", "labels", "mask", "masks", "anno", "annotation", "annotations", "seg", "segmentation", "parsing"}
     | {"edge", "edges", "sketch", "sketches", "landmark", "landmarks"}
 )
-"""A sub-folder with such a word in its name holds no photographs."""
+RESULTS = frozenset(
+    {"result", "results", "output", "outputs", "masked", "inpainted", "completed", "completion", "completions"}
+    | {"prediction", "predictions", "pred", "preds", "comp"}
+)
+NO_PICTURES = dict.fromkeys(ANNOTATIONS, "annotations") | dict.fromkeys(RESULTS, "results")
+"""What a sub-folder holds, in the place of photographs, that has such a word in its name."""
 CLASSES = 19
 """A grey picture with this many values or fewer, all of them below it, is a label map."""
 MOST = 20
@@ -44,7 +49,7 @@ def find_images(
     folder: str | Path, without: Mapping[Path, str] = MappingProxyType({}), labels: bool = False
 ) -> list[str]:
     """Relative POSIX paths (the image ids) of all pictures, or label maps, below `folder`: see `find`."""
-    skipped = frozenset() if labels else ANNOTATIONS
+    skipped = {} if labels else NO_PICTURES
     with about(folder):
         return find(folder, pictures.SUFFIXES, "images", f"{pictures.KINDS} files", without, skipped)
 
@@ -55,13 +60,13 @@ def find(
     what: str,
     kinds: str,
     without: Mapping[Path, str] = MappingProxyType({}),
-    skipped: frozenset[str] = frozenset(),
+    skipped: Mapping[str, str] = MappingProxyType({}),
 ) -> list[str]:
     """Relative POSIX paths of all files with these suffixes below `folder`, sorted.
 
     The search is recursive and follows links; names that begin with a dot are skipped. Folders of runs, folders
-    `without` (resolved path -> what it is named for), sub-folders with a word of `skipped` in their names, and pictures
-    of kinds that are not read or without a suffix that says so are left out, aloud.
+    `without` (resolved path -> what it is named for), sub-folders with a word of `skipped` in their names (word -> what
+    they hold), and pictures of kinds that are not read or without a suffix that says so are left out, aloud.
     Raises BenchError when the folder is missing, is a file, cannot be read, holds runs or has none: no `what`, put
     `kinds` there. So does it where two files differ in their suffix alone: all that belongs to an image has its name.
     """
@@ -90,8 +95,8 @@ def find(
         for name in sorted(name for name in folders if not name.startswith(".")):
             path = Path(where) / name
             reason = without.get(path.resolve()) or ("runs" if (path / MARK).exists() else None)
-            if not reason and not skipped.isdisjoint(words(name)):
-                reason = "annotations, by its name"
+            if not reason and (held := next((skipped[word] for word in words(name) if word in skipped), None)):
+                reason = f"{held}, by its name"
             if reason:
                 left_out[f"{(base / name).as_posix()}/ ({reason})"] += 1
             else:
@@ -158,6 +163,16 @@ def no_photographs(folder: Path, found: Mapping[str, str], count: int) -> str:
     first = ", ".join(f"{folder / name} ({what})" for name, what in list(found.items())[:3])
     more = ", ..." if len(found) > 3 else ""
     return f"{len(found):,} of {count:,} files are masks or label maps, no photographs: {first}{more}: {REMEDY}"
+
+
+def no_results(found: Mapping[str, str], count: int) -> str:
+    """The same of completed pictures (path -> what `annotation` calls it): their pattern finds the wrong files."""
+    first = ", ".join(f"{path} ({what})" for path, what in list(found.items())[:3])
+    more = ", ..." if len(found) > 3 else ""
+    return (
+        f"{len(found):,} of {count:,} completed images are masks or label maps by their values, no results: "
+        f"{first}{more}: say how the results are called with another pattern (match)"
+    )
 
 
 def stem(name: str) -> str:

@@ -65,6 +65,14 @@ def test_files_that_differ_in_more_than_a_number_are_no_completions(tmp_path: Pa
     assert "measure all" not in matching.advice(tmp_path, "--match {}", NAMES, several=True)
 
 
+def test_plain_names_are_named_first_where_saying_them_helps(tmp_path: Path) -> None:
+    written(tmp_path, *(f"{name}{end}.png" for name in NAMES for end in ("", "_mask")))
+    assert matching.patterns(tmp_path, NAMES) == ["{name}_mask"]
+    assert matching.patterns(tmp_path, NAMES, plain=True) == ["{name}", "{name}_mask"]
+    text = matching.advice(tmp_path, "--match {}", NAMES, plain=True)
+    assert text.endswith('say which one with --match "{name}" (or --match "{name}_mask")')
+
+
 def test_names_are_the_same_in_every_form_and_suffixes_in_either_case(tmp_path: Path) -> None:
     composed, parted = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
     written(tmp_path, f"{parted}.PNG")

@@ -206,6 +206,17 @@ def test_folders_of_annotations_are_no_pictures(tmp_path: Path, capsys: pytest.C
         files.find_images(tmp_path / "only")
 
 
+def test_folders_of_results_are_no_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    beside = ["results", "output", "masked", "inpainted_256", "Test-Results", "completed", "predictions", "comp"]
+    for name in ["img", "compact", *beside]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.png").touch()
+    assert files.find_images(tmp_path) == ["compact/0.png", "img/0.png"]
+    said = " ".join(capsys.readouterr().err.split())
+    assert all(f"{name}/ (results, by its name)" in said for name in beside)
+    assert files.find_images(tmp_path / "results") == ["0.png"]  # who names the folder itself means it
+
+
 def test_a_long_list_of_what_is_left_out_is_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for index in range(30):
         (tmp_path / f"{index:02d}" / "mask").mkdir(parents=True)

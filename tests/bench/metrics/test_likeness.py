@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -82,3 +84,45 @@ def test_fills_of_real_faces_are_no_copies(shared: Path) -> None:
             seen.add(*parts, torch.from_numpy(hole)[None, None], [file.name])
         assert seen.n == len(files) and not seen.copies
         seen.check("masks", False, "-")
+
+
+def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=quality)
+    return np.array(Image.open(file))
+
+
+def noise(image: np.ndarray) -> np.ndarray:
+    return np.clip(image + np.random.default_rng(0).normal(0, 4, image.shape), 0, 255).astype(np.uint8)
+
+
+def resized(image: np.ndarray) -> np.ndarray:
+    return cv2.resize(cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA), (128, 128))
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [lambda x: x, lambda x: jpeg(x, 95), lambda x: jpeg(x, 75), noise, resized],
+    ids=["png", "jpeg 95", "jpeg 75", "raw", "resized"],
+)
+def test_inverted_and_other_masks_are_told_however_results_were_kept(
+    kept: Callable[[np.ndarray], np.ndarray], shared: Path
+) -> None:
+    hole, other = np.zeros((2, 128, 128), np.uint8)
+    hole[32:96, 24:88], other[32:96, 64:128] = 1, 1
+    truth, done = [], []
+    for file in sorted((shared / "data/faces").glob("*.png"))[::4]:
+        image = np.array(Image.open(file).convert("RGB").resize((128, 128)))
+        truth.append(image)
+        done.append(kept(cv2.inpaint(image, hole, 3, cv2.INPAINT_TELEA)))
+
+    def seen(done: list[np.ndarray], mask: np.ndarray) -> Likeness:
+        parts = [torch.from_numpy(np.stack(part)).permute(0, 3, 1, 2) for part in (done, truth)]
+        return looked(*parts, torch.from_numpy(mask).expand(len(truth), 1, 128, 128))
+
+    right, turned, shifted = seen(done, hole), seen(done, 1 - hole), seen(done, other)
+    assert not right.copies and not right.inverted
+    assert turned.inverted == turned.n == len(turned.copies)
+    assert len(shifted.copies) > 0.7 * shifted.n and not shifted.inverted
+    originals = seen([kept(image) for image in truth], hole)  # accepted, and told
+    assert len(originals.copies) == originals.n and not originals.inverted

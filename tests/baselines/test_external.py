@@ -1,0 +1,30 @@
+"""Finished images of other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from baselines.external import External, ExternalConfig
+from bench.batch import Batch, Noise
+from bench.errors import BenchError
+
+
+def test_masks_in_the_place_of_results_are_refused(tmp_path: Path) -> None:
+    """But not a few results that are black and white."""
+    ids = [f"{i}.png" for i in range(4)]
+    for i, name in enumerate(ids):
+        picture = np.random.default_rng(i).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        mask = np.zeros((16, 16), np.uint8)
+        mask[4:12, 4:12] = 255
+        Image.fromarray(picture if i else mask).save(tmp_path / name)
+        Image.fromarray(mask).save(tmp_path / f"{i}_mask.png")
+    batch = Batch(torch.zeros(4, 3, 16, 16), torch.zeros(4, 1, 16, 16), ids=ids, condition="center/25")
+    noise = Noise([0] * 4)
+    assert External(ExternalConfig(folder=tmp_path)).complete(batch, noise).shape == (4, 3, 16, 16)
+    with pytest.raises(BenchError, match=r"4 of 4 completed images are masks .*0_mask\.png \(mask\)"):
+        External(ExternalConfig(folder=tmp_path, match="{name}_mask")).complete(batch, noise)
