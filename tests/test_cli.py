@@ -240,7 +240,7 @@ def test_a_remedy_for_masks_works_as_it_is_said(folders: dict[str, str]) -> None
     commands = {
         "psnr": ["evaluate", completed, truth, "--masks", masks, "--metrics", "psnr"],
         "12 masks": ["masks", "check", masks],
-        "evaluate mean": ["run", "folder", "--data", truth, "--out", runs, "--masks", masks, *few],
+        "score mean": ["run", "folder", "--data", truth, "--out", runs, "--masks", masks, *few],
     }
     for shown, command in commands.items():
         with pytest.raises(BenchError, match=r"png is no mask: it holds 2 values \(20, 230\).*--mask-threshold 127"):

@@ -19,21 +19,20 @@ if TYPE_CHECKING:
 def why(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A suite's folder, for example runs/quickstart.")],
     job: Annotated[str | None, typer.Argument(help="Only this job: its id, or a part of its label.")] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="Where images are now, if they moved: DIR or NAME=DIR.")
+    ] = None,
 ) -> None:
     """Tell for each job of a run that would run again which part of its identity differs from the nearest finished one.
 
     `facebench run SUITE --plan` says the same of a suite file that was changed.
     """
-    from bench import jobs, suite
-    from bench.store import read_json
+    from bench import jobs
+    from bench.stored import Run
     from bench.why import finished
 
-    told = run_folder / "protocol.json"
-    if not told.exists():
-        raise BenchError(
-            f"{run_folder} is no folder of a run: it has no protocol.json; give, for example, runs/quickstart"
-        )
-    made = jobs.plan(suite.parse(read_json(told)["suite"], str(told)), run_folder.resolve().parent)
+    run = Run.open(run_folder, data or [])
+    made = jobs.plan(run.suite, run.folder.parent)
     chosen = [one for one in made.jobs if job is None or job == one.id or job in one.label]
     if not chosen:
         raise BenchError(f"{run_folder} has no job {job!r}: see `facebench run SUITE --plan`")
