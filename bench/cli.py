@@ -369,12 +369,17 @@ verify_app.command()(verify.run)
 @app.command()
 def report(
     run_folder: Annotated[Path, typer.Argument(help="A suite's folder, for example runs/quickstart.")],
+    others: Annotated[
+        list[Path] | None, typer.Argument(help="More of them: their rows stand beside, where columns mean the same.")
+    ] = None,
     mix: Annotated[
         bool, typer.Option("--mix", help="Also with rows of different protocols, which are not comparable.")
     ] = False,
 ) -> None:
     """Write the report of a finished run again, from its result files alone."""
-    out.print(f"report: {_reporter('build')(run_folder, mix)}", highlight=False, markup=False, soft_wrap=True)
+    out.print(
+        f"report: {_reporter('build')(run_folder, mix, others or [])}", highlight=False, markup=False, soft_wrap=True
+    )
 
 
 def _reporter(name: str) -> Any:

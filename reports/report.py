@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from bench.errors import BenchError
 from bench.store import write_text
 from reports import convergence, grid, layouts, markup, page, plots, published, results, steps, style, tables
+from reports.joined import joined
 from reports.results import Results
 from reports.table import Table
 
@@ -28,15 +29,15 @@ Figures = Iterator[tuple[str, str, Figure, float]]  # caption, stem of the files
 Family = Callable[[Results, pd.DataFrame, str, str], Figures]
 
 
-def build(run: str | Path, mix: bool = False) -> Path:
-    """Write the report of a run's folder and return the path of `report.md`.
+def build(run: str | Path, mix: bool = False, others: Sequence[Path] = ()) -> Path:
+    """Write the report of a run's folder, with rows of `others` (see `reports.joined`); return the path of `report.md`.
 
     Writes `report/report.md`, the page `report/report.html` (see `reports.page`), `report/results.csv`,
     `report/tables/*.md|csv|tex` and `report/figures/*.png|svg|pdf`;
     tables and figures of an earlier report that are no longer made are removed. The same input gives the same bytes.
     Raises BenchError for a missing, damaged or empty run, and for rows of different protocols unless `mix`.
     """
-    found = results.load(Path(run), mix)
+    found = joined(Path(run), others, mix)
     folder = Path(run) / "report"
     for place in (folder, folder / "tables", folder / "figures", folder / page.pictures.FOLDER):
         if place.is_symlink():  # what is written or removed there would be another folder's

@@ -219,6 +219,8 @@ def notes(cells: pd.DataFrame, protocol: dict[str, Any] | None, intervals: bool)
         lines.append(f"Extractors: {'; '.join(named)}.")
     if protocol and protocol.get("mixed"):
         lines.append(f"NOT COMPARABLE, rows of different protocols: {'; '.join(protocol['mixed'])}.")
+    if protocol and protocol.get("joined"):
+        lines.append(f"Rows of other runs, of the same protocol: {'; '.join(protocol['joined'])}.")
     if protocol and protocol.get("hash"):
         lines.append(f"Protocol {protocol['hash']}.")
     return tuple(lines)

@@ -1,0 +1,48 @@
+"""Rows of several runs in one report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.errors import BenchError
+from reports import build
+from reports.joined import joined
+
+from . import made_up
+
+WHAT = {"conditions": ("center/25", "irregular/10-20"), "metrics": ("psnr", "l1@hole")}
+
+
+def run(folder: Path, methods: tuple[str, ...], **other: str) -> Path:
+    """A run of some methods; `other`: hashes of columns, by metric."""
+    rows = made_up.rows(**WHAT)  # type: ignore[arg-type]
+    rows = rows[rows["method"].isin(methods)]
+    hashes = [
+        other.get(metric.partition("@")[0], f"{metric} {c}")
+        for metric, c in zip(rows["metric"], rows["condition"], strict=True)
+    ]
+    return made_up.write_run(folder, rows.assign(protocol=hashes), pictures=0)
+
+
+def test_rows_of_equal_columns_stand_beside(tmp_path: Path) -> None:
+    first, second = run(tmp_path / "a", ("grig", "mean")), run(tmp_path / "b", ("mean", "telea"))
+    found = joined(first, [second])
+    alone = joined(first, [])
+    assert list(found.rows["method"].unique()) == ["mean", "grig", "telea"]
+    assert len(found.rows) == 12 and not found.rows.duplicated(["method", "condition", "metric", "seed"]).any()
+    pd.testing.assert_frame_equal(found.rows.iloc[: len(alone.rows)], alone.rows)
+    assert set(found.per_image["method"]) == {"grig", "mean", "telea"}  # type: ignore[index]
+    text = build(first, others=[second]).read_text()
+    assert "Telea" in text
+    assert f"Rows of other runs, of the same protocol: Telea of {second}: 4 of 4 columns." in text
+
+
+def test_columns_that_mean_something_else_stay_away(tmp_path: Path) -> None:
+    first, second = run(tmp_path / "a", ("grig",)), run(tmp_path / "b", ("telea",), psnr="another")
+    rows = joined(first, [second]).rows
+    assert set(rows[rows["method"] == "telea"]["metric"]) == {"l1@hole"}
+    with pytest.raises(BenchError, match="shares no column with the run: data, split, size"):
+        joined(first, [run(tmp_path / "c", ("telea",), psnr="another", l1="another")])
