@@ -37,7 +37,7 @@ def test_rows_of_equal_columns_stand_beside(tmp_path: Path) -> None:
     assert set(found.per_image["method"]) == {"grig", "mean", "telea"}  # type: ignore[index]
     text = build(first, others=[second]).read_text()
     assert "Telea" in text
-    assert f"Rows of other runs, of the same protocol: Telea of {second}: 4 of 4 columns." in text
+    assert "Rows of other runs, of the same protocol: Telea of " in text and "/b: 4 of 4 columns." in text
 
 
 def test_columns_that_mean_something_else_stay_away(tmp_path: Path) -> None:
