@@ -36,12 +36,16 @@ def place(root: Path, row: dict[str, Any], trained: bool = False) -> Path:
 
 
 def export(archive: Archive, task: Task, folder: Path, names: str = matching.PLAIN) -> None:
-    """Write the pictures of one condition as they were scored: `folder`/NAME.png.
+    """Write the pictures of one condition as they were scored: `folder`/NAME.png, of several completions NAME_0.png, ...
 
-    `names`: how the files are called, without suffix: `{name}_pred`. Raises BenchError where the folder holds pictures
-    of other images, which would be measured with these.
+    `names`: how the files are called, without suffix: `{name}_pred`, `{name}/{k}`. Raises BenchError where the folder
+    holds pictures of other images, which would be measured with these.
     """
-    _write(folder, _stems(archive), pictures(archive, task), names)
+    if archive.completions > 1 and matching.NUMBER not in names:
+        names = f"{names}_{matching.NUMBER}"
+    for number in range(archive.completions):
+        called = names.replace(matching.NUMBER, str(number))
+        _write(folder, _stems(archive), pictures(archive, task, number), called)
 
 
 def export_truth(archive: Archive, task: Task, folder: Path) -> None:

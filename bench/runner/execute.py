@@ -19,14 +19,14 @@ from bench.archive import FILE, Archive
 from bench.complete import complete
 from bench.data.dataset import ImageData
 from bench.errors import BenchError
-from bench.identity import file_digest
+from bench.identity import file_digest, of_metric
 from bench.isolation import isolated
 from bench.jobs import Job, Plan
 from bench.method import Method
 from bench.progress import track
 from bench.provenance import recorded
 from bench.samples import image_file, save_png
-from bench.score import Known, pictures, score
+from bench.score import Known, expanded, pictures, score
 from bench.store import atomic_write, derive_seed, digest, write_json, write_table
 from bench.task import BATCH, Task
 from bench.train import Budget, train
@@ -137,10 +137,11 @@ def _score(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, An
     before = made.completion(job)
     task = _task(made, before)
     references = sources(made, job.row["dataset"])
-    decides = {name: [name, *rest] for name, *rest in job.identity["metrics"]}
+    names, against = [name for name, *_ in job.identity["metrics"]], made.against(job.row["dataset"])
+    decides = {name: of_metric(name, against) for name in expanded(names, len(task.positions))}
     known = Known(made.root / "cache" / "scores", {name: digest([before.id, what]) for name, what in decides.items()})
     features = made.root / "cache" / "features"
-    measured = score(made.job_folder(before.id), task, list(decides), options.place, features, references, known)
+    measured = score(made.job_folder(before.id), task, names, options.place, features, references, known)
     write_table(folder / "per_image.parquet", measured.per_image)
     rows = []
     for values in measured.rows:

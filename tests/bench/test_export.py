@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
-from bench import cli, export
+from bench import archive, cli, export
+from bench.data import dataset
 from bench.errors import BenchError
+from bench.task import Task
+from masks import MaskSet
 
 METRICS = ["psnr", "ssim", "l1", "l1@hole", "perceptual@embedded", "fid@embedded", "kid@embedded", "identity@embedded"]
 NUMBERS = ["value", "low", "high", "n"]
@@ -165,3 +169,20 @@ def test_one_completion_alone(small: Path, exported: Path, tmp_path: Path) -> No
     for path in folder.rglob("*.png"):
         assert path.read_bytes() == (exported / path.relative_to(folder.parent)).read_bytes()
     assert len(list(folder.rglob("*.png"))) == 3 * FACES["test"]
+
+
+def test_several_completions_have_numbers(tmp_path: Path) -> None:
+    faces = dataset.prepare_synthfaces(3, 32, 0, tmp_path / "cache")
+    task = Task(faces, [0, 1, 2], MaskSet.make("center/25", 32, 3, 0), "center/25", 0, pasted=False)
+    with archive.written(tmp_path / archive.FILE, {"ids": faces.ids, "whole": True, "completions": 2}) as writer:
+        for i in range(3):
+            for k in range(2):
+                writer.add(torch.full((3, 32, 32), 10 * i + k, dtype=torch.uint8), None)
+    stored = archive.Archive.open(tmp_path / archive.FILE)
+    for names, called in (("{name}", "{}_{}.png"), ("{name}/{k}", "{}/{}.png"), ("r{k}_{name}", "r{1}_{0}.png")):
+        export.export(stored, task, tmp_path / "to", names)
+        for i, name in enumerate(faces.ids):
+            for k in range(2):
+                picture = np.asarray(Image.open(tmp_path / "to" / called.format(name, k)))
+                assert (picture == 10 * i + k).all()
+        shutil.rmtree(tmp_path / "to")

@@ -1,0 +1,90 @@
+"""Pictures are completed once and scored any number of times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from bench import jobs, registry, results, runner, suite
+from bench.archive import FILE
+from bench.jobs import Plan
+from bench.metrics import extractors
+from bench.score import expanded
+
+CONTENT: dict[str, Any] = {
+    "suite": "scored",
+    "size": 64,
+    "data": [{"name": "synthfaces", "train": 4, "test": 20}],
+    "methods": ["telea"],
+    "conditions": ["center/25"],
+    "metrics": ["psnr", "fid@embedded"],
+    "report": {"main": ["psnr"], "samples": 0},
+}
+
+
+def plan(root: Path, **changes: Any) -> Plan:
+    return jobs.plan(suite.parse(CONTENT | changes, "here"), root)
+
+
+def run(made: Plan) -> runner.Outcome:
+    return runner.run(made, runner.Options(device="cpu", workers=0))
+
+
+def rows(made: Plan) -> pd.DataFrame:
+    return results.rows(made, made.scores).set_index("metric")
+
+
+@pytest.fixture
+def before(tmp_path: Path) -> pd.DataFrame:
+    made = plan(tmp_path)
+    assert run(made).done == 2
+    return rows(made)
+
+
+def test_a_further_metric_loads_no_method_and_computes_itself_alone(
+    before: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The identity vectors came with the features of FID, so that no network sees a picture again."""
+    made = plan(tmp_path, metrics=["l1", "identity@embedded", "fid@embedded", "psnr"])
+    asked: list[str] = []
+
+    def refused(*_: Any) -> Any:
+        raise AssertionError("a method is made, or a network is run")
+
+    monkeypatch.setattr(registry.Entry, "load", refused)
+    monkeypatch.setattr(extractors, "extract", refused)
+    monkeypatch.setattr("bench.metrics.pixel.psnr", lambda *_: asked.append("psnr"))
+    assert run(made).done == 1
+    after = rows(made)
+    assert list(after.index) == ["l1", "identity@embedded", "fid@embedded", "fid-infinity@embedded", "psnr"]
+    assert asked == []
+    pd.testing.assert_frame_equal(after.loc[before.index], before)
+
+
+def test_what_is_known_is_computed_again_where_it_is_damaged(before: pd.DataFrame, tmp_path: Path) -> None:
+    files = list((tmp_path / "cache/scores").rglob("*.json"))
+    assert len(files) == len(before) == 3  # fid-infinity stands beside FID
+    for path, text in zip(files, ("", "{}", '{"row": 1, "values": []}'), strict=True):
+        path.write_text(text)
+    made = plan(tmp_path, metrics=["psnr", "l1", "fid@embedded"])
+    assert run(made).done == 1
+    pd.testing.assert_frame_equal(rows(made).loc[before.index], before)
+
+
+def test_pictures_of_other_images_are_refused(before: pd.DataFrame, tmp_path: Path) -> None:
+    other = plan(tmp_path / "other", data=[{"name": "synthfaces", "train": 4, "test": 21}])
+    run(other)
+    made = plan(tmp_path, metrics=["l1"])
+    path = made.job_folder(made.completion(made.scores[0]).id) / FILE
+    path.write_bytes((other.job_folder(other.completion(other.scores[0]).id) / FILE).read_bytes())
+    assert "holds other images than the test set" in str(run(made).failed)
+    path.write_bytes(b"")
+    assert "completed.zip is damaged" in str(run(made).failed)
+
+
+def test_what_stands_beside_a_metric_for_few_images() -> None:
+    assert expanded(["fid@embedded", "psnr", "psnr"], 20) == ["fid@embedded", "fid-infinity@embedded", "psnr"]
+    assert expanded(["fid@embedded"], 10_000) == ["fid@embedded"]
