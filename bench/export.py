@@ -36,7 +36,7 @@ def place(root: Path, row: dict[str, Any], trained: bool = False) -> Path:
 
 
 def export(archive: Archive, task: Task, folder: Path, names: str = matching.PLAIN) -> None:
-    """Write the pictures of one condition as they were scored: `folder`/NAME.png, of several completions NAME_0.png, ...
+    """Write the pictures of one condition as they were scored: `folder`/NAME.png; of several completions NAME_0.png ...
 
     `names`: how the files are called, without suffix: `{name}_pred`, `{name}/{k}`. Raises BenchError where the folder
     holds pictures of other images, which would be measured with these.

@@ -77,7 +77,7 @@ def test_what_is_known_is_computed_again_where_it_is_damaged(before: pd.DataFram
 def test_pictures_of_other_images_are_refused(before: pd.DataFrame, tmp_path: Path) -> None:
     other = plan(tmp_path / "other", data=[{"name": "synthfaces", "train": 4, "test": 21}])
     run(other)
-    made = plan(tmp_path, metrics=["l1"])
+    made = plan(tmp_path, metrics=["psnr", "l1"])
     path = made.job_folder(made.completion(made.scores[0]).id) / FILE
     path.write_bytes((other.job_folder(other.completion(other.scores[0]).id) / FILE).read_bytes())
     assert "holds other images than the test set" in str(run(made).failed)
