@@ -93,7 +93,7 @@ def patterns(folder: Path, names: Iterable[str], plain: bool = False) -> list[st
         for at in (found.start() for found in re.finditer(f"(?={re.escape(name)})", stem))
     }
     counts = {pair: sum(f"{pair[0]}{name}{pair[1]}" in there for name in wanted) for pair in candidates}
-    if not plain:
+    if not plain or there <= set(wanted):  # there is no other file to leave out
         counts.pop(("", ""), None)
     most = max(counts.values(), default=0)
     best = [pair for pair, count in counts.items() if count == most and count > max(1, HALF * len(wanted))]

@@ -69,6 +69,7 @@ def test_plain_names_are_named_first_where_saying_them_helps(tmp_path: Path) -> 
     written(tmp_path, *(f"{name}{end}.png" for name in NAMES for end in ("", "_mask")))
     assert matching.patterns(tmp_path, NAMES) == ["{name}_mask"]
     assert matching.patterns(tmp_path, NAMES, plain=True) == ["{name}", "{name}_mask"]
+    assert matching.patterns(tmp_path, [*NAMES, *(f"{name}_mask" for name in NAMES)], plain=True) == []
     text = matching.advice(tmp_path, "--match {}", NAMES, plain=True)
     assert text.endswith('say which one with --match "{name}" (or --match "{name}_mask")')
 
