@@ -72,6 +72,7 @@ class Plan:
     data: dict[str, Prepared] = field(default_factory=dict)
     jobs: list[Job] = field(default_factory=list)
     exposed: dict[tuple[str, str], list[str]] = field(default_factory=dict)  # (row, data set): see `bench.exposure`
+    _known: dict[str, Job] = field(default_factory=dict, repr=False)  # the jobs by id
 
     @property
     def folder(self) -> Path:
@@ -122,9 +123,10 @@ class Plan:
         return list(read_json(self.job_folder(job.id) / "result.json").get("remarks", []))
 
     def job(self, job_id: str) -> Job:
-        for job in self.jobs:
-            if job.id == job_id:
-                return job
+        if len(self._known) != len(self.jobs):
+            self._known = {job.id: job for job in self.jobs}
+        if job_id in self._known:
+            return self._known[job_id]
         raise BenchError(
             f"{platform.node()} knows no job {job_id}: the source of the product or of a method, or a file that the "
             "suite names, changed while the suite was running, or is another one on this machine; "
