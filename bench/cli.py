@@ -193,7 +193,9 @@ def run(
     size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
     shots: Annotated[str | None, typer.Option(help="Training images: a number, or several such as 5,10,all.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training iterations of every method.")] = None,
-    methods: Annotated[str | None, typer.Option(help="Only these rows of the suite, for example mean,grig.")] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Run only these rows, for example mean,grig; tables keep what is done.")
+    ] = None,
     out_folder: Out = "runs",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: Annotated[
@@ -222,6 +224,7 @@ def run(
 
     What is finished is never done again: the same command goes on where it was stopped.
     """
+    from bench import stored
     from bench import suite as suites
 
     changes: dict[str, Any] = {}
@@ -245,8 +248,12 @@ def run(
     if steps is not None:
         changes["train"] = loaded.get("train", {}) | {"steps": steps}
         changes["methods"] = [_without_steps(entry) for entry in loaded.get("methods", [])]
-    if methods is not None:
-        changes["methods"] = suites.select(changes.get("methods", loaded.get("methods", [])), methods.split(","))
+    only = methods.split(",") if methods is not None else []
+    if only:
+        entries = changes.get("methods", loaded.get("methods", []))
+        suites.select(entries, only)
+        shown = set() if "://" in out_folder else stored.methods(Path(out_folder) / str(loaded.get("suite")))
+        changes["methods"] = suites.select(entries, [*only, *(name for name in suites.names(entries) if name in shown)])
     if changes:
         changes["expect"] = []  # said of the suite as it stands
     checked = suites.parse(loaded | changes, suite)
@@ -268,7 +275,7 @@ def run(
     url = out_folder if "://" in out_folder else None
     root = remote.mirror(out_folder) if url else Path(out_folder)
     options = Options(device, workers, on, address, url, deterministic=deterministic)  # type: ignore[arg-type]
-    _run(checked, root, options, plan_only, pair, accept or [])
+    _run(checked, root, options, plan_only, pair, accept or [], only)
 
 
 def _number(option: str, text: str) -> int:
@@ -281,7 +288,9 @@ def _without_steps(entry: Any) -> Any:
     return {key: value for key, value in entry.items() if key != "steps"} if isinstance(entry, dict) else entry
 
 
-def _run(suite: Any, root: Path, options: Any, plan_only: bool, pair: str, accepted: list[str]) -> None:
+def _run(
+    suite: Any, root: Path, options: Any, plan_only: bool, pair: str, accepted: list[str], only: list[str]
+) -> None:
     import time
 
     from bench import disk, distributed, jobs, progress, results, runner
@@ -300,6 +309,8 @@ def _run(suite: Any, root: Path, options: Any, plan_only: bool, pair: str, accep
         store.pull(f"{suite.suite}/splits")
     with progress.many() as report:
         made = jobs.plan(suite, root, report, pair)
+    if only:
+        made.narrow(only)
     known = finished(root)
     if space := disk.told(made):
         progress.say(space)

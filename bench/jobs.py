@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -132,6 +132,14 @@ class Plan:
             "suite names, changed while the suite was running, or is another one on this machine; "
             "run the same command again"
         )
+
+    def narrow(self, methods: Collection[str]) -> None:
+        """Leave the jobs that rows of these methods need, and those that are done."""
+        needed: set[str] = set()
+        for job in reversed(self.jobs):
+            if job.method in methods or job.id in needed:
+                needed |= {job.id, *job.needs}
+        self.jobs = [job for job in self.jobs if job.id in needed or self.done(job)]
 
     def missing(self, job: Job) -> str:
         """Why a job that is not done has no result, as its folder tells."""

@@ -84,6 +84,17 @@ class Run:
         return made
 
 
+def methods(folder: Path) -> set[str]:
+    """The methods of whose rows a suite's folder holds completed pictures; none where it holds no run."""
+    path = folder / RUN
+    if not path.exists():
+        return set()
+    try:
+        return {str(cell["row"]["method"]) for cell in read_json(path)["cells"]}
+    except (BenchError, KeyError, TypeError):
+        return set()  # damaged: it is written anew
+
+
 def record(made: Plan) -> None:
     """Write the whole suite, and which jobs made what is there, into the suite's folder."""
     cells = [

@@ -353,11 +353,16 @@ def load(name: str) -> Suite:
 
 def select(entries: list[Any], wanted: Sequence[str]) -> list[Any]:
     """The rows of a suite with these method names."""
-    names = [entry.get("method") if isinstance(entry, dict) else entry for entry in entries]
+    known = names(entries)
     for name in wanted:
-        if name not in names:
-            raise BenchError(f"--methods: the suite has no row {name!r}: it has {', '.join(map(str, names))}")
-    return [entry for entry, name in zip(entries, names, strict=True) if name in wanted]
+        if name not in known:
+            raise BenchError(f"--methods: the suite has no row {name!r}: it has {', '.join(map(str, known))}")
+    return [entry for entry, name in zip(entries, known, strict=True) if name in wanted]
+
+
+def names(entries: list[Any]) -> list[Any]:
+    """The methods of rows, as a file says them."""
+    return [entry.get("method") if isinstance(entry, dict) else entry for entry in entries]
 
 
 def smoke(content: Mapping[str, Any]) -> dict[str, Any]:

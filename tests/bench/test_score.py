@@ -7,8 +7,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
+from typer.testing import CliRunner
 
-from bench import jobs, registry, results, runner, suite
+from bench import cli, jobs, registry, results, runner, suite
 from bench.archive import FILE
 from bench.jobs import Plan
 from bench.metrics import extractors
@@ -88,3 +90,18 @@ def test_pictures_of_other_images_are_refused(before: pd.DataFrame, tmp_path: Pa
 def test_what_stands_beside_a_metric_for_few_images() -> None:
     assert expanded(["fid@embedded", "psnr", "psnr"], 20) == ["fid@embedded", "fid-infinity@embedded", "psnr"]
     assert expanded(["fid@embedded"], 10_000) == ["fid@embedded"]
+
+
+def test_a_finished_suite_keeps_its_rows_when_some_are_run_again(tmp_path: Path) -> None:
+    def table(*options: str, **changes: Any) -> list[str]:
+        (tmp_path / "suite.yaml").write_text(yaml.safe_dump(CONTENT | {"methods": ["mean", "telea"]} | changes))
+        arguments = ["run", str(tmp_path / "suite.yaml"), "--out", str(tmp_path / "runs"), "--workers", "0", *options]
+        done = CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return list(pd.read_parquet(tmp_path / "runs/scored/results.parquet")["method"].unique())
+
+    assert table("--methods", "telea") == ["telea"]
+    assert table() == ["mean", "telea"]
+    assert table("--methods", "telea") == ["mean", "telea"]
+    assert table("--methods", "telea", methods=["mean", "telea", "navier-stokes"]) == ["mean", "telea"]
+    assert table("--methods", "telea", metrics=["psnr", "l1"]) == ["telea"]  # the other row has no such number
