@@ -259,23 +259,20 @@ def _reporter(name: str) -> Any:
 
 def _samples(made: Plan, job: Job) -> None:
     """The first pictures that were scored, and how one came about. Of several shots and seeds the last one's stay."""
-    row, completion = job.row, made.completion(job)
-    if not (made.job_folder(completion.id) / FILE).exists():  # those of before stay
-        return
+    row, folder, count = job.row, made.job_folder(made.completion(job).id), made.suite.report.samples
+    kept = sorted((folder / "samples").rglob("*.png"))
+    if not (folder / FILE).exists() and not any(path.parent.name == "samples" for path in kept):
+        return  # nothing is kept: those of before stay
     target = made.folder / "samples" / row["dataset"] / file_slug(row["condition"]) / file_slug(row["title"])
     shutil.rmtree(target, ignore_errors=True)  # another job may have had other pictures, or more steps
-    prepared, count = made.data[row["dataset"]], made.suite.report.samples
-    path = made.job_folder(completion.id) / FILE
-    if path.exists():
+    if (folder / FILE).exists():
+        archive, prepared = Archive.open(folder / FILE), made.data[row["dataset"]]
         task = Task(prepared.images, prepared.test[:count], prepared.masks[row["condition"]], row["condition"], 0)
-        archive = Archive.open(path)
-        for name, picture in zip(
-            archive.ids, (one for batch in pictures(archive, task) for one in batch), strict=False
-        ):
+        found = (one for batch in pictures(archive, task) for one in batch)
+        for name, picture in zip(archive.ids, found, strict=False):
             save_png(target / image_file(name), picture)
-    source = made.job_folder(completion.id) / "samples"
-    for path in sorted(source.rglob("*.png")) if count else ():
-        copy = target / path.relative_to(source)
+    for path in kept if count else ():
+        copy = target / path.relative_to(folder / "samples")
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
 

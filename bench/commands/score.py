@@ -114,7 +114,8 @@ def _run(folder: Path, names: list[str], data: list[str], device: str, workers: 
         console = Terminal(stderr=True, soft_wrap=True)
         console.print(f"[bold red]{len(absent)} of {len(made.scores)} could not be scored[/]", highlight=False)
         for job in absent:
-            gone = "its pictures are not kept" if made.done(made.completion(job)) else made.missing(job)
+            completed = made.job_folder(made.completion(job).id) / "result.json"
+            gone = "its pictures are not kept" if completed.exists() else made.missing(job)
             reason = outcome.failed.get(job.id) or gone
             console.print(f"  {job.label}: {reason}", highlight=False, markup=False)
     if absent or lacking:
