@@ -22,6 +22,7 @@ from bench.store import digest, file_slug, read_json
 from bench.suite import Data, Entry, Resources, Suite
 
 Kind = Literal["train", "complete", "score"]
+BESIDE = ("label", "modules")  # what job.json says beside the identity
 SHOWN = 10  # copies that are named one by one; the split's file has them all
 
 
@@ -72,7 +73,7 @@ class Plan:
     data: dict[str, Prepared] = field(default_factory=dict)
     jobs: list[Job] = field(default_factory=list)
     exposed: dict[tuple[str, str], list[str]] = field(default_factory=dict)  # (row, data set): see `bench.exposure`
-    _known: dict[str, Job] = field(default_factory=dict, repr=False)  # the jobs by id
+    _known: dict[str, Job] = field(default_factory=dict, init=False, repr=False)  # the jobs by id
 
     @property
     def folder(self) -> Path:

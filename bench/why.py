@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
-from bench.jobs import Job, Plan
+from bench.jobs import BESIDE, Job, Plan
 from bench.store import read_json
 
 SHOWN = 3  # entries of a list that are named
@@ -82,8 +82,8 @@ def finished(root: Path) -> list[Finished]:
                 told = dict(read_json(path))
             except (BenchError, TypeError, ValueError):
                 continue
-            label, modules = str(told.pop("label", "")), told.pop("modules", {})
-            found.append(Finished(path.parent.name, label, told, modules))
+            label, modules = (told.pop(key, "") for key in BESIDE)
+            found.append(Finished(path.parent.name, str(label), told, modules or {}))
     return found
 
 

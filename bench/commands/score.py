@@ -124,11 +124,13 @@ def _run(folder: Path, names: list[str], data: list[str], device: str, workers: 
 
 def _kept(made: Plan, job: Job, before: dict[str, str]) -> Job:
     """The job, or, where its pictures are gone, the one that scored them before: the table keeps its numbers."""
+    from bench.jobs import BESIDE
     from bench.store import read_json
 
-    if job.kind != "score" or made.done(job) or not made.done(made.completion(job)) or job.needs[0] not in before:
+    if job.kind != "score" or made.done(job) or job.needs[0] not in before:
         return job
+    completed = made.job_folder(job.needs[0]) / "result.json"
     described = made.job_folder(before[job.needs[0]]) / "job.json"
-    if not described.exists():
+    if not (completed.exists() and described.exists()):
         return job
-    return replace(job, identity={k: v for k, v in read_json(described).items() if k != "label"})
+    return replace(job, identity={k: v for k, v in read_json(described).items() if k not in BESIDE})
