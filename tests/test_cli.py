@@ -212,6 +212,8 @@ def test_evaluate_names_what_is_wrong(folders: dict[str, str], tmp_path: Path) -
         call("evaluate", completed, truth, "--metrics", "fidd")
     with pytest.raises(BenchError, match="masks is None, but needed by l1@hole"):
         call("evaluate", completed, truth, "--metrics", "l1@hole")
+    with pytest.raises(BenchError, match="damage is measured before known pixels are pasted: say --raw"):
+        call("evaluate", completed, truth, "--masks", masks, "--metrics", "psnr,damage")
     with pytest.raises(BenchError, match="no reference is called 'train'"):
         call("evaluate", completed, truth, "--metrics", "fid@embedded/train")
     result = CliRunner().invoke(cli.app, ["evaluate", completed, truth, "--metrics", "fid,lpips@alex"])

@@ -87,6 +87,8 @@ def evaluate(
     ids, count = images.ids or [], batch or fitting(images.files[0])
     holes, likeness = rest[0] if rest else None, Likeness()
     paste = bool(masks) and not raw
+    if paste and (before := [name for name in names if library.get(name).raw]):
+        raise BenchError(f"{before[0]} is measured before known pixels are pasted: say --raw")
     with many() as report:
         result = library.measure(
             watched(images, originals, holes, count, paste, likeness, str(masks)) if holes else images,
