@@ -14,14 +14,14 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.jobs import Job, Plan
 from bench.store import hold, read_json, write_json
-from bench.why import Difference, Finished, differences
+from bench.why import Difference, Finished, Known, alike, differences
 
 LEFT = ("result.json", "error.txt", "log.txt", ".lock")  # of a job's folder, which belongs to the run that made it
 UPGRADE = "a release that counted source otherwise"
 DONE = {"train": "trained", "complete": "completed"}
 
 
-def accept(made: Plan, known: Sequence[Finished], names: Sequence[str] = ()) -> Iterator[tuple[Job, Finished, str]]:
+def accept(made: Plan, known: Known, names: Sequence[str] = ()) -> Iterator[tuple[Job, Finished, str]]:
     """Take over what can be: each job that is done now, the finished one, and why it was not done before.
 
     `names`: methods, or ids of finished jobs. Trained weights of a release that counted source by its text are taken
@@ -34,12 +34,12 @@ def accept(made: Plan, known: Sequence[Finished], names: Sequence[str] = ()) -> 
     for job in made.jobs:
         if made.done(job) or job.kind == "score":  # numbers are made again of the pictures
             continue
-        for before in _alike(job, known):
+        for before in alike(job, known):
             named = {job.method, before.id} & {*names}
             upgrade = before.of_before and job.kind == "train"
             if not named and not upgrade:
                 continue
-            other = [one for one in differences(before, job) if not _allowed(one, taken, before.of_before)]
+            other = [one for one in differences(before, job) if not _allowed(one, taken)]
             if other:
                 for name in named:
                     refused.setdefault(name, f"{job.label}: {'; '.join(map(str, other))}")
@@ -69,13 +69,7 @@ def accepted(made: Plan, job: Job) -> list[str]:
     return list(dict.fromkeys([*found, f"{DONE[job.kind]} {told}"] if told else found))
 
 
-def _alike(job: Job, known: Sequence[Finished]) -> list[Finished]:
-    """Finished jobs of the same label, the least different first."""
-    same = [one for one in known if one.label == job.label and one.identity.get("kind") == job.kind]
-    return sorted(same, key=lambda one: (len(differences(one, job)), one.id))
-
-
-def _allowed(one: Difference, taken: dict[str, str], of_before: bool) -> bool:
+def _allowed(one: Difference, taken: dict[str, str]) -> bool:
     top = one.key.partition(".")[0]
     if top == "priors":
         return taken.get(str(one.now)) == one.was

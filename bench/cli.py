@@ -311,7 +311,7 @@ def _run(
         made = jobs.plan(suite, root, report, pair)
     if only:
         made.narrow(only)
-    known = finished(root)
+    known = {} if all(map(made.done, made.jobs)) else finished(root)
     if space := disk.told(made):
         progress.say(space)
     if plan_only:
@@ -324,11 +324,11 @@ def _run(
         return
     for job, before, reason in accept(made, known, accepted):
         progress.say(f"{job.label}: taken from {before.id}: {reason}")
-    if old := [one for one in known if one.identity.get("kind") == "evaluate"]:
+    if old := [label for label in known if label.startswith("evaluate ")]:
         progress.say(
             f"{len(old)} evaluations of a release before hold no pictures: what they measured is completed again"
         )
-    why.show(made, known, again=True)
+    why.show(made, known, again=True, scores=False)
     outcome = runner.run(made, options)
     distributed.announce("")
     if any(map(made.done, made.scores)):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from bench import metrics, registry
 from bench.errors import BenchError
 from bench.jobs import BESIDE, Job, Plan
 from bench.store import read_json
@@ -45,7 +47,10 @@ class Finished:
     @property
     def of_before(self) -> bool:
         """Whether it was done by a release that counted every file of its source."""
-        return isinstance(self.identity.get("version"), list) or "source" not in self.identity
+        return isinstance(self.identity.get("version"), list)
+
+
+Known = Mapping[str, Sequence[Finished]]  # by label
 
 
 @dataclass(frozen=True)
@@ -65,17 +70,17 @@ class Difference:
             listed = ", ".join(self.modules[:SHOWN]) + (", ..." if len(self.modules) > SHOWN else "")
             return f"{name} ({listed})" if listed else name
         if top == "metrics":
-            was, now = ({one[0]: one for one in metrics or []} for metrics in (self.was, self.now))
-            signs = [f"+{name}" for name in now if name not in was] + [f"-{name}" for name in was if name not in now]
-            return f"{name} ({', '.join(signs + [one for one in now if one in was and now[one] != was[one]])})"
+            was, now = ({one[0]: one for one in listed or []} for listed in (self.was, self.now))
+            new = [f"{'+' * (one not in was)}{_again(one)}" for one in now if now[one] != was.get(one)]
+            return f"{name} ({', '.join([*new, *(f'-{one}' for one in was if one not in now)])})"
         if top in JOBS:
             return name
         return f"{name} (was {_short(self.was)}, is {_short(self.now)})"
 
 
-def finished(root: Path) -> list[Finished]:
-    """All jobs of a folder of runs that have a result; damaged ones are passed over."""
-    found = []
+def finished(root: Path) -> Known:
+    """All jobs of a folder of runs that have a result, by their labels; damaged ones are passed over."""
+    found: dict[str, list[Finished]] = {}
     for path in sorted((root / "jobs").glob("*/job.json")):
         if (path.parent / "result.json").exists():
             try:
@@ -83,15 +88,24 @@ def finished(root: Path) -> list[Finished]:
             except (BenchError, TypeError, ValueError):
                 continue
             label, modules = (told.pop(key, "") for key in BESIDE)
-            found.append(Finished(path.parent.name, str(label), told, modules or {}))
+            found.setdefault(str(label), []).append(Finished(path.parent.name, str(label), told, modules or {}))
     return found
 
 
-def nearest(job: Job, known: Sequence[Finished]) -> Finished | None:
+def alike(job: Job, known: Known) -> list[Finished]:
+    """The finished jobs of the same label, the least different first."""
+    return _least_different(job, known.get(job.label, ()))
+
+
+def nearest(job: Job, known: Known) -> Finished | None:
     """The finished job of the same label, or else of the same kind and method, that differs least."""
-    alike = [one for one in known if one.identity.get("kind") == job.kind and one.identity.get("method") == job.method]
-    same = [one for one in alike if one.label == job.label]
-    return min(same or alike, key=lambda one: (len(differences(one, job)), one.id), default=None)
+    found = alike(job, known) or _least_different(job, chain.from_iterable(known.values()))
+    return found[0] if found else None
+
+
+def _least_different(job: Job, found: Iterable[Finished]) -> list[Finished]:
+    same = [one for one in found if (one.identity.get("kind"), one.identity.get("method")) == (job.kind, job.method)]
+    return sorted(same, key=lambda one: (len(differences(one, job)), one.id))
 
 
 def differences(before: Finished, job: Job, modules: Mapping[str, str] | None = None) -> list[Difference]:
@@ -111,15 +125,18 @@ def differences(before: Finished, job: Job, modules: Mapping[str, str] | None = 
     return changed
 
 
-def reasons(made: Plan, known: Sequence[Finished]) -> Iterator[tuple[Job, Finished | None, list[Difference]]]:
+def reasons(made: Plan, known: Known) -> Iterator[tuple[Job, Finished | None, list[Difference]]]:
     """For each job that is not done: the nearest finished one, and what differs."""
-    from bench import registry
-
     for job in made.jobs:
         if not made.done(job):
             before = nearest(job, known)
             modules = registry.get(job.method).source() if before else {}
             yield job, before, differences(before, job, modules) if before else []
+
+
+def _again(metric: str) -> str:
+    """A metric that is computed, and whether a network sees all pictures again: maps are too large to keep."""
+    return f"{metric}: its network sees all pictures" if "maps" in metrics.get(metric).features else metric
 
 
 def _flat(value: Mapping[str, Any], base: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,7 @@ from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.jobs import Plan
-    from bench.why import Finished
+    from bench.why import Known
 
 
 def why(
@@ -42,13 +41,14 @@ def why(
     show(made, finished(made.root))
 
 
-def show(made: Plan, known: Sequence[Finished], again: bool = False) -> None:
-    """A line for each job that is not done; with `again`, only for what took long and was done before."""
+def show(made: Plan, known: Known, again: bool = False, scores: bool = True) -> None:
+    """A line for each job that is not done; with `again` only for what was done before, and with or without `scores`,
+    which take no time."""
     from bench.why import reasons
 
     for job, before, differs in reasons(made, known):
         same = before is not None and before.label == job.label
-        if again and (job.kind == "score" or not same):
+        if (again and not same) or (job.kind == "score" and not scores):
             continue
         if before is None:
             text = "never done here"

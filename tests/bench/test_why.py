@@ -128,3 +128,9 @@ def test_weights_of_a_release_before_are_taken_over(ran: Plan, plan: Change) -> 
     assert made.done(job)
     assert (made.job_folder(job.id) / "weights.safetensors").samefile(old / "weights.safetensors")
     assert "trained by a release that counted source otherwise" in "".join(results.rows(made, made.scores)["note"])
+
+
+def test_a_metric_whose_network_sees_all_pictures_again_is_said(ran: Plan, plan: Change) -> None:
+    found = lines(plan(metrics=["l1@hole", "perceptual@embedded", "identity@embedded"]))
+    said = "the metrics (+perceptual@embedded: its network sees all pictures, +identity@embedded)"
+    assert set(found.values()) == {said}
