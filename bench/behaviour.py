@@ -42,7 +42,7 @@ class File:
 def source(module: str, path: Path) -> dict[str, str]:
     """What a method's module in this file does, with all that counts of what it imports: module -> hash."""
     return {
-        name: digest([looked_at(file).does, *(digest(one.read_bytes()) for one in beside(file))])
+        name: digest([looked_at(file).does, *(_hashed(one, one.stat().st_mtime_ns) for one in beside(file))])
         for name, file in sorted(closure(module, path).items())
     }
 
@@ -102,6 +102,11 @@ def beside(path: Path) -> list[Path]:
 def looked_at(path: Path) -> File:
     """What a file of source says; read again when it changes."""
     return _looked_at(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _hashed(path: Path, changed: int) -> str:
+    return digest(path.read_bytes())
 
 
 @cache

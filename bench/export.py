@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,13 @@ def export(archive: Archive, task: Task, folder: Path, names: str = matching.PLA
     for number in range(archive.completions):
         called = names.replace(matching.NUMBER, str(number))
         _write(folder, _stems(archive), pictures(archive, task, number), called)
+
+
+def export_first(archive: Archive, task: Task, count: int, folder: Path) -> None:
+    """Write the first pictures of a condition, of which people look at some, beside what lies there."""
+    found = (image for batch in pictures(archive, replace(task, positions=task.positions[:count])) for image in batch)
+    for name, image in zip(archive.ids, found, strict=False):
+        save_png(folder / image_file(name), image)
 
 
 def export_truth(archive: Archive, task: Task, folder: Path) -> None:

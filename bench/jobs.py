@@ -63,6 +63,16 @@ class Prepared:
         """Positions of the test images."""
         return self.images.indices(self.split.test)
 
+    @cached_property
+    def divided(self) -> str:
+        """Hash of the split."""
+        return digest(self.split.model_dump())
+
+    @cached_property
+    def reference(self) -> list[str]:
+        """What decides its training images where metrics compare with them: the content, and which images count."""
+        return [self.images.fingerprint, digest(self.split.train)]
+
 
 @dataclass
 class Plan:
@@ -93,11 +103,8 @@ class Plan:
         return {name: self.named(trained if name == "train" else name) for name in names if name}
 
     def against(self, dataset: str) -> dict[str, list[str]]:
-        """What decides these references: their content, and the images that count."""
-        return {
-            name: [other.images.fingerprint, digest(other.split.train)]
-            for name, other in self.references(dataset).items()
-        }
+        """What decides these references."""
+        return {name: other.reference for name, other in self.references(dataset).items()}
 
     def job_folder(self, job_id: str) -> Path:
         return self.root / "jobs" / job_id

@@ -20,13 +20,13 @@ from bench import identity, metrics, registry, stored
 from bench.accept import accepted
 from bench.archive import FILE, Archive
 from bench.errors import BenchError
+from bench.export import export_first
 from bench.identity import VERSIONS, extractor
 from bench.jobs import Job, Plan
 from bench.metrics.images import to_uint8
 from bench.nn import embedded
 from bench.provenance import FACTS
 from bench.samples import image_file, save_png, shown
-from bench.score import pictures
 from bench.store import digest, file_slug, read_json, write_json, write_table
 from bench.task import BATCH, Task
 
@@ -65,7 +65,7 @@ def collect(made: Plan) -> Path:
 
 
 def rows(made: Plan, jobs: Sequence[Job], name: str = "rows.parquet") -> pd.DataFrame:
-    """The tidy rows that finished evaluations wrote: those of the metrics, or `per_image.parquet`."""
+    """The tidy rows that finished scores wrote: those of the metrics, or `per_image.parquet`."""
     parts = []
     for job in jobs:
         measured = _table(made.job_folder(job.id) / name, pd.read_parquet)
@@ -165,7 +165,7 @@ def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
                 "filter": p.images.filter,
                 "train": len(p.split.train),
                 "test": len(p.split.test),
-                "split": digest(p.split.model_dump()),
+                "split": p.divided,
                 "masks": {condition: mask.fingerprint for condition, mask in p.masks.items()},
                 "beside": p.images.beside,
             }
@@ -217,7 +217,7 @@ def standing(made: Plan, dataset: str) -> list[Any]:
     """What numbers of a data set stand on, whatever is compared: content, split, size, seed, and how it is read."""
     prepared, suite = made.data[dataset], made.suite
     versions = [VERSIONS[name] for name in ("pictures", "guides", "degradation")]
-    return [dataset, prepared.images.fingerprint, digest(prepared.split.model_dump()), suite.size, suite.seed, versions]
+    return [dataset, prepared.images.fingerprint, prepared.divided, suite.size, suite.seed, versions]
 
 
 def column(made: Plan, dataset: str, condition: str, metric: str) -> str:
@@ -266,11 +266,9 @@ def _samples(made: Plan, job: Job) -> None:
     target = made.folder / "samples" / row["dataset"] / file_slug(row["condition"]) / file_slug(row["title"])
     shutil.rmtree(target, ignore_errors=True)  # another job may have had other pictures, or more steps
     if (folder / FILE).exists():
-        archive, prepared = Archive.open(folder / FILE), made.data[row["dataset"]]
-        task = Task(prepared.images, prepared.test[:count], prepared.masks[row["condition"]], row["condition"], 0)
-        found = (one for batch in pictures(archive, task) for one in batch)
-        for name, picture in zip(archive.ids, found, strict=False):
-            save_png(target / image_file(name), picture)
+        prepared, condition = made.data[row["dataset"]], row["condition"]
+        task = Task(prepared.images, prepared.test, prepared.masks[condition], condition, made.suite.seed)
+        export_first(Archive.open(folder / FILE), task, count, target)
     for path in kept if count else ():
         copy = target / path.relative_to(folder / "samples")
         copy.parent.mkdir(parents=True, exist_ok=True)

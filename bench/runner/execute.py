@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -19,14 +19,14 @@ from bench.archive import FILE, Archive
 from bench.complete import complete
 from bench.data.dataset import ImageData
 from bench.errors import BenchError
+from bench.export import export_first
 from bench.identity import file_digest, of_metric
 from bench.isolation import isolated
 from bench.jobs import Job, Plan
 from bench.method import Method
 from bench.progress import track
 from bench.provenance import recorded
-from bench.samples import image_file, save_png
-from bench.score import Known, expanded, pictures, score
+from bench.score import Known, expanded, score
 from bench.store import atomic_write, derive_seed, digest, write_json, write_table
 from bench.task import BATCH, Task
 from bench.train import Budget, train
@@ -158,10 +158,7 @@ def _forget(made: Plan, job: Job) -> None:
     if keep == "all" or not path.exists():
         return
     if keep == "samples":
-        archive, task = Archive.open(path), _task(made, before)
-        few = replace(task, positions=task.positions[: made.suite.report.samples])
-        for name, picture in zip(archive.ids, (one for batch in pictures(archive, few) for one in batch), strict=False):
-            save_png(path.parent / "samples" / image_file(name), picture)
+        export_first(Archive.open(path), _task(made, before), made.suite.report.samples, path.parent / "samples")
     path.unlink()
 
 
