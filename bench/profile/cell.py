@@ -89,7 +89,7 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
     from bench.nn.compiled import compiled
     from bench.profile.counting import Operations, count_operations, count_parameters
     from bench.profile.thop import count_by_thop
-    from bench.profile.timing import peak, reset_peak, timed
+    from bench.profile.timing import held, peak_of, timed
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
@@ -130,16 +130,17 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
     if setting.compiled:
         for network in networks.values():
             compiled(network)
-    base = reset_peak(device, method.state_dict().values())
+    base = held(device, method.state_dict().values())
     with torch.inference_mode(), autocast(setting.precision, device):
         timing = timed(complete, device, setting.seconds, given=lambda: several.given(device))
+        memory = peak_of(lambda: complete(several.given(device)), device) - base
     row |= {
         "latency": timing.median,
         "latency p95": timing.p95,
         "latency spread": timing.spread,
         "calls": timing.calls,
         "throughput": setting.batch / timing.median,
-        "memory": peak(device) - base,
+        "memory": memory,
     }
     return row | (_training(setting, method, device) if setting.training and method.trainable() else {})
 
@@ -185,7 +186,7 @@ def _training(setting: Setting, method: Any, device: Any) -> dict[str, Any]:
     import time
 
     from bench.data import dataset
-    from bench.profile.timing import peak, reset_peak, timed
+    from bench.profile.timing import held, peak_of, timed
     from bench.train import Budget, Loader, Run
 
     if setting.precision == "fp16":
@@ -193,7 +194,7 @@ def _training(setting: Setting, method: Any, device: Any) -> dict[str, Any]:
     precision = "bf16-mixed" if setting.precision == "bf16" else "32-true"
     budget = Budget(1, setting.batch, 0, precision=precision, device=setting.device, compiled=setting.compiled)
     with tempfile.TemporaryDirectory() as folder:
-        base = reset_peak(device, method.state_dict().values())
+        base = held(device, method.state_dict().values())
         run = Run(method, method.stages(setting.features), Path(folder), budget)
         data = dataset.prepare_synthfaces(4 * setting.batch, setting.size, 0, Path(folder))
         batches = Loader(data, range(len(data)), run.stages[0], budget).batches(0, 10**9, pinned=run.on_gpu)
@@ -206,12 +207,13 @@ def _training(setting: Setting, method: Any, device: Any) -> dict[str, Any]:
             run.iterate(batch)
 
         timing = timed(step, device, setting.seconds)
+        memory = peak_of(lambda: step(None), device) - base
         batches.close()
     return {
         "step": timing.median,
         "step p95": timing.p95,
         "step spread": timing.spread,
-        "step memory": peak(device) - base,
+        "step memory": memory,
         "step wait": float(np.median(waits[-timing.calls :])) / timing.median,
     }
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 STATUS = Path("/proc/self/status")  # of Linux
+MMAP_THRESHOLD, LARGE, LARGEST = -3, 64 << 10, 32 << 20  # M_MMAP_THRESHOLD of glibc, and bytes; it goes up to the last
 WARM_UP = 3
 ROUNDS = 5
 
@@ -65,30 +66,43 @@ def _once(call: Callable[[Any], object], given: Any, device: torch.device) -> fl
     return time.perf_counter() - start
 
 
-def reset_peak(device: torch.device, kept: Iterable[torch.Tensor] = ()) -> int:
-    """Start a new peak, and return what is to be subtracted from it: what is held already, beside the tensors `kept`.
+def held(device: torch.device, kept: Iterable[torch.Tensor] = ()) -> int:
+    """Bytes that this process holds beside the tensors `kept`: to be subtracted from `peak_of`. Of a GPU nothing.
 
-    Of a GPU that is nothing. Of this process it is everything else; what was freed goes back to the system first, so
-    that it counts when it is taken again. Outside Linux a process has one peak in its life.
+    What was freed goes back to the system first. Outside Linux a process knows its one peak only.
     """
     if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
         return 0
     if not STATUS.exists():
-        return peak(device)
+        return _peak_of_life()
     with suppress(OSError, AttributeError):  # other C libraries have no such function
         ctypes.CDLL(None).malloc_trim(0)
-    with suppress(OSError):
-        (STATUS.parent / "clear_refs").write_text("5")
     return _status("VmRSS") - sum(tensor.nbytes for tensor in kept)
 
 
-def peak(device: torch.device) -> int:
-    """Bytes: the device's peak since `reset_peak`, or that of this process."""
+def peak_of(call: Callable[[], object], device: torch.device) -> int:
+    """Bytes: the most that the device, or this process, holds while `call` runs.
+
+    On a CPU every large block goes back to the system as soon as it is freed. That costs time, so this call is none of
+    those that are timed; otherwise gaps in the heap, which differ from run to run, count as memory of the method.
+    """
     if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        call()
         return torch.cuda.max_memory_allocated(device)
-    if STATUS.exists():
-        return _status("VmHWM")
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, LARGE)
+    held(device)
+    with suppress(OSError):
+        (STATUS.parent / "clear_refs").write_text("5")
+    call()
+    most = _status("VmHWM") if STATUS.exists() else _peak_of_life()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, LARGEST)
+    return most
+
+
+def _peak_of_life() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

@@ -35,15 +35,23 @@ linux = pytest.mark.skipif(not timing.STATUS.exists(), reason="only Linux keeps 
 
 
 @linux
-def test_a_new_peak_counts_what_is_taken_from_now_on() -> None:
+def test_the_peak_of_a_call_counts_what_it_takes_beside_what_is_held() -> None:
     size = 256 * 2**20
     kept = torch.ones(size // 16)
-    base = timing.reset_peak(CPU)
-    block = torch.ones(size // 4)
-    assert timing.peak(CPU) - base == pytest.approx(size, rel=0.1)
-    del block
-    base = timing.reset_peak(CPU, [kept])
-    assert timing.peak(CPU) - base == pytest.approx(size / 4, rel=0.1)
+    base = timing.held(CPU)
+    assert timing.peak_of(lambda: torch.ones(size // 4), CPU) - base == pytest.approx(size, rel=0.1)
+    base = timing.held(CPU, [kept])
+    assert timing.peak_of(lambda: None, CPU) - base == pytest.approx(size / 4, rel=0.1)
+
+
+@linux
+def test_the_peak_of_a_call_is_the_same_after_others_that_left_gaps() -> None:
+    """Blocks below the heap's threshold: what stays of them between others is no memory of the call."""
+    base = timing.held(CPU)
+    kept = [torch.ones(2**18) for _ in range(256)][::2]
+    gaps = sum(block.nbytes for block in kept)
+    taken = timing.peak_of(lambda: torch.ones(2**24), CPU) - base
+    assert taken == pytest.approx(gaps + 2**26, rel=0.1)
 
 
 @linux
