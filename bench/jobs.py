@@ -251,8 +251,8 @@ def freeze(prepared: Prepared, data: Data, suite: Suite, root: Path) -> None:
             images.copy_of(tested[:1])
         for guide in {"semantics", "colour", "text"} & set(read.guides):
             images.guide(guide, tested[:1], condition)
-        drawn = prepared.masks[condition] = mask_set(read.masks, images, split, suite.seed)
-        drawn.save(root / suite.suite / "masks" / data.name / f"{file_slug(condition)}.npz")
+        path = root / suite.suite / "masks" / data.name / f"{file_slug(condition)}.npz"
+        prepared.masks[condition] = mask_set(path, read.masks, images, split, suite.seed)
 
 
 def _paired(made: Plan, condition: str) -> Suite:
@@ -291,11 +291,11 @@ def _named_otherwise(suite: Suite, root: Path) -> dict[Path, str]:
     return {path.resolve(): what for path, what in named if path is not None}
 
 
-def mask_set(condition: str, images: ImageData, split: Split, seed: int) -> masks.MaskSet:
-    """The frozen test masks of a condition."""
-    labels = images.semantics(images.indices(split.test))
+def mask_set(path: Path, condition: str, images: ImageData, split: Split, seed: int) -> masks.MaskSet:
+    """The frozen test masks of a condition; drawn once, for all processes that plan the run, and kept in `path`."""
+    labels = images.semantics(images.indices(split.test)) if masks.parse(condition).labelled else None
     maps = None if labels is None else list(labels.numpy())
-    return masks.MaskSet.make(condition, images.size, len(split.test), seed, semantics=maps, images=split.test)
+    return masks.MaskSet.kept(path, condition, images.size, len(split.test), seed, semantics=maps, images=split.test)
 
 
 def _expand(made: Plan) -> Iterator[Job]:

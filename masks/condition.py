@@ -50,13 +50,18 @@ class Condition:
         elif self.generator == "frozen":
             if not (self.argument or "").endswith(SUFFIX) or self.bucket or self.options:
                 raise MaskError(f"it names no frozen set: write frozen:<FILE{SUFFIX}>")
-        elif self.generator in REGIONS or isinstance(source, OneOf):
+        elif self.labelled:
             meaningless = self.bucket if isinstance(source, OneOf) and self.bucket else self.argument
             if meaningless is not None:
                 raise MaskError(f"'{meaningless}' means nothing here: write {self.generator}")
         else:
             counts = self.bucket.counts(256 * 256) if self.bucket else None
             source.draw(Request(self.generator, 256, 256, 1.0, self.bucket, counts, self.argument), Stream("check"))
+
+    @property
+    def labelled(self) -> bool:
+        """Whether its masks are regions of label maps."""
+        return self.generator in REGIONS or isinstance(generator(self.generator), OneOf)
 
     def __str__(self) -> str:
         parts = [self.generator]

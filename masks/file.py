@@ -6,12 +6,12 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from masks.buckets import ratio
 from masks.errors import MaskError
 
 FORMAT = "masks 1"
@@ -43,7 +43,7 @@ class Frozen:
                 and bits.shape == (manifest["n"], -(-height * width // 8))
                 and len(manifest["ratios"]) == manifest["n"]
                 and digest(bits, height, width) == manifest["sha256"]
-                and manifest["ratios"] == [ratio(mask) for mask in loaded]
+                and manifest["ratios"] == [count / (height * width) for count in loaded.counts]
             )
             images = manifest.get("images")
             if images is not None and not (type(images) is list and list(map(type, images)) == [str] * len(loaded)):
@@ -61,6 +61,11 @@ class Frozen:
         """(height, width) of the masks."""
         height, width = self.manifest["size"]
         return height, width
+
+    @cached_property
+    def counts(self) -> list[int]:
+        """The hole pixels of each mask, counted in its packed bits: of 96,000 masks unpacking would take longest."""
+        return np.bitwise_count(self._bits).sum(axis=1, dtype=np.int64).tolist()
 
     @property
     def ratios(self) -> np.ndarray:
@@ -103,4 +108,6 @@ def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
 
 
 def digest(bits: np.ndarray, height: int, width: int) -> str:
-    return hashlib.sha256(f"{height}x{width}".encode() + np.ascontiguousarray(bits).tobytes()).hexdigest()
+    content = hashlib.sha256(f"{height}x{width}".encode())
+    content.update(np.ascontiguousarray(bits).data)
+    return content.hexdigest()

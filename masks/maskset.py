@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +17,17 @@ import numpy as np
 import PIL
 
 from bench.errors import about
-from masks.buckets import ratio
+from masks import frozen
 from masks.checks import checked_size, whole_number
 from masks.condition import Condition, parse
 from masks.draw import draw
 from masks.errors import MaskError
 from masks.file import FORMAT, Frozen, digest
 from masks.folder import check_paired, opened
-from masks.frozen import numbers
 from masks.registry import GENERATORS, Strokes
+
+DECIDES = ("condition", "size", "n", "seed", "version", "libraries", "images", "files", "names", "labels")
+"""What a manifest says of where masks come from: where it is equal, so are they."""
 
 VERSION = 1
 """Version of the generators: raised when a condition's masks change. Of the file: `format` in the manifest."""
@@ -52,20 +57,15 @@ class MaskSet(Frozen):
         manifest; they choose the masks of folder:DIR/paired and of frozen:FILE.npz.
         Raises MaskError as `masks.draw` does.
         """
+        decided = _decided(condition, size, n, seed, semantics, images)
         condition = parse(condition) if isinstance(condition, str) else condition
         height, width = checked_size(size)
-        n, seed = whole_number("n", n), whole_number("seed", seed)
-        if n < 1:
-            raise MaskError(f"a mask set holds one mask or more, not {n}")
-        if semantics is not None and len(semantics) != n:
-            raise MaskError(f"give one label map for each of {n} masks, not {len(semantics)}")
-        if images is not None and len(images) != n:
-            raise MaskError(f"give the name of one image for each of {n} masks, not {len(images)}")
         if images is not None and "paired" in condition.options:
             with about(condition.argument):
                 check_paired(str(condition.argument), condition.options, images)
-        frozen = condition.generator == "frozen"
-        chosen = numbers(str(condition.argument), images) if frozen and images is not None else range(n)
+        chosen: Sequence[int] = range(n)
+        if images is not None and condition.generator == "frozen":
+            chosen = frozen.numbers(str(condition.argument), images)
         drawn = (
             draw(
                 condition,
@@ -79,26 +79,41 @@ class MaskSet(Frozen):
         )
         bits = np.stack([np.packbits(mask) for mask in drawn])
         generator = GENERATORS[condition.generator]
-        manifest = {
+        manifest = decided | {
             "format": FORMAT,
-            "condition": str(condition),
             "generator": condition.generator,
             "description": generator.description,
             "source": generator.source,
             "parameters": _parameters(condition, min(height, width) / 256),
-            "size": [height, width],
-            "n": n,
-            "seed": seed,
-            "version": VERSION,
-            "libraries": {"numpy": np.__version__, "opencv": cv2.__version__, "pillow": PIL.__version__},
             "sha256": digest(bits, height, width),
             "ratios": [int(np.unpackbits(row).sum()) / (height * width) for row in bits],
         }
-        if condition.generator == "folder" and condition.argument is not None:
-            manifest["files"] = opened(condition.argument, condition.options).fingerprint
-        if images is not None:
-            manifest["images"] = list(images)
         return cls(bits, manifest)
+
+    @classmethod
+    def kept(
+        cls,
+        path: str | Path,
+        condition: str | Condition,
+        size: int | tuple[int, int],
+        n: int,
+        seed: int,
+        semantics: Sequence[np.ndarray] | None = None,
+        images: Sequence[str] | None = None,
+    ) -> MaskSet:
+        """What `make` makes: read from `path` where the very same is kept there, else drawn, and kept there.
+
+        A file counts where all that decides its masks agrees: condition, size, number, seed, names of the images, the
+        content of a folder, of a frozen set and of label maps, and the versions of what draws.
+        """
+        decided = _decided(condition, size, n, seed, semantics, images)
+        with suppress(MaskError):  # no file yet, or a damaged one
+            loaded = cls.load(path)
+            if {key: loaded.manifest[key] for key in DECIDES if key in loaded.manifest} == decided:
+                return loaded
+        made = cls.make(condition, size, n, seed, semantics, images)
+        made.save(path)
+        return made
 
     def save(self, path: str | Path) -> Path:
         """Write the set to one .npz file: a temporary file beside it, then renamed. Equal sets give equal bytes."""
@@ -133,9 +148,10 @@ class MaskSet(Frozen):
             bucket = loaded.condition.bucket
         except Exception as error:  # a damaged or hostile file can raise anything
             raise MaskError(f"{path} is no mask set or is damaged ({error}): make it again") from error
-        for i, mask in enumerate(loaded):
-            if bucket is not None and mask not in bucket:
-                raise MaskError(f"{path}: mask {i} covers {100 * ratio(mask):.2f} %, outside the bucket {bucket}")
+        low, high = bucket.counts(prod(loaded.size)) if bucket is not None else (0, prod(loaded.size))
+        for i, count in enumerate(loaded.counts):
+            if not low <= count <= high:
+                raise MaskError(f"{path}: mask {i} covers {100 * loaded.ratios[i]:.2f} %, outside the bucket {bucket}")
         return loaded
 
     @property
@@ -155,6 +171,46 @@ class MaskSet(Frozen):
         return np.flatnonzero((drawn._bits != self._bits).any(axis=1)).tolist()
 
 
+def _decided(
+    condition: str | Condition,
+    size: int | tuple[int, int],
+    n: int,
+    seed: int,
+    semantics: Sequence[np.ndarray] | None,
+    images: Sequence[str] | None,
+) -> dict[str, Any]:
+    """What decides the masks of a set, checked: this part of its manifest is known before they are drawn."""
+    condition = parse(condition) if isinstance(condition, str) else condition
+    n, seed = whole_number("n", n), whole_number("seed", seed)
+    if n < 1:
+        raise MaskError(f"a mask set holds one mask or more, not {n}")
+    if semantics is not None and len(semantics) != n:
+        raise MaskError(f"give one label map for each of {n} masks, not {len(semantics)}")
+    if images is not None and len(images) != n:
+        raise MaskError(f"give the name of one image for each of {n} masks, not {len(images)}")
+    decided = {
+        "condition": str(condition),
+        "size": list(checked_size(size)),
+        "n": n,
+        "seed": seed,
+        "version": VERSION,
+        "libraries": {"numpy": np.__version__, "opencv": cv2.__version__, "pillow": PIL.__version__},
+    }
+    if condition.generator == "folder" and condition.argument is not None:
+        folder = opened(condition.argument, condition.options)
+        decided["files"] = folder.fingerprint
+        if "paired" in condition.options:
+            decided["names"] = _sha256(file.name for file in folder.files)
+    if condition.generator == "frozen":
+        taken = frozen.opened(str(condition.argument))
+        decided["files"], decided["names"] = taken.fingerprint, _sha256(taken.manifest.get("images", ()))
+    if condition.labelled and semantics is not None:
+        decided["labels"] = _sha256(part for labels in semantics for part in (str(labels.shape), labels))
+    if images is not None:
+        decided["images"] = list(images)
+    return decided
+
+
 def verify(path: str | Path, redraw: bool = True) -> MaskSet:
     """Check a frozen set (`MaskSet.load`) and, with `redraw`, that its masks can be drawn again, bit for bit.
 
@@ -168,6 +224,13 @@ def verify(path: str | Path, redraw: bool = True) -> MaskSet:
             f"it was made with {versions}"
         )
     return loaded
+
+
+def _sha256(parts: Iterable[str | np.ndarray]) -> str:
+    content = hashlib.sha256()
+    for part in parts:
+        content.update(f"{part}\0".encode() if isinstance(part, str) else np.ascontiguousarray(part).data)
+    return content.hexdigest()
 
 
 def _parameters(condition: Condition, scale: float) -> dict[str, Any]:

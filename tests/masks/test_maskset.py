@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import masks
 from masks import MaskError, MaskSet
@@ -74,6 +75,53 @@ def test_semantic_sets() -> None:
         MaskSet.make("hair", 16, 3, 0, semantics=labels)
     with pytest.raises(MaskError, match="needs a label map"):
         MaskSet.make("hair", 16, 2, 0)
+
+
+def test_a_kept_set_is_drawn_again_only_where_its_masks_would_be_others(tmp_path: Path, monkeypatch) -> None:
+    """Each of what decides masks, changed alone: the second set equals that of `make`, and the file follows."""
+    folder, other = tmp_path / "masks", tmp_path / "other.npz"
+    folder.mkdir()
+    for name, row in (("a", 3), ("b", 9)):
+        pixels = np.zeros((16, 16), np.uint8)
+        pixels[row] = 255
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    MaskSet.make("freeform/20-30", 16, 2, 0, images=["a", "b"]).save(other)
+    labels = [np.full((16, 16), 17), np.tile([0, 17], (16, 8))]
+    first = {
+        "condition": "freeform/20-30", "size": 16, "n": 2, "seed": 0, "images": ["a.jpg", "b.jpg"], "semantics": labels
+    }  # fmt: skip
+
+    def drawn(**changes) -> bool:
+        """Whether the set with these changes is drawn, or only read."""
+        calls = []
+        with monkeypatch.context() as patch:
+            patch.setattr(masks.maskset, "draw", lambda *given, **named: calls.append(1) or masks.draw(*given, **named))
+            kept = MaskSet.kept(tmp_path / "set.npz", **first | changes)
+        assert kept.manifest == MaskSet.make(**first | changes).manifest == MaskSet.load(tmp_path / "set.npz").manifest
+        return bool(calls)
+
+    assert drawn() and not drawn()
+    assert not drawn(semantics=labels[::-1])  # freeform holes are no regions
+    for change in (
+        {"condition": "freeform/30-40"}, {"size": (16, 24)}, {"n": 1, "images": ["a.jpg"], "semantics": labels[:1]},
+        {"seed": 1}, {"images": ["b.jpg", "a.jpg"]}, {"images": None}, {"condition": "hair"},
+        {"condition": "hair", "semantics": labels[::-1]}, {"condition": f"folder:{folder}"},
+        {"condition": f"folder:{folder}/paired"}, {"condition": f"frozen:{other}"},
+    ):  # fmt: skip
+        assert drawn(**change) and not drawn(**change), change
+    assert drawn(condition=f"folder:{folder}/paired")
+    pixels[12] = 255
+    Image.fromarray(pixels).save(folder / "b.png")
+    assert drawn(condition=f"folder:{folder}/paired")
+    for old, new in (("a", "c"), ("b", "a"), ("c", "b")):  # the same masks, of the other names
+        (folder / f"{old}.png").rename(folder / f"{new}.png")
+    masks.folder._opened.cache_clear()
+    assert drawn(condition=f"folder:{folder}/paired")
+    with monkeypatch.context() as patch:
+        patch.setattr(masks.maskset, "VERSION", masks.maskset.VERSION + 1)
+        assert drawn(condition=f"folder:{folder}/paired")
+    (tmp_path / "set.npz").write_bytes(b"torn")
+    assert drawn()
 
 
 def test_bad_numbers() -> None:
