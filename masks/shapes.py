@@ -118,7 +118,7 @@ class Stroke:
     def reaching(self, point: Point) -> Stroke:
         """The same stroke, moved so that it starts at the point."""
         across, down = point[0] - self.points[0][0], point[1] - self.points[0][1]
-        return self._moved(tuple((x + across, y + down) for x, y in self.points))
+        return self._moved(tuple([(x + across, y + down) for x, y in self.points]))
 
     def start(self, canvas: Canvas, low: int, target: int, high: int) -> None:
         """Draw the stroke from its start until the canvas has exactly `target` hole pixels.
@@ -159,7 +159,11 @@ class PillowStroke(Stroke):
 
 @dataclass(slots=True)
 class OpenCVStroke(Stroke):
-    """A polyline with a width for each segment, drawn by OpenCV; `joints` adds GMCNN's circle outlines."""
+    """A polyline with a width for each segment, drawn by OpenCV.
+
+    `joints`: GMCNN's circle outlines. They lie within the round ends of OpenCV's lines, so only a stroke without
+    segments shows one, of radius 0.
+    """
 
     points: tuple[Point, ...]
     widths: tuple[int, ...]
@@ -167,13 +171,10 @@ class OpenCVStroke(Stroke):
 
     def draw_upto(self, canvas: Canvas, segments: int) -> None:
         pixels, points = canvas.pixels, self.points
-        width = 0
         for begin, end, width in zip(points, points[1 : segments + 1], self.widths, strict=False):
             cv2.line(pixels, begin, end, 1, width)
-            if self.joints:
-                cv2.circle(pixels, begin, width // 2, 1)
-        if self.joints:
-            cv2.circle(pixels, points[segments], width // 2, 1)
+        if self.joints and not segments:
+            cv2.circle(pixels, points[0], 0, 1)
 
     def _moved(self, points: tuple[Point, ...]) -> OpenCVStroke:
         return OpenCVStroke(points, self.widths, self.joints)

@@ -51,6 +51,11 @@ class Stream:
         """Two integers: one in 0 .. first - 1, one in 0 .. second - 1."""
         return int(self.random() * first), int(self.random() * second)
 
+    def rows(self, n: int, first: int, second: int, third: int) -> list[tuple[int, int, int]]:
+        """`n` rows of three integers: one in 0 .. first - 1, one in 0 .. second - 1, one in 0 .. third - 1."""
+        draw = self.random
+        return [(int(draw() * first), int(draw() * second), int(draw() * third)) for _ in range(n)]
+
     def uniform(self, low: float, high: float) -> float:
         """One real number in [low, high)."""
         return low + (high - low) * self.random()
@@ -101,6 +106,10 @@ class AuthorStream:
     def below(self, first: int, second: int) -> tuple[int, int]:
         """Two integers: one in 0 .. first - 1, one in 0 .. second - 1."""
         return int(self._state.randint(first)), int(self._state.randint(second))
+
+    def rows(self, n: int, *spans: int) -> list[tuple[int, ...]]:
+        """`n` rows of integers, one in 0 .. span - 1 for each span."""
+        return [tuple(int(self._state.randint(span)) for span in spans) for _ in range(n)]
 
     def uniform(self, low: float, high: float) -> float:
         """One real number in [low, high)."""

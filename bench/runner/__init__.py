@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, Self
@@ -20,6 +20,7 @@ from bench.jobs import Job, Plan
 from bench.progress import console
 from bench.runner.attempt import Ended, Work, attempt, record
 from bench.runner.execute import Options, execute, follow
+from bench.runner.order import longest_first
 from bench.runner.remote import Remote
 
 __all__ = ["Options", "Outcome", "Remote", "follow", "run"]
@@ -71,7 +72,7 @@ def run(made: Plan, options: Options, work: Work = execute) -> Outcome:
     if not waiting:
         return outcome
     with _pool(made, options, work, len(waiting)) as pool:
-        go_through(made, sorted(waiting, key=lambda job: job.kind != "train"), done, pool, outcome, store)
+        go_through(made, longest_first(waiting), done, pool, outcome, store)
     return outcome
 
 
@@ -93,14 +94,15 @@ def go_through(
     made: Plan, jobs: list[Job], done: set[str], pool: Pool, outcome: Outcome, store: Remote | None = None
 ) -> None:
     """Give jobs to the pool as their needs are done, until none is left."""
-    waiting, total = deque(jobs), len(jobs)
+    waiting, total = jobs, len(jobs)
     attempts: Counter[str] = Counter()
     held: dict[str, float] = {}  # job of another runner -> when to look again
     while waiting or pool.running:
-        for _ in range(len(waiting)):
+        looked, waiting = waiting, []
+        for place, job in enumerate(looked):  # the first ones first, also when they had to wait
             if not pool.free:
+                waiting += looked[place:]
                 break
-            job = waiting.popleft()
             if any(need in outcome.failed or need in outcome.skipped for need in job.needs):
                 outcome.skipped.append(job.id)
             elif held.get(job.id, 0) <= time.monotonic() and done.issuperset(job.needs):

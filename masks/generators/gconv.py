@@ -7,6 +7,7 @@ EXE-GAN use, and MMEditing's "irregular" masks. DeepFill v2's released brush is 
 from __future__ import annotations
 
 import math
+from functools import cache
 
 from masks.generators.comodgan import deepfill_brush, walk
 from masks.shapes import Box, OpenCVStroke, PillowStroke, Sketch, opencv_width, pillow_width
@@ -22,16 +23,30 @@ def stroke(
     """
     n = stream.integer(0, vertices + 1)
     x, y = stream.integer(0, width), stream.integer(0, height)
+    turns, painted = _turns(), _painted(widths, scale)
+    right, bottom = width - 1, height - 1
     points, drawn = [(x, y)], []
-    for i in range(n):
-        angle = stream.integer(0, 361) / 360 * 2 * math.pi
-        sine, cosine = sine_cosine(2 * math.pi - angle if i % 2 == 0 else angle)
-        step = scale * stream.integer(0, length + 1)
-        drawn.append(opencv_width(stream.integer(widths[0], widths[1] + 1) // 2 * 2, scale))
-        x = int(min(max(x + step * cosine, 0), width - 1))
-        y = int(min(max(y + step * sine, 0), height - 1))
+    for i, (angle, steps, thick) in enumerate(stream.rows(n, 361, length + 1, len(painted))):
+        sine, cosine = turns[i % 2][angle]
+        column, row = x + scale * steps * cosine, y + scale * steps * sine
+        x = int(column) if 0 < column < right else 0 if column <= 0 else right
+        y = int(row) if 0 < row < bottom else 0 if row <= 0 else bottom
         points.append((x, y))
+        drawn.append(painted[thick])
     return OpenCVStroke(tuple(points), tuple(drawn), joints=True)
+
+
+@cache
+def _turns() -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """Sine and cosine of all whole degrees, for even segments (turned the other way round) and for odd ones."""
+    angles = [degrees / 360 * 2 * math.pi for degrees in range(361)]
+    return [sine_cosine(2 * math.pi - angle) for angle in angles], [sine_cosine(angle) for angle in angles]
+
+
+@cache
+def _painted(widths: tuple[int, int], scale: float) -> list[int]:
+    """The width of OpenCV's line for each of the widths, made even."""
+    return [opencv_width(width // 2 * 2, scale) for width in range(widths[0], widths[1] + 1)]
 
 
 def strokes(

@@ -7,13 +7,16 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench import runner
 from bench.errors import BenchError
+from bench.jobs import Job
 from bench.runner.attempt import attempt, explained, last_lines
+from bench.runner.order import longest_first
 from bench.runner.processes import Processes
 from bench.store import hold
 from tests.bench import works
@@ -144,6 +147,35 @@ def test_a_held_job_is_left_alone_and_left_overs_are_swept(tmp_path: Path) -> No
     assert not list(folder.glob(".*.part"))
     assert attempt(made, job, HERE, works.touch).state == "done"
     assert works.times(made, job) == 1
+
+
+def test_the_longest_chain_of_trainings_begins_first() -> None:
+    """A prior of 100 steps, whose method trains 500 more, before 400 steps alone; scores as they stand."""
+
+    def training(name: str, steps: int, *needs: Job) -> Job:
+        return Job("train", name, {"method": name, "steps": steps, "batch": 2}, {}, tuple(need.id for need in needs))
+
+    short, alone, prior = training("short", 50), training("alone", 400), training("prior", 100)
+    above = training("above", 500, prior)
+    complete = Job("complete", "c", {"method": "mean"}, {}, ())
+    score = Job("score", "s", {"method": "mean"}, {}, (complete.id,))
+    ordered = longest_first([complete, score, short, alone, prior, above])
+    assert ordered == [prior, above, alone, short, complete, score]
+
+
+def test_a_job_that_had_to_wait_keeps_its_place(tmp_path: Path) -> None:
+    """One worker: what is first in the list and can run is what runs."""
+    made, seen = works.small_plan(tmp_path), []
+
+    def note(made, job, options) -> None:
+        seen.append(number[job.id])
+        works.finish(made, job)
+
+    made.jobs[0] = replace(made.jobs[0], needs=(made.jobs[3].id,))
+    number = {job.id: place for place, job in enumerate(made.jobs)}
+    with runner.Here(made, HERE, note) as pool:
+        runner.go_through(made, made.jobs, set(), pool, runner.Outcome())
+    assert seen == [1, 2, 3, 0, 4, 5]
 
 
 def test_two_runners_share_the_jobs(tmp_path: Path) -> None:
