@@ -557,13 +557,12 @@ def verify_golden(
     """
     from bench import golden, registry
 
-    known = registry.golden()
     paths = list(golden.files(folder, only.split(",") if only else None))
     if implemented:
+        known = registry.golden()
         paths = [path for path in paths if path.stem in known]
     failed = 0
-    for path in paths:
-        result = golden.check(path, keys, known)
+    for result in golden.check_all(paths, keys):
         failed += not result.passed
         out.print(golden.line(result), highlight=False, markup=False, soft_wrap=True)
     out.print(f"{len(paths) - failed} of {len(paths)} golden files pass", highlight=False)

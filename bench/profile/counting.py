@@ -25,7 +25,9 @@ def count_macs(run: Callable[[Any], Any], network: nn.Module) -> float:
     The network is copied to the meta device, so nothing is computed; `run` makes its inputs there, for example
     `lambda net: net(torch.empty(1, 3, 256, 256))`.
     """
-    meta = copy.deepcopy(network).float().to("meta").eval()
+    there: dict[int, Tensor] = {id(p): nn.Parameter(p.to("meta"), p.requires_grad) for p in network.parameters()}
+    there |= {id(b): b.to("meta") for b in network.buffers()}
+    meta = copy.deepcopy(network, there).float().eval()  # no value is copied
     with torch.no_grad(), torch.device("meta"), FlopCounterMode(display=False) as counter:
         run(meta)
     return counter.get_total_flops() / 2
