@@ -34,11 +34,10 @@ Start here:
 )
 data_app = typer.Typer(no_args_is_help=True, help="Data sets: check a folder, draw the synthetic faces.")
 masks_app = typer.Typer(no_args_is_help=True, help="Masks: freeze a test set, look at it, check it.")
-verify_app = typer.Typer(no_args_is_help=True, help="Checks that networks and results are what they should be.")
 app.add_typer(data_app, name="data")
 app.add_typer(masks_app, name="masks")
 app.add_typer(weights.app, name="weights")
-app.add_typer(verify_app, name="verify")
+app.add_typer(verify.app, name="verify")
 app.add_typer(export.app, name="export")
 
 Out = Annotated[
@@ -374,7 +373,6 @@ app.command()(evaluate.evaluate)
 app.command()(profile.profile)
 app.command()(why.why)
 app.command()(score.score)
-verify_app.command()(verify.run)
 
 
 @app.command()
@@ -541,30 +539,3 @@ def _masks_sorted(folder: Any, size: int) -> None:
         raise BenchError(f"{folder.path}: without a hole are {', '.join(empty[:5])}: white (255 or 1) marks the hole")
     if folder.unread:
         out.print(f"left out: {', '.join(folder.unread[:5])} (not read: save them as PNG)", highlight=False)
-
-
-@verify_app.command("golden")
-def verify_golden(
-    folder: Annotated[Path, typer.Argument(help="Folder of golden files (*.npz).")],
-    keys: Annotated[Path, typer.Option(help="Folder of the official key lists (*.keys.csv).")],
-    only: Annotated[str | None, typer.Option(help="Only these methods, for example aot,grig.")] = None,
-    implemented: Annotated[bool, typer.Option(help="Leave out networks that this product does not have.")] = False,
-) -> None:
-    """Run our networks on golden files: outputs of the authors' networks under a filling rule, no weights needed.
-
-    One line a file: deviation in standard deviations of the output, parameters and multiply-accumulates against
-    what the file records. Exit code 1 if any fails or is not implemented.
-    """
-    from bench import golden, registry
-
-    paths = list(golden.files(folder, only.split(",") if only else None))
-    if implemented:
-        known = registry.golden()
-        paths = [path for path in paths if path.stem in known]
-    failed = 0
-    for result in golden.check_all(paths, keys):
-        failed += not result.passed
-        out.print(golden.line(result), highlight=False, markup=False, soft_wrap=True)
-    out.print(f"{len(paths) - failed} of {len(paths)} golden files pass", highlight=False)
-    if failed:
-        raise typer.Exit(1)

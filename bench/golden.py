@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing
-import os
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -203,20 +199,6 @@ class Result:
             and all(ours == recorded for ours, recorded in self.params.values())
             and all(abs(ours / recorded - 1) <= 0.005 for ours, recorded in self.macs.values())
         )
-
-
-def check_all(paths: Sequence[Path], keys: Path) -> Iterator[Result]:
-    """Run golden files in order, several side by side: each on one core, which a single product in float64 fills."""
-    workers = max(1, min(len(paths), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        yield from pool.map(partial(_check_known, keys=keys), paths)
-
-
-def _check_known(path: Path, keys: Path) -> Result:
-    from bench import registry
-
-    return check(path, keys, registry.golden())
 
 
 def check(path: Path, keys: Path, known: Mapping[str, tuple[str, Golden]]) -> Result:

@@ -1,16 +1,24 @@
-"""`facebench verify run`: are the numbers of a run those of its pictures?"""
+"""`facebench verify`: are networks those of their authors, and the numbers of a run those of its pictures?"""
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from bench.commands import Moved, out
 from bench.errors import BenchError
 
+app = typer.Typer(no_args_is_help=True, help="Checks that networks and results are what they should be.")
 
+
+@app.command()
 def run(
     run: Annotated[Path, typer.Argument(help="A suite's folder, for example runs/quickstart.")],
     share: Annotated[float, typer.Option(min=0, max=1, help="Part of the scores to check, drawn at random.")] = 0.1,
@@ -66,3 +74,47 @@ def run(
     out.print(f"{text}compared {rule})", highlight=False, markup=False, soft_wrap=True)
     if wrong:
         raise typer.Exit(1)
+
+
+@app.command("golden")
+def golden_files(
+    folder: Annotated[Path, typer.Argument(help="Folder of golden files (*.npz).")],
+    keys: Annotated[Path, typer.Option(help="Folder of the official key lists (*.keys.csv).")],
+    only: Annotated[str | None, typer.Option(help="Only these methods, for example aot,grig.")] = None,
+    implemented: Annotated[bool, typer.Option(help="Leave out networks that this product does not have.")] = False,
+) -> None:
+    """Run our networks on golden files: outputs of the authors' networks under a filling rule, no weights needed.
+
+    One line a file: deviation in standard deviations of the output, parameters and multiply-accumulates against
+    what the file records. Exit code 1 if any fails or is not implemented.
+    """
+    from bench import golden, registry
+
+    paths = list(golden.files(folder, only.split(",") if only else None))
+    if implemented:
+        known = registry.golden()
+        paths = [path for path in paths if path.stem in known]
+    failed = 0
+    for result in _checked(paths, keys):
+        failed += not result.passed
+        out.print(golden.line(result), highlight=False, markup=False, soft_wrap=True)
+    out.print(f"{len(paths) - failed} of {len(paths)} golden files pass", highlight=False)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _checked(paths: list[Path], keys: Path) -> Iterator[Any]:
+    """The results in order. Several files side by side, each on one core: a single product in float64 fills it."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = max(1, min(len(paths), cores))
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(partial(_check, keys=keys), paths)
+
+
+def _check(path: Path, keys: Path) -> Any:
+    import torch
+
+    from bench import golden, registry
+
+    torch.set_num_threads(1)
+    return golden.check(path, keys, registry.golden())
