@@ -13,7 +13,7 @@ from bench.metrics import identity, landmarks, perceptual
 def test_perceptual_distance_by_hand():
     a, b = torch.tensor([3.0, 4.0]).view(1, 2, 1, 1), torch.tensor([4.0, 3.0]).view(1, 2, 1, 1)
     weights = torch.tensor([0.5, 2.0])
-    maps = [{"maps": perceptual.unit([x, x], [weights, 1.0])} for x in (a, b)]
+    maps = [{"maps": perceptual.unit([x, x.clone()], [weights, 1.0])} for x in (a, b)]
     expected = (0.2**2 * 0.5 + 0.2**2 * 2) + 2 * 0.2**2
     assert perceptual.distance(*maps, None).item() == pytest.approx(expected, rel=1e-6)
 
