@@ -1,7 +1,7 @@
 """The networks behind feature metrics: uint8 images in, named features out.
 
 All run in float32 with TF32 off, in evaluation mode, on batches of one size, so that an image's features depend on
-nothing but the image. On a CPU their layout is channels last. `fingerprint` names the network, its input treatment and the hash of its weights; it stands
+nothing but the image. `fingerprint` names the network, its input treatment and the hash of its weights; it stands
 beside every number. Official weights come from `bench.weights`; where they are absent, `load` raises BenchError.
 """
 
@@ -135,7 +135,7 @@ def _folded(network: nn.Module) -> nn.Module:
     """A network whose blocks of `conv` and `bn` are one convolution each, for evaluation: 8 % of Inception's time."""
     for block in network.eval().modules():
         if isinstance(getattr(block, "bn", None), nn.BatchNorm2d):
-            block.conv, block.bn = fuse_conv_bn_eval(block.conv, block.bn), nn.Identity()  # type: ignore[arg-type]
+            block.conv, block.bn = fuse_conv_bn_eval(block.conv, block.bn), nn.Identity()  # type: ignore[type-var]
     return network
 
 

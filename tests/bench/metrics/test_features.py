@@ -18,6 +18,15 @@ def test_perceptual_distance_by_hand():
     assert perceptual.distance(*maps, None).item() == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_unit_length_of_maps_in_any_layout(layout):
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(3, 5, 4, 6, generator=generator).contiguous(memory_format=layout)
+    weights = torch.rand(5, generator=generator)
+    expected = maps / maps.norm(dim=1, keepdim=True) * weights.sqrt().view(1, 5, 1, 1)
+    torch.testing.assert_close(perceptual.unit([maps], [weights])[0], expected)
+
+
 def test_hole_distance_reads_the_hole_only():
     a, b = torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 4, 4)
     b[:, :, :, 2:] = 1

@@ -82,6 +82,12 @@ def test_an_image_counts_the_same_in_any_set(network, images):
         assert row.value == whole.loc[(row.metric, row.id), "value"]
 
 
+def test_an_image_counts_the_same_in_larger_batches_on_a_cpu(network, images):
+    """Networks see 8 images at a time there, however many are read."""
+    names = ["perceptual@embedded", "identity@embedded", "fid@embedded"]
+    assert measure(*images, names, batch=64).rows == measure(*images, names, batch=8).rows
+
+
 def test_each_network_sees_each_image_once(network, images, tmp_path):
     measure(*images, QUICK)
     assert network.seen == 2 * 72  # 70 images fill nine batches of 8
