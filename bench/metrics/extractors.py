@@ -13,16 +13,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from bench import weights
 from bench.errors import BenchError
+from bench.isolation import one_thread
 from bench.metrics import naturalness, perceptual
 from bench.metrics.identity import align
 from bench.nn import fan, s3fd
@@ -116,7 +118,9 @@ class _Network:
         note: str = "",
     ) -> None:
         self.name, self.fingerprint, self.faces, self.note = name, fingerprint, crop is not None, note
-        self._network = network.eval().requires_grad_(False).to(device=device, dtype=torch.float32)
+        # on a CPU Inception takes 0.69 of the time with channels last, VGG 0.84, AlexNet 0.80
+        layout = torch.channels_last if device.type == "cpu" else torch.preserve_format
+        self._network = network.eval().requires_grad_(False).to(device, torch.float32, memory_format=layout)  # type: ignore[call-overload]
         self._run, self._crop = run, crop
 
     def __call__(self, images: Tensor, faces: Mapping[str, Tensor] | None = None) -> Features:
@@ -125,6 +129,15 @@ class _Network:
         if faces is None:
             raise BenchError(f"the extractor {self.name} needs the faces that MTCNN found in the originals")
         return self._run(self._network, self._crop(images, faces))
+
+
+def _folded(network: nn.Module) -> nn.Module:
+    """A network whose blocks of `conv` and `bn` are one convolution each, for evaluation: 8 % of Inception's time."""
+    for block in network.eval().modules():
+        norm = getattr(block, "bn", None)
+        if isinstance(norm, nn.BatchNorm2d):
+            block.conv, block.bn = fuse_conv_bn_eval(cast(nn.Conv2d, block.conv), norm), nn.Identity()
+    return network
 
 
 def _fill_network(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> nn.Module:
@@ -138,6 +151,7 @@ def _fill_network(network: nn.Module, state: Mapping[str, Tensor], path: Path) -
 def _embedded(device: torch.device) -> Extractor:
     from bench.nn import embedded
 
+    @one_thread()  # small batches are summed in other orders by more
     def run(network: nn.Module, images: Tensor) -> Features:
         features = network(signed(images))
         layers = len(features["maps"])
@@ -149,6 +163,7 @@ def _embedded(device: torch.device) -> Extractor:
 def _expression(device: torch.device) -> Extractor:
     from bench.nn import expression
 
+    @one_thread()
     def run(network: nn.Module, images: Tensor) -> Features:
         return {"emotion": network(signed(images))}
 
@@ -171,7 +186,7 @@ def _inception(path: Path, digest: str, device: torch.device) -> Extractor:
     def run(network: nn.Module, images: Tensor) -> Features:
         return {"features": network(images.float() / 255)[0].flatten(1)}
 
-    return _Network("inception", f"inception-fid-299-float32-{digest}", network, run, device)
+    return _Network("inception", f"inception-fid-299-float32-{digest}", _folded(network), run, device)
 
 
 def _lpips(backbone: str) -> Official:

@@ -6,7 +6,7 @@ one float64 value for each image (N,).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -154,14 +154,17 @@ def _uniform_ssim(x: Tensor, y: Tensor, window: int, peak: float) -> Tensor:
     """`x`, `y`: uint8, or float64 in [0, 1]. Window sums of 8-bit values and products are integers below 2^24 for
     windows up to 16, so float32 holds them exactly; larger windows and grey images take float64."""
     _fits(x, window)
-    return _by_image(lambda a, b: _uniform_one(a, b, window, peak), x, y)
+    return by_image(lambda a, b: _uniform_one(a, b, window, peak), x, y)
 
 
-def _by_image(function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
-    """On the CPU one image at a time, whose temporaries fit the cache: several times as fast."""
-    if x.device.type != "cpu":
-        return function(x, y)
-    return torch.cat([function(a, b) for a, b in zip(x.split(1), y.split(1), strict=True)])
+def one_by_one(images: Tensor) -> Sequence[Tensor]:
+    """On the CPU one image at a time, whose temporaries fit the cache: several times as fast. Views."""
+    return images.split(1) if images.device.type == "cpu" else [images]
+
+
+def by_image(function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
+    """What `function` gives of two sets of images, `one_by_one`."""
+    return torch.cat([function(a, b) for a, b in zip(one_by_one(x), one_by_one(y), strict=True)])
 
 
 def _uniform_one(x: Tensor, y: Tensor, window: int, peak: float) -> Tensor:
@@ -175,7 +178,7 @@ def _uniform_one(x: Tensor, y: Tensor, window: int, peak: float) -> Tensor:
 
 def _gaussian_ssim(x: Tensor, y: Tensor, peak: float) -> Tensor:
     _fits(x, 11)
-    return _by_image(lambda a, b: _gaussian_one(a, b, peak), x, y)
+    return by_image(lambda a, b: _gaussian_one(a, b, peak), x, y)
 
 
 def _gaussian_one(x: Tensor, y: Tensor, peak: float) -> Tensor:

@@ -13,9 +13,18 @@ from bench.metrics import identity, landmarks, perceptual
 def test_perceptual_distance_by_hand():
     a, b = torch.tensor([3.0, 4.0]).view(1, 2, 1, 1), torch.tensor([4.0, 3.0]).view(1, 2, 1, 1)
     weights = torch.tensor([0.5, 2.0])
-    maps = [{"maps": perceptual.unit([x, x], [weights, 1.0])} for x in (a, b)]
+    maps = [{"maps": perceptual.unit([x, x.clone()], [weights, 1.0])} for x in (a, b)]
     expected = (0.2**2 * 0.5 + 0.2**2 * 2) + 2 * 0.2**2
     assert perceptual.distance(*maps, None).item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_unit_length_of_maps_in_any_layout(layout):
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(3, 5, 4, 6, generator=generator).contiguous(memory_format=layout)
+    weights = torch.rand(5, generator=generator)
+    expected = maps / maps.norm(dim=1, keepdim=True) * weights.sqrt().view(1, 5, 1, 1)
+    torch.testing.assert_close(perceptual.unit([maps], [weights])[0], expected)
 
 
 def test_hole_distance_reads_the_hole_only():

@@ -33,7 +33,7 @@ def test_values_equal_the_parts(network, images):
     result = measure(completed, truth, masks, QUICK)
     with torch.inference_mode():
         ours, theirs = network(signed(completed)), network(signed(truth))
-    unit = [perceptual.unit(f["maps"], [0.5, 0.5]) for f in (ours, theirs)]
+        unit = [perceptual.unit(f["maps"], [0.5, 0.5]) for f in (ours, theirs)]
     expected = {
         "psnr": pixel.psnr(completed, truth).mean(),
         "ssim": pixel.ssim(completed, truth).mean(),
@@ -82,15 +82,21 @@ def test_an_image_counts_the_same_in_any_set(network, images):
         assert row.value == whole.loc[(row.metric, row.id), "value"]
 
 
+def test_an_image_counts_the_same_in_larger_batches_on_a_cpu(network, images):
+    """Networks see 8 images at a time there, however many are read."""
+    names = ["perceptual@embedded", "identity@embedded", "fid@embedded"]
+    assert measure(*images, names, batch=64).rows == measure(*images, names, batch=8).rows
+
+
 def test_each_network_sees_each_image_once(network, images, tmp_path):
     measure(*images, QUICK)
-    assert network.seen == 2 * 96  # 70 images fill three batches of 32
+    assert network.seen == 2 * 72  # 70 images fill nine batches of 8
     network.seen = 0
     vectors = [name for name in QUICK if name != "perceptual@embedded"]
     first = measure(*images, vectors, cache=tmp_path)
     network.seen = 0
     again = measure(*images, vectors, cache=tmp_path)
-    assert network.seen == 96  # the originals came from the cache
+    assert network.seen == 72  # the originals came from the cache
     assert again.rows == first.rows
 
 
@@ -102,13 +108,13 @@ def test_the_cache_is_keyed_by_content_and_network(network, images, tmp_path, mo
     monkeypatch.setattr("bench.nn.embedded.fingerprint", lambda role: "another")
     network.seen = 0
     measure(completed, truth, masks, ["fid@embedded"], cache=tmp_path)
-    assert network.seen == 2 * 96
+    assert network.seen == 2 * 72
 
 
 def test_a_damaged_cache_is_computed_again(network, images, tmp_path, caplog):
     first = measure(*images, ["fid@embedded"], cache=tmp_path)
     files = sorted(tmp_path.glob("*.features"))
-    assert len(files) == 3
+    assert len(files) == 9
     data = bytearray(files[0].read_bytes())
     data[-7] ^= 1
     files[0].write_bytes(data)
