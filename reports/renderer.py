@@ -1,0 +1,145 @@
+"""One drawing for all formats: what matplotlib draws as pixels is handed on to its writers of SVG and PDF.
+
+`Figure.savefig` lays a figure out and draws it once for each format, and nearly all of that time goes into finding
+where ticks and texts stand, which is the same for all of them.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from matplotlib.backend_bases import GraphicsContextBase, RendererBase
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.backends.backend_pdf import PdfFile, RendererPdf
+from matplotlib.backends.backend_svg import RendererSVG
+from matplotlib.figure import Figure
+from matplotlib.transforms import Affine2D, Bbox, Transform, TransformedPath
+from numpy.typing import NDArray
+from PIL import Image
+
+POINTS = 72  # an inch: the unit of SVG and PDF
+
+
+def drawn(figure: Figure, formats: Collection[str], dpi: float) -> dict[str, bytes]:
+    """The figure as files of `formats` (png, svg, pdf); equal figures give equal bytes."""
+    figure.dpi = dpi
+    width, height = figure.get_size_inches()
+    pages: dict[str, RendererBase] = {}
+    if "svg" in formats:
+        text = io.StringIO()
+        metadata = {"Date": None, "Creator": None}
+        pages["svg"] = RendererSVG(width * POINTS, height * POINTS, text, image_dpi=dpi, metadata=metadata)
+    if "pdf" in formats:
+        document = io.BytesIO()
+        file = PdfFile(document, metadata={"CreationDate": None, "Creator": None, "Producer": None})
+        file.newPage(width, height)
+        pages["pdf"] = RendererPdf(file, dpi, height, width)
+    pixels = RendererAgg(*figure.bbox.size, dpi)
+    figure.draw(_Renderer(pixels, list(pages.values())))
+    made = {}
+    for suffix in formats:
+        if suffix == "png":
+            made[suffix] = png(np.asarray(pixels.buffer_rgba())[..., :3], dpi)
+        elif suffix == "svg":
+            pages[suffix].finalize()
+            made[suffix] = text.getvalue().encode()
+        else:
+            pages[suffix].finalize()
+            file.finalize()
+            made[suffix] = document.getvalue()
+            file.close()
+    return made
+
+
+def png(pixels: NDArray[np.uint8], dpi: float) -> bytes:
+    """Pixels (height, width, 3) as a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "png", dpi=(dpi, dpi))
+    return buffer.getvalue()
+
+
+class _Renderer(RendererBase):
+    """Draws pixels, and the same on pages that are measured in points.
+
+    The pixels' renderer answers all questions, such as how wide a text is.
+    """
+
+    def __init__(self, pixels: RendererAgg, pages: list[RendererBase]) -> None:
+        super().__init__()
+        self._pixels, self._pages = pixels, pages
+        self._scale = POINTS / pixels.dpi
+        self._boxes: dict[tuple[float, ...], Bbox] = {}
+        self.new_gc = pixels.new_gc
+        self.flipy = pixels.flipy
+        self.points_to_pixels = pixels.points_to_pixels
+        self.get_canvas_width_height = pixels.get_canvas_width_height
+        self.get_text_width_height_descent = pixels.get_text_width_height_descent
+
+    def draw_path(self, gc: Any, path: Any, transform: Transform, rgbFace: Any = None) -> None:
+        self._pixels.draw_path(gc, path, transform, rgbFace)
+        transform = self._scaled(transform)
+        for page in self._pages:
+            page.draw_path(self._context(page, gc), path, transform, rgbFace)
+
+    def draw_markers(
+        self, gc: Any, marker_path: Any, marker_trans: Transform, path: Any, trans: Transform, rgbFace: Any = None
+    ) -> None:
+        self._pixels.draw_markers(gc, marker_path, marker_trans, path, trans, rgbFace)
+        marker_trans, trans = self._scaled(marker_trans), self._scaled(trans)
+        for page in self._pages:
+            page.draw_markers(self._context(page, gc), marker_path, marker_trans, path, trans, rgbFace)
+
+    def draw_path_collection(
+        self, gc: Any, master_transform: Transform, paths: Any, all_transforms: Any, offsets: Any,
+        offset_trans: Transform, *args: Any, **options: Any,
+    ) -> None:  # fmt: skip
+        self._pixels.draw_path_collection(
+            gc, master_transform, paths, all_transforms, offsets, offset_trans, *args, **options
+        )
+        master, place = self._scaled(master_transform), self._scaled(offset_trans)
+        for page in self._pages:
+            page.draw_path_collection(
+                self._context(page, gc), master, paths, all_transforms, offsets, place, *args, **options
+            )
+
+    def draw_image(self, gc: Any, x: float, y: float, im: Any, transform: Any = None) -> None:
+        self._pixels.draw_image(gc, x, y, im)
+        height, width = (self._scale * side for side in im.shape[:2])
+        for page in self._pages:
+            whole = Affine2D().scale(width, height)  # so that readers keep its pixels sharp
+            page.draw_image(self._context(page, gc), self._scale * x, self._scale * y, im, whole)
+
+    def draw_text(
+        self, gc: Any, x: float, y: float, s: str, prop: Any, angle: float, ismath: Any = False, mtext: Any = None
+    ) -> None:
+        self._pixels.draw_text(gc, x, y, s, prop, angle, ismath, mtext)
+        for page in self._pages:
+            below = self._scale * (y if page.flipy() else self._pixels.height - y)
+            page.draw_text(self._context(page, gc), self._scale * x, below, s, prop, angle, ismath, mtext)
+
+    def open_group(self, s: str, gid: str | None = None) -> None:
+        for page in self._pages:
+            page.open_group(s, gid)
+
+    def close_group(self, s: str) -> None:
+        for page in self._pages:
+            page.close_group(s)
+
+    def _scaled(self, transform: Transform) -> Affine2D:
+        """A transform to pixels, as one to points."""
+        return Affine2D(transform.get_matrix()).scale(self._scale)
+
+    def _context(self, page: RendererBase, gc: GraphicsContextBase) -> GraphicsContextBase:
+        """A graphics context of the page. Equal clips are one object, by which PDF knows that nothing has changed."""
+        own = page.new_gc()
+        own.copy_properties(gc)
+        if (box := gc.get_clip_rectangle()) is not None:
+            bounds = tuple(self._scale * side for side in box.bounds)
+            own.set_clip_rectangle(self._boxes.setdefault(bounds, Bbox.from_bounds(*bounds)))
+        path, transform = gc.get_clip_path()
+        if path is not None:
+            own.set_clip_path(TransformedPath(path, self._scaled(transform)))
+        return own
