@@ -9,8 +9,11 @@ from __future__ import annotations
 import io
 from collections.abc import Collection
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
+from fontTools import subset
+from fontTools.ttLib import TTFont
 from matplotlib.backend_bases import GraphicsContextBase, RendererBase
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.backends.backend_pdf import PdfFile, RendererPdf
@@ -21,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 POINTS = 72  # an inch: the unit of SVG and PDF
+_load_font = subset.load_font
 
 
 def drawn(figure: Figure, formats: Collection[str], dpi: float) -> dict[str, bytes]:
@@ -48,10 +52,20 @@ def drawn(figure: Figure, formats: Collection[str], dpi: float) -> dict[str, byt
             made[suffix] = text.getvalue().encode()
         else:
             pages[suffix].finalize()
-            file.finalize()
+            with patch.object(subset, "load_font", _glyphs):
+                file.finalize()
             made[suffix] = document.getvalue()
             file.close()
     return made
+
+
+def _glyphs(path: Any, options: Any) -> TTFont:
+    """A font of whose glyphs PDF takes those that it shows. Rules of ligatures and kerning, which PDF never reads, are
+    left out: to follow them takes longer than to draw a figure."""
+    font: TTFont = _load_font(path, options, dontLoadGlyphNames=True)
+    for table in {"GSUB", "GPOS", "GDEF"} & set(font.keys()):
+        del font[table]
+    return font
 
 
 def png(pixels: NDArray[np.uint8], dpi: float) -> bytes:
