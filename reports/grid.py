@@ -28,8 +28,8 @@ LARGEST = 4096  # pixels of a picture's side; suites have half of it at most
 def method_folders(places: Iterable[Path], cells: pd.DataFrame) -> dict[str, str]:
     """Folders of methods in `places` and their printed names, in the tables' order (`results.over_seeds` rows)."""
     folders = {path.name for place in places for path in place.iterdir() if path.is_dir()}
-    labels = dict(zip(cells["title"], cells["label"], strict=True))
-    named = {name: label for title, label in labels.items() for name in (title, file_slug(title))}
+    labels = cells[["title", "label"]].drop_duplicates().itertuples(index=False, name=None)
+    named = {name: label for title, label in labels for name in (title, file_slug(title))}
     return {name: label for name, label in named.items() if name in folders}
 
 
