@@ -39,7 +39,7 @@ def build(run: str | Path, mix: bool = False, others: Sequence[Path] = ()) -> Pa
     """
     found = joined(Path(run), others, mix)
     folder = Path(run) / "report"
-    for place in (folder, folder / "tables", folder / "figures", folder / page.pictures.FOLDER):
+    for place in (folder, *(folder / name for name in ("tables", "figures", page.DATA, page.pictures.FOLDER))):
         if place.is_symlink():  # what is written or removed there would be another folder's
             raise BenchError(f"{place} is a link to another place: remove it")
     cells = results.over_seeds(found.rows)
