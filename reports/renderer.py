@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import numpy as np
 from fontTools import subset
-from fontTools.ttLib import TTFont
+from fontTools.ttLib import TTFont, newTable
 from matplotlib.backend_bases import GraphicsContextBase, RendererBase
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.backends.backend_pdf import PdfFile, RendererPdf
@@ -41,6 +41,10 @@ def drawn(figure: Figure, formats: Collection[str], dpi: float) -> dict[str, byt
         file = PdfFile(document, metadata={"CreationDate": None, "Creator": None, "Producer": None})
         file.newPage(width, height)
         pages["pdf"] = RendererPdf(file, dpi, height, width)
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if not axis.label.get_text():
+                axis.set_label_coords(0, 0)  # else it looks for room beside the ticks
     pixels = RendererAgg(*figure.bbox.size, dpi)
     figure.draw(_Renderer(pixels, list(pages.values())))
     made = {}
@@ -60,11 +64,16 @@ def drawn(figure: Figure, formats: Collection[str], dpi: float) -> dict[str, byt
 
 
 def _glyphs(path: Any, options: Any) -> TTFont:
-    """A font of whose glyphs PDF takes those that it shows. Rules of ligatures and kerning, which PDF never reads, are
-    left out: to follow them takes longer than to draw a figure."""
+    """A font of whose glyphs PDF takes those that it shows.
+
+    What PDF never reads is left out, since to follow it takes longer than to draw a figure: names of glyphs, rules of
+    ligatures and kerning, and which letter has which glyph.
+    """
     font: TTFont = _load_font(path, options, dontLoadGlyphNames=True)
     for table in {"GSUB", "GPOS", "GDEF"} & set(font.keys()):
         del font[table]
+    font["cmap"] = newTable("cmap")
+    font["cmap"].tableVersion, font["cmap"].tables = 0, []
     return font
 
 
