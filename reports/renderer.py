@@ -70,7 +70,7 @@ def _glyphs(path: Any, options: Any) -> TTFont:
     ligatures and kerning, and which letter has which glyph.
     """
     font: TTFont = _load_font(path, options, dontLoadGlyphNames=True)
-    for table in {"GSUB", "GPOS", "GDEF"} & set(font.keys()):
+    for table in {"GSUB", "GPOS", "GDEF", "kern"} & set(font.keys()):
         del font[table]
     font["cmap"] = newTable("cmap")
     font["cmap"].tableVersion, font["cmap"].tables = 0, []

@@ -66,13 +66,13 @@ class Sheet:
         corner, length = (x + left * self.tile, y + top * self.tile), side * self.tile
         effects = [withStroke(linewidth=2, foreground="white"), Normal()]
         style: dict[str, Any] = {"edgecolor": OUTLINE, "linewidth": 1, "path_effects": effects}
-        self.axes.add_patch(Rectangle(corner, length, length, fill=False, zorder=2, **style))
+        self.axes.add_artist(Rectangle(corner, length, length, fill=False, zorder=2, **style))
 
     def border(self, row: int, column: int) -> None:
         """Draw a thin line around a tile whose picture is white at its edges."""
         left, top = self.corner(row, column)
         style: dict[str, Any] = {"edgecolor": "#BBBBBB", "linewidth": 0.5}
-        self.axes.add_patch(Rectangle((left, top), self.tile, self.tile, fill=False, **style))
+        self.axes.add_artist(Rectangle((left, top), self.tile, self.tile, fill=False, **style))
 
     def above(self, column: int, text: str) -> None:
         """Title of a column."""
