@@ -65,14 +65,19 @@ def _heading(label: str, stage: str, losses: pd.DataFrame) -> str:
 
 
 def _curves(axes: Axes, rows: pd.DataFrame, styles: dict[str, dict[str, Any]]) -> None:
-    """One loss: pale as logged, dark its running mean. Limits leave out the wildest hundredth of the logged values."""
+    """One loss: pale as logged, dark its running mean. Limits leave out the wildest hundredth of the logged values.
+
+    All seeds of a number of training images are one line with gaps: matplotlib's time goes by the line.
+    """
     means = []
     for number, curves in rows.groupby("shots", sort=False):
-        steps, values, smooth = [], [], []
+        steps: list[float] = []
+        values: list[float] = []
+        smooth: list[float] = []
         for _, curve in curves.groupby("seed", sort=False):
             means.append(running_mean(curve["value"]))
             for all_seeds, part in ((steps, curve["step"]), (values, curve["value"]), (smooth, means[-1])):
-                all_seeds += [*part, math.nan]  # one artist for all seeds, with gaps: matplotlib's time goes by the artist
+                all_seeds += [*part, math.nan]  # a gap between two seeds
         axes.plot(steps[:-1], values[:-1], color=styles[number]["color"], alpha=0.3, linewidth=0.6)
         axes.plot(steps[:-1], smooth[:-1], **styles[number])
     low, high = rows["value"].quantile(0.005), rows["value"].quantile(0.995)

@@ -134,8 +134,8 @@ def _lines(axes: Axes, rows: pd.DataFrame, families: Sequence[tuple[str, list[Co
         for _, group in families:
             found = [points[label, c.name] for c in group if (label, c.name) in points]
             shift = 0.0 if len(group) > 1 else aside  # lone markers stand side by side
-            across += [*(position[point.condition] + shift for point in found), math.nan]  # no line to the next generator
-            values += [*(point.value for point in found), math.nan]
+            across += [*(position[point.condition] + shift for point in found), math.nan]
+            values += [*(point.value for point in found), math.nan]  # a gap: no line to the next generator
             for bounded, run in groupby(found, lambda point: math.isfinite(point.low) and math.isfinite(point.high)):
                 lows: list[tuple[float, float]] = []
                 highs: list[tuple[float, float]] = []

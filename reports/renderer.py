@@ -31,7 +31,7 @@ def drawn(figure: Figure, formats: Collection[str], dpi: float) -> dict[str, byt
     """The figure as files of `formats` (png, svg, pdf); equal figures give equal bytes."""
     figure.dpi = dpi
     width, height = figure.get_size_inches()
-    pages: dict[str, RendererBase] = {}
+    pages: dict[str, Any] = {}
     if "svg" in formats:
         text = io.StringIO()
         metadata = {"Date": None, "Creator": None}
@@ -95,11 +95,21 @@ class _Renderer(RendererBase):
         self._pixels, self._pages = pixels, pages
         self._scale = POINTS / pixels.dpi
         self._boxes: dict[tuple[float, ...], Bbox] = {}
-        self.new_gc = pixels.new_gc
-        self.flipy = pixels.flipy
-        self.points_to_pixels = pixels.points_to_pixels
-        self.get_canvas_width_height = pixels.get_canvas_width_height
-        self.get_text_width_height_descent = pixels.get_text_width_height_descent
+
+    def new_gc(self) -> GraphicsContextBase:
+        return self._pixels.new_gc()
+
+    def flipy(self) -> bool:
+        return self._pixels.flipy()
+
+    def points_to_pixels(self, points: Any) -> Any:
+        return self._pixels.points_to_pixels(points)
+
+    def get_canvas_width_height(self) -> tuple[float, float]:
+        return self._pixels.get_canvas_width_height()
+
+    def get_text_width_height_descent(self, s: str, prop: Any, ismath: Any) -> tuple[float, float, float]:
+        return self._pixels.get_text_width_height_descent(s, prop, ismath)
 
     def draw_path(self, gc: Any, path: Any, transform: Transform, rgbFace: Any = None) -> None:
         self._pixels.draw_path(gc, path, transform, rgbFace)
@@ -164,7 +174,8 @@ class _Renderer(RendererBase):
         if (box := gc.get_clip_rectangle()) is not None:
             bounds = tuple(self._scale * side for side in box.bounds)
             own.set_clip_rectangle(self._boxes.setdefault(bounds, Bbox.from_bounds(*bounds)))
-        path, transform = gc.get_clip_path()
+        clip: Any = gc.get_clip_path()
+        path, transform = clip
         if path is not None:
             own.set_clip_path(TransformedPath(path, self._scaled(transform)))
         return own

@@ -442,7 +442,9 @@ def test_hostile_names_do_nothing(tmp_path: Path, visit: Callable[..., Any]) -> 
 def test_a_large_report_loads_what_is_looked_at(
     tmp_path: Path, visit: Callable[..., Any], chromium: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = made_up.rows(HOSTILE | {"grig": "GRIG"}, conditions=("irregular/10-20", "center/25"), metrics=("psnr", "l1@hole"))
+    rows = made_up.rows(
+        HOSTILE | {"grig": "GRIG"}, conditions=("irregular/10-20", "center/25"), metrics=("psnr", "l1@hole")
+    )
     path = reports.build(made_up.write_run(tmp_path, rows, pictures=1)).with_name("report.html")
     small = Reader(path.read_text(encoding="utf-8")).tables
     assert not (path.parent / "data").exists()
