@@ -32,7 +32,7 @@ def build(run: str | Path, mix: bool = False, others: Sequence[Path] = ()) -> Pa
     """Write the report of a run's folder, with rows of `others` (see `reports.joined`); return the path of `report.md`.
 
     Writes `report/report.md`, the page `report/report.html` (see `reports.page`), `report/results.csv`,
-    `report/tables/*.md|csv|tex` and `report/figures/*.png|svg|pdf`;
+    `report/tables/*.md|csv|tex` and `report/figures/*.png|svg|pdf`; for large runs `report/data/*.js` for the page;
     tables and figures of an earlier report that are no longer made are removed. The same input gives the same bytes.
     Raises BenchError for a missing, damaged or empty run, and for rows of different protocols unless `mix`.
     """

@@ -1,6 +1,6 @@
 """Reports of large matrices, with their losses and costs, from files alone, without torch.
 
-Run with `pytest tests/perf/test_reports.py -n 0 -m slow`.
+Run with `pytest tests/perf/test_reports.py -n 0 -m slow --benchmark-only`.
 """
 
 from __future__ import annotations
