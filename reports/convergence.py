@@ -65,12 +65,21 @@ def _heading(label: str, stage: str, losses: pd.DataFrame) -> str:
 
 
 def _curves(axes: Axes, rows: pd.DataFrame, styles: dict[str, dict[str, Any]]) -> None:
-    """One loss: pale as logged, dark its running mean. Limits leave out the wildest hundredth of the logged values."""
+    """One loss: pale as logged, dark its running mean. Limits leave out the wildest hundredth of the logged values.
+
+    All seeds of a number of training images are one line with gaps: matplotlib's time goes by the line.
+    """
     means = []
-    for (number, _), curve in rows.groupby(["shots", "seed"], sort=False):
-        means.append(running_mean(curve["value"]))
-        axes.plot(curve["step"], curve["value"], color=styles[number]["color"], alpha=0.3, linewidth=0.6)
-        axes.plot(curve["step"], means[-1], **styles[number])
+    for number, curves in rows.groupby("shots", sort=False):
+        steps: list[float] = []
+        values: list[float] = []
+        smooth: list[float] = []
+        for _, curve in curves.groupby("seed", sort=False):
+            means.append(running_mean(curve["value"]))
+            for all_seeds, part in ((steps, curve["step"]), (values, curve["value"]), (smooth, means[-1])):
+                all_seeds += [*part, math.nan]  # a gap between two seeds
+        axes.plot(steps[:-1], values[:-1], color=styles[number]["color"], alpha=0.3, linewidth=0.6)
+        axes.plot(steps[:-1], smooth[:-1], **styles[number])
     low, high = rows["value"].quantile(0.005), rows["value"].quantile(0.995)
     low, high = min(low, *(mean.min() for mean in means)), max(high, *(mean.max() for mean in means))
     if low > 0 and high > 30 * low:

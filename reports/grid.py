@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
 from bench import pictures
 from bench.errors import BenchError
@@ -28,8 +27,8 @@ LARGEST = 4096  # pixels of a picture's side; suites have half of it at most
 def method_folders(places: Iterable[Path], cells: pd.DataFrame) -> dict[str, str]:
     """Folders of methods in `places` and their printed names, in the tables' order (`results.over_seeds` rows)."""
     folders = {path.name for place in places for path in place.iterdir() if path.is_dir()}
-    labels = dict(zip(cells["title"], cells["label"], strict=True))
-    named = {name: label for title, label in labels.items() for name in (title, file_slug(title))}
+    labels = cells[["title", "label"]].drop_duplicates().itertuples(index=False, name=None)
+    named = {name: label for title, label in labels for name in (title, file_slug(title))}
     return {name: label for name, label in named.items() if name in folders}
 
 
@@ -124,10 +123,21 @@ def window(
     for picture in completed:
         if picture is not None and picture.shape == original.shape:
             error += hole * np.abs(picture.astype(float) - original).sum(axis=2)
-    error = uniform_filter(error, side, mode="constant")
+    error = _box_sums(error, side)
     row, column = np.unravel_index(error.argmax(), error.shape) if error.any() else np.argwhere(hole).mean(axis=0)
     left, top = (int(np.clip(round(float(middle)) - side // 2, 0, size - side)) for middle in (column, row))
     return left, top, side
+
+
+def _box_sums(values: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """The sum over the square of `side` around each pixel. (The import of scipy.ndimage takes longer than a figure.)"""
+    for axis in (0, 1):
+        room = [(0, 0), (0, 0)]
+        room[axis] = (side // 2 + 1, side - side // 2 - 1)
+        sums = np.pad(values, room).cumsum(axis)
+        length = values.shape[axis]
+        values = np.take(sums, range(side, side + length), axis) - np.take(sums, range(length), axis)
+    return values
 
 
 def read(path: Path) -> Picture | None:

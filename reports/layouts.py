@@ -79,13 +79,14 @@ def arrange(
     apart = (*(field for field in layout.blocks if field in varies), *rest)
     higher = dict(zip(cells["metric"], cells["higher_is_better"].astype(bool), strict=True))
     lookup = {tuple(getattr(r, field) for field in (*apart, *down, *across)): cell(r) for r in cells.itertuples()}
-    columns = [_column(key, across, titles, higher) for key in _keys(cells, across, titles)]
+    heads = _keys(cells, across, titles)
+    columns = [_column(key, across, titles, higher) for key in heads]
     blocks = []
     for block in _keys(cells, apart, titles) if apart else [()]:
         inside = cells[(cells[list(apart)] == list(block)).all(axis=1)] if apart else cells
         lines = []
         for row in _keys(inside, down, titles):
-            found = (lookup.get((*block, *row, *key), Cell(note=NOT_RUN)) for key in _keys(cells, across, titles))
+            found = (lookup.get((*block, *row, *key), Cell(note=NOT_RUN)) for key in heads)
             lines.append(Row(_joined(row, down, titles), tuple(found)))
         direction = higher[block[apart.index("metric")]] if "metric" in apart else None
         blocks.append(Block(tuple(lines), _joined(block, apart, titles), direction))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
+_OPENING, _LONE_DASH = re.compile(r'(^|[\s(\[/=])"'), re.compile(r"-\{\}(?!-)")
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~#$])")
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -43,10 +44,23 @@ _ABSENT = frozenset("«»ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲųſ")
 _SIGNS = frozenset("–—‘’“”…‰€™")
 
 
+class _Letters(dict[int, str]):
+    """What each character becomes, for `str.translate`; worked out once for each that occurs."""
+
+    def __init__(self, rule: Callable[[str], str]) -> None:
+        self._rule = rule
+
+    def __missing__(self, code: int) -> str:
+        self[code] = self._rule(chr(code))
+        return self[code]
+
+
+_ONE_LINE = _Letters(lambda c: " " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c)
+
+
 def line(text: str) -> str:
     """One line: control characters and runs of white space become single spaces."""
-    cleaned = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in text)
-    return " ".join(cleaned.split())
+    return " ".join(text.translate(_ONE_LINE).split())
 
 
 def markdown(text: str) -> str:
@@ -60,8 +74,8 @@ def latex(text: str) -> str:
     Straight double quotes become typographic ones. A character that pdfTeX's standard fonts lack is printed by
     XeTeX and LuaTeX; pdfTeX prints its letter without the accent, or its code.
     """
-    typed = re.sub(r'(^|[\s(\[/=])"', r"\1“", unicodedata.normalize("NFC", line(text))).replace('"', "”")
-    return re.sub(r"-\{\}(?!-)", "-", "".join(map(_latex, typed)))
+    typed = _OPENING.sub(r"\1“", unicodedata.normalize("NFC", line(text))).replace('"', "”")
+    return _LONE_DASH.sub("-", typed.translate(_IN_LATEX))
 
 
 def _latex(character: str) -> str:
@@ -72,6 +86,9 @@ def _latex(character: str) -> str:
     letter = unicodedata.normalize("NFD", character)[0]
     plain = letter if letter.isascii() and letter.isalpha() else f"U+{ord(character):04X}"
     return rf"\ifx\Umathchar\undefined {plain}\else {character}\fi{{}}"
+
+
+_IN_LATEX = _Letters(_latex)
 
 
 def slugs(names: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:

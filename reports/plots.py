@@ -121,7 +121,7 @@ def _used(cells: pd.DataFrame, styles: Styles) -> Styles:
 def _lines(axes: Axes, rows: pd.DataFrame, families: Sequence[tuple[str, list[Condition]]], styles: Styles) -> None:
     """Draw every method: a line with a band where a mask generator has several ratios, else a marker with a bar.
 
-    Bands are one artist a panel, and so are bars: matplotlib's time goes by the artist.
+    Bands are one artist a panel, and so are bars, and all lines of a method: matplotlib's time goes by the artist.
     """
     position = {condition.name: x for x, condition in enumerate(c for _, group in families for c in group)}
     points = {(r.label, r.condition): r for r in rows.itertuples() if math.isfinite(r.value)}
@@ -129,10 +129,13 @@ def _lines(axes: Axes, rows: pd.DataFrame, families: Sequence[tuple[str, list[Co
     bars: list[tuple[list[tuple[float, float]], str]] = []
     for turn, (label, style) in enumerate(styles.items()):
         aside = (turn - (len(styles) - 1) / 2) * min(0.12, 0.6 / len(styles))
+        across: list[float] = []
+        values: list[float] = []
         for _, group in families:
             found = [points[label, c.name] for c in group if (label, c.name) in points]
             shift = 0.0 if len(group) > 1 else aside  # lone markers stand side by side
-            axes.plot([position[point.condition] + shift for point in found], [point.value for point in found], **style)
+            across += [*(position[point.condition] + shift for point in found), math.nan]
+            values += [*(point.value for point in found), math.nan]  # a gap: no line to the next generator
             for bounded, run in groupby(found, lambda point: math.isfinite(point.low) and math.isfinite(point.high)):
                 lows: list[tuple[float, float]] = []
                 highs: list[tuple[float, float]] = []
@@ -143,6 +146,7 @@ def _lines(axes: Axes, rows: pd.DataFrame, families: Sequence[tuple[str, list[Co
                     bands.append((lows + highs[::-1], style["color"]))
                 elif lows:
                     bars.append((lows + highs, style["color"]))
+        axes.plot(across[:-1], values[:-1], **style)
     if bands:
         corners, colours = zip(*bands, strict=True)
         axes.add_collection(PolyCollection(corners, facecolors=colours, alpha=0.15, linewidth=0))

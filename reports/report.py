@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
-from functools import partial
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,27 +26,28 @@ MANY = 2000  # rows from which several processes are worth their start
 COLUMNS = 12  # most of a table of data sets or conditions × metrics
 
 Figures = Iterator[tuple[str, str, Figure, float]]  # caption, stem of the files, figure, dots per inch
-Family = Callable[[Results, pd.DataFrame, str, str], Figures]
 
 
 def build(run: str | Path, mix: bool = False, others: Sequence[Path] = ()) -> Path:
     """Write the report of a run's folder, with rows of `others` (see `reports.joined`); return the path of `report.md`.
 
     Writes `report/report.md`, the page `report/report.html` (see `reports.page`), `report/results.csv`,
-    `report/tables/*.md|csv|tex` and `report/figures/*.png|svg|pdf`;
+    `report/tables/*.md|csv|tex` and `report/figures/*.png|svg|pdf`; for large runs `report/data/*.js` for the page;
     tables and figures of an earlier report that are no longer made are removed. The same input gives the same bytes.
     Raises BenchError for a missing, damaged or empty run, and for rows of different protocols unless `mix`.
     """
     found = joined(Path(run), others, mix)
     folder = Path(run) / "report"
-    for place in (folder, folder / "tables", folder / "figures", folder / page.pictures.FOLDER):
+    for place in (folder, *(folder / name for name in ("tables", "figures", page.DATA, page.pictures.FOLDER))):
         if place.is_symlink():  # what is written or removed there would be another folder's
             raise BenchError(f"{place} is a link to another place: remove it")
     cells = results.over_seeds(found.rows)
     write_text(folder / "results.csv", found.rows.drop(columns="label").to_csv(index=False, lineterminator="\n"))
-    made = _tables(found, cells)
-    figures = _figures(found, cells, folder / "figures")
-    written = {path for stem, table in made.items() for path in _write_table(table, folder / "tables" / stem)}
+    with _drawing(_parts(found, cells, folder / "figures"), len(cells)) as finish:
+        made = _tables(found, cells)
+        written = {path for stem, table in made.items() for path in _write_table(table, folder / "tables" / stem)}
+        found = replace(found, per_image=None)  # the largest table, which figures and page do not need
+        figures = finish()
     _remove_stale(folder, written | {folder / "figures" / name for paths in figures.values() for name in paths})
     page.write(folder / "report.html", found, cells, made, figures)
     return write_text(folder / "report.md", _markdown(found, made, figures))
@@ -93,33 +94,66 @@ def _write_table(table: Table, stem: Path) -> list[Path]:
     return [write_text(stem.with_name(f"{stem.name}.{suffix}"), text) for suffix, text in texts.items()]
 
 
-def _figures(found: Results, cells: pd.DataFrame, folder: Path) -> dict[str, list[str]]:
-    """Draw all figures, in several processes where there is much to draw; their caption and file names."""
-    parts = [(family, *dataset) for dataset in markup.slugs(cells["dataset"]).items() for family in (_plots, _pictures)]
-    draw = partial(_draw, replace(found, per_image=None), cells, folder)
-    if len(cells) < MANY or multiprocessing.parent_process():
-        made = list(map(draw, parts))
-    else:
-        workers = min(len(parts), os.cpu_count() or 1)
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-            made = list(pool.map(draw, parts))
+@dataclass(frozen=True)
+class _Part:
+    """The figures of one kind of a data set, and what they show: it travels to another process."""
+
+    family: Callable[[_Part], Figures]
+    dataset: str
+    slug: str
+    found: Results
+    cells: pd.DataFrame
+    styles: plots.Styles
+    folder: Path
+
+    def draw(self) -> dict[str, list[str]]:
+        """Write the figures; their caption and file names."""
+        made: dict[str, list[str]] = {}
+        with style.context():
+            for caption, stem, figure, dpi in self.family(self):
+                made[caption] = [path.name for path in style.save(figure, self.folder / stem, dpi=dpi)]
+        return made
+
+
+def _parts(found: Results, cells: pd.DataFrame, folder: Path) -> list[_Part]:
+    styles = style.lines(dict.fromkeys(cells["label"]))
+    parts = []
+    for dataset, slug in markup.slugs(cells["dataset"]).items():
+        losses = None if found.losses is None else found.losses[found.losses["dataset"] == dataset]
+        less = replace(found, rows=found.rows.iloc[:0], per_image=None, losses=losses)
+        here = cells[cells["dataset"] == dataset]
+        parts += [_Part(family, dataset, slug, less, here, styles, folder) for family in (_plots, _pictures)]
+    return parts
+
+
+@contextmanager
+def _drawing(parts: list[_Part], rows: int) -> Iterator[Callable[[], dict[str, list[str]]]]:
+    """Draw parts, in other processes where there are many rows; the value draws what is left, and gives their names."""
+    others = min(len(parts), os.cpu_count() or 1) - 1
+    if rows < MANY or others < 1 or multiprocessing.parent_process():
+        yield lambda: _named(part.draw() for part in parts)
+        return
+    with ProcessPoolExecutor(others, multiprocessing.get_context("spawn")) as pool:
+        futures = [pool.submit(part.draw) for part in parts]
+
+        def finish() -> dict[str, list[str]]:
+            here = {i: parts[i].draw() for i in reversed(range(len(parts))) if futures[i].cancel()}
+            return _named(here[i] if i in here else future.result() for i, future in enumerate(futures))
+
+        try:
+            yield finish
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _named(made: Iterable[dict[str, list[str]]]) -> dict[str, list[str]]:
     return {caption: names for part in made for caption, names in part.items()}
 
 
-def _draw(found: Results, cells: pd.DataFrame, folder: Path, part: tuple[Family, str, str]) -> dict[str, list[str]]:
-    """Draw a family of figures of a data set (name, slug)."""
-    family, dataset, slug = part
-    made: dict[str, list[str]] = {}
-    with style.context():
-        for caption, stem, figure, dpi in family(found, cells, dataset, slug):
-            made[caption] = [path.name for path in style.save(figure, folder / stem, dpi=dpi)]
-    return made
-
-
-def _plots(found: Results, cells: pd.DataFrame, dataset: str, slug: str) -> Figures:
+def _plots(part: _Part) -> Figures:
     """The figures of a data set's numbers."""
-    here = cells[cells["value"].notna() & (cells["dataset"] == dataset)]
-    styles = style.lines(dict.fromkeys(cells["label"]))
+    found, dataset, slug, styles = part.found, part.dataset, part.slug, part.styles
+    here = part.cells[part.cells["value"].notna()]
     if not here.empty:
         yield f"{dataset}: metrics against the mask ratio", f"ratio-{slug}", plots.against_ratio(here, styles), DPI
     if here["shots"].nunique() > 1:
@@ -131,13 +165,14 @@ def _plots(found: Results, cells: pd.DataFrame, dataset: str, slug: str) -> Figu
         compared = here[here["metric"].isin(metrics) & (here["shots"] == most)]
         figure = plots.against_cost(compared, found.costs, styles)
         yield f"{dataset}: quality against cost", f"cost-{slug}", figure, DPI
-    if found.losses is not None and not (losses := found.losses[found.losses["dataset"] == dataset]).empty:
-        yield f"{dataset}: training losses", f"losses-{slug}", convergence.convergence(losses), DPI
+    if found.losses is not None and not found.losses.empty:
+        yield f"{dataset}: training losses", f"losses-{slug}", convergence.convergence(found.losses), DPI
 
 
-def _pictures(found: Results, cells: pd.DataFrame, dataset: str, slug: str) -> Figures:
+def _pictures(part: _Part) -> Figures:
     """The figures of a data set's pictures."""
-    samples, names = found.pictures(dataset), list(cells["condition"])
+    dataset, slug, cells = part.dataset, part.slug, part.cells
+    samples, names = part.found.pictures(dataset), list(cells["condition"])
     chosen = grid.choose(samples, names)
     if not chosen:
         return

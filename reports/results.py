@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def load(run: Path, mix: bool = False) -> Results:
     losses = _optional(run / "losses.parquet", LOSSES, ["seed", "step", "value"])
     return Results(
         rows=rows,
-        per_image=_optional(run / "per_image.parquet", PER_IMAGE, ["seed", "value"]),
+        per_image=_optional(run / "per_image.parquet", PER_IMAGE, ["seed", "value"], named=True),
         losses=None if losses is None else losses.assign(label=_labels(losses)),
         costs=_optional(run / "costs.parquet", COSTS, ["params", "macs"]),
         protocol=protocol,
@@ -112,7 +112,8 @@ def tidy(rows: pd.DataFrame, source: str = "the result rows") -> pd.DataFrame:
         raise BenchError(f"{source} has no rows: no job has finished yet; {AGAIN}")
     rows = rows[COLUMNS + [column for column in ORIGIN if column in rows.columns]].reset_index(drop=True)
     texts = [*TEXT, *(column for column in ORIGIN if column in rows.columns)]
-    rows[texts] = rows[texts].astype(object).where(rows[texts].notna(), "")
+    for column in texts:
+        rows[column] = rows[column].astype(object).where(rows[column].notna(), "").astype(str)
     rows = _typed(rows, [*NUMBERS, "seed", "n"], source, texts)
     rows[NUMBERS] = rows[NUMBERS].astype(float)
     rows["higher_is_better"] = rows["higher_is_better"].astype(str).isin(["True", "1", "1.0"])
@@ -181,20 +182,26 @@ def shots_titles(shots: Iterable[str]) -> dict[str, str]:
     return {number: "" if known == ["all"] else f"{number} training images" for number in known}
 
 
-def _optional(path: Path, columns: list[str], numbers: list[str]) -> pd.DataFrame | None:
+def _optional(path: Path, columns: list[str], numbers: list[str], named: bool = False) -> pd.DataFrame | None:
+    """A table, if it is there. With `named` its texts are few names that come often, and stay numbers of categories."""
     if not path.exists():
         return None
-    return _typed(_read(path, columns), numbers, str(path), [column for column in columns if column not in numbers])
+    texts = [column for column in columns if column not in numbers]
+    return _typed(_read(path, columns, texts if named else []), numbers, str(path), texts)
 
 
-def _read(path: Path, columns: list[str]) -> pd.DataFrame:
+def _read(path: Path, columns: list[str], names: Sequence[str] = ()) -> pd.DataFrame:
     if not path.is_file():
         raise BenchError(f"{path} is missing: give the folder of a run that has finished at least one evaluation")
     try:
         count, size = pq.read_metadata(path).num_rows, path.stat().st_size
         if count > MOST and count > 20 * size:
             raise BenchError(f"{path} claims {count:,} rows in {size:,} bytes, which no results have; delete it")
-        frame = pd.read_parquet(path)
+        if names and set(columns) <= set(pq.read_schema(path).names):
+            table = pq.read_table(path, columns=columns, read_dictionary=list(names))
+            frame = table.to_pandas(split_blocks=True, self_destruct=True)
+        else:
+            frame = pd.read_parquet(path)
     except BenchError:
         raise
     except Exception as error:  # pyarrow raises many kinds for a damaged file
@@ -214,7 +221,7 @@ def _typed(frame: pd.DataFrame, numbers: list[str], source: str, texts: list[str
     except (ValueError, TypeError) as error:
         raise BenchError(f"{source} has a value that is no number ({error}); {AGAIN}") from error
     for column in texts:
-        if not pd.api.types.is_string_dtype(frame[column]):
+        if not isinstance(frame[column].dtype, pd.CategoricalDtype | pd.StringDtype):
             frame[column] = frame[column].astype(str)
         longest = max((len(str(text)) for text in frame[column].unique()), default=0)
         if longest > LONGEST:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, withStroke
@@ -64,13 +66,13 @@ class Sheet:
         corner, length = (x + left * self.tile, y + top * self.tile), side * self.tile
         effects = [withStroke(linewidth=2, foreground="white"), Normal()]
         style: dict[str, Any] = {"edgecolor": OUTLINE, "linewidth": 1, "path_effects": effects}
-        self.axes.add_patch(Rectangle(corner, length, length, fill=False, zorder=2, **style))
+        self.axes.add_artist(Rectangle(corner, length, length, fill=False, zorder=2, **style))
 
     def border(self, row: int, column: int) -> None:
         """Draw a thin line around a tile whose picture is white at its edges."""
         left, top = self.corner(row, column)
         style: dict[str, Any] = {"edgecolor": "#BBBBBB", "linewidth": 0.5}
-        self.axes.add_patch(Rectangle((left, top), self.tile, self.tile, fill=False, **style))
+        self.axes.add_artist(Rectangle((left, top), self.tile, self.tile, fill=False, **style))
 
     def above(self, column: int, text: str) -> None:
         """Title of a column."""
@@ -93,9 +95,22 @@ class Sheet:
 
     def finished(self) -> tuple[Figure, float]:
         """The figure and the dots per inch at which every pixel of a picture covers whole pixels of the PNG."""
-        height, width = self.pixels.shape[:2]
-        self.axes.imshow(self.pixels, extent=(0, width, height, 0), interpolation="none", aspect="auto")
+        self.axes.add_artist(_Pixels(self.pixels))
         return self.figure, self.dpi
+
+
+class _Pixels(Artist):
+    """An image as large as its figure, drawn as it is. `imshow` computes it anew in floats, ten times as long."""
+
+    def __init__(self, pixels: Picture) -> None:
+        super().__init__()
+        self._pixels = pixels
+        self.set_zorder(0)
+
+    def draw(self, renderer: RendererBase) -> None:
+        opaque = np.full((*self._pixels.shape[:2], 1), 255, np.uint8)
+        upwards = np.concatenate([self._pixels, opaque], axis=2)[::-1]
+        renderer.draw_image(renderer.new_gc(), 0, 0, upwards)
 
 
 def scaled(picture: Picture, side: int) -> Picture:

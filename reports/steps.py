@@ -55,7 +55,7 @@ def step_maps(samples: Path, chosen: list[tuple[conditions.Condition, Path]]) ->
         for t, residual in enumerate(maps, 1):
             sheet.place(2 * r + 1, t, _coloured(scale, residual))
             sheet.border(2 * r + 1, t)
-        _bar(sheet, 2 * r + 1, last + 1, scale, most)
+        _bar(sheet, 2 * r + 1, last + 1, most)
     for c, title in enumerate(["Input", *(f"t = {t}" for t in range(1, last + 1)), "Original"]):
         sheet.above(c, title)
     return sheet.finished()
@@ -77,13 +77,17 @@ def _coloured(scale: ScalarMappable, values: NDArray[np.float64]) -> Picture:
     return np.asarray(scale.to_rgba(values, bytes=True))[..., :3]
 
 
-def _bar(sheet: Sheet, row: int, column: int, scale: ScalarMappable, most: float) -> None:
+def _bar(sheet: Sheet, row: int, column: int, most: float) -> None:
     """The scale of a row of maps, from 0 to `most`, on a tile of its own."""
     left, top = sheet.corner(row, column)
     height, width = sheet.pixels.shape[:2]
     box = (left / width, 1 - (top + 0.95 * sheet.tile) / height, 0.1 * sheet.tile / width, 0.9 * sheet.tile / height)
-    bar = sheet.figure.colorbar(scale, cax=sheet.figure.add_axes(box))
-    ticks = [most * (i / 4) ** (1 / _DENSE) for i in range(5)]  # evenly spaced on this scale
-    bar.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
-    bar.ax.tick_params(labelsize=6, length=2, width=0.5)
-    bar.outline.set_linewidth(0.4)
+    axes = sheet.figure.add_axes(box)
+    axes.imshow(np.linspace(0, 1, 256)[:, None], COLOURS, aspect="auto", origin="lower", extent=(0, 1, 0, 1))
+    axes.grid(False)
+    axes.set_xticks([])
+    axes.yaxis.tick_right()
+    places = [i / 4 for i in range(5)]
+    axes.set_yticks(places, [f"{most * place ** (1 / _DENSE):.2g}" for place in places])
+    axes.tick_params(labelsize=6, length=2, width=0.5)
+    axes.spines[:].set(visible=True, linewidth=0.4)

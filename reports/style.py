@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -13,6 +12,7 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 from bench.store import atomic_write
+from reports.renderer import drawn
 
 # Okabe and Ito, Color Universal Design (2008), without the yellow, which is too light for lines on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -28,14 +28,10 @@ OTHER_SCRIPTS = (  # fonts for what DejaVu lacks, such as Chinese names: of the 
     "Microsoft YaHei",
     "Arial Unicode MS",
 )
-_METADATA: dict[str, dict[str, Any]] = {
-    "png": {"Software": None},
-    "svg": {"Date": None, "Creator": None},
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-}
 _PARAMETERS: dict[str, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
+    "axes.titley": 1.0,  # else each panel looks whether ticks stand in the title's way
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -78,10 +74,8 @@ def lines(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
 def save(figure: Figure, stem: Path, formats: Iterable[str] = FORMATS, dpi: float = 150) -> list[Path]:
     """Write the figure in each format; equal figures give equal bytes."""
     paths = []
-    for suffix in formats:
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=suffix, metadata=_METADATA[suffix], dpi=dpi)
+    for suffix, content in drawn(figure, list(formats), dpi).items():
         paths.append(stem.with_name(f"{stem.name}.{suffix}"))
         with atomic_write(paths[-1]) as handle:
-            handle.write(buffer.getvalue())
+            handle.write(content)
     return paths

@@ -145,11 +145,13 @@ class _PerImage:
 
     def __init__(self, per_image: pd.DataFrame, cells: pd.DataFrame) -> None:
         keys = ["dataset", "shots", "condition", "metric"]
-        labels = cells[[*results.METHOD, "label"]].drop_duplicates()
-        frame = per_image.assign(shots=per_image["shots"].astype(str)).merge(labels, on=results.METHOD)
-        means = frame.groupby([*keys, "label", "id"], sort=False, observed=True)["value"].mean().reset_index()
-        self._rows = means.groupby(keys, sort=False).indices
-        self._ids = pd.factorize(means["id"], sort=True)[0]
+        names = [*keys, *results.METHOD, "id"]
+        frame = per_image[[*names, "value"]].astype(dict.fromkeys(names, "category"))
+        frame["shots"] = frame["shots"].cat.rename_categories(str)
+        means = frame.groupby(names, sort=False, observed=True)["value"].mean().reset_index()
+        means = means.merge(cells[[*results.METHOD, "label"]].drop_duplicates(), on=results.METHOD)
+        self._rows = means.groupby(keys, sort=False, observed=True).indices
+        self._ids = pd.factorize(means["id"].astype(str), sort=True)[0]
         self._labels, self._names = pd.factorize(means["label"])
         self._values = means["value"].to_numpy(dtype=float)
 

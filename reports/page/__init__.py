@@ -1,18 +1,26 @@
-"""The report as a web page: one HTML file that opens from disk and asks nothing of any network."""
+"""The report as a web page that opens from disk and asks nothing of any network.
+
+It is one HTML file up to `ROWS` results. With more, tables lie in scripts beside it, which the page loads when they are
+looked at: browsers load scripts, and no other data, from a disk.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
+import shutil
 from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup
 
 from bench.store import write_text
 from reports import conditions
@@ -20,7 +28,10 @@ from reports.page import pictures
 from reports.results import Results
 from reports.table import Block, Table
 
-__all__ = ["write"]
+__all__ = ["DATA", "write"]
+
+ROWS = 20_000  # results of a page that is one file
+DATA = "data"
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # in names; they steer the terminal that shows the file
 
@@ -32,18 +43,23 @@ def write(
 
     `cells` are `results.over_seeds` rows, `tables` all tables by the stem of their files, `figures` captions with
     their file names in `figures/` beside the page. Pictures lie inside the page, or in `images/` beside it where they
-    are many (see `pictures.index`). The same input gives the same bytes.
+    are many (see `pictures.index`); tables of more than `ROWS` results in `data/`. The same input gives the same bytes.
     """
+    report, whole = path.parent, len(found.rows) <= ROWS
+    blocks = _Blocks(cells["dataset"], cells["metric_title"])
+    shutil.rmtree(report / DATA, ignore_errors=True)
+    grids = {stem: _grid(report, stem, table, blocks, whole) for stem, table in tables.items()}
     suite = found.protocol.get("suite", "")
     facts = suite if isinstance(suite, dict) else {"suite": suite}
     script, sheet = _text("page.js"), _text("page.css")
     used = found.rows[found.rows["extractor"] != ""].drop_duplicates(["metric_title", "extractor"])
-    page = _template().render(
+    page = _template("page.html").render(
         name=str(facts.get("suite") or "Report"),
         title=str(facts.get("title") or ""),
         script=script,
         sheet=sheet,
         policy=_policy(script, sheet),
+        grids=grids,
         protocol={key: fact for key, fact in found.protocol.items() if key not in ("missing", "stand_ins")},
         missing=found.protocol.get("missing") or [],
         stand_ins=found.protocol.get("stand_ins") or [],
@@ -62,10 +78,8 @@ def write(
             "metric": list(dict.fromkeys(cells["metric_title"])),
         },
         tables={stem: table for stem, table in tables.items() if not table.intervals},
-        intervals={stem: tables[f"{stem}-intervals"] for stem in tables if f"{stem}-intervals" in tables},
-        figures=[_figure(path.parent / "figures", caption, names) for caption, names in figures.items()],
-        block=_Blocks(cells["dataset"], cells["metric_title"]),
-        pictures=pictures.index(pictures.albums(found, cells), path.parent),
+        figures=[_figure(report / "figures", caption, names, whole) for caption, names in figures.items()],
+        pictures=pictures.index(pictures.albums(found, cells), report, pictures.EMBED if whole else 0),
     )
     return write_text(path, _CONTROLS.sub("\ufffd", page))
 
@@ -86,22 +100,36 @@ class _Blocks:
         return next((title for title in self._metrics if f": {title}" in block.title), "")
 
 
-def _figure(folder: Path, caption: str, names: list[str]) -> dict[str, Any]:
-    """A figure inside the page: its drawing as a data URI where there is one, else its pixels."""
+def _grid(report: Path, stem: str, table: Table, blocks: _Blocks, whole: bool) -> Markup:
+    """A table for the page; if that is not whole, the table's place, and the table in a script."""
+    text = _CONTROLS.sub("\ufffd", _template("table.html").render(stem=stem, table=table, block=blocks))
+    if not whole:
+        write_text(report / DATA / f"{stem}.js", f"arrived({json.dumps([stem, text], ensure_ascii=False)});\n")
+        text = f'<p class="late" data-stem="{stem}">Loading …</p>'
+    return Markup(text)
+
+
+def _figure(folder: Path, caption: str, names: list[str], whole: bool) -> dict[str, Any]:
+    """A figure for the page: its drawing where there is one, else its pixels; in a `whole` page as a data URI."""
     kinds = {Path(name).suffix[1:]: name for name in names}
     kind = "svg" if "svg" in kinds else "png"
     content = (folder / kinds[kind]).read_bytes()
     if kind == "svg" and b"<image " in content:  # pictures: their pixels are smaller, and are never inverted
         kind, content = "png", (folder / kinds["png"]).read_bytes()
-    data = base64.b64encode(content).decode()
-    media = "image/svg+xml" if kind == "svg" else "image/png"
-    return {"caption": caption, "drawn": kind == "svg", "uri": f"data:{media};base64,{data}", "files": kinds}
+    uri = f"{folder.name}/{quote(kinds[kind])}"
+    if whole:
+        media = "image/svg+xml" if kind == "svg" else "image/png"
+        uri = f"data:{media};base64,{base64.b64encode(content).decode()}"
+    return {"caption": caption, "drawn": kind == "svg", "uri": uri, "files": kinds, "inside": whole}
 
 
 def _policy(script: str, sheet: str) -> str:
-    """A content security policy: this script, this style sheet, pictures of the page and its folder, nothing else."""
+    """A content security policy: this script and what it loads, this style sheet, pictures of the page and its folder.
+
+    `strict-dynamic` means: a script that the page's own one asks for, never one that stands in the page's text.
+    """
     script, sheet = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, sheet))
-    sources = f"script-src 'sha256-{script}'; style-src 'sha256-{sheet}'; img-src data: file: 'self'"
+    sources = f"script-src 'sha256-{script}' 'strict-dynamic'; style-src 'sha256-{sheet}'; img-src data: file: 'self'"
     return f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
 
 
@@ -110,6 +138,6 @@ def _text(name: str) -> str:
 
 
 @cache
-def _template() -> jinja2.Template:
+def _template(name: str) -> jinja2.Template:
     options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "undefined": jinja2.StrictUndefined}
-    return jinja2.Environment(autoescape=True, **options).from_string(_text("page.html"))
+    return jinja2.Environment(autoescape=True, **options).from_string(_text(name))

@@ -36,13 +36,14 @@ function made(tag, properties = {}, ...children) {
   const next = { none: "ascending", ascending: "descending", descending: "none" };
   const words = new Intl.Collator("en", { numeric: true });
   const number = (cell) => parseFloat(cell.textContent.replace("∞", "Infinity"));
-  for (const head of all(".heads th")) {
-    head.firstElementChild.addEventListener("click", () => sort(head, next[head.getAttribute("aria-sort")]));
-  }
-  for (const row of all("tbody tr:not(.title)")) row.place = row.rowIndex;
+  document.addEventListener("click", (event) => {
+    const head = event.target.closest(".heads button")?.parentElement;
+    if (head) sort(head, next[head.getAttribute("aria-sort")]);
+  });
 
   function sort(head, order) {
     const table = head.closest("table");
+    for (const row of table.rows) row.place ??= row.rowIndex;
     const column = head.cellIndex;
     for (const other of all(".heads th", table)) other.setAttribute("aria-sort", "none");
     head.setAttribute("aria-sort", order);
@@ -67,7 +68,6 @@ const filters = one("#filters");
 {
   const button = one("#filter-button");
   const conditions = new Set(all("#known-condition option").map((option) => option.value.toLowerCase()));
-  const tables = all("table");
   let wanted = {};
   let turn = 0;
 
@@ -121,14 +121,32 @@ const filters = one("#filters");
       [...new FormData(filters)].map(([name, text]) => [name.slice(3), text.toLowerCase().split(",").map((word) => word.trim()).filter(Boolean)]),
     );
     const active = Object.values(wanted).filter((words) => words.length).length;
-    const rows = tables.filter(visible).map(filter)[0];
+    const rows = all("table").filter(visible).map(filter)[0] ?? 0;
     one("#found").value = active ? `${rows} ${rows === 1 ? "row" : "rows"} in the main table` : "";
     button.textContent = active ? `Filter (${active})` : "Filter";
   }
 
+  /* Tables of a large report lie in scripts of their own: each is loaded when its place is opened. */
   const late = (table) => turn && table.turn !== turn && filter(table);
+  const look = () => all(".late").filter((place) => !place.closest("details:not([open])")).forEach(bring);
+
+  function bring(place) {
+    place.classList.remove("late");
+    const missing = () => (place.textContent = "This table cannot be loaded: keep the folder “data” beside the page.");
+    document.head.append(made("script", { src: `data/${place.dataset.stem}.js`, onerror: missing }));
+  }
+
+  window.arrived = ([stem, text]) => {
+    one(`[data-stem="${stem}"]`).outerHTML = text;
+    if (turn) apply();
+  };
+
   for (const details of all("details")) {
-    details.addEventListener("toggle", () => details.open && all("table", details).filter(visible).forEach(late));
+    details.addEventListener("toggle", () => {
+      if (!details.open) return;
+      look();
+      all("table", details).filter(visible).forEach(late);
+    });
   }
   filters.addEventListener("input", apply);
   filters.addEventListener("reset", (event) => {
@@ -136,6 +154,7 @@ const filters = one("#filters");
     for (const field of all("input", filters)) field.value = "";
     apply();
   });
+  look();
   filters.addEventListener("submit", (event) => event.preventDefault());
   button.addEventListener("click", () => button.setAttribute("aria-expanded", filters.classList.toggle("open")));
 

@@ -70,29 +70,18 @@ def rows(
 
 def per_image(table: pd.DataFrame, images: int = 40, noise: float = 0.2) -> pd.DataFrame:
     """Made-up values per image, whose means are near those of `table`; images are paired over methods."""
-    parts = []
-    for row in table[[METRICS.get(metric, [False] * 3)[2] for metric in table["metric"]]].itertuples():
-        generator = np.random.default_rng([images, len(row.method), row.seed])
-        shared = np.random.default_rng(images).normal(size=images) * abs(row.value) * 0.3
-        values = row.value + shared + generator.normal(size=images) * abs(row.value) * 0.01 * noise
-        parts.append(
-            pd.DataFrame(
-                {
-                    "suite": row.suite,
-                    "method": row.method,
-                    "title": row.title,
-                    "preset": row.preset,
-                    "dataset": row.dataset,
-                    "shots": row.shots,
-                    "seed": row.seed,
-                    "condition": row.condition,
-                    "id": [f"{i:03}" for i in range(images)],
-                    "metric": row.metric,
-                    "value": values,
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=PER_IMAGE)
+    chosen = table[[METRICS.get(metric, [False] * 3)[2] for metric in table["metric"]]]
+    shared = np.random.default_rng(images).normal(size=images) * 0.3
+    own = {
+        key: np.random.default_rng([images, *key]).normal(size=images) * 0.01 * noise
+        for key in set(zip(chosen["method"].str.len(), chosen["seed"], strict=True))
+    }
+    errors = [shared + own[key] for key in zip(chosen["method"].str.len(), chosen["seed"], strict=True)]
+    level = chosen["value"].to_numpy()[:, None]
+    values = level + np.reshape(errors, (len(chosen), images)) * abs(level)
+    made = chosen.loc[chosen.index.repeat(images)].reset_index(drop=True)
+    made = made.assign(id=np.tile([f"{i:03}" for i in range(images)], len(chosen)), value=values.ravel())
+    return made[PER_IMAGE]
 
 
 PROTOCOL = {

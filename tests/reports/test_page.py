@@ -213,7 +213,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def visit(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """Opens a page; at the end of the test it must have asked for nothing but its own pictures, and have no error."""
+    """Opens a page; at the end of the test it must have asked for nothing but its own files, and have no error."""
     contexts, faults = [], []
 
     def open_page(path: Path, **options: Any) -> Any:
@@ -222,12 +222,12 @@ def visit(chromium: Any) -> Iterator[Callable[..., Any]]:
         contexts.append(context)
         tab = context.new_page()
         tab.asked = []
+        beside = tuple(f"{path.parent.as_uri()}/{folder}/" for folder in ("images", "figures", "data"))
 
         def answer(route: Any) -> None:
             address = route.request.url
             tab.asked.append(address)
-            own = address == path.as_uri() or address.startswith(f"{path.parent.as_uri()}/images/")
-            if own:
+            if address == path.as_uri() or address.startswith(beside):
                 route.continue_()
             else:
                 faults.append(address)
@@ -437,6 +437,56 @@ def test_hostile_names_do_nothing(tmp_path: Path, visit: Callable[..., Any]) -> 
     assert column(tab, "#table-main", 0)[1:] == [HOSTILE["a"], HOSTILE["c"]]
     assert HOSTILE["a"] not in tab.locator("#right option").all_inner_texts()  # its name cannot be that of a folder
     assert HOSTILE["b"] in tab.locator("#right option").all_inner_texts()
+
+
+def test_a_large_report_loads_what_is_looked_at(
+    tmp_path: Path, visit: Callable[..., Any], chromium: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = made_up.rows(
+        HOSTILE | {"grig": "GRIG"}, conditions=("irregular/10-20", "center/25"), metrics=("psnr", "l1@hole")
+    )
+    path = reports.build(made_up.write_run(tmp_path, rows, pictures=1)).with_name("report.html")
+    small = Reader(path.read_text(encoding="utf-8")).tables
+    assert not (path.parent / "data").exists()
+    monkeypatch.setattr(page, "ROWS", len(rows) - 1)
+    reports.build(tmp_path)
+    text = path.read_text(encoding="utf-8")
+    assert Reader(text).tables == {}
+    assert 'src="data:' not in text
+    assert 'src="figures/ratio-made-up-faces.svg"' in text
+    assert '"uris"' not in text
+    tab = visit(path)
+    tab.locator("#table-main").wait_for()
+
+    def asked() -> list[str]:
+        return [Path(address).stem for address in tab.asked if "/data/" in address]
+
+    assert asked() == ["main"]
+    assert column(tab, "#table-main", 0)[1:] == [*HOSTILE.values(), "GRIG"]
+    tab.locator("#table-main .heads button").first.click()
+    assert column(tab, "#table-main", 0)[-1] == "GRIG"
+    tab.get_by_role("combobox", name="Method").first.fill("grig")
+    assert tab.locator("#found").inner_text() == "1 row in the main table"
+    tab.locator("#psnr > summary").click()
+    tab.locator("#table-psnr").wait_for()
+    assert column(tab, "#table-psnr", 0)[1:] == ["GRIG"]  # filtered, although it came later
+    assert asked() == ["main", "psnr"]
+    tab.get_by_role("button", name="Clear").click()
+    tab.locator("#psnr .more > summary").click()
+    tab.locator("#table-psnr-intervals").wait_for()
+    cells = "(table) => [...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim()))"
+    for stem in ("psnr", "psnr-intervals"):
+        found = [text for row in tab.locator(f"#table-{stem}").evaluate(cells) for text in row]
+        assert found == [text.strip() for row in small[f"table-{stem}"] for text in row]
+    assert tab.locator(".drawing img").first.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 0
+    assert tab.locator("#left-image").evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 64
+    assert tab.evaluate("window.hacked") is None
+
+    (path.parent / "data" / "main.js").unlink()
+    alone = chromium.new_page()
+    alone.goto(path.as_uri())
+    alone.get_by_text("cannot be loaded: keep the folder “data” beside the page").wait_for()
+    alone.close()
 
 
 def test_thirty_methods_with_two_thousand_images(tmp_path: Path, visit: Callable[..., Any]) -> None:
