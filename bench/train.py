@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 import masks
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
+# tensor cores read channels last; on a CPU, a step of aot, grig, lama, comodgan and exegan (tiny) takes 0.82 to 0.89 of
+# the time that other orders take, if images and filters both have it
+LAYOUT = torch.channels_last
 SIDED = {"semantics", "landmarks", "sketch", "colour"}  # guides that would have to be mirrored with the images
 
 
@@ -92,6 +95,16 @@ def fuse(optimiser: Optimizer) -> None:
     if isinstance(optimiser, Adam):
         for group in optimiser.param_groups:
             group.update(fused=True, foreach=False)
+
+
+def lay_out(network: nn.Module) -> None:
+    """Put the filters of a network into the order in which convolutions read them.
+
+    `Module.to(memory_format=...)` refuses weights of five dimensions, as StyleGAN2 has them.
+    """
+    for tensor in (*network.parameters(), *network.buffers()):
+        if tensor.dim() == 4:
+            tensor.data = tensor.data.contiguous(memory_format=LAYOUT)
 
 
 def laid_out(gradient: Tensor, parameter: Tensor) -> Tensor:
@@ -189,11 +202,9 @@ class Run:
         if budget.batch % self.ranks:
             raise BenchError(f"a batch of {budget.batch} images cannot be shared by {self.ranks} devices evenly")
         self.on_gpu = self.device.type == "cuda"
-        # tensor cores read channels last
-        self.layout = torch.channels_last if self.on_gpu else torch.contiguous_format
         self.stage = 0
         self.step = 0  # iterations of this stage that are done
-        method.to(self.device, memory_format=self.layout).train()  # type: ignore[call-overload]
+        lay_out(method.to(self.device).train())
         if self.ranks > 1:
             for network in (method, *stages):
                 across.synchronise(network)
@@ -204,14 +215,14 @@ class Run:
 
     def enter(self, number: int) -> None:
         self.stage, self.step = number, 0
-        stage = self.stages[number].to(self.device, memory_format=self.layout).train()  # type: ignore[call-overload]
+        stage = self.stages[number].to(self.device).train()
+        lay_out(stage)
         if self.budget.compiled:
             for network in stage.children():
                 compiled(network)
         self.optimisers = stage.optimisers()
-        if self.on_gpu:
-            for optimiser in self.optimisers.values():
-                fuse(optimiser)
+        for optimiser in self.optimisers.values():
+            fuse(optimiser)
         groups = {name: [p for g in o.param_groups for p in g["params"]] for name, o in self.optimisers.items()}
         self.parameters = groups
         self.emas = {name: EMA(groups[name], decay) for name, decay in stage.ema.items()}
@@ -295,7 +306,7 @@ class Run:
         """Images in [-1, 1] and masks as floats, of what the loader gives."""
 
         def scaled(images: Tensor) -> Tensor:
-            return floats(images.contiguous(memory_format=self.layout))
+            return floats(images.contiguous(memory_format=LAYOUT))
 
         degraded = None if batch.degraded is None else scaled(batch.degraded)
         return replace(batch, image=scaled(batch.image), mask=batch.mask.float(), degraded=degraded)
