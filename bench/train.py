@@ -339,7 +339,8 @@ def augmented(batch: Batch, stage: Stage, noise: Noise) -> Batch:
     if not SIDED & set(stage.guides):
         flipped = flip(torch.cat(list(pictures.values()), dim=1), noise)
         pictures = dict(zip(pictures, flipped.split(3, dim=1), strict=True))
-    return replace(batch, **pictures | {"image": stage.augment(pictures["image"], noise)})
+    image = stage.augment(pictures["image"], noise).contiguous(memory_format=LAYOUT)
+    return replace(batch, **pictures | {"image": image})
 
 
 class Log:

@@ -120,8 +120,8 @@ class FeatureLoss(Frozen):
         pairs = list(zip(ours, theirs, strict=True))
         content = [pairs[i] for i in self.content] if self.content is not None else pairs
         style = [pairs[i] for i in self.style] if self.style is not None else pairs
-        perceptual = sum((F.l1_loss(a, b) for a, b in content), output.new_zeros(()))
-        return perceptual, sum((F.l1_loss(gram(a), gram(b)) for a, b in style), output.new_zeros(()))
+        perceptual = sum((mean_l1(a, b) for a, b in content), output.new_zeros(()))
+        return perceptual, sum((mean_l1(gram(a), gram(b)) for a, b in style), output.new_zeros(()))
 
 
 class PerceptualDistance(Frozen):
@@ -134,7 +134,7 @@ class PerceptualDistance(Frozen):
         super().__init__()
         self.source = source
         if source == "embedded":
-            self.network: nn.Module = EmbeddedFeatures()
+            self.network: Any = EmbeddedFeatures()
         else:
             self.network = lpips_network("vgg")
         frozen(self)
@@ -175,6 +175,11 @@ def lpips_network(backbone: Literal["vgg", "alex"]) -> nn.Module:
     slices = {k.split(".", 1)[1]: k for k in network.net.state_dict()}
     network.net.load_state_dict({full: features[index] for index, full in slices.items()})
     return network
+
+
+def mean_l1(x: Tensor, y: Tensor) -> Tensor:
+    """The mean absolute difference. A mean's own gradient is made in another order in memory than channels last."""
+    return F.l1_loss(x, y, reduction="sum") / x.numel()
 
 
 def channel_sum(x: Tensor) -> Tensor:

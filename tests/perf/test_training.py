@@ -1,7 +1,7 @@
 """A training step of some methods in their smallest presets: the loop and the networks.
 
-Run with `pytest tests/perf/test_training.py -n 0 --benchmark-only`; what a step takes of the CPU time of an earlier build
-with `pytest tests/perf/test_training.py -n 0 -m slow -s`.
+Run with `pytest tests/perf/test_training.py -n 0 --benchmark-only`; what a step takes of the CPU time of an earlier
+build with `pytest tests/perf/test_training.py -n 0 -m slow -s`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ print(min(b - a for a, b in pairwise(spent)))  # other work on the machine only 
 @pytest.mark.slow
 @pytest.mark.parametrize(("slug", "most"), [("grig", 0.6), ("aot", 0.85)])
 def test_a_step_of_quickstart_beside_an_earlier_build(slug: str, most: float) -> None:
-    """A step of training as in the quick start (64 px, batches of 8, embedded features), loader and optimisers included."""
+    """As in the quick start (64 px, batches of 8, embedded features), loader and optimisers included."""
     share = before.ratio(TRAIN.format(slug=slug, steps=8))
     print(f"{slug}: a training step takes {share:.2f} of the time that {before.COMMIT} took")
     assert share <= most
