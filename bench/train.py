@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 # tensor cores read channels last; on a CPU, a step of aot, grig, lama, comodgan and exegan (tiny) takes 0.82 to 0.89 of
 # the time that other orders take, if images and filters both have it
 LAYOUT = torch.channels_last
-TRIM_THRESHOLD, MMAP_THRESHOLD, LARGEST = -1, -3, 32 << 20  # parameters of glibc, and bytes; the second goes up to that
+TRIM_THRESHOLD, MMAP_THRESHOLD, LARGEST = -1, -3, 32 << 20  # parameters of glibc, and bytes
 SIDED = {"semantics", "landmarks", "sketch", "colour"}  # guides that would have to be mirrored with the images
 
 
