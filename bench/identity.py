@@ -29,7 +29,7 @@ VERSIONS = {
     "pictures": cache.VERSION,  # from a file to a square of 8 bits, label maps, captions, the embedded faces
     "guides": 1,  # sketches, colours, sentences, exemplars
     "degradation": 1,  # degraded copies
-    "training": 1,  # the loop: order of images, flips, averages, precision
+    "training": 2,  # the loop: order of images, flips, averages, precision
     "completion": 2,  # what a method is given, its seeds, and how known pixels are pasted
     "scoring": 2,  # batches of networks, means and intervals
 }

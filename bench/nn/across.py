@@ -106,4 +106,5 @@ def _dropout(layer: nn.Module, forward: Callable[[nn.Module, Tensor], Tensor], x
     """Dropout that draws the numbers of all processes, which share one seed, and takes its own."""
     if not layer.training or _ranks == 1:
         return forward(layer, x)
-    return x * part(forward(layer, x.new_ones(_ranks * len(x), *x.shape[1:])))
+    whole = x.new_empty_strided((_ranks * len(x), *x.shape[1:]), x.stride())  # numbers are drawn in the order in memory
+    return x * part(forward(layer, whole.fill_(1)))

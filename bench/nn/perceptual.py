@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -120,8 +120,8 @@ class FeatureLoss(Frozen):
         pairs = list(zip(ours, theirs, strict=True))
         content = [pairs[i] for i in self.content] if self.content is not None else pairs
         style = [pairs[i] for i in self.style] if self.style is not None else pairs
-        perceptual = sum((F.l1_loss(a, b) for a, b in content), output.new_zeros(()))
-        return perceptual, sum((F.l1_loss(gram(a), gram(b)) for a, b in style), output.new_zeros(()))
+        perceptual = sum((mean_l1(a, b) for a, b in content), output.new_zeros(()))
+        return perceptual, sum((mean_l1(gram(a), gram(b)) for a, b in style), output.new_zeros(()))
 
 
 class PerceptualDistance(Frozen):
@@ -134,22 +134,35 @@ class PerceptualDistance(Frozen):
         super().__init__()
         self.source = source
         if source == "embedded":
-            self.network: nn.Module = EmbeddedFeatures()
+            self.network: Any = EmbeddedFeatures()
         else:
             self.network = lpips_network("vgg")
         frozen(self)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Distances (N,) of images (N, 3, H, W) in [-1, 1]."""
-        if self.source == "official":
-            return self.network(output, target).flatten()
-        ours = self.network(output)
+        ours = self.maps(output)
         with torch.no_grad():
-            theirs = self.network(target)
-        return sum(
-            ((unit(a) - unit(b)).square().sum(1).mean((1, 2)) for a, b in zip(ours, theirs, strict=True)),
-            output.new_zeros(len(output)),
-        )
+            theirs = self.maps(target)
+        return self.between(ours, theirs)
+
+    def maps(self, images: Tensor) -> Sequence[Tensor]:
+        """The feature maps that `between` compares, fine to coarse."""
+        if self.source == "official":
+            return self.network.net(self.network.scaling_layer(images))
+        return self.network(images)
+
+    def between(self, ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> Tensor:
+        """Distances (N,) of images by their `maps`: those of a target serve several times."""
+        heads = self.network.lins if self.source == "official" else [channel_sum] * len(ours)
+        differences = [(unit(a) - unit(b)).square() for a, b in zip(ours, theirs, strict=True)]
+        distances = (head(x).mean((1, 2, 3)) for head, x in zip(heads, differences, strict=True))
+        return sum(distances, ours[0].new_zeros(len(ours[0])))
+
+    def compile(self, *arguments: Any, **options: Any) -> None:
+        """Also the network alone, as `maps` runs it."""
+        super().compile(*arguments, **options)
+        (self.network.net if self.source == "official" else self.network).compile(*arguments, **options)
 
 
 def lpips_network(backbone: Literal["vgg", "alex"]) -> nn.Module:
@@ -162,6 +175,16 @@ def lpips_network(backbone: Literal["vgg", "alex"]) -> nn.Module:
     slices = {k.split(".", 1)[1]: k for k in network.net.state_dict()}
     network.net.load_state_dict({full: features[index] for index, full in slices.items()})
     return network
+
+
+def mean_l1(x: Tensor, y: Tensor) -> Tensor:
+    """The mean absolute difference. A mean's own gradient is made in another order in memory than channels last."""
+    return F.l1_loss(x, y, reduction="sum") / x.numel()
+
+
+def channel_sum(x: Tensor) -> Tensor:
+    """The sum over the channels, which stay as one."""
+    return x.sum(1, keepdim=True)
 
 
 def gram(features: Tensor) -> Tensor:

@@ -183,7 +183,11 @@ class FeatureNetwork(Frozen):
         frozen(self)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        mixed = [self.scratch[f"layer{i}_ccm"](x) for i, x in enumerate(self.pretrained(images))]
+        return self.mix(self.pretrained(images))
+
+    def mix(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """The random projection of the backbone's maps."""
+        mixed = [self.scratch[f"layer{i}_ccm"](x) for i, x in enumerate(features)]
         finer = [[2 * n for n in mixed[0].shape[2:]], *(x.shape[2:] for x in mixed[:-1])]
         maps: list[Tensor] = []
         for i in reversed(range(len(mixed))):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 
 from bench.nn.aot import AOTBlock
-from bench.nn.fastgan import Down, SkipLayerExcitation, Up, conv
+from bench.nn.fastgan import GLU, Down, SkipLayerExcitation, Up, conv
 from bench.nn.restormer import Downsample, PatchEmbed, TransformerBlock, Upsample
 from bench.nn.sizes import Sizes
 
@@ -60,7 +60,7 @@ class Generator(nn.Module):
             return [AOTBlock(channels, rates, norm=spectral_norm) for _ in range(2)]
 
         def fuse(channels: int) -> list[nn.Module]:
-            return [conv(channels, channels, 1), nn.BatchNorm2d(channels), nn.GLU(dim=1)]
+            return [conv(channels, channels, 1), nn.BatchNorm2d(channels), GLU()]
 
         self.down_from_big = nn.Sequential(conv(4, w256, 3), nn.LeakyReLU(0.2))
         self.down_4 = Down(w256, w128)

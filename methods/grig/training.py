@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -40,6 +41,8 @@ class GRIGStage(Stage):
         self.projected = projected_discriminator(config, features) if config.projected else None
         self.patch = normal_init(PatchDiscriminator(config.patch_width, config.patch_strides)) if config.patch else None
         self.lpips = PerceptualDistance(features)
+        # the embedded network is behind both, unless its weights are drawn again
+        self.one_trunk = features == "embedded" and config.initialisation == "pretrained"
 
     def optimisers(self) -> dict[str, Optimizer]:
         networks: dict[str, nn.Module] = {"generator": self.method.generator}
@@ -55,25 +58,30 @@ class GRIGStage(Stage):
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         """T steps of residual reasoning. Returns the losses, each the mean over the steps."""
         with torch.no_grad():
-            real = self.features(batch.image)  # the same in all steps: this network is frozen
+            real, target = self.seen(batch.image)  # the same in all steps: these networks are frozen
         filled = batch.masked
         history = []
         for _ in range(self.config.steps):
             filled = self.method.refine(filled, batch, noise)
-            fake = self.features(filled)
+            fake, maps = self.seen(filled)
             if self.config.first_update == "discriminators":
                 losses = self.judge(batch, real, filled, fake, update)
-                losses |= self.improve(batch, filled, fake, update)
+                losses |= self.improve(batch, filled, fake, maps, target, update)
             else:
-                losses = self.improve(batch, filled, fake, update)
+                losses = self.improve(batch, filled, fake, maps, target, update)
                 losses |= self.judge(batch, real, filled, fake, update)
             history.append(losses)
             filled = filled.detach()
         return {name: torch.stack([losses[name].detach() for losses in history]).mean() for name in history[0]}
 
-    def features(self, images: Tensor) -> list[Tensor]:
-        """The projected features, finest first; none without the projected discriminator."""
-        return self.projected.features(images) if self.projected else []
+    def seen(self, images: Tensor) -> tuple[list[Tensor], Sequence[Tensor]]:
+        """What the frozen networks see: the projected features, finest first, and the maps of LPIPS."""
+        maps = self.lpips.maps(images)
+        if not self.projected:
+            return [], maps
+        if self.one_trunk:
+            return self.projected.feature_network.mix(maps[1:]), maps
+        return self.projected.features(images), maps
 
     def judge(
         self, batch: Batch, real: list[Tensor], filled: Tensor, fake: list[Tensor], update: Update
@@ -89,10 +97,18 @@ class GRIGStage(Stage):
             update(name, loss)
         return losses
 
-    def improve(self, batch: Batch, filled: Tensor, fake: list[Tensor], update: Update) -> dict[str, Tensor]:
+    def improve(
+        self,
+        batch: Batch,
+        filled: Tensor,
+        fake: list[Tensor],
+        maps: Sequence[Tensor],
+        target: Sequence[Tensor],
+        update: Update,
+    ) -> dict[str, Tensor]:
         """Update the generator: the adversarial losses and LPIPS, summed over the batch as published."""
         c = self.config
-        losses = {"lpips": across.total(self.lpips(filled, batch.image))}
+        losses = {"lpips": across.total(self.lpips.between(maps, target))}
         total = c.lpips * losses["lpips"]
         if self.projected:
             losses["generator_projected"] = -self.projected.discriminator(fake).mean()

@@ -1,19 +1,22 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW
 
 from bench import train as training
-from bench.batch import Noise
+from bench.batch import Batch, Noise
 from bench.errors import BenchError
 from bench.method import Card, Config, Method, Stage
+from bench.profile.cell import create
 
 CARD = Card(slug="toy", name="Toy", title="A toy", authors="-", year=None, venue="-", url="")
 
@@ -191,7 +194,7 @@ def test_the_loader_gives_what_is_stored_and_the_run_makes_floats_of_it(tmp_path
     assert stored.image.dtype == stored.mask.dtype == torch.uint8
     floats = training.Run(toy, toy.stages(), tmp_path, budget()).floats(stored)
     assert torch.equal(floats.image, stored.image.contiguous().float().div(127.5).sub(1))
-    assert floats.image.is_contiguous()
+    assert floats.image.is_contiguous(memory_format=training.LAYOUT)
     assert torch.equal(floats.mask, stored.mask.float())
 
 
@@ -212,6 +215,53 @@ def test_a_fused_optimiser_takes_the_same_steps(make) -> None:
         fused.load_state_dict(fused.state_dict())
     assert all(group["fused"] for group in fused.param_groups)
     torch.testing.assert_close(weights[0], weights[1])
+
+
+class Doubles(Noise):
+    """Noise in double precision."""
+
+    def normal(self, *shape: int) -> Tensor:
+        return super().normal(*shape).double()
+
+    def uniform(self, *shape: int) -> Tensor:
+        return super().uniform(*shape).double()
+
+
+def first_gradients(slug: str, prepare: Callable[[nn.Module], object]) -> dict[str, Tensor]:
+    """Those of each network's first update, in double precision."""
+    torch.manual_seed(0)
+    method = create(slug, "tiny").double().train()
+    image = torch.rand(2, 3, 64, 64, dtype=torch.float64) * 2 - 1
+    mask = torch.zeros(2, 1, 64, 64, dtype=torch.float64)
+    mask[:, :, 20:44, 16:40] = 1
+    prepare(method)
+    found: dict[str, Tensor] = {}
+    for stage in method.stages("embedded"):
+        prepare(stage.double().train())
+        optimisers = stage.optimisers()
+
+        def update(name: str, loss: Tensor, stage: Stage = stage, optimisers: dict[str, Any] = optimisers) -> None:
+            weights = [weight for group in optimisers[name].param_groups for weight in group["params"]]
+            gradients = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
+            found.setdefault(f"{stage.name}/{name}", torch.cat([g.flatten() for g in gradients if g is not None]))
+
+        stage.step(Batch(image, mask), update, Doubles([1, 2]))
+    return found
+
+
+@pytest.mark.parametrize("slug", ["aot", "grig", "lama", "comodgan"])
+def test_the_order_in_memory_changes_no_gradient(slug: str) -> None:
+    plain, laid = (first_gradients(slug, prepare) for prepare in (lambda network: network, training.lay_out))
+    assert plain.keys() == laid.keys() and len(plain) > 1
+    for name, gradient in plain.items():
+        torch.testing.assert_close(laid[name], gradient, rtol=0, atol=1e-9 * gradient.abs().max().item())
+
+
+def test_filters_lie_as_convolutions_read_them() -> None:
+    method = create("comodgan", "tiny")  # some of its weights have five dimensions
+    training.lay_out(method)
+    filters = [tensor for tensor in method.parameters() if tensor.dim() == 4]
+    assert filters and all(tensor.is_contiguous(memory_format=training.LAYOUT) for tensor in filters)
 
 
 def test_tensorboard_writes_events(tmp_path: Path) -> None:

@@ -88,6 +88,33 @@ def test_hinge_losses_on_numbers() -> None:
     assert forged_patch_hinge(real, fake, 1 - label).item() == pytest.approx(0.25 + (0 + 0.5) / 2)
 
 
+def test_one_trunk_for_two_losses_changes_no_gradient() -> None:
+    """Of the first step, in double precision; the embedded network serves LPIPS and the projected discriminator."""
+    found: list[dict[str, Tensor]] = []
+    for one_trunk in (True, False):
+        stage = GRIGStage(create(steps=1).double().train(), "embedded").double().train()
+        assert stage.one_trunk
+        stage.one_trunk = one_trunk
+        optimisers, gradients = stage.optimisers(), {}
+
+        def keep(name: str, loss: Tensor, optimisers=optimisers, gradients=gradients) -> None:
+            weights = [weight for group in optimisers[name].param_groups for weight in group["params"]]
+            parts = torch.autograd.grad(loss, weights, retain_graph=True)
+            gradients[name] = torch.cat([part.flatten() for part in parts])
+
+        data = batch()
+        stage.step(Batch(data.image.double(), data.mask.double()), keep, Noise([1, 2]))
+        found.append(gradients)
+    shared, apart = found
+    assert set(shared) == {"projected", "patch", "generator"}
+    for name, gradient in apart.items():
+        torch.testing.assert_close(shared[name], gradient, rtol=0, atol=1e-9 * gradient.abs().max().item())
+
+
+def test_a_backbone_that_is_drawn_again_is_a_trunk_of_its_own() -> None:
+    assert not GRIGStage(create(initialisation="released"), "embedded").one_trunk
+
+
 def test_completion_is_t_steps_and_keeps_known_pixels() -> None:
     method, data = create(), batch()
     method.eval()
