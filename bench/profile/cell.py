@@ -90,13 +90,15 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
     from bench.profile.counting import Operations, count_operations, count_parameters
     from bench.profile.thop import count_by_thop
     from bench.profile.timing import held, peak_of, timed
+    from bench.train import lay_out
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     device = torch.device(setting.device)
     _set_precision(setting.precision)
-    layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format  # as in training
-    method = create(setting.method, setting.preset, setting.variant).to(device, memory_format=layout).eval()
+    method = create(setting.method, setting.preset, setting.variant).to(device).eval()
+    if device.type == "cuda":
+        lay_out(method)  # as in training
     guides = (*method.card.needs, *method.card.takes)
     several, single = (example(count, setting.size, guides) for count in (setting.batch, 1))
     networks = method.networks()
