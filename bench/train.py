@@ -15,11 +15,12 @@ import csv
 import ctypes
 import io
 import os
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 # the time that other orders take, if images and filters both have it
 LAYOUT = torch.channels_last
 TRIM_THRESHOLD, MMAP_THRESHOLD, LARGEST = -1, -3, 32 << 20  # parameters of glibc, and bytes
+THREADS = {"cpu": 1, "cuda": 4}  # that make batches: networks on a CPU need its cores themselves
+WAITS = {"cpu": 1, "cuda": 10}  # iterations until losses are read: a GPU that is waited for each time idles meanwhile
 SIDED = {"semantics", "landmarks", "sketch", "colour"}  # guides that would have to be mirrored with the images
 
 
@@ -164,16 +167,12 @@ class Loader:
     ):
         self.data, self.indices, self.stage, self.budget = data, indices, stage, budget
         self.rank, self.count = rank, budget.batch // ranks
-        self.shuffled: OrderedDict[int, np.ndarray] = OrderedDict()
+        self.epoch = lru_cache(maxsize=4)(self._epoch)
 
-    def epoch(self, number: int) -> np.ndarray:
+    def _epoch(self, number: int) -> np.ndarray:
         """The order of the images in one pass over the data."""
-        if number not in self.shuffled:
-            rng = np.random.Generator(np.random.PCG64(derive_seed(self.budget.seed, "order", number)))
-            self.shuffled[number] = rng.permutation(self.indices)
-            if len(self.shuffled) > 4:
-                self.shuffled.popitem(last=False)
-        return self.shuffled[number]
+        rng = np.random.Generator(np.random.PCG64(derive_seed(self.budget.seed, "order", number)))
+        return rng.permutation(self.indices)
 
     def batch(self, step: int) -> Batch:
         """The batch of iteration `step`, or this process's slice of it."""
@@ -196,14 +195,15 @@ class Loader:
         degraded, clean = self.data.degraded(chosen, self.stage.degradation, seeds)
         return Batch(image=clean, mask=mask, degraded=degraded, **guides)
 
-    def batches(self, start: int, stop: int, ahead: int = 2, pinned: bool = False) -> Generator[Batch, None, None]:
-        """Batches in order; the next ones are made while the networks work, in `pinned` memory for a GPU."""
+    def batches(self, start: int, stop: int, threads: int = 1, pinned: bool = False) -> Generator[Batch, None, None]:
+        """Batches in order; `threads` make the next ones while the networks work, in `pinned` memory for a GPU."""
+        ahead = 2 * threads
 
         def made(step: int) -> Batch:
             batch = self.batch(step)
             return batch.pinned() if pinned else batch
 
-        with ThreadPoolExecutor(max_workers=1) as pool:
+        with ThreadPoolExecutor(max_workers=threads) as pool:
             queue: deque[Future[Batch]] = deque()
             for step in range(start, stop + ahead):
                 if step < stop:
@@ -224,6 +224,8 @@ class Run:
         self.on_gpu = self.device.type == "cuda"
         self.stage = 0
         self.step = 0  # iterations of this stage that are done
+        self.writer = ThreadPoolExecutor(max_workers=1)
+        self.writing: Future[None] | None = None
         lay_out(method.to(self.device).train())
         if self.ranks > 1:
             for network in (method, *stages):
@@ -258,13 +260,26 @@ class Run:
         }
 
     def save(self) -> None:
-        """Write the checkpoint; a crash in between leaves the former one. The first process writes for all."""
+        """Take the checkpoint, which is written while training goes on; a crash in between leaves the former one.
+
+        The first process writes for all. What goes wrong is raised by the next call, or by `saved`.
+        """
         if self.rank:
             return
+        self.saved()
         buffer = io.BytesIO()  # torch hides why a file could not be written
         torch.save(self.state(), buffer)
+        self.writing = self.writer.submit(self._write, buffer)
+
+    def _write(self, checkpoint: io.BytesIO) -> None:
         with atomic_write(self.folder / "checkpoint.pt") as handle:
-            handle.write(buffer.getbuffer())
+            handle.write(checkpoint.getbuffer())
+
+    def saved(self) -> None:
+        """Wait until the checkpoint is written."""
+        if self.writing is not None:
+            writing, self.writing = self.writing, None
+            writing.result()
 
     def resume(self) -> bool:
         """Go on from the checkpoint, if there is one that can be read."""
@@ -309,6 +324,10 @@ class Run:
 
     def iterate(self, batch: Batch) -> dict[str, float]:
         """One iteration on a batch of the `Loader`: augmentation, the stage's step; the losses."""
+        return self.advance(batch)()
+
+    def advance(self, batch: Batch) -> Callable[[], dict[str, float]]:
+        """One iteration; what is returned gives its losses, and waits for the device until they are there."""
         stage = self.stages[self.stage]
         seed = derive_seed(self.budget.seed, "step", stage.name, self.step)
         isolation.seed(seed)
@@ -320,7 +339,8 @@ class Run:
         values = torch.stack([value.detach().float() for value in losses.values()])
         if self.ranks > 1:
             self.average([values])
-        return dict(zip(losses, values.tolist(), strict=True))  # one wait for the device
+        names = tuple(losses)  # the losses themselves would keep all maps of their iteration
+        return lambda: dict(zip(names, values.tolist(), strict=True))
 
     def floats(self, batch: Batch) -> Batch:
         """Images in [-1, 1] and masks as floats, of what the loader gives."""
@@ -407,25 +427,23 @@ def train(
     steps = [max(1, round(stage.share * budget.steps)) for stage in stages]
     run = Run(method, stages, folder, budget)
     run.resume()
-    with kept_memory(), progress(sum(steps), sum(steps[: run.stage]) + run.step) as advance:
+    kind = run.device.type
+    with run.writer, kept_memory(), progress(sum(steps), sum(steps[: run.stage]) + run.step) as advance:
         while True:
             stage = stages[run.stage]
             log = Log(folder, names, stage.name, run.step, budget.tensorboard) if run.rank == 0 else None
             loader = Loader(data, indices, stage, budget, run.rank, run.ranks)
-            for batch in loader.batches(run.step, steps[run.stage], pinned=run.on_gpu):
-                losses = run.iterate(batch)
-                if log:
-                    log.add(run.step, losses)
-                for name, value in losses.items():
-                    if not np.isfinite(value):
-                        if log:
-                            log.flush()
-                        raise BenchError(
-                            f"training of {method.card.slug} stopped: the loss {name!r} is {value} at iteration "
-                            f"{run.step} of stage {stage.name!r}; try a lower learning rate in the suite's `options`"
-                        )
+            unread: list[tuple[int, Callable[[], dict[str, float]]]] = []
+            for batch in loader.batches(run.step, steps[run.stage], THREADS[kind], pinned=run.on_gpu):
+                losses = run.advance(batch)
+                unread.append((run.step, losses))
+                save = run.step % budget.checkpoint == 0 and run.step < steps[run.stage]
+                if save or len(unread) == WAITS[kind] or run.step == steps[run.stage]:
+                    for step, losses in unread:
+                        _record(step, losses(), log, stage)
+                    unread.clear()
                 advance(1)
-                if run.step % budget.checkpoint == 0 and run.step < steps[run.stage]:
+                if save:
                     if log:
                         log.flush()
                     run.save()
@@ -437,4 +455,19 @@ def train(
                 break
             run.enter(run.stage + 1)
             run.save()
+        run.saved()
     method.eval()
+
+
+def _record(step: int, losses: Mapping[str, float], log: Log | None, stage: Stage) -> None:
+    """Log the losses of an iteration; BenchError where one is not finite."""
+    if log:
+        log.add(step, losses)
+    for name, value in losses.items():
+        if not np.isfinite(value):
+            if log:
+                log.flush()
+            raise BenchError(
+                f"training of {stage.method.card.slug} stopped: the loss {name!r} is {value} at iteration {step} of "
+                f"stage {stage.name!r}; try a lower learning rate in the suite's `options`"
+            )

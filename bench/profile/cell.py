@@ -189,7 +189,7 @@ def _training(setting: Setting, method: Any, device: Any) -> dict[str, Any]:
 
     from bench.data import dataset
     from bench.profile.timing import held, peak_of, timed
-    from bench.train import Budget, Loader, Run
+    from bench.train import THREADS, Budget, Loader, Run
 
     if setting.precision == "fp16":
         return {}  # the loop trains in fp32 and bf16
@@ -199,7 +199,9 @@ def _training(setting: Setting, method: Any, device: Any) -> dict[str, Any]:
         base = held(device, method.state_dict().values())
         run = Run(method, method.stages(setting.features), Path(folder), budget)
         data = dataset.prepare_synthfaces(4 * setting.batch, setting.size, 0, Path(folder))
-        batches = Loader(data, range(len(data)), run.stages[0], budget).batches(0, 10**9, pinned=run.on_gpu)
+        batches = Loader(data, range(len(data)), run.stages[0], budget).batches(
+            0, 10**9, THREADS[run.device.type], pinned=run.on_gpu
+        )
         waits: list[float] = []
 
         def step(_: None) -> None:

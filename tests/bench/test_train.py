@@ -17,6 +17,7 @@ from bench.batch import Batch, Noise
 from bench.errors import BenchError
 from bench.method import Card, Config, Method, Stage
 from bench.profile.cell import create
+from bench.store import atomic_write
 
 CARD = Card(slug="toy", name="Toy", title="A toy", authors="-", year=None, venue="-", url="")
 
@@ -118,6 +119,34 @@ def test_resume_is_exact(tmp_path: Path, interrupt_at: int) -> None:
     assert (tmp_path / "a/losses.csv").read_bytes() == (tmp_path / "b/losses.csv").read_bytes()
 
 
+@pytest.mark.parametrize("interrupt_at", [None, 4, 13])
+def test_losses_that_are_read_later_and_more_loaders_change_nothing(
+    tmp_path: Path, interrupt_at: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU: losses wait for each other, several threads make batches."""
+    plain = trained(tmp_path / "a")
+    monkeypatch.setitem(training.WAITS, "cpu", 5)
+    monkeypatch.setitem(training.THREADS, "cpu", 3)
+    other = trained(tmp_path / "b", interrupt_at)
+    assert all(torch.equal(value, other.state_dict()[name]) for name, value in plain.state_dict().items())
+    assert (tmp_path / "a/losses.csv").read_bytes() == (tmp_path / "b/losses.csv").read_bytes()
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is written beside the training: the error must not stay in its thread."""
+
+    @contextmanager
+    def full(path: Path, mode: str = "wb"):
+        if path.name == "checkpoint.pt":
+            raise BenchError(f"cannot write {path}: No space left on device")
+        with atomic_write(path, mode) as handle:
+            yield handle
+
+    monkeypatch.setattr(training, "atomic_write", full)
+    with pytest.raises(BenchError, match=r"cannot write .*checkpoint\.pt: No space"):
+        trained(tmp_path / "a")
+
+
 def test_losses_are_logged_for_every_iteration_of_every_stage(tmp_path: Path) -> None:
     trained(tmp_path)
     with (tmp_path / "losses.csv").open() as handle:
@@ -152,7 +181,9 @@ def test_update_reaches_only_its_own_parameters(tmp_path: Path) -> None:
     assert critic.weight.grad is None
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_remedy(tmp_path: Path) -> None:
+@pytest.mark.parametrize("waits", [1, 5])
+def test_a_loss_that_is_not_finite_stops_with_the_remedy(tmp_path: Path, waits: int, monkeypatch) -> None:
+    monkeypatch.setitem(training.WAITS, "cpu", waits)
     toy = Toy()
     toy.conv.weight.data[0, 0, 0, 0] = float("nan")
     with pytest.raises(BenchError, match=r"toy stopped: the loss 'mse' is nan at iteration 1 of stage 'first'"):
