@@ -22,6 +22,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import masks
 from masks import Bucket
+from tests.perf import before
 
 SIZE = 256
 PATIENCE = 500
@@ -204,3 +205,18 @@ def test_times_faster_than_rejection(bucket: str, times: float) -> None:
                 draw()
             spent[side] += (time.process_time() - begin) / n
     assert spent[0] >= times * spent[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draw", ['draw("gconv/90-100"', 'training("exegan"'])
+def test_strokes_are_drawn_faster_than_before(draw: str) -> None:
+    """0.65 to 0.7 of the CPU time of the build before; the same masks."""
+    code = (
+        "import masks, time\n"
+        f"def draw(i): return masks.{draw}, 256, 0, i)\n"
+        "for i in range(20): draw(i)\n"
+        "start = time.process_time()\n"
+        "for i in range(600): draw(i)\n"
+        "print(time.process_time() - start)\n"
+    )
+    assert before.ratio(code, rounds=4) <= 0.8
