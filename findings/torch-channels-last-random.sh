@@ -3,14 +3,14 @@
 # for another order (normal_). So a seeded call gives other values at the same positions once maps are put into channels
 # last: a switch that is made for speed alone changes every seeded training with dropout or noise. The gradient of F.glu, on the other hand, comes back in the
 # ordinary order, whatever the map has, so what follows it in the backward pass leaves channels last without a word.
-# Versions: torch 2.15.0 (CPU), NumPy 2.4.6, Python 3.11.
+# Versions: torch 2.14.1 (CPU), NumPy 2.4.6, Python 3.11.
 # Seen: dropout keeps other elements (half of them differ at p = 0.5), rand_like has the same numbers in the order of
 # memory, normal_ has other numbers; F.glu's gradient has ordinary strides.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -q torch==2.15.0 numpy==2.4.6
+"$folder/venv/bin/pip" install -q torch==2.14.1 numpy==2.4.6
 cd "$folder"
 venv/bin/python - <<'PYTHON'
 import torch
