@@ -1,7 +1,8 @@
-"""The one check of what `--device`, or a caller of `measure`, says."""
+"""Where work is done: the one check of what `--device`, or a caller of `measure`, says; the cores of this process."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
@@ -10,6 +11,11 @@ if TYPE_CHECKING:
     import torch
 
 DEVICES = ("auto", "cpu", "cuda")
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def checked(name: str) -> str:

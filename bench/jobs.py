@@ -295,7 +295,7 @@ def mask_set(path: Path, condition: str, images: ImageData, split: Split, seed: 
     """The frozen test masks of a condition; drawn once, for all processes that plan the run, and kept in `path`."""
     labels = images.semantics(images.indices(split.test)) if masks.parse(condition).labelled else None
     maps = None if labels is None else list(labels.numpy())
-    return masks.MaskSet.kept(path, condition, images.size, len(split.test), seed, semantics=maps, images=split.test)
+    return masks.MaskSet.make(condition, images.size, len(split.test), seed, maps, split.test, kept=path)
 
 
 def _expand(made: Plan) -> Iterator[Job]:

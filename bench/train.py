@@ -12,13 +12,12 @@ rounding.
 from __future__ import annotations
 
 import csv
-import ctypes
 import io
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -30,7 +29,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 import masks
-from bench import distributed, isolation, weights
+from bench import allocator, distributed, isolation, weights
 from bench.batch import Batch, Noise
 from bench.data.dataset import ImageData, floats
 from bench.device import checked
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
 # tensor cores read channels last; on a CPU, a step of aot, grig, lama, comodgan and exegan (tiny) takes 0.82 to 0.89 of
 # the time that other orders take, if images and filters both have it
 LAYOUT = torch.channels_last
-TRIM_THRESHOLD, MMAP_THRESHOLD, LARGEST = -1, -3, 32 << 20  # parameters of glibc, and bytes
 THREADS = {"cpu": 1, "cuda": 4}  # that make batches: networks on a CPU need its cores themselves
 WAITS = {"cpu": 1, "cuda": 10}  # iterations until losses are read: a GPU that is waited for each time idles meanwhile
 SIDED = {"semantics", "landmarks", "sketch", "colour"}  # guides that would have to be mirrored with the images
@@ -117,24 +115,6 @@ def laid_out(gradient: Tensor, parameter: Tensor) -> Tensor:
     if gradient.stride() == parameter.stride():
         return gradient
     return torch.empty_like(parameter).copy_(gradient)
-
-
-@contextmanager
-def kept_memory() -> Iterator[None]:
-    """Memory that is freed inside stays with this process, which gives it back at the end.
-
-    Each iteration asks for the blocks of the one before: taking them from the system anew costs 3 to 4 % of a step.
-    """
-    library = ctypes.CDLL(None)
-    with suppress(AttributeError):  # other C libraries have no such functions
-        library.mallopt(MMAP_THRESHOLD, LARGEST)
-        library.mallopt(TRIM_THRESHOLD, 2**31 - 1)
-    try:
-        yield
-    finally:
-        with suppress(AttributeError):
-            library.mallopt(TRIM_THRESHOLD, 2 * LARGEST)
-            library.malloc_trim(0)
 
 
 class EMA:
@@ -428,7 +408,7 @@ def train(
     run = Run(method, stages, folder, budget)
     run.resume()
     kind = run.device.type
-    with run.writer, kept_memory(), progress(sum(steps), sum(steps[: run.stage]) + run.step) as advance:
+    with run.writer, allocator.keeping(), progress(sum(steps), sum(steps[: run.stage]) + run.step) as advance:
         while True:
             stage = stages[run.stage]
             log = Log(folder, names, stage.name, run.step, budget.tensorboard) if run.rank == 0 else None
@@ -439,8 +419,8 @@ def train(
                 unread.append((run.step, losses))
                 save = run.step % budget.checkpoint == 0 and run.step < steps[run.stage]
                 if save or len(unread) == WAITS[kind] or run.step == steps[run.stage]:
-                    for step, losses in unread:
-                        _record(step, losses(), log, stage)
+                    for step, waiting in unread:
+                        _record(step, waiting(), log, stage)
                     unread.clear()
                 advance(1)
                 if save:

@@ -50,14 +50,23 @@ class MaskSet(Frozen):
         seed: int,
         semantics: Sequence[np.ndarray] | None = None,
         images: Sequence[str] | None = None,
+        kept: str | Path | None = None,
     ) -> MaskSet:
         """Draw masks 0 .. n - 1 of a condition.
 
         semantics: for semantic regions, one label map for each mask. images: the names of their images, kept in the
         manifest; they choose the masks of folder:DIR/paired and of frozen:FILE.npz.
+        kept: a file that is read in the place of drawing, where all that decides its masks agrees: condition, size, n,
+        seed, images, the content of a folder, of a frozen set and of label maps, and the versions of what draws;
+        otherwise it is written.
         Raises MaskError as `masks.draw` does.
         """
         decided = _decided(condition, size, n, seed, semantics, images)
+        if kept is not None:
+            with suppress(MaskError):  # no file yet, or a damaged one
+                found = cls.load(kept)
+                if {key: found.manifest[key] for key in DECIDES if key in found.manifest} == decided:
+                    return found
         condition = parse(condition) if isinstance(condition, str) else condition
         height, width = checked_size(size)
         if images is not None and "paired" in condition.options:
@@ -86,33 +95,11 @@ class MaskSet(Frozen):
             "source": generator.source,
             "parameters": _parameters(condition, min(height, width) / 256),
             "sha256": digest(bits, height, width),
-            "ratios": [int(np.unpackbits(row).sum()) / (height * width) for row in bits],
         }
-        return cls(bits, manifest)
-
-    @classmethod
-    def kept(
-        cls,
-        path: str | Path,
-        condition: str | Condition,
-        size: int | tuple[int, int],
-        n: int,
-        seed: int,
-        semantics: Sequence[np.ndarray] | None = None,
-        images: Sequence[str] | None = None,
-    ) -> MaskSet:
-        """What `make` makes: read from `path` where the very same is kept there, else drawn, and kept there.
-
-        A file counts where all that decides its masks agrees: condition, size, number, seed, names of the images, the
-        content of a folder, of a frozen set and of label maps, and the versions of what draws.
-        """
-        decided = _decided(condition, size, n, seed, semantics, images)
-        with suppress(MaskError):  # no file yet, or a damaged one
-            loaded = cls.load(path)
-            if {key: loaded.manifest[key] for key in DECIDES if key in loaded.manifest} == decided:
-                return loaded
-        made = cls.make(condition, size, n, seed, semantics, images)
-        made.save(path)
+        made = cls(bits, manifest)
+        made.manifest["ratios"] = [count / (height * width) for count in made.counts]
+        if kept is not None:
+            made.save(kept)
         return made
 
     def save(self, path: str | Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bench.device import cores
 from bench.errors import BenchError
 from bench.store import write_text
 from reports import convergence, grid, layouts, markup, page, plots, published, results, steps, style, tables
@@ -129,7 +129,7 @@ def _parts(found: Results, cells: pd.DataFrame, folder: Path) -> list[_Part]:
 @contextmanager
 def _drawing(parts: list[_Part], rows: int) -> Iterator[Callable[[], dict[str, list[str]]]]:
     """Draw parts, in other processes where there are many rows; the value draws what is left, and gives their names."""
-    others = min(len(parts), os.cpu_count() or 1) - 1
+    others = min(len(parts), cores()) - 1
     if rows < MANY or others < 1 or multiprocessing.parent_process():
         yield lambda: _named(part.draw() for part in parts)
         return

@@ -28,6 +28,11 @@ GUIDED = [(slug, name) for slug in ALL for card in [registry.get(slug).card] for
 VARIANTS = [(slug, variant) for slug in EVERY for variant in registry.get(slug).load().variants]
 
 
+def smallest(slug: str) -> str:
+    """The preset."""
+    return "tiny" if "tiny" in registry.get(slug).load().presets else "paper"
+
+
 def structures() -> list[tuple[str, str | None]]:
     """Each method, and of its variants the first of those that differ in numbers only: they run the same code.
 
@@ -43,8 +48,7 @@ def structures() -> list[tuple[str, str | None]]:
 
     found: dict[tuple[str, str], str | None] = {}
     for slug, variant in [(slug, None) for slug in TRAINABLE] + VARIANTS:
-        loaded = registry.get(slug).load()
-        config = loaded.configure("tiny" if "tiny" in loaded.presets else "paper", variant, {})
+        config = registry.get(slug).load().configure(smallest(slug), variant, {})
         found.setdefault((slug, repr(shape(config.model_dump()))), variant)
     return [(slug, variant) for (slug, _), variant in found.items()]
 
@@ -52,7 +56,7 @@ def structures() -> list[tuple[str, str | None]]:
 def small(slug: str, variant: str | None = None, seed: int = 0) -> Method:
     """The method in its smallest preset, with fixed weights, and its priors."""
     torch.manual_seed(seed)
-    return created(slug, "tiny" if "tiny" in registry.get(slug).load().presets else "paper", variant).eval()
+    return created(slug, smallest(slug), variant).eval()
 
 
 def batch(count: int = 2, seed: int = 0, size: int = SIZE) -> Batch:

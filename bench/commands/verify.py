@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from bench.commands import Moved, out
+from bench.device import cores
 from bench.errors import BenchError
 
 app = typer.Typer(no_args_is_help=True, help="Checks that networks and results are what they should be.")
@@ -105,8 +105,7 @@ def golden_files(
 
 def _checked(paths: list[Path], keys: Path) -> Iterator[Any]:
     """The results in order. Several files side by side, each on one core: a single product in float64 fills it."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = max(1, min(len(paths), cores))
+    workers = max(1, min(len(paths), cores()))
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         yield from pool.map(partial(_check, keys=keys), paths)
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bench.device import cores
 from bench.errors import BenchError
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
@@ -50,7 +51,7 @@ def measure(setting: Setting) -> dict[str, Any]:
 
     Raises BenchError that says why there is no result.
     """
-    threads = setting.threads or len(os.sched_getaffinity(0))
+    threads = setting.threads or cores()
     pinned = {"OMP_NUM_THREADS": str(threads), "OMP_PROC_BIND": "true"}
     before = {name: os.environ.get(name) for name in pinned}
     context = multiprocessing.get_context("spawn")

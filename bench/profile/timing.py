@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import resource
 import statistics
 import sys
@@ -16,8 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench import allocator
+
 STATUS = Path("/proc/self/status")  # of Linux
-MMAP_THRESHOLD, LARGE, LARGEST = -3, 64 << 10, 32 << 20  # M_MMAP_THRESHOLD of glibc, and bytes; it goes up to the last
 WARM_UP = 3
 ROUNDS = 5
 
@@ -75,8 +75,7 @@ def held(device: torch.device, kept: Iterable[torch.Tensor] = ()) -> int:
         return 0
     if not STATUS.exists():
         return _peak_of_life()
-    with suppress(OSError, AttributeError):  # other C libraries have no such function
-        ctypes.CDLL(None).malloc_trim(0)
+    allocator.give_back()
     return _status("VmRSS") - sum(tensor.nbytes for tensor in kept)
 
 
@@ -90,16 +89,12 @@ def peak_of(call: Callable[[], object], device: torch.device) -> int:
         torch.cuda.reset_peak_memory_stats(device)
         call()
         return torch.cuda.max_memory_allocated(device)
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, LARGE)
-    held(device)
-    with suppress(OSError):
-        (STATUS.parent / "clear_refs").write_text("5")
-    call()
-    most = _status("VmHWM") if STATUS.exists() else _peak_of_life()
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, LARGEST)
-    return most
+    with allocator.giving_back():
+        allocator.give_back()
+        with suppress(OSError):
+            (STATUS.parent / "clear_refs").write_text("5")
+        call()
+        return _status("VmHWM") if STATUS.exists() else _peak_of_life()
 
 
 def _peak_of_life() -> int:

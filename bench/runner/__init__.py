@@ -6,7 +6,6 @@ runners may work on one folder: each job is done by one of them, under the lock 
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Protocol, Self
 
 import torch
 
+from bench.device import cores
 from bench.errors import BenchError
 from bench.jobs import Job, Plan
 from bench.progress import console
@@ -85,8 +85,7 @@ def _pool(made: Plan, options: Options, work: Work, jobs: int) -> Pool:
         return Here(made, options, work)
     from bench.runner.processes import Processes
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    default = 1 if options.on_gpu else min(cores, MOST_WORKERS)
+    default = 1 if options.on_gpu else min(cores(), MOST_WORKERS)
     return Processes(made, options, work, min(options.workers or default, jobs))
 
 

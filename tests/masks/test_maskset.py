@@ -96,7 +96,7 @@ def test_a_kept_set_is_drawn_again_only_where_its_masks_would_be_others(tmp_path
         calls = []
         with monkeypatch.context() as patch:
             patch.setattr(masks.maskset, "draw", lambda *given, **named: calls.append(1) or masks.draw(*given, **named))
-            kept = MaskSet.kept(tmp_path / "set.npz", **first | changes)
+            kept = MaskSet.make(**first | changes, kept=tmp_path / "set.npz")
         assert kept.manifest == MaskSet.make(**first | changes).manifest == MaskSet.load(tmp_path / "set.npz").manifest
         return bool(calls)
 
