@@ -16,7 +16,7 @@ from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn import across
 from bench.nn.augment import diff_augment
-from bench.nn.fastgan import Down, SkipLayerExcitation, Up, conv, settle
+from bench.nn.fastgan import GLU, Down, SkipLayerExcitation, Up, conv, settle
 from bench.nn.init import normal_init
 from bench.nn.losses import hinge
 from bench.nn.perceptual import PerceptualDistance
@@ -114,7 +114,7 @@ class FastGAN(Decoder):
         super().__init__(resolution, width, full)
         outputs = 2 * channels(4, width)
         first = spectral_norm(nn.ConvTranspose2d(256, outputs, 4, bias=False))
-        self.init = nn.Sequential(first, nn.BatchNorm2d(outputs), nn.GLU(dim=1))
+        self.init = nn.Sequential(first, nn.BatchNorm2d(outputs), GLU())
 
     def forward(self, z: Tensor, noise: Sequence[Tensor]) -> Tensor:
         z = z / (z.square().mean(1, keepdim=True) + 1e-8).sqrt()
