@@ -140,12 +140,14 @@ def _shown(beside: Mapping[str, str], card: Card, condition: conditions.Conditio
     return {name: fingerprint for name, fingerprint in beside.items() if read[name]}
 
 
-@cached
 def extractor(metric: str) -> str:
     """Name and hash of the network behind a metric; `absent` without its weights, so that they count once they come."""
     name = metrics.get(metric).extractor
-    if name is None:
-        return ""
+    return _network(name) if name else ""
+
+
+@cached
+def _network(name: str) -> str:
     try:
         return extractors.load(name).fingerprint
     except BenchError:

@@ -39,6 +39,11 @@ class Known:
     keys: Mapping[str, str]
     """metric -> digest of what decides it, pictures included."""
 
+    def has(self, metric: str) -> bool:
+        """Whether there is a file of the metric, be it damaged."""
+        path = self._path(metric)
+        return path is not None and path.exists()
+
     def get(self, metric: str, ids: Sequence[str]) -> tuple[dict[str, Any], pd.DataFrame] | None:
         path = self._path(metric)
         if path is None or not path.exists():
@@ -108,7 +113,7 @@ def score(
         for row in measured.rows:
             if row["metric"] in left:  # not what stands beside it for few images, and is known
                 found[row["metric"]] = row, measured.images(row["metric"])
-                if known and row["value"] is not None:
+                if known and not row["note"].startswith(metrics.ABSENT):
                     known.put(*found[row["metric"]])
     frames = [frame for frame in (found[name][1] for name in wanted) if len(frame)]
     per_image = pd.concat(frames, ignore_index=True) if frames else Measurement().per_image

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from bench.device import cores
 from bench.errors import BenchError
 from bench.store import write_text
-from reports import convergence, grid, layouts, markup, page, plots, published, results, steps, style, tables
+from reports import layouts, markup, page, published, results, tables
+from reports.figures import drawing
 from reports.joined import joined
 from reports.results import Results
 from reports.table import Table
 
-DPI = 150  # of figures without pictures
-MANY = 2000  # rows from which several processes are worth their start
 COLUMNS = 12  # most of a table of data sets or conditions × metrics
-
-Figures = Iterator[tuple[str, str, Figure, float]]  # caption, stem of the files, figure, dots per inch
 
 
 def build(run: str | Path, mix: bool = False, others: Sequence[Path] = ()) -> Path:
@@ -43,7 +35,7 @@ def build(run: str | Path, mix: bool = False, others: Sequence[Path] = ()) -> Pa
             raise BenchError(f"{place} is a link to another place: remove it")
     cells = results.over_seeds(found.rows)
     write_text(folder / "results.csv", found.rows.drop(columns="label").to_csv(index=False, lineterminator="\n"))
-    with _drawing(_parts(found, cells, folder / "figures"), len(cells)) as finish:
+    with drawing(found, cells, folder) as finish:
         made = _tables(found, cells)
         written = {path for stem, table in made.items() for path in _write_table(table, folder / "tables" / stem)}
         found = replace(found, per_image=None)  # the largest table, which figures and page do not need
@@ -92,100 +84,6 @@ def _papers(found: Results, cells: pd.DataFrame, leading: list[str]) -> dict[str
 def _write_table(table: Table, stem: Path) -> list[Path]:
     texts = {"md": table.to_markdown(), "csv": table.to_csv(), "tex": table.to_latex()}
     return [write_text(stem.with_name(f"{stem.name}.{suffix}"), text) for suffix, text in texts.items()]
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The figures of one kind of a data set, and what they show: it travels to another process."""
-
-    family: Callable[[_Part], Figures]
-    dataset: str
-    slug: str
-    found: Results
-    cells: pd.DataFrame
-    styles: plots.Styles
-    folder: Path
-
-    def draw(self) -> dict[str, list[str]]:
-        """Write the figures; their caption and file names."""
-        made: dict[str, list[str]] = {}
-        with style.context():
-            for caption, stem, figure, dpi in self.family(self):
-                made[caption] = [path.name for path in style.save(figure, self.folder / stem, dpi=dpi)]
-        return made
-
-
-def _parts(found: Results, cells: pd.DataFrame, folder: Path) -> list[_Part]:
-    styles = style.lines(dict.fromkeys(cells["label"]))
-    parts = []
-    for dataset, slug in markup.slugs(cells["dataset"]).items():
-        losses = None if found.losses is None else found.losses[found.losses["dataset"] == dataset]
-        less = replace(found, rows=found.rows.iloc[:0], per_image=None, losses=losses)
-        here = cells[cells["dataset"] == dataset]
-        parts += [_Part(family, dataset, slug, less, here, styles, folder) for family in (_plots, _pictures)]
-    return parts
-
-
-@contextmanager
-def _drawing(parts: list[_Part], rows: int) -> Iterator[Callable[[], dict[str, list[str]]]]:
-    """Draw parts, in other processes where there are many rows; the value draws what is left, and gives their names."""
-    others = min(len(parts), cores()) - 1
-    if rows < MANY or others < 1 or multiprocessing.parent_process():
-        yield lambda: _named(part.draw() for part in parts)
-        return
-    with ProcessPoolExecutor(others, multiprocessing.get_context("spawn")) as pool:
-        futures = [pool.submit(part.draw) for part in parts]
-
-        def finish() -> dict[str, list[str]]:
-            here = {i: parts[i].draw() for i in reversed(range(len(parts))) if futures[i].cancel()}
-            return _named(here[i] if i in here else future.result() for i, future in enumerate(futures))
-
-        try:
-            yield finish
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _named(made: Iterable[dict[str, list[str]]]) -> dict[str, list[str]]:
-    return {caption: names for part in made for caption, names in part.items()}
-
-
-def _plots(part: _Part) -> Figures:
-    """The figures of a data set's numbers."""
-    found, dataset, slug, styles = part.found, part.dataset, part.slug, part.styles
-    here = part.cells[part.cells["value"].notna()]
-    if not here.empty:
-        yield f"{dataset}: metrics against the mask ratio", f"ratio-{slug}", plots.against_ratio(here, styles), DPI
-    if here["shots"].nunique() > 1:
-        figure = plots.against_shots(here, styles)
-        yield f"{dataset}: metrics against the number of training images", f"shots-{slug}", figure, DPI
-    if found.costs is not None and not here.empty:
-        metrics = tables.main_metrics(list(dict.fromkeys(here["metric"])), found.protocol)
-        most = results.shots_in_order(here["shots"])[-1]
-        compared = here[here["metric"].isin(metrics) & (here["shots"] == most)]
-        figure = plots.against_cost(compared, found.costs, styles)
-        yield f"{dataset}: quality against cost", f"cost-{slug}", figure, DPI
-    if found.losses is not None and not found.losses.empty:
-        yield f"{dataset}: training losses", f"losses-{slug}", convergence.convergence(found.losses), DPI
-
-
-def _pictures(part: _Part) -> Figures:
-    """The figures of a data set's pictures."""
-    dataset, slug, cells = part.dataset, part.slug, part.cells
-    samples, names = part.found.pictures(dataset), list(cells["condition"])
-    chosen = grid.choose(samples, names)
-    if not chosen:
-        return
-    titles = grid.method_folders([samples / condition.slug for condition, _ in chosen], cells)
-    caption = f"{dataset}: input, completions, original"
-    yield caption, f"grid-{slug}", *grid.picture_grid(samples, chosen, titles)
-    zoomed = grid.zoomed_grid(samples, grid.choose(samples, names, rows=3), titles)
-    yield f"{caption}, with the detail where the methods err most", f"zoom-{slug}", *zoomed
-    stems = markup.slugs(titles)
-    for folder, title in titles.items():
-        if left := steps.choose(samples, folder, names):
-            caption = f"{dataset}: {title} step by step, with the residual |r(t) - r(t-1)| for images in [-1, 1]"
-            yield caption, f"steps-{slug}-{stems[folder]}", *steps.step_maps(samples, left)
 
 
 def _remove_stale(folder: Path, written: set[Path]) -> None:

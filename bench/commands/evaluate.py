@@ -12,6 +12,7 @@ from rich.table import Table
 
 from bench.commands import is_frozen, out
 from bench.errors import BenchError
+from bench.metrics import ABSENT
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +24,6 @@ WITHOUT_WEIGHTS = "psnr,ssim,l1,perceptual@embedded,identity@embedded,fid@embedd
 
 BATCH = 32, 512  # images at a time up to this side in pixels; so many pixels of larger ones
 Named = tuple[Path, str | None]  # a folder, and how its files are called, if that is said
-ABSENT = "not computed: "  # starts the note of a metric whose network is not here
 PATTERN = (
     "How {} are called, without suffix, if not as the {}: `{{name}}_pred`, `{{name}}/0`, ...; said as `{{name}}`, "
     "files of other names are left out."

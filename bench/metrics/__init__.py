@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Measurement", "Metric", "get", "measure", "names"]
 
 INFINITY = math.inf
+ABSENT = "not computed: "  # starts the note of a metric whose network is not here, or cannot take such images
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -307,7 +307,7 @@ class _Pass:
             result.rows.append(row)
             reason = absent.get(metric.extractor or "") or self.failed.get(metric.name)
             if reason:
-                row["note"] = f"not computed: {reason}"
+                row["note"] = f"{registry.ABSENT}{reason}"
             elif self.n < metric.smallest_n:
                 row["note"] = f"n/a below n = {metric.smallest_n:,}"
             elif metric.kind == "set":

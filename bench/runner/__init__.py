@@ -19,7 +19,7 @@ from bench.errors import BenchError
 from bench.jobs import Job, Plan
 from bench.progress import console
 from bench.runner.attempt import Ended, Work, attempt, record
-from bench.runner.execute import Options, execute, follow
+from bench.runner.execute import Options, execute, follow, light
 from bench.runner.order import longest_first
 from bench.runner.remote import Remote
 
@@ -71,22 +71,22 @@ def run(made: Plan, options: Options, work: Work = execute) -> Outcome:
     waiting = [job for job in made.jobs if job.id not in done]
     if not waiting:
         return outcome
-    with _pool(made, options, work, len(waiting)) as pool:
+    with _pool(made, options, work, waiting) as pool:
         go_through(made, longest_first(waiting), done, pool, outcome, store)
     return outcome
 
 
-def _pool(made: Plan, options: Options, work: Work, jobs: int) -> Pool:
+def _pool(made: Plan, options: Options, work: Work, jobs: list[Job]) -> Pool:
     if options.on == "ray":
         from bench.runner.cluster import Cluster
 
         return Cluster(made, options, work)
-    if options.workers == 0:
+    if options.workers == 0 or (options.workers is None and light(made, jobs)):
         return Here(made, options, work)
     from bench.runner.processes import Processes
 
     default = 1 if options.on_gpu else min(cores(), MOST_WORKERS)
-    return Processes(made, options, work, min(options.workers or default, jobs))
+    return Processes(made, options, work, min(options.workers or default, len(jobs)))
 
 
 def go_through(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +30,8 @@ from bench.score import Known, expanded, score
 from bench.store import atomic_write, derive_seed, digest, write_json, write_table
 from bench.task import BATCH, Task
 from bench.train import Budget, train
+
+LIGHT = 5e7  # pixels times metrics: about a second
 
 
 @dataclass(frozen=True)
@@ -134,14 +136,10 @@ def _complete(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
 
 
 def _score(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, Any]:
-    before = made.completion(job)
+    before, known = made.completion(job), _known(made, job)
     task = _task(made, before)
-    references = sources(made, job.row["dataset"])
-    names, against = [name for name, *_ in job.identity["metrics"]], made.against(job.row["dataset"])
-    decides = {name: of_metric(name, against) for name in expanded(names, len(task.positions))}
-    known = Known(made.root / "cache" / "scores", {name: digest([before.id, what]) for name, what in decides.items()})
-    features = made.root / "cache" / "features"
-    measured = score(made.job_folder(before.id), task, names, options.place, features, references, known)
+    references, features = sources(made, job.row["dataset"]), made.root / "cache" / "features"
+    measured = score(made.job_folder(before.id), task, list(known.keys), options.place, features, references, known)
     write_table(folder / "per_image.parquet", measured.per_image)
     rows = []
     for values in measured.rows:
@@ -149,6 +147,28 @@ def _score(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, An
         rows.append(values | {"metric_title": metric.title, "higher_is_better": metric.higher_is_better})
     write_table(folder / "rows.parquet", pd.DataFrame(rows))
     return {"images": len(task.positions)}
+
+
+def _known(made: Plan, job: Job) -> Known:
+    """What is kept of the metrics of a score, among them those that stand beside others for few images."""
+    count, against = len(made.data[job.row["dataset"]].test), made.against(job.row["dataset"])
+    before = made.completion(job).id
+    names = expanded([name for name, *_ in job.identity["metrics"]], count)
+    return Known(made.root / "cache" / "scores", {name: digest([before, of_metric(name, against)]) for name in names})
+
+
+def light(made: Plan, jobs: Sequence[Job]) -> bool:
+    """Whether jobs take less time than the start of a process: scores that add few numbers, and none by a network."""
+    pixels = 0
+    for job in jobs:
+        if job.kind != "score":
+            return False
+        known = _known(made, job)
+        left = [metric for metric in map(metrics.get, known.keys) if not known.has(metric.name)]
+        if any(metric.extractor for metric in left):
+            return False
+        pixels += len(left) * len(made.data[job.row["dataset"]].test) * made.suite.size**2
+    return pixels <= LIGHT
 
 
 def _forget(made: Plan, job: Job) -> None:

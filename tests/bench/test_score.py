@@ -76,6 +76,18 @@ def test_what_is_known_is_computed_again_where_it_is_damaged(before: pd.DataFram
     pd.testing.assert_frame_equal(rows(made).loc[before.index], before)
 
 
+def test_what_too_few_images_cannot_give_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It asks no network either when a metric is added; and few numbers are not worth the start of processes."""
+    assert run(plan(tmp_path, metrics=["psnr", "u-ids@embedded"])).done == 2
+    made = plan(tmp_path, metrics=["psnr", "u-ids@embedded", "l1"])
+    monkeypatch.setattr(extractors, "extract", None)
+    monkeypatch.setattr("bench.runner.processes.Worker", None)
+    assert runner.run(made, runner.Options("cpu")).done == 1
+    after = rows(made)
+    assert after.loc["u-ids@embedded", "note"] == "n/a below n = 625"
+    assert 0 < after.loc["l1", "value"] < 0.5
+
+
 def test_pictures_of_other_images_are_refused(before: pd.DataFrame, tmp_path: Path) -> None:
     other = plan(tmp_path / "other", data=[{"name": "synthfaces", "train": 4, "test": 21}])
     run(other)

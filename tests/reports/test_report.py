@@ -53,7 +53,7 @@ def test_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
         if name == "here":
             reports.build(run)
         else:
-            code = "import sys, reports; reports.report.MANY = 0; reports.build(sys.argv[1])"
+            code = "import sys, reports; reports.figures.MANY = 0; reports.build(sys.argv[1])"
             environment = os.environ | {"PYTHONHASHSEED": "1"}
             subprocess.run([sys.executable, "-c", code, str(run)], check=True, env=environment, timeout=300)
         files = sorted(path for path in (run / "report").rglob("*") if path.is_file())

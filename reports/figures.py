@@ -1,0 +1,148 @@
+"""The figures of a report: which there are, and their drawing, in several processes where there are many rows."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from bench.device import cores
+from bench.store import write_text
+from reports import convergence, drawn, grid, markup, plots, results, steps, style, tables
+from reports.results import Results
+
+DPI = 150  # of figures without pictures
+MANY = 2000  # rows from which several processes are worth their start
+
+Make = partial[Figure] | partial[tuple[Figure, float]]  # the figure, and its dots per inch where it asks for some
+Figures = Iterator[tuple[str, str, Make]]  # caption, stem of the files, drawing
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure of the report: its files, and what `drawn` keeps of them."""
+
+    caption: str
+    stem: str
+    entry: drawn.Entry
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.entry["files"])
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The figures of one kind of a data set, and what they show: it travels to another process."""
+
+    family: Callable[[_Part], Figures]
+    dataset: str
+    slug: str
+    found: Results
+    cells: pd.DataFrame
+    styles: plots.Styles
+    folder: Path
+    before: dict[str, drawn.Entry]
+
+    def draw(self) -> list[Drawn]:
+        """Write the figures that do not stand there already."""
+        return [Drawn(caption, stem, self._entry(stem, make)) for caption, stem, make in self.family(self)]
+
+    def _entry(self, stem: str, make: Make) -> drawn.Entry:
+        shows, before = drawn.shown(make), self.before.get(stem)
+        if before and drawn.stands(before, shows, self.folder):
+            return before
+        with style.context():
+            made = make()
+            figure, dpi = made if isinstance(made, tuple) else (made, DPI)
+            return drawn.entry(shows, style.save(figure, self.folder / stem, dpi=dpi))
+
+
+@contextmanager
+def drawing(found: Results, cells: pd.DataFrame, report: Path) -> Iterator[Callable[[], dict[str, list[str]]]]:
+    """Draw the figures of `found` into `report/figures`; the value ends it, and gives captions and file names.
+
+    What an earlier report drew of the same is left as it is.
+    """
+    parts = _parts(found, cells, report)
+    others = min(len(parts), cores()) - 1
+    if len(cells) < MANY or others < 1 or multiprocessing.parent_process():
+        yield lambda: _finished((part.draw() for part in parts), report)
+        return
+    with ProcessPoolExecutor(others, multiprocessing.get_context("spawn")) as pool:
+        futures = [pool.submit(part.draw) for part in parts]
+
+        def finish() -> dict[str, list[str]]:
+            here = {i: parts[i].draw() for i in reversed(range(len(parts))) if futures[i].cancel()}
+            made = (here[i] if i in here else future.result() for i, future in enumerate(futures))
+            return _finished(made, report)
+
+        try:
+            yield finish
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _parts(found: Results, cells: pd.DataFrame, report: Path) -> list[_Part]:
+    styles, folder, before = style.lines(dict.fromkeys(cells["label"])), report / "figures", drawn.read(report)
+    parts = []
+    for dataset, slug in markup.slugs(cells["dataset"]).items():
+        losses = None if found.losses is None else found.losses[found.losses["dataset"] == dataset]
+        less = replace(found, rows=found.rows.iloc[:0], per_image=None, losses=losses)
+        here = cells[cells["dataset"] == dataset]
+        parts += [_Part(family, dataset, slug, less, here, styles, folder, before) for family in (_plots, _pictures)]
+    return parts
+
+
+def _finished(parts: Iterable[list[Drawn]], report: Path) -> dict[str, list[str]]:
+    figures = [figure for part in parts for figure in part]
+    kept = {figure.stem: figure.entry for figure in figures}
+    write_text(report / drawn.FILE, json.dumps(kept, indent=1) + "\n")
+    return {figure.caption: figure.names for figure in figures}
+
+
+def _plots(part: _Part) -> Figures:
+    """The figures of a data set's numbers."""
+    found, dataset, slug, styles = part.found, part.dataset, part.slug, part.styles
+    here = part.cells[part.cells["value"].notna()]
+    if not here.empty:
+        make: Make = partial(plots.against_ratio, here, styles)
+        yield f"{dataset}: metrics against the mask ratio", f"ratio-{slug}", make
+    if here["shots"].nunique() > 1:
+        make = partial(plots.against_shots, here, styles)
+        yield f"{dataset}: metrics against the number of training images", f"shots-{slug}", make
+    if found.costs is not None and not here.empty:
+        metrics = tables.main_metrics(list(dict.fromkeys(here["metric"])), found.protocol)
+        most = results.shots_in_order(here["shots"])[-1]
+        compared = here[here["metric"].isin(metrics) & (here["shots"] == most)]
+        make = partial(plots.against_cost, compared, found.costs, styles)
+        yield f"{dataset}: quality against cost", f"cost-{slug}", make
+    if found.losses is not None and not found.losses.empty:
+        yield f"{dataset}: training losses", f"losses-{slug}", partial(convergence.convergence, found.losses)
+
+
+def _pictures(part: _Part) -> Figures:
+    """The figures of a data set's pictures."""
+    dataset, slug, cells = part.dataset, part.slug, part.cells
+    samples, names = part.found.pictures(dataset), list(cells["condition"])
+    chosen = grid.choose(samples, names)
+    if not chosen:
+        return
+    titles = grid.method_folders([samples / condition.slug for condition, _ in chosen], cells)
+    caption = f"{dataset}: input, completions, original"
+    yield caption, f"grid-{slug}", partial(grid.picture_grid, samples, chosen, titles)
+    details = partial(grid.zoomed_grid, samples, grid.choose(samples, names, rows=3), titles)
+    yield f"{caption}, with the detail where the methods err most", f"zoom-{slug}", details
+    stems = markup.slugs(titles)
+    for folder, title in titles.items():
+        if left := steps.choose(samples, folder, names):
+            caption = f"{dataset}: {title} step by step, with the residual |r(t) - r(t-1)| for images in [-1, 1]"
+            yield caption, f"steps-{slug}-{stems[folder]}", partial(steps.step_maps, samples, left)
