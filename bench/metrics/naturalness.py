@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import gamma
 from torch import Tensor
 
 from bench.errors import BenchError
@@ -106,6 +105,13 @@ def _block_features(blocks: Tensor) -> Tensor:
         ratio = torch.from_numpy(gamma(2 / index) / gamma(1 / index)).to(blocks.device)
         columns += [shape, (right - left) * ratio, left, right]
     return torch.stack(columns, dim=2)
+
+
+def gamma(x: Any) -> Any:
+    """The gamma function; imported here, since that takes longer than many a run."""
+    from scipy.special import gamma
+
+    return gamma(x)
 
 
 @cache
