@@ -306,6 +306,7 @@ def _run(
     store = runner.Remote(options.url, root) if options.url else None
     if store:
         store.pull(f"{suite.suite}/splits")
+        store.pull(f"{suite.suite}/plan")
     with progress.many() as report:
         made = jobs.plan(suite, root, report, pair)
     if only:
