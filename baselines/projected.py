@@ -36,6 +36,7 @@ CARD = Card(
     training="Adam 2e-4 (0.5, 0.999), batch 8, hinge loss 1, LPIPS (VGG, batch sum) 1.5; DiffAugment on small data; "
     "CoModGAN masks; 400,000 iterations few-shot, 1,000,000 else (as GRIG)",
     features="LPIPS (VGG-16) and EfficientNet-Lite0 (ImageNet)",
+    backbone="lite0",
     licence="MIT (Projected GAN); the baseline was not released",
     weights="none of the baseline; the checkpoints of Projected GAN draw faces from noise",
     choices={

@@ -26,6 +26,7 @@ class Card:
     published: dict[str, str] = field(default_factory=dict)  # figures as the paper or a later table prints them
     training: str = ""  # optimiser, batch, iterations, loss weights, in one line
     features: str = ""  # pretrained networks that the published training losses stand on
+    backbone: str = ""  # of its projected discriminator: EfficientNet "lite0", unless an option `backbone` says another
     convention: str = ""  # the authors' mask polarity, value range and filling, where they differ from ours
     licence: str = ""  # of the authors' code and weights
     weights: str = ""  # where the authors' checkpoints are, and their layout

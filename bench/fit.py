@@ -56,7 +56,7 @@ def _sizes(entry: Entry, user: str, suite: Suite) -> Sizes:
     trained = registry.get(entry.method).load().trainable() and entry.weights is None
     if user and not trained:
         return Sizes()
-    return suite.config_of(entry).sizes(suite.train.features if trained else None)
+    return suite.config_of(entry).sizes(suite.source_of(entry) if trained else None)
 
 
 def _all_fit(suite: Suite, side: int) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import condition as conditions
-from bench import metrics, registry
+from bench import metrics, registry, sources
 from bench.data import cache
 from bench.errors import BenchError
 from bench.metrics import extractors
@@ -67,7 +67,7 @@ def of_training(
         "seed": [suite.seed, seed],
         "steps": entry.steps or train.steps,
         "batch": entry.batch or train.batch,
-        "features": train.features,
+        "features": sources.told(suite.source_of(entry)),
         "precision": train.precision,
         "compile": train.compile,
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import masks
-from bench import archive, exposure, fit, identity, metrics, registry
+from bench import archive, exposure, features, fit, identity, metrics, registry
 from bench import condition as conditions
 from bench.data import dataset, splits
 from bench.data.dataset import ImageData, Progress
@@ -167,6 +167,7 @@ def plan(suite: Suite, root: Path, progress: Progress | None = None, pair: str =
 
     `pair`: a condition folder:DIR of the suite; where every test image has a mask of its name, it becomes .../paired.
     """
+    suite = features.settled(suite, root)
     fit.check(suite)
     made = Plan(suite, root)
     for data in (*suite.data, *(data for data in suite.training if not data.absent)):
@@ -183,6 +184,9 @@ def plan(suite: Suite, root: Path, progress: Progress | None = None, pair: str =
             made.jobs.append(job)
         elif job.kind != "train":
             raise BenchError(f"`{same.label}` and `{job.label}` are one and the same: leave out a row or a data set")
+    for job in made.jobs:
+        if job.kind == "train" and not made.done(job):
+            features.require(job.label, job.identity)
     return made
 
 

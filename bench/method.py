@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
@@ -15,10 +15,9 @@ from bench.card import Card
 from bench.errors import BenchError
 from bench.golden import Golden
 from bench.nn.sizes import Sizes
+from bench.sources import Source
 
 __all__ = ["Batch", "Card", "Config", "Golden", "Method", "Noise", "Sizes", "Source", "Stage", "Update"]
-
-Source = Literal["official", "embedded"]  # of the networks behind training losses
 
 
 class Config(BaseModel):
@@ -151,7 +150,7 @@ class Method(nn.Module):
         """The training stages in the paper's order; none for a method that is not trained.
 
         `features`: "official" (VGG, LPIPS and backbone weights of the paper) or "embedded", the project's own
-        training network in their place.
+        training network in their place; `bench.sources.of_backbone` of it is that of a projected discriminator.
         """
         return []
 

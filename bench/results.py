@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 
 import bench
 from bench import condition as conditions
-from bench import identity, metrics, registry, stored
+from bench import features, identity, metrics, registry, stored
 from bench.accept import accepted
 from bench.archive import FILE, Archive
 from bench.errors import BenchError
@@ -27,7 +27,9 @@ from bench.metrics.images import to_uint8
 from bench.nn import embedded
 from bench.provenance import FACTS
 from bench.samples import image_file, save_png, shown
+from bench.sources import of_backbone
 from bench.store import digest, file_slug, read_json, write_json, write_table
+from bench.suite import Entry, Suite
 from bench.task import BATCH, Task
 
 UNPASTED = "known pixels are the method's own, not the original's"
@@ -180,16 +182,7 @@ def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
             for name in suite.metrics
         },
     }
-    stand_ins = []
-    if suite.train.features == "embedded":
-        network = embedded.fingerprint("training")
-        for entry in suite.methods:
-            registered = registry.get(entry.method)
-            if registered.load().trainable() and registered.card.features and entry.weights is None:
-                stand_ins.append(
-                    f"{suite.title_of(entry)}: training losses stand on {network}; "
-                    f"the published method uses {registered.card.features}"
-                )
+    stand_ins = [text for entry in suite.methods for text in _trained_with(entry, suite)]
     guides = {guide for name in suite.conditions for guide in conditions.parse(name).guides}
     for entry in suite.methods:
         stand_ins += [f"{suite.title_of(entry)}: {text}" for text in suite.config_of(entry).stand_ins(guides)]
@@ -211,6 +204,23 @@ def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
         }
         | {package: importlib.metadata.version(package) for package in PACKAGES},
     }
+
+
+def _trained_with(entry: Entry, suite: Suite) -> Iterator[str]:
+    """The networks behind a row's training losses that are not the paper's files, in a sentence."""
+    registered = registry.get(entry.method)
+    if not (registered.load().trainable() and registered.card.features and entry.weights is None):
+        return
+    source = suite.source_of(entry)
+    network, told = embedded.fingerprint("training"), []
+    if of_backbone(source) == "imagenet":
+        told.append(f"the projected discriminator stands on {features.told(*suite.made_of(entry))}")
+    elif of_backbone(source) != source:
+        told.append(f"the projected discriminator stands on {network if source == 'official' else 'the official file'}")
+    if source == "embedded":
+        told.append(f"{'all other ' if told else ''}training losses stand on {network}")
+    if told:
+        yield f"{suite.title_of(entry)}: {'; '.join(told)}; the published method uses {registered.card.features}"
 
 
 def standing(made: Plan, dataset: str) -> list[Any]:

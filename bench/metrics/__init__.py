@@ -132,8 +132,8 @@ def _emotion(network: str, extractor: str, title: str, equals: str) -> Metric:
 
 
 # U-IDS in 2,048 dimensions is 0 for identical sets of 1,000 and 0.13 at 2,000 (ideal: 0.5). What matters is the number
-# of pairs per dimension, so the 256-d network gets the same 2.44 pairs a dimension as 5,000 give to Inception.
-SMALLEST_IDS = {"inception": 5000, "embedded": 625}
+# of pairs per dimension, so the networks with 256 and 496 get the 2.44 pairs a dimension that 5,000 give to Inception.
+SMALLEST_IDS = {"inception": 5000, "embedded": 625, "lite0": 1211}
 
 
 def _set_metrics(extractor: str, suffix: str, label: str) -> list[Metric]:
@@ -232,6 +232,10 @@ _METRICS = [
         "perceptual@embedded", "Perceptual distance (embedded)", "embedded",
         "lpips' formula with equal weights for all channels, on the embedded network's maps",
     ),
+    _perceptual(
+        "perceptual@lite0", "Perceptual distance (lite0, uncalibrated)", "lite0",
+        "lpips' formula with equal weights for all channels (not fitted to judgements) on four maps of EfficientNet",
+    ),
     _diversity("lpips-alex", "LPIPS, AlexNet", "lpips@alex"),
     _diversity("lpips-vgg", "LPIPS, VGG", "lpips@vgg"),
     _diversity("embedded", "embedded", "perceptual@embedded"),
@@ -250,6 +254,7 @@ _METRICS = [
     _emotion("embedded", "embedded-expression", "embedded", "the six moods that the embedded expression network tells"),
     *_set_metrics("inception", "", ""),
     *_set_metrics("embedded", "@embedded", " (embedded)"),
+    *_set_metrics("lite0", "@lite0", " (lite0)"),
 ]  # fmt: skip
 _METRICS.append(
     replace(

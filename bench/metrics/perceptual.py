@@ -27,6 +27,11 @@ def unit(maps: Sequence[Tensor], weights: Sequence[Tensor | float]) -> list[Tens
     return list(maps)
 
 
+def unit_alike(maps: Sequence[Tensor]) -> list[Tensor]:
+    """`unit` with equal weights for all channels, that add up to the mean over the layers; in place."""
+    return unit(maps, [1 / len(maps)] * len(maps))
+
+
 def distance(completed: Mapping[str, list[Tensor]], truth: Mapping[str, list[Tensor]], masks: Tensor | None) -> Tensor:
     """The distance of each image (N,) float64: squared differences, mean over space, sum over layers."""
     layers = [_squares(a, b).mean(dim=(1, 2, 3)) for a, b in zip(completed["maps"], truth["maps"], strict=True)]

@@ -15,6 +15,7 @@ from bench.method import Source
 from bench.nn import embedded
 from bench.nn.init import normal_init
 from bench.nn.perceptual import Frozen, frozen
+from bench.sources import of_backbone
 
 Lite = Literal["lite0", "lite1"]
 
@@ -100,6 +101,10 @@ class EfficientNetLite(nn.Module):
         """Take the ImageNet weights that timm published; BenchError where the file is absent."""
         self.load_state_dict(from_timm(weights.load(f"efficientnet-{self.variant}")))
 
+    def load_packaged(self) -> None:
+        """Take the ImageNet weights that a package ships; BenchError where it is absent."""
+        self.load_state_dict(from_timm(weights.tensors(weights.packaged(f"efficientnet-{self.variant}"))))
+
     def forward(self, images: Tensor) -> list[Tensor]:
         if min(images.shape[2:]) < ENLARGED:
             images = F.interpolate(images, (ENLARGED, ENLARGED), mode="bilinear", align_corners=False)
@@ -143,10 +148,14 @@ Backbone = EfficientNetLite | EmbeddedBackbone
 
 def pretrained_backbone(source: Source, variant: Lite = "lite0") -> Backbone:
     """EfficientNet-Lite with its ImageNet weights, or the embedded network in its place."""
-    if source == "embedded":
+    word = of_backbone(source)
+    if word == "embedded":
         return EmbeddedBackbone()
     network = EfficientNetLite(variant)
-    network.load_pretrained()
+    if word == "imagenet":
+        network.load_packaged()
+    else:
+        network.load_pretrained()
     return network
 
 
@@ -211,10 +220,10 @@ class Halving(nn.Module):
 def smallest_judged(resolution: int, features: Source) -> int:
     """The smallest side of images of which a discriminator for that `resolution` leaves a logit: half of it.
 
-    Up to there the official backbone enlarges images by itself, unless the resolution is far from the usual.
+    Up to there EfficientNet enlarges images by itself, unless the resolution is far from the usual.
     """
     side = 2 ** (resolution - 1).bit_length() // 2
-    return 1 if features == "official" and side <= ENLARGED else side
+    return 1 if of_backbone(features) != "embedded" and side <= ENLARGED else side
 
 
 class MiniDiscriminator(nn.Module):

@@ -27,6 +27,7 @@ from bench.method import Method
 from bench.progress import track
 from bench.provenance import recorded
 from bench.score import Known, expanded, score
+from bench.sources import source_of
 from bench.store import atomic_write, derive_seed, digest, write_json, write_table
 from bench.task import BATCH, Task
 from bench.train import Budget, train
@@ -98,7 +99,7 @@ def _train(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, An
         steps=identity["steps"],
         batch=identity["batch"],
         seed=seed,
-        features=identity["features"],
+        features=source_of(identity["features"]),
         checkpoint=settings.checkpoint,
         tensorboard=settings.tensorboard,
         precision=identity["precision"],

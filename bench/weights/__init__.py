@@ -1,8 +1,8 @@
 """Pretrained weights: an index of published files, a folder that keeps them, and readers that execute nothing.
 
-`index` says where each file comes from, `cache` fetches and keeps files, `reading` reads every kind of official file
-(`unpickle` the kinds that hold more than tensors), `layouts` finds in it what a method loads, `conversion` writes
-safetensors. Importing this package imports no torch.
+`index` says where each file comes from, `cache` fetches, finds and keeps files, `reading` reads every kind of official
+file (`unpickle` the kinds that hold more than tensors), `lukemelas` renames what a package ships, `layouts` finds in it
+what a method loads, `conversion` writes safetensors. Importing this package imports no torch.
 """
 
 from __future__ import annotations
@@ -10,15 +10,31 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from bench.weights.cache import add, checked, fetch, folder, load, path
-from bench.weights.index import INDEX, File
+from bench.weights.cache import add, checked, fetch, folder, here, load, packaged, path, tensors
+from bench.weights.index import INDEX, File, Packaged
 
 if TYPE_CHECKING:
     from bench.weights.conversion import convert
     from bench.weights.layouts import load_official
     from bench.weights.reading import read
 
-__all__ = ["INDEX", "File", "add", "checked", "convert", "fetch", "folder", "load", "load_official", "path", "read"]
+__all__ = [
+    "INDEX",
+    "File",
+    "Packaged",
+    "add",
+    "checked",
+    "convert",
+    "fetch",
+    "folder",
+    "here",
+    "load",
+    "load_official",
+    "packaged",
+    "path",
+    "read",
+    "tensors",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
 from bench.progress import Board
 from bench.store import atomic_write, write_error
-from bench.weights.index import INDEX, File, get, stated
+from bench.weights.index import INDEX, File, Packaged, get, stated
 
 ARCHIVES = (".npz",)  # not read as checkpoints
 
@@ -28,20 +31,65 @@ def folder() -> Path:
 
 
 def path(name: str) -> Path:
-    """The file of that name; when it is absent, an error that says how to supply it."""
+    """The file of that name, or the one that a package ships; without both, an error that says how to supply it."""
     file = get(name)
-    found = folder() / file.filename
-    if not found.exists():
-        start = "" if file.by_hand else f"run `facebench weights fetch {name}`, or "
-        raise BenchError(f"the pretrained file {file} is not on this machine: {start}{by_hand(file)}")
-    return found
+    if found := here(file):
+        return found
+    fetched = "" if file.by_hand else f"run `facebench weights fetch {name}`, or "
+    remedy = f"`{file.package.remedy}` brings its weights" if file.package else fetched + by_hand(file)
+    raise BenchError(f"the pretrained file {file} is not on this machine: {remedy}")
+
+
+def here(file: File) -> Path | None:
+    """Where a pretrained file lies on this machine, or the one that a package ships; None without both."""
+    official = folder() / file.filename
+    if official.exists():
+        return official
+    return shipped(file.package) if file.package else None
+
+
+def shipped(package: Packaged) -> Path | None:
+    """The file that a package ships: as `add` took it, else in the installed package, checked; None without both."""
+    added = folder() / package.filename
+    if added.exists():
+        return added
+    module, _, inside = package.path.partition("/")
+    spec = importlib.util.find_spec(module)  # finds the package and does not import it
+    for place in (spec and spec.submodule_search_locations) or ():
+        if (installed := Path(place) / inside).exists():
+            _check_once(installed, package, installed.stat().st_mtime_ns)
+            return installed
+    return None
+
+
+@cache
+def _check_once(path: Path, package: Packaged, _changed: int) -> None:
+    if _digest(path) != package.sha256:
+        raise BenchError(f"{path} is not the file that its package ships: run `{package.remedy} --force-reinstall`")
+
+
+def packaged(name: str) -> Path:
+    """The file that a package ships in the place of a pretrained one; BenchError says how to install it."""
+    file = get(name)
+    if file.package is None:
+        raise BenchError(f"no package ships the weights of {file}")
+    if found := shipped(file.package):
+        return found
+    raise BenchError(f"{file.package.filename} is not on {platform.node()}: run `{file.package.remedy}`")
 
 
 def load(name: str) -> Mapping[str, Any]:
-    """The tensors of a pretrained file; nothing in it is executed."""
+    """The tensors of a pretrained file, under the names that its publisher gave them; nothing in it is executed."""
+    return tensors(path(name))
+
+
+def tensors(path: Path) -> Mapping[str, Any]:
+    """`load` for a pretrained file that lies there, whoever ships it."""
+    from bench.weights import lukemelas
     from bench.weights.reading import read
 
-    return read(path(name))
+    renamed = {one.package.filename for one in INDEX.values() if one.package and one.package.names == "lukemelas"}
+    return lukemelas.to_timm(read(path), path) if path.name in renamed else read(path)
 
 
 def by_hand(file: File) -> str:
@@ -52,7 +100,9 @@ def by_hand(file: File) -> str:
 
 def expected(filename: str) -> str:
     """The start of the SHA-256 that the file of that name must have; empty where nothing is known."""
-    return next((file.expected for file in INDEX.values() if file.filename == filename), stated(filename))
+    known = {file.filename: file.expected for file in INDEX.values()}
+    known |= {file.package.filename: file.package.sha256 for file in INDEX.values() if file.package}
+    return known.get(filename, stated(filename))
 
 
 def checked(path: Path, filename: str | None = None) -> str:
@@ -62,11 +112,7 @@ def checked(path: Path, filename: str | None = None) -> str:
     """
     if path.exists() and not path.is_file():  # reading a pipe would wait without end
         raise BenchError(f"cannot read {path}: it is no file")
-    try:
-        with path.open("rb") as handle:
-            found = hashlib.file_digest(handle, "sha256").hexdigest()
-    except OSError as error:
-        raise BenchError(f"cannot read {path}: {error.strerror or error}") from error
+    found = _digest(path)
     start = expected(filename or path.name)
     if not found.startswith(start):
         raise BenchError(
@@ -76,11 +122,19 @@ def checked(path: Path, filename: str | None = None) -> str:
     return found
 
 
-def _accept(file: File, path: Path) -> str:
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise BenchError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _accept(file: File, path: Path, filename: str) -> str:
     """The SHA-256 of what is to become a pretrained file; BenchError when it is another file."""
     from bench.weights.reading import read
 
-    found = checked(path, file.filename)
+    found = checked(path, filename)
     if not file.expected and not file.filename.endswith(ARCHIVES):
         read(path)  # no hash is known; a web page in the place of the file is noticed here
     return found
@@ -89,8 +143,11 @@ def _accept(file: File, path: Path) -> str:
 def add(name: str, path: str | Path) -> tuple[Path, str]:
     """Copy a file that the user has into the folder, checked; returns where it lies and its SHA-256."""
     file, source = get(name), Path(path)
-    found = _accept(file, source)
-    target = folder() / file.filename
+    filename = file.filename
+    if file.package and source.is_file() and _digest(source) == file.package.sha256:
+        filename = file.package.filename  # under its own name, so that its own hash is asked of it
+    found = _accept(file, source, filename)
+    target = folder() / filename
     with source.open("rb") as given, atomic_write(target) as handle:
         shutil.copyfileobj(given, handle, 1 << 20)
     return target, found
@@ -111,7 +168,7 @@ def fetch(name: str) -> tuple[Path, str]:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as part:
             arrived = _download(file, Path(part))
-            found = _accept(file, arrived)
+            found = _accept(file, arrived, file.filename)
             os.replace(arrived, target)
     except OSError as error:
         raise write_error(target, error) from error

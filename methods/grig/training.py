@@ -17,6 +17,7 @@ from bench.nn.losses import hinge
 from bench.nn.perceptual import PerceptualDistance
 from bench.nn.projected import ProjectedDiscriminator, pretrained_backbone
 from bench.nn.soft_mask import soft_mask_discriminator, soft_mask_generator
+from bench.sources import of_backbone
 from methods.grig.discriminators import PatchDiscriminator, forged_patch_hinge, label_map
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class GRIGStage(Stage):
         self.patch = normal_init(PatchDiscriminator(config.patch_width, config.patch_strides)) if config.patch else None
         self.lpips = PerceptualDistance(features)
         # the embedded network is behind both, unless its weights are drawn again
-        self.one_trunk = features == "embedded" and config.initialisation == "pretrained"
+        self.one_trunk = of_backbone(features) == features == "embedded" and config.initialisation == "pretrained"
 
     def optimisers(self) -> dict[str, Optimizer]:
         networks: dict[str, nn.Module] = {"generator": self.method.generator}

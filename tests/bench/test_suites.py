@@ -15,10 +15,11 @@ from reports import published
 
 NAMES = sorted(Path(str(path)).stem for path in suite.SUITES.iterdir() if str(path).endswith(".yaml"))
 TABLES = [name for name in NAMES if name.startswith(("thesis", "hierinv", "isfrnet"))]
+OWN = [name for name in NAMES if not suite.content(name)["data"]]  # suites of the user's own images
 SMOKES = [name for name in NAMES if suite.content(name).get("smoke")]
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "folder"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in OWN])
 def test_every_row_can_be_made(name: str) -> None:
     parsed = suite.load(name)
     assert parsed.suite == name
@@ -28,6 +29,20 @@ def test_every_row_can_be_made(name: str) -> None:
         loaded = registry.get(entry.method).load()
         loaded.configure(parsed.preset_of(entry), entry.variant, entry.options)
     fit.check(parsed)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_suites_of_own_images_take_a_folder(name: str, tmp_path: Path) -> None:
+    content = suite.content(name)
+    parsed = suite.parse(content | suite.located(content, [str(tmp_path)]), name)
+    assert [data.folder for data in parsed.data] == [tmp_path]
+    fit.check(parsed)
+
+
+@pytest.mark.parametrize("name", ["quickstart", "kinds", "editing", "restoration", *OWN])
+def test_suites_without_downloads_show_real_features_beside_embedded_ones(name: str) -> None:
+    shown = suite.content(name)["metrics"]
+    assert {"fid@lite0", "perceptual@lite0", "fid@embedded", "perceptual@embedded"} <= {*shown}
 
 
 @pytest.mark.parametrize("name", TABLES)
