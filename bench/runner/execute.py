@@ -26,7 +26,7 @@ from bench.jobs import Job, Plan
 from bench.method import Method
 from bench.progress import track
 from bench.provenance import recorded
-from bench.score import Known, expanded, score
+from bench.score import Known, score
 from bench.sources import source_of
 from bench.store import atomic_write, derive_seed, digest, write_json, write_table
 from bench.task import BATCH, Task
@@ -139,7 +139,7 @@ def _score(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, An
     task = _task(made, before)
     references = sources(made, job.row["dataset"])
     names, against = [name for name, *_ in job.identity["metrics"]], made.against(job.row["dataset"])
-    decides = {name: of_metric(name, against) for name in expanded(names, len(task.positions))}
+    decides = {name: of_metric(name, against) for name in metrics.expanded(names, len(task.positions))}
     known = Known(made.root / "cache" / "scores", {name: digest([before.id, what]) for name, what in decides.items()})
     features = made.root / "cache" / "features"
     measured = score(made.job_folder(before.id), task, names, options.place, features, references, known)

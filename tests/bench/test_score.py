@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 from bench import cli, jobs, registry, results, runner, suite
 from bench.archive import FILE
 from bench.jobs import Plan
-from bench.metrics import extractors
-from bench.score import expanded
+from bench.metrics import expanded, extractors
 
 CONTENT: dict[str, Any] = {
     "suite": "scored",
