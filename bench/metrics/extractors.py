@@ -250,13 +250,13 @@ class _MTCNN:
         points = torch.full((len(images), 5, 2), torch.nan)
         probability = torch.zeros(len(images))
         for i, image in enumerate(images):
-            found, sure, marks = self._detector.detect(image.permute(1, 2, 0).contiguous(), landmarks=True)
+            found, probabilities, marks = self._detector.detect(image.permute(1, 2, 0).contiguous(), landmarks=True)
             if found is not None and found[0] is not None:
                 boxes[i] = torch.from_numpy(found[0].astype("float32"))
                 points[i] = torch.from_numpy(marks[0].astype("float32"))
-                probability[i] = float(sure[0])
-        found_all = {"box": boxes, "landmarks": points, "probability": probability}
-        return {name: value.to(images.device) for name, value in found_all.items()}
+                probability[i] = float(probabilities[0])
+        features = {"box": boxes, "landmarks": points, "probability": probability}
+        return {name: value.to(images.device) for name, value in features.items()}
 
 
 class _HOG:
@@ -280,8 +280,7 @@ class _HOG:
         size = [round(side * FRAME / shorter) for side in images.shape[-2:]]
         boxes = torch.full((len(images), 4), torch.nan)
         for i, image in enumerate(resize(images, *size).permute(0, 2, 3, 1).cpu().numpy()):
-            found = self._detector(np.ascontiguousarray(image))
-            if len(found):
+            if found := self._detector(np.ascontiguousarray(image)):
                 box = max(found, key=lambda one: one.area())
                 boxes[i] = torch.tensor([box.left(), box.top(), box.right(), box.bottom()]) * (shorter / FRAME)
         return {"box": boxes.to(images.device)}

@@ -61,6 +61,7 @@ def test_a_further_metric_loads_no_method_and_computes_itself_alone(
     assert run(made).done == 1
     after = rows(made)
     assert list(after.index) == ["l1", "identity@embedded", "fid@embedded", "fid-infinity@embedded", "psnr"]
+    assert after.loc["identity@embedded", "caution"].startswith("knows pictures, not persons")
     assert asked == []
     pd.testing.assert_frame_equal(after.loc[before.index], before)
 
