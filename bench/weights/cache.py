@@ -36,8 +36,8 @@ def path(name: str) -> Path:
     file = get(name)
     if found := here(file):
         return found
-    start = "" if file.by_hand else f"run `facebench weights fetch {name}`, or "
-    raise BenchError(f"the pretrained file {file} is not on this machine: {_packages(file)}{start}{by_hand(file)}")
+    fetched = "" if file.by_hand or file.package else f"run `facebench weights fetch {name}`, or "
+    raise BenchError(f"the pretrained file {file} is not on this machine: {fetched}{_remedy(file)}")
 
 
 def here(file: File) -> Path | None:
@@ -57,14 +57,15 @@ def shipped(package: Packaged) -> Path | None:
     spec = importlib.util.find_spec(module)  # finds the package and does not import it
     for place in (spec and spec.submodule_search_locations) or ():
         if (installed := Path(place) / inside).exists():
-            _check_once(installed, installed.stat().st_mtime_ns)
+            _check_once(installed, package, installed.stat().st_mtime_ns)
             return installed
     return None
 
 
 @cache
-def _check_once(path: Path, _changed: int) -> None:
-    checked(path)
+def _check_once(path: Path, package: Packaged, _changed: int) -> None:
+    if _digest(path) != package.sha256:
+        raise BenchError(f"{path} is not the file that its package ships: run `{package.remedy} --force-reinstall`")
 
 
 def packaged(name: str) -> Path:
@@ -77,9 +78,9 @@ def packaged(name: str) -> Path:
     raise BenchError(f"{file.package.filename} is not on {platform.node()}: run `{file.package.remedy}`")
 
 
-def _packages(file: File) -> str:
-    """How a package brings a file; empty where none does."""
-    return f"`{file.package.remedy}` brings its weights; or " if file.package else ""
+def _remedy(file: File) -> str:
+    """How a user gets what nothing here downloads."""
+    return f"`{file.package.remedy}` brings its weights" if file.package else by_hand(file)
 
 
 def load(name: str) -> Mapping[str, Any]:
@@ -184,9 +185,7 @@ def fetch(name: str) -> tuple[Path, str]:
     if target.exists():
         return target, checked(target)
     if file.by_hand:
-        raise BenchError(
-            f"{file} is behind a page that no program should click through: {_packages(file)}{by_hand(file)}"
-        )
+        raise BenchError(f"{file} is behind a page that no program should click through: {_remedy(file)}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as part:

