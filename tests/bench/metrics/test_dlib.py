@@ -143,6 +143,20 @@ def test_persons_are_told_from_others(shared: Path) -> None:
     assert area == pytest.approx(0.756, abs=0.02)  # what the caution of identity@embedded says
 
 
+def test_cosine_and_whole_pictures_tell_persons_badly(faces: Tensor) -> None:
+    upper = torch.triu(torch.ones(44, 44, dtype=torch.bool), 1)
+    extractor = extractors.load("dlib-face")
+    with extractors.exact():
+        vectors = extractor(faces)["identity"].double()
+        whole = extractor._network(F.interpolate(faces.float(), size=(150, 150), mode="bilinear", antialias=True))  # type: ignore[attr-defined]
+    apart = torch.cdist(vectors, vectors)[upper]
+    assert apart.mean() == pytest.approx(0.863, abs=0.01)
+    assert (apart < identity.SAME).double().mean() < 0.01
+    assert torch.cdist(whole.double(), whole.double())[upper].lt(identity.SAME).double().mean() > 0.7
+    ones = F.normalize(vectors)
+    assert (1 - ones @ ones.T)[upper].mean() < 0.2
+
+
 def fills(faces: Tensor, masks: Tensor) -> dict[str, Tensor]:
     """Telea's method, the mean of the known pixels, and another person's face."""
     area = masks[0, 0].numpy().astype(np.uint8)
