@@ -324,7 +324,6 @@ def _dlib_face(path: Path, digest: str, device: torch.device) -> Extractor:
     except RuntimeError as error:
         raise BenchError(f"{path} does not fit dlib's face network: {error}") from error
 
-    @one_thread()
     def run(network: nn.Module, images: Tensor) -> Features:
         return {"identity": network(square(images.float(), dlib_face.SIDE))}
 

@@ -38,7 +38,7 @@ def _tensor(data: bytes, place: int, name: str) -> tuple[Tensor, int]:
     numbers = []
     for _ in range(7 if name.endswith("fc_2") else 5):
         length = data[place] if place < len(data) else 0
-        if not 1 <= length <= 4:  # 8 bits more would be a negative number
+        if not 1 <= length <= 4:  # its highest bit would mean a negative number
             raise Refused(f"the tensor {name} does not begin as one")
         numbers.append(int.from_bytes(data[place + 1 : place + 1 + length], "little"))
         place += 1 + length
