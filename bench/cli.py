@@ -108,6 +108,9 @@ def _list_metrics() -> None:
         better = "higher" if metric.higher_is_better else "lower"
         table.add_row(name, metric.title, better, metric.extractor or "-", str(metric.smallest_n), metric.equals)
     out.print(table)
+    for metric in map(metrics.get, metrics.names()):
+        if metric.caution:
+            out.print(f"{metric.name}: {metric.caution}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _list_masks() -> None:

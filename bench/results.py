@@ -74,7 +74,8 @@ def rows(made: Plan, jobs: Sequence[Job], name: str = "rows.parquet") -> pd.Data
         completion = made.completion(job)
         if name == "rows.parquet":
             versions = [metrics.get(metric).version for metric in measured["metric"]]
-            measured = measured.assign(**provenance(made, job), metric_version=versions)
+            cautions = [metrics.get(metric).caution for metric in measured["metric"]]
+            measured = measured.assign(**provenance(made, job), metric_version=versions, caution=cautions)
             row = job.row
             measured["protocol"] = [column(made, row["dataset"], row["condition"], name) for name in measured["metric"]]
             said = [

@@ -86,7 +86,7 @@ def score(
     ids = [task.images.ids[i] for i in task.positions]
     if archive.ids != ids:
         raise BenchError(f"{archive.path} holds other images than the test set: delete its folder and run again")
-    wanted = expanded(names, len(ids))
+    wanted = metrics.expanded(names, len(ids))
     truth = parse(task.condition).has_truth
     found: dict[str, tuple[dict[str, Any], pd.DataFrame]] = {}
     for metric in map(metrics.get, wanted):
@@ -118,15 +118,6 @@ def score(
     frames = [frame for frame in (found[name][1] for name in wanted) if len(frame)]
     per_image = pd.concat(frames, ignore_index=True) if frames else Measurement().per_image
     return Measurement([found[name][0] for name in wanted], per_image)
-
-
-def expanded(names: Sequence[str], n: int) -> list[str]:
-    """The metrics, and after each what stands beside it where there are few images."""
-    listed = list(dict.fromkeys(names))
-    for metric in map(metrics.get, tuple(listed)):
-        if metric.beside and n < metric.advised_n and metric.beside not in listed:
-            listed.insert(listed.index(metric.name) + 1, metric.beside)
-    return listed
 
 
 def pictures(archive: Archive, task: Task, completion: int = 0) -> Iterator[Tensor]:

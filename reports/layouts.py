@@ -121,7 +121,8 @@ def over_conditions(rows: pd.DataFrame) -> pd.DataFrame:
     asked = rows["condition"].nunique()
     noted = rows.assign(note=rows["note"].where(rows["note"] != ""), condition="")
     groups = noted.groupby([*results.CELL, "seed"], sort=False)
-    facts = {name: (name, "first") for name in ("suite", "label", "metric_title", "extractor", "higher_is_better")}
+    names = ("suite", "label", "metric_title", "extractor", "caution", "higher_is_better")
+    facts = {name: (name, "first") for name in names}
     mean = groups.agg(**facts, note=("note", "first"), value=("value", "mean"), n=("n", "min"), got=("value", "count"))
     partial = (mean["got"] > 0) & (mean["got"] < asked)
     counts = mean["got"].astype(str) + f" of {asked} conditions"

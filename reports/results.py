@@ -110,8 +110,9 @@ def tidy(rows: pd.DataFrame, source: str = "the result rows") -> pd.DataFrame:
         raise BenchError(f"{source} lacks the columns {', '.join(missing)}; {AGAIN}")
     if rows.empty:
         raise BenchError(f"{source} has no rows: no job has finished yet; {AGAIN}")
-    rows = rows[COLUMNS + [column for column in ORIGIN if column in rows.columns]].reset_index(drop=True)
-    texts = [*TEXT, *(column for column in ORIGIN if column in rows.columns)]
+    rows = rows if "caution" in rows.columns else rows.assign(caution="")  # older results have none
+    beside = ["caution", *(column for column in ORIGIN if column in rows.columns)]
+    rows, texts = rows[[*COLUMNS, *beside]].reset_index(drop=True), [*TEXT, *beside]
     for column in texts:
         rows[column] = rows[column].astype(object).where(rows[column].notna(), "").astype(str)
     rows = _typed(rows, [*NUMBERS, "seed", "n"], source, texts)
@@ -144,6 +145,7 @@ def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
         label=("label", "first"),
         metric_title=("metric_title", "first"),
         extractor=("extractor", "first"),
+        caution=("caution", "first"),
         higher_is_better=("higher_is_better", "first"),
         value=("value", "mean"),
         spread=("value", "std"),

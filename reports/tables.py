@@ -206,7 +206,7 @@ def _beaten(
 
 
 def notes(cells: pd.DataFrame, protocol: dict[str, Any] | None, intervals: bool) -> tuple[str, ...]:
-    """What stands below a table of `results.over_seeds` rows: seeds, significance, extractors, protocol."""
+    """What stands below a table of `results.over_seeds` rows: seeds, significance, metrics, protocol."""
     lines = []
     several = sorted(set(cells["asked"][cells["asked"] > 1]))
     if several:
@@ -215,8 +215,9 @@ def notes(cells: pd.DataFrame, protocol: dict[str, Any] | None, intervals: bool)
         lines.append(f"Means over {counts} seeds; {after}.")
     if intervals:
         lines.append(SIGNIFICANCE_NOTE)
-    extractors = cells.drop_duplicates("metric_title")
-    named = [f"{r.metric_title}: {r.extractor}" for r in extractors.itertuples() if r.extractor]
+    metrics = [*cells.drop_duplicates("metric_title").itertuples()]
+    lines += [f"{metric.metric_title}: {metric.caution}." for metric in metrics if metric.caution]
+    named = [f"{metric.metric_title}: {metric.extractor}" for metric in metrics if metric.extractor]
     if named:
         lines.append(f"Extractors: {'; '.join(named)}.")
     if protocol and protocol.get("mixed"):

@@ -50,7 +50,9 @@ def test_help_teaches(command: list[str]) -> None:
 def test_list_shows_every_method_metric_and_generator() -> None:
     shown = call("list")
     assert all(entry.card.name in shown for entry in registry.entries().values())
-    assert "perceptual@embedded" in call("list", "--metrics")
+    listed = call("list", "--metrics")
+    assert "perceptual@embedded" in listed
+    assert "identity@embedded: knows pictures, not persons" in listed
     assert "freeform" in call("list", "--masks")
     with pytest.raises(BenchError, match="no method has the task"):
         call("list", "--task", "nothing")
@@ -182,12 +184,14 @@ def test_evaluate_measures_folders(folders: dict[str, str], tmp_path: Path) -> N
 
     from bench import metrics
 
-    names = "psnr,l1,fid,fid@embedded,lpips@alex,perceptual@embedded"
+    names = "psnr,l1,fid,fid@embedded,lpips@alex,perceptual@embedded,identity@embedded"
     arguments = ["evaluate", folders["completed"], folders["truth"], "--metrics", names]
     shown = call(*arguments, "--out", str(tmp_path / "raw.csv"))
     assert "not computed" in shown
     table = pd.read_csv(tmp_path / "raw.csv").set_index("metric")
-    assert list(table) == ["title", "extractor", "value", "low", "high", "n", "note", "images"]
+    assert list(table) == ["title", "extractor", "value", "low", "high", "n", "note", "images", "caution"]
+    assert shown.count("identity@embedded: knows pictures, not persons") == 1
+    assert table["caution"].notna().sum() == 1
     assert set(table["images"]) == {"as given"}
     assert (table["n"] == 12).all()
     assert table.loc["psnr", "low"] < table.loc["psnr", "value"] < table.loc["psnr", "high"]

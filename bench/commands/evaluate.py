@@ -111,7 +111,7 @@ def evaluate(
         out.print(f"holes: {mean} % of a picture on average, {least} to {most} %", highlight=False)
     if likeness.note:
         out.print(f"warning: {likeness.note}", highlight=False, markup=False, soft_wrap=True)
-    tell_absent(rows)
+    tell(rows)
     if path:
         write_text(path, pd.DataFrame(rows).to_csv(index=False))
         out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
@@ -119,8 +119,11 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def tell_absent(rows: list[dict[str, Any]]) -> None:
-    """Say below the table why metrics were not computed."""
+def tell(rows: list[dict[str, Any]]) -> None:
+    """Say below the table what a reader must know of metrics, and why some were not computed."""
+    for row in rows:
+        if row["caution"] and row["value"] is not None:
+            out.print(f"{row['metric']}: {row['caution']}", highlight=False, markup=False, soft_wrap=True)
     for reason in dict.fromkeys(row["note"] for row in rows if row["note"].startswith(ABSENT)):
         names = [row["metric"] for row in rows if row["note"] == reason]
         text = f"not computed ({', '.join(names)}): {reason.removeprefix(ABSENT)}"
@@ -137,11 +140,11 @@ def fitting(file: Path) -> int:
 
 
 def described(row: dict[str, Any], images: str) -> dict[str, Any]:
-    """A row of the table: the network behind a number stands beside it."""
+    """A row of the table: the network behind a number and what a reader must know of it stand beside it."""
     from bench import metrics
 
-    title = metrics.get(row["metric"]).title
-    return {"metric": row["metric"], "title": title, **row, "images": images}
+    metric = metrics.get(row["metric"])
+    return {"metric": metric.name, "title": metric.title, **row, "images": images, "caution": metric.caution}
 
 
 def opened(given: Mapping[str, Named], mask_threshold: int | None = None, invert_masks: bool = False) -> list[Images]:

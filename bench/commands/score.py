@@ -33,7 +33,7 @@ def score(
     """Score what a run has completed, with its metrics and others; its tables and its report are written anew.
 
     The folder of one completion, runs/jobs/complete-..., may come from somebody else: it is scored without its method,
-    with the very same images. Exit code 1 where something has no pictures or could not be scored.
+    with the very same images. Exit code 1 where something has no pictures, or could not be scored as you asked.
     """
     from bench import stored
     from bench.device import checked
@@ -69,7 +69,7 @@ def _completion(folder: Path, names: list[str], data: list[str], path: Path | No
     facts = archive.manifest
     out.print(f"{facts['title']} on {facts['dataset']}, {facts['condition']}", highlight=False, markup=False)
     out.print(evaluate.rich_table(rows))
-    evaluate.tell_absent(rows)
+    evaluate.tell(rows)
     if path:
         write_text(path, pd.DataFrame(rows).to_csv(index=False))
         out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
@@ -102,7 +102,8 @@ def _run(folder: Path, names: list[str], data: list[str], device: str, workers: 
     table = replace(made, jobs=[_kept(made, job, before) for job in made.jobs])
     lacking = False
     if done := [job for job in table.scores if table.done(job)]:
-        lacking = results.rows(table, done)["note"].str.startswith(evaluate.ABSENT).any()
+        rows = results.rows(table, done)
+        lacking = rows["note"][rows["metric"].isin(names)].str.startswith(evaluate.ABSENT).any()
         with hold(made.folder / ".lock", wait=True):
             results.collect(table)
             page = results.report(table)

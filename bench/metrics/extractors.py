@@ -26,9 +26,9 @@ from bench import weights
 from bench.errors import BenchError
 from bench.isolation import one_thread
 from bench.metrics import naturalness, perceptual
-from bench.metrics.identity import align
+from bench.metrics.identity import FRAME, align, square
 from bench.metrics.pixel import one_by_one
-from bench.nn import fan, s3fd
+from bench.nn import dlib_face, fan, s3fd
 from bench.nn.irse import IRSE
 from bench.nn.perceptual import IMAGENET
 from bench.nn.projected import ENLARGED, EfficientNetLite, from_timm
@@ -248,12 +248,42 @@ class _MTCNN:
     def __call__(self, images: Tensor, faces: Mapping[str, Tensor] | None = None) -> Features:
         boxes = torch.full((len(images), 4), torch.nan)
         points = torch.full((len(images), 5, 2), torch.nan)
+        probability = torch.zeros(len(images))
         for i, image in enumerate(images):
-            found, _, marks = self._detector.detect(image.permute(1, 2, 0).contiguous(), landmarks=True)
+            found, probabilities, marks = self._detector.detect(image.permute(1, 2, 0).contiguous(), landmarks=True)
             if found is not None and found[0] is not None:
                 boxes[i] = torch.from_numpy(found[0].astype("float32"))
                 points[i] = torch.from_numpy(marks[0].astype("float32"))
-        return {"box": boxes.to(images.device), "landmarks": points.to(images.device)}
+                probability[i] = float(probabilities[0])
+        features = {"box": boxes, "landmarks": points, "probability": probability}
+        return {name: value.to(images.device) for name, value in features.items()}
+
+
+class _HOG:
+    """dlib's detector of upright frontal faces, by histograms of gradients: the largest face's box; NaN without one.
+
+    It finds faces of 80 pixels or more, so each picture gets a shorter side of `FRAME` pixels first.
+    """
+
+    name, faces, note = "dlib-hog", False, ""
+
+    def __init__(self, device: torch.device) -> None:
+        try:
+            import dlib
+        except ImportError as error:
+            raise BenchError("dlib's detector needs dlib: pip install 'face-inpaint-bench[identity]'") from error
+        self.fingerprint = f"dlib-hog-{dlib.__version__}-{FRAME}"
+        self._detector = dlib.get_frontal_face_detector()
+
+    def __call__(self, images: Tensor, faces: Mapping[str, Tensor] | None = None) -> Features:
+        shorter = min(images.shape[-2:])
+        size = [round(side * FRAME / shorter) for side in images.shape[-2:]]
+        boxes = torch.full((len(images), 4), torch.nan)
+        for i, image in enumerate(resize(images, *size).permute(0, 2, 3, 1).cpu().numpy()):
+            if found := self._detector(np.ascontiguousarray(image)):
+                box = max(found, key=lambda one: one.area())
+                boxes[i] = torch.tensor([box.left(), box.top(), box.right(), box.bottom()]) * (shorter / FRAME)
+        return {"box": boxes.to(images.device)}
 
 
 def _facenet(path: Path, digest: str, device: torch.device) -> Extractor:
@@ -286,6 +316,20 @@ def _identify(network: nn.Module, crops: Tensor) -> Features:
     return {"identity": network(crops.nan_to_num(0.0)).masked_fill(missing[:, None], torch.nan)}
 
 
+def _dlib_face(path: Path, digest: str, device: torch.device) -> Extractor:
+    """dlib's 128 numbers of aligned faces."""
+    network = dlib_face.FaceNetwork()
+    try:
+        network.fill(weights.read(path))
+    except RuntimeError as error:
+        raise BenchError(f"{path} does not fit dlib's face network: {error}") from error
+
+    def run(network: nn.Module, images: Tensor) -> Features:
+        return {"identity": network(square(images.float(), dlib_face.SIDE))}
+
+    return _Network("dlib-face", f"dlib-face-square{dlib_face.SIDE}-float32-{digest}", network, run, device)
+
+
 def _hsemotion(path: Path, digest: str, device: torch.device) -> Extractor:
     """HSEmotion's EfficientNet-B0, eight emotions: whole images at 224 x 224 in ImageNet's colours."""
     try:
@@ -305,13 +349,16 @@ def _hsemotion(path: Path, digest: str, device: torch.device) -> Extractor:
     return _Network("hsemotion", f"hsemotion-enet_b0_8_best_vgaf-224-float32-{digest}", network, run, device)
 
 
-def resize(images: Tensor, size: int) -> Tensor:
-    """uint8 images at `size` x `size` as torchvision's Resize makes them of PIL images: by PIL's bilinear filter.
+def resize(images: Tensor, height: int, width: int | None = None) -> Tensor:
+    """uint8 images at `height` x `width` (by default a square) as torchvision's Resize makes them of PIL images: by
+    PIL's bilinear filter.
 
     PyTorch's own antialiased filter differs by one or two levels in some pixels.
     """
     pictures = [Image.fromarray(image) for image in images.permute(0, 2, 3, 1).cpu().numpy()]
-    small = np.stack([np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR)) for picture in pictures])
+    small = np.stack(
+        [np.asarray(picture.resize((width or height, height), Image.Resampling.BILINEAR)) for picture in pictures]
+    )
     return torch.from_numpy(small).permute(0, 3, 1, 2).to(images.device)
 
 
@@ -378,6 +425,7 @@ _BUILT_IN: dict[str, Callable[[torch.device], Extractor]] = {
     "embedded": _embedded,
     "embedded-expression": _expression,
     "mtcnn": _MTCNN,
+    "dlib-hog": _HOG,
 }
 _OFFICIAL: dict[str, tuple[tuple[str, ...], Official]] = {  # names in `bench.weights`, what reads the files
     "lite0": (("efficientnet-lite0",), _lite0),
@@ -386,6 +434,7 @@ _OFFICIAL: dict[str, tuple[tuple[str, ...], Official]] = {  # names in `bench.we
     "lpips-vgg": (("vgg16",), _lpips("vgg")),
     "facenet": (("facenet-vggface2",), _facenet),
     "arcface": (("arcface-ir-se50",), _arcface),
+    "dlib-face": (("dlib-face",), _dlib_face),
     "hsemotion": (("hsemotion",), _hsemotion),
     "fan": (("fan", "s3fd"), _FAN),
     "niqe": (("niqe",), _NIQE),

@@ -1,4 +1,4 @@
-"""Identity distance: how far a face's identity vector moved; and the crops that ArcFace takes."""
+"""Identity distance: how far a face's identity vector moved; and the crops that ArcFace and dlib's network take."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.metrics.score import Unsuited
+from bench.nn.dlib_face import SIDE as SEEN
+
 # Where ArcFace's training crops (112 x 112) have the eyes, the nose and the corners of the mouth.
 TEMPLATE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
+
+FRAME = 256  # side in pixels of an aligned face, and in it the square that dlib's five points cut out, on average
+LEFT, TOP, SQUARE = 40.2, 68.3, 177.2
+SAME = 0.6  # dlib's distance below which two pictures show one person
 
 
 def distance(completed: Mapping[str, Tensor], truth: Mapping[str, Tensor], masks: Tensor | None) -> Tensor:
@@ -19,6 +26,38 @@ def distance(completed: Mapping[str, Tensor], truth: Mapping[str, Tensor], masks
     """
     a, b = completed["identity"].double(), truth["identity"].double()
     return 1 - (a * b).sum(dim=1) / (a.norm(dim=1) * b.norm(dim=1))
+
+
+def euclidean(completed: Mapping[str, Tensor], truth: Mapping[str, Tensor], masks: Tensor | None) -> Tensor:
+    """Euclidean distance of dlib's vectors (N, 128), for each image (N,) float64.
+
+    NaN where the hole lies outside of what the network sees (`square`): there any fill scores 0. A cosine would be the
+    wrong scale: all vectors share a direction.
+    """
+    found = (completed["identity"].double() - truth["identity"].double()).norm(dim=1)
+    if masks is None:
+        return found
+    unseen = square(masks.float(), SEEN).flatten(1).amax(dim=1) == 0
+    return found.masked_fill(unseen, torch.nan)
+
+
+def same(completed: Mapping[str, Tensor], truth: Mapping[str, Tensor], masks: Tensor | None) -> Tensor:
+    """1 where dlib's network takes the completed image for the person of the original, else 0 (N,); NaN as above."""
+    found = euclidean(completed, truth, masks)
+    return (found < SAME).double().masked_fill(found.isnan(), torch.nan)
+
+
+def square(images: Tensor, size: int) -> Tensor:
+    """The middle of aligned faces (N, C, size, size), of float `images` (N, C, H, H): one fixed square, bilinear."""
+    height, width = images.shape[-2:]
+    if height != width:
+        raise Unsuited(f"dlib's network takes square pictures of aligned faces, got {width}x{height}")
+    if width != FRAME:
+        images = F.interpolate(images, size=(FRAME, FRAME), mode="bilinear", antialias=True)
+    scale, half = SQUARE / FRAME, FRAME / 2
+    where = [[scale, 0, (LEFT + SQUARE / 2) / half - 1], [0, scale, (TOP + SQUARE / 2) / half - 1]]
+    grid = F.affine_grid(images.new_tensor([where]), [1, 1, size, size], align_corners=False)
+    return F.grid_sample(images, grid.expand(len(images), -1, -1, -1), align_corners=False)
 
 
 def align(images: Tensor, points: Tensor, size: int = 112) -> Tensor:

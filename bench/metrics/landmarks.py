@@ -1,4 +1,4 @@
-"""Landmark error and detection rate."""
+"""Landmark error, detection rate, and the probability of a detected face."""
 
 from __future__ import annotations
 
@@ -22,7 +22,12 @@ def error_5(completed: Mapping[str, Tensor], truth: Mapping[str, Tensor], masks:
 
 def detected(completed: Mapping[str, Tensor], truth: object, masks: Tensor | None) -> Tensor:
     """1 where a face was found in the completed image, else 0 (N,)."""
-    return (~completed["landmarks"].isnan().flatten(1).any(dim=1)).double()
+    return (~completed["box"].isnan().any(dim=1)).double()
+
+
+def probability(completed: Mapping[str, Tensor], truth: object, masks: Tensor | None) -> Tensor:
+    """The detector's probability of the face that counts (N,); 0 where it found none."""
+    return completed["probability"].double()
 
 
 def _error(completed: Tensor, truth: Tensor, left: int, right: int) -> Tensor:

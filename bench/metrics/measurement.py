@@ -26,7 +26,7 @@ from bench.metrics import extractors, intervals
 from bench.metrics.extractors import Extractor, Features
 from bench.metrics.frechet import Moments
 from bench.metrics.images import Images, Range, Source, opened, prefetched
-from bench.metrics.score import Pair, Score, TooSmall
+from bench.metrics.score import Pair, Score, Unsuited
 from bench.store import atomic_write, write_error
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def measure(
     Raises BenchError on unknown metrics and on images that are missing, unreadable, unmatched or not a number. A metric
     whose weights are absent, or whose smallest n is not reached, has a row with value None and a note.
     """
-    wanted = [registry.get(name) for name in dict.fromkeys([metrics] if isinstance(metrics, str) else metrics)]
+    wanted = [registry.get(name) for name in registry.expanded([metrics] if isinstance(metrics, str) else metrics)]
     device = found(device)
     if not isinstance(batch, Integral) or batch < 1:
         raise BenchError(f"batch: {batch!r} is no number of images: give 1 or more")
@@ -212,7 +212,7 @@ class _Pass:
                     *([host] if network.faces and host is not None else []),
                 ]  # crops by the original's face
                 ours[name] = self._features(network, completed, shown, self._names(name), faces, self.keep)
-            except TooSmall as error:
+            except Unsuited as error:
                 self._drop([m for m in self.wanted if m.extractor == name], error)
                 del self.networks[name]
         for metric in [metric for metric in self.wanted if metric.kind != "set"]:
@@ -223,14 +223,14 @@ class _Pass:
             try:
                 with one_thread():
                     self.values[metric.name].append(metric.load()(one, two, masks).cpu())
-            except TooSmall as error:
+            except Unsuited as error:
                 self._drop([metric], error)
         for kept, features in ((self.sets, ours), (self.paired, theirs)):
             for name, rows in kept.items():
                 rows.append(features[name]["features"].cpu())
 
-    def _drop(self, metrics: list[registry.Metric], error: TooSmall) -> None:
-        """Go on without metrics that these images are too small for."""
+    def _drop(self, metrics: list[registry.Metric], error: Unsuited) -> None:
+        """Go on without metrics that do not take these images."""
         self.failed |= {metric.name: str(error) for metric in metrics}
         self.wanted = [metric for metric in self.wanted if metric not in metrics]
 
@@ -303,8 +303,9 @@ class _Pass:
         pairs: dict[tuple[str, str | None], Pair] = {}
         asked = list(self.requested)
         for metric in list(asked):
-            if metric.beside and self.n < metric.advised_n and metric.beside not in {m.name for m in asked}:
-                asked.insert(asked.index(metric) + 1, registry.get(metric.beside))
+            beside = metric.companion(self.n)
+            if beside and beside not in {m.name for m in asked}:
+                asked.insert(asked.index(metric) + 1, registry.get(beside))
         for metric in asked:
             network = self.networks.get(metric.extractor or "")
             row = empty(metric, self.n, network.fingerprint if network else metric.extractor)

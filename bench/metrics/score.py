@@ -10,8 +10,12 @@ from torch import Tensor
 from bench.errors import BenchError
 
 
-class TooSmall(BenchError):
-    """The pictures are too small for a metric: it is left out, the others go on."""
+class Unsuited(BenchError):
+    """A metric does not take such pictures: it is left out, the others go on."""
+
+
+class TooSmall(Unsuited):
+    """The pictures are too small for a metric."""
 
 
 @dataclass

@@ -26,7 +26,7 @@ from bench.jobs import Job, Plan
 from bench.method import Method
 from bench.progress import track
 from bench.provenance import recorded
-from bench.score import Known, expanded, score
+from bench.score import Known, score
 from bench.sources import source_of
 from bench.store import atomic_write, derive_seed, digest, write_json, write_table
 from bench.task import BATCH, Task
@@ -154,7 +154,7 @@ def _known(made: Plan, job: Job) -> Known:
     """What is kept of the metrics of a score, among them those that stand beside others for few images."""
     count, against = len(made.data[job.row["dataset"]].test), made.against(job.row["dataset"])
     before = made.completion(job).id
-    names = expanded([name for name, *_ in job.identity["metrics"]], count)
+    names = metrics.expanded([name for name, *_ in job.identity["metrics"]], count)
     return Known(made.root / "cache" / "scores", {name: digest([before, of_metric(name, against)]) for name in names})
 
 

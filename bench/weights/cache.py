@@ -7,11 +7,12 @@ import importlib.util
 import os
 import platform
 import shutil
+import tarfile
 import tempfile
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, cast
 
 from bench.errors import BenchError
 from bench.progress import Board
@@ -35,9 +36,8 @@ def path(name: str) -> Path:
     file = get(name)
     if found := here(file):
         return found
-    fetched = "" if file.by_hand else f"run `facebench weights fetch {name}`, or "
-    remedy = f"`{file.package.remedy}` brings its weights" if file.package else fetched + by_hand(file)
-    raise BenchError(f"the pretrained file {file} is not on this machine: {remedy}")
+    fetched = "" if file.by_hand or file.package else f"run `facebench weights fetch {name}`, or "
+    raise BenchError(f"the pretrained file {file} is not on this machine: {fetched}{_remedy(file)}")
 
 
 def here(file: File) -> Path | None:
@@ -76,6 +76,11 @@ def packaged(name: str) -> Path:
     if found := shipped(file.package):
         return found
     raise BenchError(f"{file.package.filename} is not on {platform.node()}: run `{file.package.remedy}`")
+
+
+def _remedy(file: File) -> str:
+    """How a user gets what nothing here downloads."""
+    return f"`{file.package.remedy}` brings its weights" if file.package else by_hand(file)
 
 
 def load(name: str) -> Mapping[str, Any]:
@@ -141,16 +146,33 @@ def _accept(file: File, path: Path, filename: str) -> str:
 
 
 def add(name: str, path: str | Path) -> tuple[Path, str]:
-    """Copy a file that the user has into the folder, checked; returns where it lies and its SHA-256."""
+    """Copy a file that the user has into the folder, checked; returns where it lies and its SHA-256.
+
+    Of some packages it takes their own archive, too.
+    """
     file, source = get(name), Path(path)
     filename = file.filename
-    if file.package and source.is_file() and _digest(source) == file.package.sha256:
-        filename = file.package.filename  # under its own name, so that its own hash is asked of it
+    if file.package and source.is_file():
+        digest = _digest(source)
+        if digest == file.package.archive:
+            return _unpack(file.package, source)
+        if digest == file.package.sha256:
+            filename = file.package.filename  # under its own name, so that its own hash is asked of it
     found = _accept(file, source, filename)
     target = folder() / filename
     with source.open("rb") as given, atomic_write(target) as handle:
         shutil.copyfileobj(given, handle, 1 << 20)
     return target, found
+
+
+def _unpack(package: Packaged, source: Path) -> tuple[Path, str]:
+    """Take the file out of its package's archive, whose SHA-256 is right."""
+    target = folder() / package.filename
+    with tarfile.open(source) as archive:
+        member = next(part for part in archive if PurePosixPath(part.name).name == package.filename)
+        with cast(IO[bytes], archive.extractfile(member)) as given, atomic_write(target) as handle:
+            shutil.copyfileobj(given, handle, 1 << 20)
+    return target, checked(target)
 
 
 def fetch(name: str) -> tuple[Path, str]:
@@ -163,7 +185,7 @@ def fetch(name: str) -> tuple[Path, str]:
     if target.exists():
         return target, checked(target)
     if file.by_hand:
-        raise BenchError(f"{file} is behind a page that no program should click through: {by_hand(file)}")
+        raise BenchError(f"{file} is behind a page that no program should click through: {_remedy(file)}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as part:

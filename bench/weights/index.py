@@ -15,12 +15,13 @@ from bench.errors import BenchError
 
 @dataclass(frozen=True)
 class Packaged:
-    """The weights of a pretrained file as a package of the Python registry ships them: another file."""
+    """The weights of a pretrained file as a package of the Python registry ships them: often another file."""
 
     path: str  # "package/folder/file": the package is looked up and never imported
     sha256: str
     extra: str  # of this project, that installs the package
     names: Literal["", "lukemelas"] = ""  # of its tensors, where they are not those of the published file
+    archive: str = ""  # SHA-256 of the package's own file, where `facebench weights add` takes that, too
 
     @property
     def filename(self) -> str:
@@ -84,6 +85,7 @@ HSEMOTION = "https://github.com/HSE-asavchenko/face-emotion-recognition/raw/main
 FAN = "https://www.adrianbulat.com/downloads/python-fan"
 CLIP = "https://openaipublic.azureedge.net/clip/models"
 VIT_B_32 = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
+DLIB_FACE = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 FCF = "https://shi-labs.com/projects/fcf-inpainting"
 
 BSD = "BSD-3-Clause"
@@ -136,6 +138,11 @@ _NETWORKS = (
          sha256=VIT_B_32),
     File("hsemotion", "enet_b0_8_best_vgaf.pt", f"{HSEMOTION}/enet_b0_8_best_vgaf.pt", "", "Apache-2.0",
          "emotion@hsemotion"),
+    File("dlib-face", "dlib_face_recognition_resnet_model_v1.dat",
+         "https://github.com/ageitgey/face_recognition_models", "22 MB", "CC0-1.0",
+         "identity@dlib, same-person@dlib", sha256=DLIB_FACE, by_hand=True,
+         package=Packaged("face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat", DLIB_FACE,
+                          "identity", archive="b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf")),
     File("fan", "2DFAN4-11f355bf06.pth.tar", f"{FAN}/2DFAN4-11f355bf06.pth.tar", "", f"{BSD} (code)",
          "nme@fan, detection@fan"),
     File("s3fd", "s3fd-619a316812.pth", f"{FAN}/s3fd-619a316812.pth", "", f"{BSD} (code)", "nme@fan, detection@fan"),

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import BenchError
+from bench.weights import dlib
 from bench.weights.modules import DEEPEST, MOST, plain
 from bench.weights.records import Global, Refused
 from bench.weights.rules import LARGEST_VIEW
@@ -35,7 +36,8 @@ def read(file: str | Path) -> Mapping[str, Any]:
     """The tensors of a checkpoint, under the names of its makers.
 
     Takes ``.safetensors``, files of `torch.save` (read with `weights_only`; where they hold more than tensors, by
-    `unpickle`) and pickles of networks (``.pkl``), whose tensors get the names ``G_ema.synthesis.b4.const``.
+    `unpickle`), pickles of networks (``.pkl``), whose tensors get the names ``G_ema.synthesis.b4.const``, and networks
+    of dlib (``.dat``).
     Raises BenchError for a file that is damaged, holds no tensors, or asks to run something.
     """
     path = Path(file)
@@ -48,6 +50,8 @@ def read(file: str | Path) -> Mapping[str, Any]:
             start = handle.read(len(LEGACY))
         if start == LEGACY or start.startswith(b"PK"):
             return _read_torch(path)
+        if start.startswith(dlib.START):
+            return dlib.parse(path.read_bytes())
         return _read_pickle(path)
     except OSError as error:
         raise BenchError(f"cannot read the checkpoint {path}: {error.strerror or error}") from error

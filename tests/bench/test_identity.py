@@ -96,7 +96,8 @@ def scored(*names: str) -> list[float]:
     filled = torch.where(holes, originals.flip(0), originals)
     with torch.random.fork_rng():
         rows = measurement.measure(filled, originals, holes, names).rows
-    return [value for row in rows for value in (row["value"], row["low"], row["high"]) if value is not None]
+    own = [row for row in rows if row["metric"] in names or metrics.get(row["metric"]).kind == "set"]
+    return [value for row in own for value in (row["value"], row["low"], row["high"]) if value is not None]
 
 
 HARNESS: dict[str, Callable[[], list[Any]]] = {

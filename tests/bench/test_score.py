@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 from bench import cli, jobs, registry, results, runner, suite
 from bench.archive import FILE
 from bench.jobs import Plan
-from bench.metrics import extractors
-from bench.score import expanded
+from bench.metrics import expanded, extractors
 
 CONTENT: dict[str, Any] = {
     "suite": "scored",
@@ -62,6 +61,7 @@ def test_a_further_metric_loads_no_method_and_computes_itself_alone(
     assert run(made).done == 1
     after = rows(made)
     assert list(after.index) == ["l1", "identity@embedded", "fid@embedded", "fid-infinity@embedded", "psnr"]
+    assert after.loc["identity@embedded", "caution"].startswith("knows pictures, not persons")
     assert asked == []
     pd.testing.assert_frame_equal(after.loc[before.index], before)
 

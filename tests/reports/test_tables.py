@@ -185,6 +185,17 @@ def test_fid_of_few_images_carries_its_note_into_every_table() -> None:
         assert text.count("biased below n = 2,048") == 1
 
 
+def test_what_a_reader_must_know_of_a_metric_stands_once_below_every_table() -> None:
+    rows = made_up.rows(metrics=("fid@embedded", "psnr"), conditions=("center/25", "half/left"))
+    rows["caution"] = rows["metric"].map({"fid@embedded": "hardly notices blur", "psnr": ""})
+    line = "FID (embedded): hardly notices blur."
+    for table in (main_table(rows, metrics=["fid@embedded", "psnr"]), layouts.arrange(rows, layouts.BY_DATASET)):
+        assert [note for note in table.notes if "blur" in note] == [line]
+        assert not any(note.startswith("PSNR") for note in table.notes)
+    assert "blur" not in main_table(rows, metrics=["psnr"]).to_markdown()
+    assert "blur" not in main_table(rows.drop(columns="caution")).to_markdown()  # results of before
+
+
 def test_fid_at_different_n_is_not_ranked() -> None:
     rows = made_up.rows(metrics=("fid@embedded", "psnr"), conditions=("center/25",))
     rows.loc[rows["method"] == "grig", "n"] = 39

@@ -61,6 +61,6 @@ def test_landmark_error_is_relative_to_the_eyes():
 
 
 def test_detection():
-    points = torch.zeros(2, 5, 2)
-    points[1] = torch.nan
-    assert landmarks.detected({"landmarks": points}, None, None).tolist() == [1, 0]
+    boxes = torch.zeros(2, 4)
+    boxes[1] = torch.nan
+    assert landmarks.detected({"box": boxes}, None, None).tolist() == [1, 0]

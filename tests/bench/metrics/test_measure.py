@@ -20,7 +20,7 @@ from bench.metrics.score import Pair
 from .conftest import pictures
 
 QUICK = ["psnr", "ssim", "l1", "l1@hole", "perceptual@embedded", "fid@embedded", "kid@embedded", "identity@embedded",
-         "nme@embedded", "u-ids@embedded", "p-ids@embedded", "u-ids-cv@embedded"]  # fmt: skip
+         "nme@embedded", "detection@dlib", "u-ids@embedded", "p-ids@embedded", "u-ids-cv@embedded"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +55,13 @@ def test_rows_and_images(network, images):
         metric = metrics.get(row["metric"])
         assert list(row) == ["metric", "extractor", "value", "low", "high", "n", "note"]
         assert row["n"] == 70
-        assert row["extractor"] == (None if metric.kind == "pixels" else "embedded-metrics-random")
+        networks = {None: None, "embedded": "embedded-metrics-random", "dlib-hog": "dlib-hog-20.0.1-256"}
+        assert row["extractor"] == networks[metric.extractor]
         if row["value"] is None:
             assert row["note"] == "n/a below n = 625"
             continue
         assert metric.bounds[0] <= row["value"] <= metric.bounds[1]
-        if not row["metric"].startswith("fid-infinity"):
+        if not row["metric"].startswith(("fid-infinity", "detection")):  # no face: 0 for all
             assert row["low"] < row["value"] < row["high"]
             values = result.per_image.query("metric == @row['metric']")
             assert values["id"].tolist() == [str(i) for i in range(70)]

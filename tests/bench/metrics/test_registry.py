@@ -31,7 +31,9 @@ def test_declarations_are_complete(name):
         assert other.compares and not other.needs_mask and other.between is None
         assert (metric.function, metric.extractor) == (other.function, other.extractor)
     if metric.beside:
-        assert metrics.get(metric.beside).extractor == metric.extractor
+        other = metrics.get(metric.beside)
+        assert other.beside is None
+        assert other.extractor == metric.extractor or other.function == "landmarks:detected"
 
 
 def test_embedded_is_in_name_and_title():
@@ -44,6 +46,17 @@ def test_embedded_is_in_name_and_title():
     titles = [metrics.get(name).title for name in metrics.names()]
     assert len(set(titles)) == len(titles)
     assert metrics.get("fid").extractor == "inception"
+
+
+def test_what_always_answers_has_a_detection_rate_beside_it():
+    names = [name for name in metrics.names() if name.startswith("nme@")]
+    assert len(names) >= 3
+    for name in names:
+        _, beside = metrics.expanded([name])
+        assert beside.startswith("detection@")
+    assert metrics.expanded(["detection@dlib", "nme@embedded"]) == ["detection@dlib", "nme@embedded"]
+    assert metrics.expanded(["fid"]) == metrics.expanded(["fid"], 5000) == ["fid"]
+    assert metrics.expanded(["fid"], 5) == ["fid", "fid-infinity"]
 
 
 def test_unknown_names_show_the_closest():

