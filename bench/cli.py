@@ -181,6 +181,15 @@ def run(
         list[str] | None,
         typer.Option(metavar="DIR or NAME=DIR", help="Text files of a data set (NAME.txt), for conditions with +text."),
     ] = None,
+    attributes: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE or NAME=FILE", help="Attributes of a data set: CelebA's list, or CSV; for --groups."
+        ),
+    ] = None,
+    groups: Annotated[
+        str | None, typer.Option(help="Show results by the groups of these attributes, too, for example Male,Young.")
+    ] = None,
     masks: Annotated[
         Path | None,
         typer.Option(help="Folder of mask files (white = hole), or a frozen set (.npz): one more condition."),
@@ -230,6 +239,7 @@ def run(
     pair = ""
     loaded = suites.smoke(suites.content(suite)) if smoke else suites.content(suite)
     beside = {"labels": labels, "labels_order": labels_order, "degraded": degraded, "captions": captions}
+    beside["attributes"] = attributes
     changes |= suites.located(loaded, data or [], **{what: given or [] for what, given in beside.items()})
     if masks is not None and is_frozen(masks, {"--mask-threshold": mask_threshold, "--invert-masks": invert_masks}):
         changes["conditions"] = [*loaded.get("conditions", []), f"frozen:{masks}"]
@@ -255,6 +265,8 @@ def run(
         changes["methods"] = suites.select(entries, [*only, *(name for name in suites.names(entries) if name in shown)])
     if changes:
         changes["expect"] = []  # said of the suite as it stands
+    if groups is not None:
+        changes["report"] = loaded.get("report", {}) | {"groups": groups.split(",")}
     checked = suites.parse(loaded | changes, suite)
     if on not in ("here", "ray"):
         raise BenchError(f"--on: {on!r} is none of here, ray")

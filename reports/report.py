@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from bench.device import cores
 from bench.errors import BenchError
 from bench.store import write_text
-from reports import convergence, grid, layouts, markup, page, plots, published, results, steps, style, tables
+from reports import convergence, grid, groups, layouts, markup, page, plots, published, results, steps, style, tables
 from reports.joined import joined
 from reports.results import Results
 from reports.table import Table
@@ -62,6 +62,7 @@ def _tables(found: Results, cells: pd.DataFrame) -> dict[str, Table]:
     if found.costs is not None:
         made["cost"] = tables.by_cost(cells, found.costs)
     made |= _papers(found, cells, leading)
+    made |= groups.tables(found, cells)
     for metric, stem in markup.slugs(cells["metric"], taken=tuple(made)).items():
         for intervals in (False, True):
             table = tables.by_condition(cells, [metric], found.per_image, intervals, found.protocol)

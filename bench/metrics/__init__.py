@@ -81,6 +81,13 @@ def _pixel(name: str, title: str, function: str, equals: str, **facts: Any) -> M
     )
 
 
+def _seam(name: str, title: str, function: str, equals: str) -> Metric:
+    return Metric(
+        name=name, title=title, kind="pixels", function=f"seam:{function}", equals=equals, needs_mask=True,
+        higher_is_better=False, bounds=(-1.0, 1.0),
+    )  # fmt: skip
+
+
 def _lower(top: float = INFINITY) -> dict[str, Any]:
     return {"higher_is_better": False, "bounds": (0.0, top)}
 
@@ -189,6 +196,10 @@ _METRICS = [
         "VQFR's calculate_psnr_ssim.py: the result takes the truth's means and deviations first",
         unit="dB", bounds=(0.0, INFINITY),
     ),
+    _pixel(
+        "psnr@hole", "PSNR (hole)", "psnr_hole", "PSNR over the hole's pixels alone", unit="dB",
+        bounds=(0.0, INFINITY), needs_mask=True,
+    ),
     _pixel("ssim", "SSIM", "ssim", "scikit-image's structural_similarity on 8-bit RGB: uniform window 7"),
     _pixel(
         "ssim@wang", "SSIM (Gaussian 11)", "ssim_wang",
@@ -204,6 +215,16 @@ _METRICS = [
     _pixel("ssim@rgb51", "SSIM (RGB, window 51)", "ssim_rgb51", "GRIG's and EXE-GAN's evaluation scripts"),
     _pixel("l1", "L1", "l1", "mean absolute difference of intensities in [0, 1] (MAT)", **_lower(1.0)),
     _pixel("l1@hole", "L1 (hole)", "l1_hole", "L1 over the hole's pixels alone", needs_mask=True, **_lower(1.0)),
+    _pixel(
+        "ssim@hole", "SSIM (hole)", "ssim_hole",
+        "the mean over the hole of the map that scikit-image's structural_similarity gives with full=True",
+        needs_mask=True,
+    ),
+    _seam("seam", "Seam", "step", "colour step across the mask's edge beyond the original's (docs/protocol.md)"),
+    _seam(
+        "seam@sobel", "Seam (Sobel)", "sobel",
+        "scikit-image's sobel along the mask's edge beyond the original's (docs/protocol.md)",
+    ),
     _pixel(
         "damage", "Damage to known pixels", "damage", "L1 over the known pixels, before the originals' are pasted",
         needs_mask=True, raw=True, **_lower(1.0),
