@@ -142,6 +142,20 @@ def _emotion(network: str, extractor: str, title: str, equals: str) -> Metric:
 SMALLEST_IDS = {"inception": 5000, "embedded": 625}
 
 
+def _manifold(extractor: str, suffix: str, label: str) -> list[Metric]:
+    """Precision, recall, density and coverage on the features of a network."""
+    network = label.strip(" ()")
+    return [
+        Metric(
+            name=f"{name}{suffix}", title=f"{name.capitalize()} ({', '.join(filter(None, (network, 'k = 5')))})",
+            kind="set", function=f"manifold:{name}", extractor=extractor, features=("features",), smallest_n=10,
+            equals="prdc 0.2 with nearest_k=5, without completions that are copies of others",
+            higher_is_better=True, bounds=(0.0, INFINITY if name == "density" else 1.0),
+        )
+        for name in ("precision", "recall", "density", "coverage")
+    ]  # fmt: skip
+
+
 def _set_metrics(extractor: str, suffix: str, label: str) -> list[Metric]:
     """The scores of feature sets, once a network: the suffix and the label keep their numbers apart."""
     base: dict[str, Any] = {"kind": "set", "extractor": extractor, "features": ("features",)}
@@ -175,6 +189,7 @@ def _set_metrics(extractor: str, suffix: str, label: str) -> list[Metric]:
             function="discriminative:cross_validated",
             equals="scikit-learn's LinearSVC(dual=False) on five held-out folds of photographs", **base, **rate,
         ),
+        *_manifold(extractor, suffix, label),
     ]  # fmt: skip
 
 
@@ -252,12 +267,32 @@ _METRICS = [
         "perceptual@embedded", "Perceptual distance (embedded)", "embedded",
         "lpips' formula with equal weights for all channels, on the embedded network's maps",
     ),
+    Metric(
+        name="dists", title="DISTS", kind="features", function="structure:distance", extractor="dists",
+        features=("maps", "weights"), equals="DISTS-pytorch 0.1, without a resize", **_lower(1.0),
+    ),
     _diversity("lpips-alex", "LPIPS, AlexNet", "lpips@alex"),
     _diversity("lpips-vgg", "LPIPS, VGG", "lpips@vgg"),
     _diversity("embedded", "embedded", "perceptual@embedded"),
     _identity("embedded", "embedded", "1 - cosine of the embedded network's identity vectors"),
     _identity("facenet", "FaceNet", "facenet-pytorch's VGGFace2 network on MTCNN crops: 1 - cosine"),
     _identity("arcface", "ArcFace", "IR-SE50 (model_ir_se50.pth) on crops aligned by five points: 1 - cosine"),
+    Metric(
+        name="identity@arcface-degrees", title="Identity angle (ArcFace)", kind="features",
+        function="identity:degrees", equals="the angle of IR-SE50's vectors, as identity@arcface has them",
+        unit="°", extractor="arcface", features=("identity",), **_lower(180.0),
+    ),
+    Metric(
+        name="similarity@adaface", title="Identity similarity (AdaFace)", kind="features",
+        function="identity:similarity", equals="AdaFace's IR-101 (WebFace12M) on crops aligned by five points: cosine",
+        extractor="adaface", features=("identity",), higher_is_better=True, bounds=(-1.0, 1.0),
+    ),
+    Metric(
+        name="verification@adaface", title="Verification rate at FAR 0.1% (AdaFace)", kind="set",
+        function="identity:verified", extractor="adaface", features=("features",), smallest_n=50,
+        equals="share of completions whose cosine is above 99.9 % of those between two originals",
+        higher_is_better=True, bounds=(0.0, 1.0),
+    ),
     _nme("embedded", "embedded", "error_68", "68 points of the embedded network, over the outer eye corners' distance"),
     _nme("mtcnn", "MTCNN", "error_5", "five points of facenet-pytorch's MTCNN, over the distance of the eyes"),
     _nme(
@@ -270,6 +305,17 @@ _METRICS = [
     _emotion("embedded", "embedded-expression", "embedded", "the six moods that the embedded expression network tells"),
     *_set_metrics("inception", "", ""),
     *_set_metrics("embedded", "@embedded", " (embedded)"),
+    Metric(
+        name="cmmd", title="CMMD", kind="set", function="kernel:cmmd", extractor="clip-l14-336",
+        features=("features",), smallest_n=2, equals="google-research/cmmd: CLIP ViT-L/14@336, sigma 10, times 1,000",
+        **_lower(),
+    ),
+    Metric(
+        name="fd@dinov2-pil224", title="FD (DINOv2 ViT-L/14, PIL 224)", kind="set", function="frechet:score",
+        extractor="dinov2", features=("features",), smallest_n=2, advised_n=2048,
+        equals="dgm-eval's FD on DINOv2 ViT-L/14: PIL's bicubic filter to 224 x 224", **_lower(),
+    ),
+    *_manifold("dinov2", "@dinov2-pil224", " (DINOv2)"),
 ]  # fmt: skip
 _METRICS.append(
     replace(
