@@ -306,6 +306,7 @@ def _run(
 
     from bench import disk, distributed, jobs, progress, results, runner
     from bench.accept import accept
+    from bench.device import checked, tell_bf16
     from bench.store import check_folder, hold
     from bench.why import finished
 
@@ -333,6 +334,8 @@ def _run(
     if distributed.world().rank:
         runner.follow(made, options)
         return
+    if suite.train.precision == "bf16-mixed" and any(job.kind == "train" and not made.done(job) for job in made.jobs):
+        tell_bf16(checked(options.device))
     for job, before, reason in accept(made, known, accepted):
         progress.say(f"{job.label}: taken from {before.id}: {reason}")
     if old := [label for label in known if label.startswith("evaluate ")]:
