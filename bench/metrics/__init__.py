@@ -52,6 +52,7 @@ class Metric:
     needs_truth: bool = True
     needs_mask: bool = False
     between: str | None = None  # metric that it is between every two completions of an image, without an original
+    remark: str | None = None  # "module:function" of the features of all images and originals: what the note says, too
     raw: bool = False  # of outputs before known pixels are pasted: runs keep it with the completed pictures
     smallest_n: int = 1  # "n/a" for fewer images
     advised_n: int = 1  # below it the value stands, with a note
@@ -60,8 +61,11 @@ class Metric:
 
     def load(self) -> Callable[..., Any]:
         """The metric's function."""
-        module, _, attribute = self.function.partition(":")
-        return getattr(importlib.import_module(f"bench.metrics.{module}"), attribute)
+        return _function(self.function)
+
+    def said(self, completed: Any, truth: Any) -> str:
+        """What its `remark` says of the features of all images."""
+        return _function(self.remark)(completed, truth) if self.remark else ""
 
     @property
     def compares(self) -> bool:
@@ -72,6 +76,11 @@ class Metric:
     def reference(self) -> str | None:
         """The name of the reference set in ``fid/train``; None for the ground truth."""
         return self.name.partition("/")[2] or None
+
+
+def _function(name: str) -> Callable[..., Any]:
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(f"bench.metrics.{module}"), attribute)
 
 
 def _pixel(name: str, title: str, function: str, equals: str, **facts: Any) -> Metric:
@@ -133,7 +142,7 @@ def _emotion(network: str, extractor: str, title: str, equals: str) -> Metric:
     return Metric(
         name=f"emotion@{network}", title=f"Emotion accuracy ({title})", kind="features", function="emotion:kept",
         equals=f"{equals}: share of completed images with the emotion of the original", extractor=extractor,
-        features=("emotion",), higher_is_better=True, bounds=(0.0, 1.0),
+        features=("emotion", "mirrored"), remark="emotion:remark", higher_is_better=True, bounds=(0.0, 1.0),
     )  # fmt: skip
 
 

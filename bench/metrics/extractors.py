@@ -165,7 +165,7 @@ def _expression(device: torch.device) -> Extractor:
 
     @one_thread()
     def run(network: nn.Module, images: Tensor) -> Features:
-        return {"emotion": network(signed(images))}
+        return {"emotion": network(signed(images)), "mirrored": network(signed(images.flip(3)))}
 
     return _Network("embedded-expression", expression.fingerprint(), expression.load(), run, device)
 
@@ -282,7 +282,8 @@ def _hsemotion(path: Path, digest: str, device: torch.device) -> Extractor:
     mean, deviation = (torch.tensor(v, device=device).view(3, 1, 1) for v in IMAGENET)
 
     def run(network: nn.Module, images: Tensor) -> Features:
-        return {"emotion": network((resize(images, 224).float() / 255 - mean) / deviation)}
+        seen = (resize(images, 224).float() / 255 - mean) / deviation
+        return {"emotion": network(seen), "mirrored": network(seen.flip(3))}
 
     return _Network("hsemotion", f"hsemotion-enet_b0_8_best_vgaf-224-float32-{digest}", network, run, device)
 

@@ -54,13 +54,21 @@ def test_by_the_definition():
 
 
 def test_copies_among_completions_count_once():
-    """One good completion shown a hundred times is no precision of 1, and takes no recall from the others."""
+    """Each picture six times leaves balls of no size, so that prdc's recall is 0; one many times is no better one."""
     ours, theirs = sets(40, 40)
-    padded = torch.cat([ours, ours[:1].expand(60, -1)])
-    assert scores(padded, theirs) == scores(ours, theirs)
-    score = manifold.precision(Pair(padded, theirs))
-    assert score.note == "60 completions are copies of others, and are left out" and score.contributions is None
-    assert scores(ours[:1].expand(40, -1), theirs)["recall"] == 0  # one picture covers next to nothing
+    for copied in (ours.repeat(6, 1), torch.cat([ours, ours[:1].expand(60, -1)])):
+        assert scores(copied, theirs) == scores(ours, theirs)
+        score = manifold.precision(Pair(copied, theirs))
+        left = len(copied) - 40
+        assert score.note == f"{left} completions are copies of others, and are left out"
+        assert score.contributions is None
+    assert scores(ours, theirs)["recall"] > 0.3
+
+
+def test_prdc_itself_is_misled_by_copies():
+    prdc = pytest.importorskip("prdc")
+    ours, theirs = (points.double() for points in sets(40, 40))
+    assert prdc.compute_prdc(theirs.numpy(), ours.repeat(6, 1).numpy(), nearest_k=manifold.K)["recall"] == 0
 
 
 def test_contributions_are_those_of_the_images():
