@@ -184,6 +184,15 @@ def run(
         list[str] | None,
         typer.Option(metavar="DIR or NAME=DIR", help="Text files of a data set (NAME.txt), for conditions with +text."),
     ] = None,
+    attributes: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE or NAME=FILE", help="Attributes of a data set: CelebA's list, or CSV; for --groups."
+        ),
+    ] = None,
+    groups: Annotated[
+        str | None, typer.Option(help="Show results by the groups of these attributes, too, for example Male,Young.")
+    ] = None,
     masks: Annotated[
         Path | None,
         typer.Option(help="Folder of mask files (white = hole), or a frozen set (.npz): one more condition."),
@@ -237,6 +246,7 @@ def run(
     pair = ""
     loaded = suites.smoke(suites.content(suite)) if smoke else suites.content(suite)
     beside = {"labels": labels, "labels_order": labels_order, "degraded": degraded, "captions": captions}
+    beside["attributes"] = attributes
     changes |= suites.located(loaded, data or [], **{what: given or [] for what, given in beside.items()})
     if masks is not None and is_frozen(masks, {"--mask-threshold": mask_threshold, "--invert-masks": invert_masks}):
         changes["conditions"] = [*loaded.get("conditions", []), f"frozen:{masks}"]
@@ -264,6 +274,8 @@ def run(
         changes["methods"] = suites.select(entries, [*only, *(name for name in suites.names(entries) if name in shown)])
     if changes:
         changes["expect"] = []  # said of the suite as it stands
+    if groups is not None:
+        changes["report"] = loaded.get("report", {}) | {"groups": groups.split(",")}
     checked = suites.parse(loaded | changes, suite)
     if on not in ("here", "ray"):
         raise BenchError(f"--on: {on!r} is none of here, ray")
@@ -303,6 +315,7 @@ def _run(
 
     from bench import disk, distributed, jobs, progress, results, runner
     from bench.accept import accept
+    from bench.device import checked, tell_bf16
     from bench.store import check_folder, hold
     from bench.why import finished
 
@@ -331,6 +344,8 @@ def _run(
     if distributed.world().rank:
         runner.follow(made, options)
         return
+    if suite.train.precision == "bf16-mixed" and any(job.kind == "train" and not made.done(job) for job in made.jobs):
+        tell_bf16(checked(options.device))
     for job, before, reason in accept(made, known, accepted):
         progress.say(f"{job.label}: taken from {before.id}: {reason}")
     if old := [label for label in known if label.startswith("evaluate ")]:

@@ -34,6 +34,20 @@ def checked(name: str) -> str:
     return "cuda" if seen and name != "cpu" else "cpu"
 
 
+def tell_bf16(place: str) -> None:
+    """Say before work in bf16 starts how slow it will be, where the processor does not have it."""
+    import torch
+
+    from bench.progress import say
+
+    known = torch.cpu.get_capabilities()
+    if place == "cpu" and not any(there for name, there in known.items() if name.endswith("bf16")):
+        say(
+            "bf16: this processor has no instructions for it, and such took 40 to 75 times as long as with 32 bits: "
+            "say `precision: 32-true` (or --precision fp32), or take a GPU"
+        )
+
+
 def found(device: str | torch.device) -> torch.device:
     """The device of a caller: those of `checked`, or any that torch knows, such as "cuda:1". BenchError for others."""
     import torch

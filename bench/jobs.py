@@ -12,7 +12,7 @@ from typing import Any, Literal
 import masks
 from bench import archive, exposure, features, fit, identity, metrics, registry
 from bench import condition as conditions
-from bench.data import dataset, splits
+from bench.data import dataset, groups, splits
 from bench.data.dataset import ImageData, Progress
 from bench.data.splits import Split
 from bench.errors import BenchError, about
@@ -82,6 +82,7 @@ class Plan:
     root: Path  # folder of all runs; jobs are shared between suites
     data: dict[str, Prepared] = field(default_factory=dict)
     jobs: list[Job] = field(default_factory=list)
+    groups: dict[str, groups.Groups] = field(default_factory=dict)  # of each data set's test images, for the report
     exposed: dict[tuple[str, str], list[str]] = field(default_factory=dict)  # (row, data set): see `bench.exposure`
     _known: dict[str, Job] = field(default_factory=dict, init=False, repr=False)  # the jobs by id
 
@@ -174,6 +175,8 @@ def plan(suite: Suite, root: Path, progress: Progress | None = None, pair: str =
         made.data[data.name] = prepare(data, suite, root, progress)
     if pair:
         made.suite = suite = _paired(made, pair)
+    if suite.report.groups:
+        made.groups = groups.chosen({data.name: _groups(made, data) for data in suite.data}, suite.report.groups)
     for data in suite.data:
         freeze(made.data[data.name], data, suite, root)
         _expose(made, data)
@@ -188,6 +191,11 @@ def plan(suite: Suite, root: Path, progress: Progress | None = None, pair: str =
         if job.kind == "train" and not made.done(job):
             features.require(job.label, job.identity)
     return made
+
+
+def _groups(made: Plan, data: Data) -> groups.Groups:
+    prepared = made.data[data.name]
+    return groups.of(prepared.images, prepared.split.test, data.attributes)
 
 
 def _expose(made: Plan, data: Data) -> None:

@@ -44,9 +44,9 @@ PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "opencv-py
 
 
 def collect(made: Plan) -> Path:
-    """Write the tables (results, per_image, losses, costs), protocol.json, run.json and samples/; returns the folder.
+    """Write the tables (results, per_image, losses, costs, groups), protocol.json, run.json and samples/.
 
-    Jobs that are not done are left out; the protocol names them.
+    Returns the folder. Jobs that are not done are left out; the protocol names them.
     """
     done = [job for job in made.scores if made.done(job)]
     for job in done:
@@ -58,6 +58,9 @@ def collect(made: Plan) -> Path:
         _write(made.folder / "costs.parquet", table)
     if trained := [job for job in made.jobs if job.kind == "train" and made.done(job)]:
         _write(made.folder / "losses.parquet", losses(made, trained))
+    (made.folder / "groups.parquet").unlink(missing_ok=True)  # of another report
+    if not (table := grouped(made)).empty:
+        _write(made.folder / "groups.parquet", table)
     for name in made.data:
         _originals(made, name)
     missing = [f"{job.label}: {made.missing(job)}" for job in made.scores if job not in done]
@@ -135,6 +138,18 @@ def costs(made: Plan, jobs: Sequence[Job]) -> pd.DataFrame:
     paths = [(job, made.job_folder(made.completion(job).id) / "cost.json") for job in jobs]
     found = [{key: job.row[key] for key in head} | _json(path) for job, path in paths if path.exists()]
     return pd.DataFrame(found, columns=[*head, "params", "macs"]).drop_duplicates(head)
+
+
+def grouped(made: Plan) -> pd.DataFrame:
+    """The group of each test image by the attributes that the report shows; images of no group are left out."""
+    found = [
+        (dataset, image, attribute, group)
+        for dataset, attributes in made.groups.items()
+        for attribute, of in attributes.items()
+        for image, group in zip(made.data[dataset].split.test, of, strict=True)
+        if group
+    ]
+    return pd.DataFrame(found, columns=["dataset", "id", "attribute", "group"])
 
 
 def losses(made: Plan, jobs: Sequence[Job]) -> pd.DataFrame:

@@ -102,6 +102,7 @@ class Data(Section):
     labels_order: Literal["celebamask-hq", "face-parsing"] | None = None  # of their numbers; default: face-parsing
     degraded: Path | None = None  # degraded copies of the same names, for the condition `degraded/given`
     captions: Path | None = None  # text files of the same names, whose first lines guide by text
+    attributes: Path | None = None  # list_attr_celeba.txt or CSV `name,ATTRIBUTE,...`, for `report: {groups: [...]}`
     trained: str | None = None  # of `training`: methods train on that data set, and all images of this one test
 
     @model_validator(mode="after")
@@ -212,6 +213,7 @@ class Report(Section):
     """What the report shows."""
 
     main: list[str] = ["perceptual@embedded", "l1@hole"]  # metrics of the table that ends a run
+    groups: list[str] = []  # attributes by whose groups results are shown, too: of `data: attributes`, of synthfaces
     samples: int = Field(default=4, ge=0)  # test images kept for the picture grid, from each condition
 
 
@@ -273,6 +275,8 @@ class Suite(Section):
         for i, data in enumerate(self.training):
             if data.split:
                 raise ValueError(f"training.{i}.split: all images of {data.name} train: leave it out")
+        if any(data.attributes for data in self.data) and not self.report.groups:
+            raise ValueError("data: `attributes` group results: name those to show as `report: {groups: [NAME, ...]}`")
         others = [data.name for data in self.training]
         for i, data in enumerate(self.data):
             if data.trained not in (None, *others):
@@ -420,7 +424,8 @@ def located(
 ) -> dict[str, list[dict[str, Any]]]:
     """The sections `data` and `training` of a suite, with the folders of --data and of what belongs to the images.
 
-    `given`: of --data. `companions`: of --labels, --labels-order, --degraded, --captions, by their names in `Data`.
+    `given`: of --data. `companions`: of --labels, --labels-order, --degraded, --captions and --attributes, by their
+    names in `Data`.
     Each is NAME=DIR (or NAME=ORDER), or DIR where there is one data set.
 
     One DIR of --data is the folder of the suite's only published data set, else it takes the place of all data.
@@ -469,7 +474,7 @@ def _assigned(option: str, text: str, names: Sequence[str]) -> tuple[str, str]:
         return name, folder
     if len(names) == 1 and not sign:
         return names[0], text
-    value = "ORDER" if option == "--labels-order" else "DIR"
+    value = {"--labels-order": "ORDER", "--attributes": "FILE"}.get(option, "DIR")
     raise BenchError(f"{option} {text}: the suite takes {' '.join(f'{option} {name}={value}' for name in names)}")
 
 

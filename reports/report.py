@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.errors import BenchError
 from bench.store import write_text
-from reports import layouts, markup, page, published, results, tables
+from reports import groups, layouts, markup, page, published, results, tables
 from reports.figures import drawing
 from reports.joined import joined
 from reports.results import Results
@@ -54,6 +54,7 @@ def _tables(found: Results, cells: pd.DataFrame) -> dict[str, Table]:
     if found.costs is not None:
         made["cost"] = tables.by_cost(cells, found.costs)
     made |= _papers(found, cells, leading)
+    made |= groups.tables(found, cells)
     for metric, stem in markup.slugs(cells["metric"], taken=tuple(made)).items():
         for intervals in (False, True):
             table = tables.by_condition(cells, [metric], found.per_image, intervals, found.protocol)

@@ -22,6 +22,7 @@ NUMBERS = ["value", "low", "high"]
 COLUMNS = [*TEXT, "seed", "higher_is_better", *NUMBERS, "n"]
 PER_IMAGE = [*METHOD, "dataset", "shots", "seed", "condition", "id", "metric", "value"]
 LOSSES = [*METHOD, "dataset", "shots", "seed", "stage", "step", "loss", "value"]
+GROUPS = ["dataset", "id", "attribute", "group"]
 COSTS = [*METHOD, "params", "macs"]
 PROTOCOL = {  # column -> rows that agree on these must agree on it; older results lack such columns
     "size": [],
@@ -43,7 +44,8 @@ AGAIN = "run the same command again, so that it is written anew"
 
 @dataclass(frozen=True)
 class Results:
-    """What a run left: tidy result rows; per-image rows, losses and costs (None if absent); protocol and samples."""
+    """What a run left: tidy result rows; per-image rows, losses, costs and groups of images (None if absent); protocol
+    and samples."""
 
     rows: pd.DataFrame
     per_image: pd.DataFrame | None
@@ -51,6 +53,7 @@ class Results:
     costs: pd.DataFrame | None
     protocol: dict[str, Any]
     samples: Path
+    groups: pd.DataFrame | None = None
 
     def pictures(self, dataset: str) -> Path:
         """The folder with the pictures of a data set; a name that is a path leads nowhere."""
@@ -79,6 +82,7 @@ def load(run: Path, mix: bool = False) -> Results:
         costs=_optional(run / "costs.parquet", COSTS, ["params", "macs"]),
         protocol=protocol,
         samples=run / "samples",
+        groups=_optional(run / "groups.parquet", GROUPS, []),
     )
 
 

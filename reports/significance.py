@@ -26,11 +26,25 @@ def paired_bootstrap(differences: NDArray[np.float64], draws: int = DRAWS, seed:
     images, comparisons = differences.shape
     if images < MIN_IMAGES:
         return np.ones(comparisons)
-    counts = _resamples(images, draws, seed)
-    step = max(1, _CHUNK // images)
-    sums = np.concatenate([counts[i : i + step].astype(float) @ differences for i in range(0, draws, step)])
+    sums = _sums(differences, draws, seed)
     at_most, at_least = (sums <= 0).sum(axis=0), (sums >= 0).sum(axis=0)
     return np.minimum(1.0, 2 * (np.minimum(at_most, at_least) + 1) / (draws + 1))
+
+
+def resampled_means(values: NDArray[np.float64], seed: int, draws: int = DRAWS) -> NDArray[np.float64]:
+    """Means of each column of `values` (images, columns) over resampled images, without NaN: (draws, columns).
+
+    NaN where a draw has no value, and for a column with an infinite one.
+    """
+    with np.errstate(invalid="ignore"):
+        known = ~np.isnan(values)
+        return _sums(np.where(known, values, 0.0), draws, seed) / _sums(known.astype(float), draws, seed)
+
+
+def _sums(values: NDArray[np.float64], draws: int, seed: int) -> NDArray[np.float64]:
+    """Sums of each column over resampled images."""
+    counts, step = _resamples(len(values), draws, seed), max(1, _CHUNK // len(values))
+    return np.concatenate([counts[i : i + step].astype(float) @ values for i in range(0, draws, step)])
 
 
 @lru_cache(maxsize=2)

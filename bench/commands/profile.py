@@ -52,7 +52,7 @@ def profile(
     import torch
 
     from bench import registry
-    from bench.device import checked
+    from bench.device import checked, tell_bf16
     from bench.profile.cell import Setting, environment, measure
     from bench.progress import many
     from bench.store import check_folder, write_table
@@ -82,6 +82,8 @@ def profile(
         raise BenchError("\n  ".join(refused))
     for problem in refused:
         out.print(f"left out: {problem}", highlight=False, markup=False, soft_wrap=True)
+    if any(setting.precision == "bf16" for setting in settings):
+        tell_bf16(place)
     folder = out_folder / "profile"
     check_folder(out_folder)
     path = folder / "profile.parquet"

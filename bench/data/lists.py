@@ -40,7 +40,7 @@ def by_lists(name: str, fingerprint: str, ids: Sequence[str], seed: int, lists: 
         found = _by_number(listed, path, name, ids) if numbers else known.find(listed, path, name)
         if twice := [image for image in found if image in named]:
             raise BenchError(
-                f"{name}: {len(twice):,} images have a place in two parts of the split ({_some(twice)}; "
+                f"{name}: {len(twice):,} images have a place in two parts of the split ({some(twice)}; "
                 f"{named[twice[0]]} and {path}): each image must stand in one list alone"
             )
         named |= dict.fromkeys(found, str(path))
@@ -62,17 +62,23 @@ def among(path: Path, ids: Sequence[str], name: str) -> set[str]:
     list names no image at all, for then it is of another data set, or names them otherwise.
     """
     listed = lines(path)
-    here, there = numbered(ids, CELEBA_HQ), numbered(listed, CELEBA_HQ)
-    if here and there:
-        return {here[number] for number in here.keys() & there.keys()}
-    known = _Known(ids)
-    found = {image for line in listed if (image := known.image(line)[1])}
+    found = {*images(listed, ids).values()}
     if not found:
         raise BenchError(
-            f"{path}: none of its {len(listed):,} lines names an image of {name} ({_some(listed)}): give a list that "
+            f"{path}: none of its {len(listed):,} lines names an image of {name} ({some(listed)}): give a list that "
             "names images as their files are called here"
         )
     return found
+
+
+def images(listed: Sequence[str], ids: Sequence[str]) -> dict[str, str]:
+    """The image that each line names, of those that name one: by number where a list and a copy of CelebA-HQ count from
+    0 and from 1, else by the longest ending of a path."""
+    here, there = numbered(ids, CELEBA_HQ), numbered(listed, CELEBA_HQ)
+    if here and there:
+        return {there[number]: here[number] for number in here.keys() & there.keys()}
+    known = _Known(ids)
+    return {line: image for line in listed if (image := known.image(line)[1])}
 
 
 def _parts(lists: Mapping[str, Path]) -> Iterator[tuple[str, Path, list[str]]]:
@@ -89,14 +95,18 @@ def _parts(lists: Mapping[str, Path]) -> Iterator[tuple[str, Path, list[str]]]:
 
 def lines(path: Path) -> list[str]:
     """The lines of a list that are not blank, each once."""
-    try:
-        text = pictures.read(path, MAX_BYTES).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BenchError(f"{path} is no UTF-8 text: a split is a list of names, one a line") from error
-    found = list(dict.fromkeys(line for whole in text.splitlines() if (line := whole.strip())))
+    found = list(dict.fromkeys(line for whole in text(path).splitlines() if (line := whole.strip())))
     if not found:
         raise BenchError(f"{path} is empty: a split is a list of names, one a line")
     return found
+
+
+def text(path: Path) -> str:
+    """What a list or table of images says; BenchError names a file that is no text."""
+    try:
+        return pictures.read(path, MAX_BYTES).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{path} is no UTF-8 text: it must name images, one a line") from error
 
 
 def _partition(path: Path, lines: Sequence[str]) -> list[tuple[str, str]]:
@@ -141,7 +151,7 @@ def _by_number(lines: Sequence[str], path: Path, name: str, ids: Sequence[str]) 
         )
     if missing := [line for line in lines if int(line) not in images]:
         raise BenchError(
-            f"{path}: {len(missing):,} of {len(lines):,} numbers are those of no image of {name} ({_some(missing)}): "
+            f"{path}: {len(missing):,} of {len(lines):,} numbers are those of no image of {name} ({some(missing)}): "
             "give the whole folder of CelebA-HQ"
         )
     return [images[int(line)] for line in lines]
@@ -178,13 +188,13 @@ class _Known:
                 found[image] = line
         if missing:
             raise BenchError(
-                f"{path}: {len(missing):,} of {len(lines):,} lines name no image of {name} ({_some(missing)}): give "
+                f"{path}: {len(missing):,} of {len(lines):,} lines name no image of {name} ({some(missing)}): give "
                 "the folder that the list belongs to, or a list of its images"
             )
         if unclear:
             raise BenchError(
                 f"{path}: {len(unclear):,} of {len(lines):,} lines could name several images of {name}, or name one "
-                f"that another line names ({_some(unclear)}): write more of their paths"
+                f"that another line names ({some(unclear)}): write more of their paths"
             )
         return list(found)
 
@@ -196,5 +206,6 @@ def _endings(path: str) -> Iterator[str]:
         yield "/".join(parts[start:])
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first names of many, for a message."""
     return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")

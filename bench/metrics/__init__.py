@@ -53,6 +53,7 @@ class Metric:
     needs_truth: bool = True
     needs_mask: bool = False
     between: str | None = None  # metric that it is between every two completions of an image, without an original
+    remark: str | None = None  # "module:function" of the features of all images and originals: what the note says, too
     raw: bool = False  # of outputs before known pixels are pasted: runs keep it with the completed pictures
     smallest_n: int = 1  # "n/a" for fewer images
     advised_n: int = 1  # below it the value stands, with a note
@@ -62,8 +63,11 @@ class Metric:
 
     def load(self) -> Callable[..., Any]:
         """The metric's function."""
-        module, _, attribute = self.function.partition(":")
-        return getattr(importlib.import_module(f"bench.metrics.{module}"), attribute)
+        return _function(self.function)
+
+    def said(self, completed: Any, truth: Any) -> str:
+        """What its `remark` says of the features of all images."""
+        return _function(self.remark)(completed, truth) if self.remark else ""
 
     def companion(self, n: int | None = None) -> str | None:
         """The metric that is added beside it for `n` images; without `n`, for any number of them."""
@@ -81,11 +85,23 @@ class Metric:
         return self.name.partition("/")[2] or None
 
 
+def _function(name: str) -> Callable[..., Any]:
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(f"bench.metrics.{module}"), attribute)
+
+
 def _pixel(name: str, title: str, function: str, equals: str, **facts: Any) -> Metric:
     defaults: dict[str, Any] = {"higher_is_better": True, "bounds": (-1.0, 1.0)}
     return Metric(
         name=name, title=title, kind="pixels", function=f"pixel:{function}", equals=equals, **(defaults | facts)
     )
+
+
+def _seam(name: str, title: str, function: str, equals: str) -> Metric:
+    return Metric(
+        name=name, title=title, kind="pixels", function=f"seam:{function}", equals=equals, needs_mask=True,
+        higher_is_better=False, bounds=(-1.0, 1.0),
+    )  # fmt: skip
 
 
 def _lower(top: float = INFINITY) -> dict[str, Any]:
@@ -135,13 +151,27 @@ def _emotion(network: str, extractor: str, title: str, equals: str) -> Metric:
     return Metric(
         name=f"emotion@{network}", title=f"Emotion accuracy ({title})", kind="features", function="emotion:kept",
         equals=f"{equals}: share of completed images with the emotion of the original", extractor=extractor,
-        features=("emotion",), higher_is_better=True, bounds=(0.0, 1.0),
+        features=("emotion", "mirrored"), remark="emotion:remark", higher_is_better=True, bounds=(0.0, 1.0),
     )  # fmt: skip
 
 
 # U-IDS in 2,048 dimensions is 0 for identical sets of 1,000 and 0.13 at 2,000 (ideal: 0.5). What matters is the number
 # of pairs per dimension, so the networks with 256 and 496 get the 2.44 pairs a dimension that 5,000 give to Inception.
 SMALLEST_IDS = {"inception": 5000, "embedded": 625, "lite0": 1211}
+
+
+def _manifold(extractor: str, suffix: str, label: str) -> list[Metric]:
+    """Precision, recall, density and coverage on the features of a network."""
+    network = label.strip(" ()")
+    return [
+        Metric(
+            name=f"{name}{suffix}", title=f"{name.capitalize()} ({', '.join(filter(None, (network, 'k = 5')))})",
+            kind="set", function=f"manifold:{name}", extractor=extractor, features=("features",), smallest_n=10,
+            equals="prdc 0.2 with nearest_k=5, without completions that are copies of others",
+            higher_is_better=True, bounds=(0.0, INFINITY if name == "density" else 1.0),
+        )
+        for name in ("precision", "recall", "density", "coverage")
+    ]  # fmt: skip
 
 
 def _set_metrics(extractor: str, suffix: str, label: str) -> list[Metric]:
@@ -177,6 +207,7 @@ def _set_metrics(extractor: str, suffix: str, label: str) -> list[Metric]:
             function="discriminative:cross_validated",
             equals="scikit-learn's LinearSVC(dual=False) on five held-out folds of photographs", **base, **rate,
         ),
+        *_manifold(extractor, suffix, label),
     ]  # fmt: skip
 
 
@@ -207,6 +238,10 @@ _METRICS = [
         "VQFR's calculate_psnr_ssim.py: the result takes the truth's means and deviations first",
         unit="dB", bounds=(0.0, INFINITY),
     ),
+    _pixel(
+        "psnr@hole", "PSNR (hole)", "psnr_hole", "PSNR over the hole's pixels alone", unit="dB",
+        bounds=(0.0, INFINITY), needs_mask=True,
+    ),
     _pixel("ssim", "SSIM", "ssim", "scikit-image's structural_similarity on 8-bit RGB: uniform window 7"),
     _pixel(
         "ssim@wang", "SSIM (Gaussian 11)", "ssim_wang",
@@ -222,6 +257,16 @@ _METRICS = [
     _pixel("ssim@rgb51", "SSIM (RGB, window 51)", "ssim_rgb51", "GRIG's and EXE-GAN's evaluation scripts"),
     _pixel("l1", "L1", "l1", "mean absolute difference of intensities in [0, 1] (MAT)", **_lower(1.0)),
     _pixel("l1@hole", "L1 (hole)", "l1_hole", "L1 over the hole's pixels alone", needs_mask=True, **_lower(1.0)),
+    _pixel(
+        "ssim@hole", "SSIM (hole)", "ssim_hole",
+        "the mean over the hole of the map that scikit-image's structural_similarity gives with full=True",
+        needs_mask=True,
+    ),
+    _seam("seam", "Seam", "step", "colour step across the mask's edge beyond the original's (docs/protocol.md)"),
+    _seam(
+        "seam@sobel", "Seam (Sobel)", "sobel",
+        "scikit-image's sobel along the mask's edge beyond the original's (docs/protocol.md)",
+    ),
     _pixel(
         "damage", "Damage to known pixels", "damage", "L1 over the known pixels, before the originals' are pasted",
         needs_mask=True, raw=True, **_lower(1.0),
@@ -253,6 +298,10 @@ _METRICS = [
         "perceptual@lite0", "Perceptual distance (lite0, uncalibrated)", "lite0",
         "lpips' formula with equal weights for all channels (not fitted to judgements) on four maps of EfficientNet",
     ),
+    Metric(
+        name="dists", title="DISTS", kind="features", function="structure:distance", extractor="dists",
+        features=("maps", "weights"), equals="DISTS-pytorch 0.1, without a resize", **_lower(1.0),
+    ),
     _diversity("lpips-alex", "LPIPS, AlexNet", "lpips@alex"),
     _diversity("lpips-vgg", "LPIPS, VGG", "lpips@vgg"),
     _diversity("embedded", "embedded", "perceptual@embedded"),
@@ -281,6 +330,22 @@ _METRICS = [
         "mtcnn", "MTCNN", "error_5", "five points of facenet-pytorch's MTCNN, over the distance of the eyes",
         "detection@mtcnn",
     ),
+    Metric(
+        name="identity@arcface-degrees", title="Identity angle (ArcFace)", kind="features",
+        function="identity:degrees", equals="the angle of IR-SE50's vectors, as identity@arcface has them",
+        unit="°", extractor="arcface", features=("identity",), **_lower(180.0),
+    ),
+    Metric(
+        name="similarity@adaface", title="Identity similarity (AdaFace)", kind="features",
+        function="identity:similarity", equals="AdaFace's IR-101 (WebFace12M) on crops aligned by five points: cosine",
+        extractor="adaface", features=("identity",), higher_is_better=True, bounds=(-1.0, 1.0),
+    ),
+    Metric(
+        name="verification@adaface", title="Verification rate at FAR 0.1% (AdaFace)", kind="set",
+        function="identity:verified", extractor="adaface", features=("features",), smallest_n=50,
+        equals="share of completions whose cosine is above 99.9 % of those between two originals",
+        higher_is_better=True, bounds=(0.0, 1.0),
+    ),
     _nme(
         "fan", "FAN", "error_68",
         "face-alignment 1.5.0's FAN on S3FD's boxes, over the outer eye corners' distance (the thesis states none)",
@@ -300,6 +365,17 @@ _METRICS = [
     *_set_metrics("inception", "", ""),
     *_set_metrics("embedded", "@embedded", " (embedded)"),
     *_set_metrics("lite0", "@lite0", " (lite0)"),
+    Metric(
+        name="cmmd", title="CMMD", kind="set", function="kernel:cmmd", extractor="clip-l14-336",
+        features=("features",), smallest_n=2, equals="google-research/cmmd: CLIP ViT-L/14@336, sigma 10, times 1,000",
+        **_lower(),
+    ),
+    Metric(
+        name="fd@dinov2-pil224", title="FD (DINOv2 ViT-L/14, PIL 224)", kind="set", function="frechet:score",
+        extractor="dinov2", features=("features",), smallest_n=2, advised_n=2048,
+        equals="dgm-eval's FD on DINOv2 ViT-L/14: PIL's bicubic filter to 224 x 224", **_lower(),
+    ),
+    *_manifold("dinov2", "@dinov2-pil224", " (DINOv2)"),
 ]  # fmt: skip
 _METRICS.append(
     replace(

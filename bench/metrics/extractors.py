@@ -28,7 +28,7 @@ from bench.isolation import one_thread
 from bench.metrics import naturalness, perceptual
 from bench.metrics.identity import FRAME, align, square
 from bench.metrics.pixel import one_by_one
-from bench.nn import dlib_face, fan, s3fd
+from bench.nn import adaface, dinov2, dists, dlib_face, fan, s3fd, text
 from bench.nn.irse import IRSE
 from bench.nn.perceptual import IMAGENET
 from bench.nn.projected import ENLARGED, EfficientNetLite, from_timm
@@ -166,7 +166,7 @@ def _expression(device: torch.device) -> Extractor:
 
     @one_thread()
     def run(network: nn.Module, images: Tensor) -> Features:
-        return {"emotion": network(signed(images))}
+        return {"emotion": network(signed(images)), "mirrored": network(signed(images.flip(3)))}
 
     return _Network("embedded-expression", expression.fingerprint(), expression.load(), run, device)
 
@@ -277,9 +277,9 @@ class _HOG:
 
     def __call__(self, images: Tensor, faces: Mapping[str, Tensor] | None = None) -> Features:
         shorter = min(images.shape[-2:])
-        size = [round(side * FRAME / shorter) for side in images.shape[-2:]]
+        height, width = (round(side * FRAME / shorter) for side in images.shape[-2:])
         boxes = torch.full((len(images), 4), torch.nan)
-        for i, image in enumerate(resize(images, *size).permute(0, 2, 3, 1).cpu().numpy()):
+        for i, image in enumerate(resize(images, height, width).permute(0, 2, 3, 1).cpu().numpy()):
             if found := self._detector(np.ascontiguousarray(image)):
                 box = max(found, key=lambda one: one.area())
                 boxes[i] = torch.tensor([box.left(), box.top(), box.right(), box.bottom()]) * (shorter / FRAME)
@@ -344,21 +344,76 @@ def _hsemotion(path: Path, digest: str, device: torch.device) -> Extractor:
     mean, deviation = (torch.tensor(v, device=device).view(3, 1, 1) for v in IMAGENET)
 
     def run(network: nn.Module, images: Tensor) -> Features:
-        return {"emotion": network((resize(images, 224).float() / 255 - mean) / deviation)}
+        seen = (resize(images, 224).float() / 255 - mean) / deviation
+        return {"emotion": network(seen), "mirrored": network(seen.flip(3))}
 
     return _Network("hsemotion", f"hsemotion-enet_b0_8_best_vgaf-224-float32-{digest}", network, run, device)
 
 
-def resize(images: Tensor, height: int, width: int | None = None) -> Tensor:
-    """uint8 images at `height` x `width` (by default a square) as torchvision's Resize makes them of PIL images: by
-    PIL's bilinear filter.
+def _dists(vgg: Path, channels: Path, digest: str, device: torch.device) -> Extractor:
+    network = dists.DISTS()
+    state = {name: value for name, value in weights.read(vgg).items() if name in network.state_dict()}
+    _fill_network(network, {**state, **weights.read(channels)}, channels)
+    shares = torch.stack(network.weights()).detach()[None, :, :, None].to(device)
+
+    def run(network: nn.Module, images: Tensor) -> Features:
+        return {"maps": network(images.float() / 255), "weights": shares.expand(len(images), -1, -1, -1)}
+
+    return _Network("dists", f"dists-vgg16-float32-{digest}", network, run, device)
+
+
+def _dinov2(path: Path, digest: str, device: torch.device) -> Extractor:
+    """dgm-eval's DINOv2: 224 x 224 by PIL's bicubic filter, ImageNet's colours, the class token."""
+    try:
+        network = dinov2.network(weights.read(path))
+    except RuntimeError as error:
+        raise BenchError(f"{path} does not fit DINOv2's ViT-L/14: {error}") from error
+    mean, deviation = (torch.tensor(v, device=device).view(3, 1, 1) for v in IMAGENET)
+
+    def run(network: nn.Module, images: Tensor) -> Features:
+        pictures = resize(images, dinov2.SIDE, by=Image.Resampling.BICUBIC)
+        return {"features": network((pictures.float() / 255 - mean) / deviation)}
+
+    return _Network("dinov2", f"dinov2-vitl14-pil224-float32-{digest}", network, run, device)
+
+
+def _clip(path: Path, digest: str, device: torch.device) -> Extractor:
+    """CMMD's CLIP: 336 x 336 by PIL's bicubic filter, CLIP's colours."""
+    network = text.openai_clip(path, "ViT-L/14@336", text.VIT_L_14_336)
+    side = text.VIT_L_14_336["vision_cfg"]["image_size"]
+    mean, deviation = (torch.tensor(v, device=device).view(3, 1, 1) for v in text.COLOURS)
+
+    def run(network: nn.Module, images: Tensor) -> Features:
+        return {
+            "features": network((resize(images, side, by=Image.Resampling.BICUBIC).float() / 255 - mean) / deviation)
+        }
+
+    return _Network("clip-l14-336", f"clip-vitl14-336-float32-{digest}", network.visual, run, device)
+
+
+def _adaface(path: Path, digest: str, device: torch.device) -> Extractor:
+    content = weights.read(path)
+    state = content.get("state_dict", content)  # of the whole training: the network is its `model`
+    own = {name[6:]: value for name, value in state.items() if name.startswith("model.")}
+    network = _fill_network(adaface.AdaFace(), own, path)
+
+    def run(network: nn.Module, crops: Tensor) -> Features:
+        vectors = _identify(network, crops)["identity"]
+        return {"identity": vectors, "features": vectors}
+
+    return _Network("adaface", f"adaface-ir101-aligned112-float32-{digest}", network, run, device, crop=_arcface_crop)
+
+
+def resize(
+    images: Tensor, height: int, width: int | None = None, by: Image.Resampling = Image.Resampling.BILINEAR
+) -> Tensor:
+    """uint8 images at `height` x `width` (by default a square) as torchvision's Resize makes them of PIL images: by one
+    of PIL's filters.
 
     PyTorch's own antialiased filter differs by one or two levels in some pixels.
     """
     pictures = [Image.fromarray(image) for image in images.permute(0, 2, 3, 1).cpu().numpy()]
-    small = np.stack(
-        [np.asarray(picture.resize((width or height, height), Image.Resampling.BILINEAR)) for picture in pictures]
-    )
+    small = np.stack([np.asarray(picture.resize((width or height, height), by)) for picture in pictures])
     return torch.from_numpy(small).permute(0, 3, 1, 2).to(images.device)
 
 
@@ -438,5 +493,9 @@ _OFFICIAL: dict[str, tuple[tuple[str, ...], Official]] = {  # names in `bench.we
     "hsemotion": (("hsemotion",), _hsemotion),
     "fan": (("fan", "s3fd"), _FAN),
     "niqe": (("niqe",), _NIQE),
+    "dists": (("vgg16", "dists"), _dists),
+    "dinov2": (("dinov2-vitl14",), _dinov2),
+    "clip-l14-336": (("clip-vit-l-14-336",), _clip),
+    "adaface": (("adaface-ir101",), _adaface),
 }
 NAMES = (*_BUILT_IN, *_OFFICIAL)

@@ -1,15 +1,18 @@
-"""Identity distance: how far a face's identity vector moved; and the crops that ArcFace and dlib's network take."""
+"""Identity: how far a face's vector moved, whether it still passes as the person; and the crops that networks take."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.metrics.score import Unsuited
+from bench.metrics.score import Pair, Score, Unsuited
 from bench.nn.dlib_face import SIDE as SEEN
+
+FAR = 0.001  # false acceptance rate: how many strangers pass
 
 # Where ArcFace's training crops (112 x 112) have the eyes, the nose and the corners of the mouth.
 TEMPLATE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
@@ -58,6 +61,39 @@ def square(images: Tensor, size: int) -> Tensor:
     where = [[scale, 0, (LEFT + SQUARE / 2) / half - 1], [0, scale, (TOP + SQUARE / 2) / half - 1]]
     grid = F.affine_grid(images.new_tensor([where]), [1, 1, size, size], align_corners=False)
     return F.grid_sample(images, grid.expand(len(images), -1, -1, -1), align_corners=False)
+
+
+def similarity(completed: Mapping[str, Tensor], truth: Mapping[str, Tensor], masks: Tensor | None) -> Tensor:
+    """The cosine of the identity vectors, for each image (N,) float64; NaN where no face was found."""
+    return 1 - distance(completed, truth, masks)
+
+
+def degrees(completed: Mapping[str, Tensor], truth: Mapping[str, Tensor], masks: Tensor | None) -> Tensor:
+    """The angle between the identity vectors in degrees (N,) float64; NaN where no face was found."""
+    return similarity(completed, truth, masks).clamp(-1, 1).arccos().rad2deg()
+
+
+def verified(pair: Pair) -> Score:
+    """The share of completed faces that pass as the original's person where FAR of strangers would.
+
+    A completion passes whose cosine with its original is above that of all but `FAR` of the pairs of two different
+    originals, which are taken for two persons. Images without a face count for nothing.
+    """
+    ours, theirs = (
+        rows.double() / rows.double().norm(dim=1, keepdim=True) for rows in (pair.completed, pair.reference)
+    )
+    genuine = (ours * theirs).sum(dim=1)
+    known = theirs[~theirs.isnan().any(dim=1)]
+    if len(known) < 2:
+        return Score(math.nan, None, "no two originals have a face")
+    first, second = torch.triu_indices(len(known), len(known), 1)
+    strangers = (known @ known.T)[first, second]
+    allowed = int(FAR * len(strangers))  # strangers that pass
+    threshold = strangers.topk(allowed + 1).values[-1]
+    passed = (genuine > threshold).double().where(~genuine.isnan(), torch.nan)
+    missing = int(genuine.isnan().sum())
+    note = f"{missing} of {len(passed)} images have no value" if missing else ""
+    return Score(float(passed.nanmean()), passed, note)
 
 
 def align(images: Tensor, points: Tensor, size: int = 112) -> Tensor:

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral
 from pathlib import Path
@@ -191,6 +191,7 @@ class _Pass:
         scores = [m for m in self.wanted if m.kind == "set"]
         self.sets: dict[str, list[Tensor]] = {str(m.extractor): [] for m in scores}  # rows of completed images
         self.paired: dict[str, list[Tensor]] = {str(m.extractor): [] for m in scores if not m.reference}  # of originals
+        self.seen: dict[str, list[list[Features]]] = {m.name: [] for m in self.wanted if m.remark}
         self.unpaired: dict[tuple[str, str], Tensor | Moments] = {}
 
     def add(self, completed: Tensor, truth: Tensor | None, masks: Tensor | None) -> None:
@@ -220,6 +221,9 @@ class _Pass:
             two: Any = truth
             if metric.extractor:
                 one, two = ours[metric.extractor], theirs.get(metric.extractor)
+            if metric.remark:
+                ours_and_theirs = [{name: part[name].cpu() for name in metric.features} for part in (one, two)]
+                self.seen[metric.name].append(ours_and_theirs)
             try:
                 with one_thread():
                     self.values[metric.name].append(metric.load()(one, two, masks).cpu())
@@ -322,10 +326,19 @@ class _Pass:
             else:
                 values = torch.cat(self.values[metric.name]).double().numpy()
                 frames.append(pd.DataFrame({"id": ids, "metric": metric.name, "value": values}))
-                summarise(row, values, network.note if network else "")
+                notes = [
+                    network.note if network else "",
+                    metric.said(*self._seen(metric.name)) if metric.remark else "",
+                ]
+                summarise(row, values, "; ".join(filter(None, notes)))
         if frames:
             result.per_image = pd.concat(frames, ignore_index=True)
         return result
+
+    def _seen(self, metric: str) -> Iterator[Features]:
+        """The features of all completed images, and of all originals, that a metric read."""
+        for batches in zip(*self.seen[metric], strict=True):
+            yield {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
 
     @one_thread()
     def _score(self, metric: registry.Metric, row: dict[str, Any], pairs: dict[Any, Pair]) -> Any:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bench.errors import BenchError
 from bench.metrics import pixel
-from bench.metrics.pixel import weighted_sum
+from bench.metrics.pixel import mirrored, weighted_sum
 from bench.metrics.score import TooSmall
 from bench.npz import open_npz
 
@@ -87,11 +87,7 @@ def _blur(images: Tensor) -> Tensor:
 
 
 def _halve(images: Tensor) -> Tensor:
-    for axis in (-2, -1):  # mirror with the edge repeated: MATLAB's border
-        n = images.shape[axis]
-        index = torch.arange(-3, n + 4, device=images.device)
-        index = torch.where(index < 0, -1 - index, torch.where(index >= n, 2 * n - 1 - index, index))
-        images = images.index_select(images.ndim + axis, index)
+    images = mirrored(images, 3, 4)  # MATLAB's border
     return weighted_sum(images, HALVE)[..., ::2, ::2]
 
 

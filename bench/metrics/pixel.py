@@ -24,9 +24,15 @@ def psnr(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tenso
     return 10 * torch.log10(255**2 / _mean(_difference(completed, truth).square()))
 
 
+def psnr_hole(completed: Tensor, truth: Tensor, masks: Tensor) -> Tensor:
+    """`psnr` over the hole's pixels; infinite where they are the original's, NaN for an image without a hole."""
+    squares = (_difference(completed, truth).square() * masks).sum(dim=(1, 2, 3)).double()
+    return 10 * torch.log10(255**2 * 3 * masks.sum(dim=(1, 2, 3)) / squares)
+
+
 def psnr_grey(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
     """PSNR of the grey images in [0, 1] (EdgeConnect)."""
-    return 10 * torch.log10(1 / _mean((_grey(completed) - _grey(truth)).square()))
+    return 10 * torch.log10(1 / _mean((grey(completed) - grey(truth)).square()))
 
 
 def psnr_y(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
@@ -57,9 +63,7 @@ def damage(completed: Tensor, truth: Tensor, masks: Tensor) -> Tensor:
 
 def damage_psnr(completed: Tensor, truth: Tensor, masks: Tensor) -> Tensor:
     """`psnr` over the known pixels; infinite where none is changed, NaN for an image that is all hole."""
-    known = ~masks
-    squares = (_difference(completed, truth).square() * known).sum(dim=(1, 2, 3)).double()
-    return 10 * torch.log10(255**2 * 3 * known.sum(dim=(1, 2, 3)) / squares)
+    return psnr_hole(completed, truth, ~masks)
 
 
 def mae_aot(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
@@ -69,12 +73,24 @@ def mae_aot(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Te
 
 def mae_edgeconnect(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
     """`mae_aot` of the grey images."""
-    return _relative(_grey(completed), _grey(truth))
+    return _relative(grey(completed), grey(truth))
 
 
 def ssim(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
     """SSIM (Wang et al., 2004, equation 13) as scikit-image defines it: uniform 7 x 7 window, sample covariance."""
     return _uniform_ssim(completed, truth, 7, 255)
+
+
+def ssim_hole(completed: Tensor, truth: Tensor, masks: Tensor) -> Tensor:
+    """The mean of the map of `ssim` over the hole's pixels and the colours; NaN for an image without a hole.
+
+    Each pixel of the map has a whole window around it: beyond its border the picture is mirrored, as scikit-image
+    does. So what is known counts as far as a window of the hole's rim sees it.
+    """
+    _fits(completed, 7)
+    x, y = (mirrored(images, 3, 3) for images in (completed, truth))
+    maps = by_image(lambda a, b: _uniform_map(a, b, 7, 255), x, y)
+    return (maps.mean(dim=1, keepdim=True) * masks).sum(dim=(1, 2, 3)) / masks.sum(dim=(1, 2, 3))
 
 
 def ssim_rgb51(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
@@ -84,7 +100,7 @@ def ssim_rgb51(completed: Tensor, truth: Tensor, masks: Tensor | None = None) ->
 
 def ssim_ec51(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
     """SSIM of the grey images with a uniform 51 x 51 window (EdgeConnect, LaFIn)."""
-    return _uniform_ssim(_grey(completed), _grey(truth), 51, 1)
+    return _uniform_ssim(grey(completed), grey(truth), 51, 1)
 
 
 def ssim_wang(completed: Tensor, truth: Tensor, masks: Tensor | None = None) -> Tensor:
@@ -139,7 +155,8 @@ def _mean(values: Tensor) -> Tensor:
     return flat.mean(dim=1) if flat.is_floating_point() else flat.sum(dim=1).double() / flat.shape[1]
 
 
-def _grey(images: Tensor) -> Tensor:
+def grey(images: Tensor) -> Tensor:
+    """scikit-image's rgb2gray of 8-bit RGB: (N, 3, H, W) to (N, 1, H, W) float64 in [0, 1]."""
     weights = torch.tensor(GREY, dtype=torch.float64, device=images.device)
     return torch.einsum("nchw,c->nhw", images.double() / 255, weights)[:, None]
 
@@ -154,7 +171,7 @@ def _uniform_ssim(x: Tensor, y: Tensor, window: int, peak: float) -> Tensor:
     """`x`, `y`: uint8, or float64 in [0, 1]. Window sums of 8-bit values and products are integers below 2^24 for
     windows up to 16, so float32 holds them exactly; larger windows and grey images take float64."""
     _fits(x, window)
-    return by_image(lambda a, b: _uniform_one(a, b, window, peak), x, y)
+    return by_image(lambda a, b: _mean(_uniform_map(a, b, window, peak)), x, y)
 
 
 def one_by_one(images: Tensor) -> Sequence[Tensor]:
@@ -167,7 +184,7 @@ def by_image(function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor)
     return torch.cat([function(a, b) for a, b in zip(one_by_one(x), one_by_one(y), strict=True)])
 
 
-def _uniform_one(x: Tensor, y: Tensor, window: int, peak: float) -> Tensor:
+def _uniform_map(x: Tensor, y: Tensor, window: int, peak: float) -> Tensor:
     dtype = torch.float32 if x.dtype == torch.uint8 and window <= 16 else torch.float64
     x, y = x.to(dtype), y.to(dtype)
     n = window**2
@@ -178,10 +195,10 @@ def _uniform_one(x: Tensor, y: Tensor, window: int, peak: float) -> Tensor:
 
 def _gaussian_ssim(x: Tensor, y: Tensor, peak: float) -> Tensor:
     _fits(x, 11)
-    return by_image(lambda a, b: _gaussian_one(a, b, peak), x, y)
+    return by_image(lambda a, b: _mean(_gaussian_map(a, b, peak)), x, y)
 
 
-def _gaussian_one(x: Tensor, y: Tensor, peak: float) -> Tensor:
+def _gaussian_map(x: Tensor, y: Tensor, peak: float) -> Tensor:
     offsets = torch.arange(11, dtype=torch.float64, device=x.device) - 5
     gaussian = torch.exp(-offsets.square() / (2 * 1.5**2))
     weights = (gaussian / gaussian.sum()).tolist()
@@ -196,7 +213,17 @@ def _central(mean_x: Tensor, mean_y: Tensor, xx: Tensor, yy: Tensor, xy: Tensor)
 def _ssim(mean_x: Tensor, mean_y: Tensor, var_x: Tensor, var_y: Tensor, cov: Tensor, peak: float) -> Tensor:
     c1, c2 = (K1 * peak) ** 2, (K2 * peak) ** 2
     luminance = (2 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
-    return _mean(luminance * (2 * cov + c2) / (var_x + var_y + c2))
+    return luminance * (2 * cov + c2) / (var_x + var_y + c2)
+
+
+def mirrored(images: Tensor, before: int, after: int) -> Tensor:
+    """The pictures with so many pixels more before and after each axis: mirrored, the border's pixels repeated."""
+    for axis in (-2, -1):
+        n = images.shape[axis]
+        index = torch.arange(-before, n + after, device=images.device)
+        index = torch.where(index < 0, -1 - index, torch.where(index >= n, 2 * n - 1 - index, index))
+        images = images.index_select(images.ndim + axis, index)
+    return images
 
 
 def _box_sum(images: Tensor, window: int) -> Tensor:
@@ -216,9 +243,9 @@ def _box_sum(images: Tensor, window: int) -> Tensor:
     return images
 
 
-def weighted_sum(images: Tensor, weights: list[float]) -> Tensor:
-    """Correlate both axes with `weights`, over all whole windows."""
-    for axis in (-2, -1):
+def weighted_sum(images: Tensor, down: list[float], right: list[float] | None = None) -> Tensor:
+    """Correlate columns with `down` and rows with `right`, or both with `down`, over all whole windows."""
+    for axis, weights in ((-2, down), (-1, right or down)):
         length = images.shape[axis] - len(weights) + 1
         total = images.narrow(axis, 0, length) * weights[0]
         for start, weight in enumerate(weights[1:], 1):

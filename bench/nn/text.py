@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,17 @@ WORDS = (
 WIDTH = 64  # of its vectors
 FACE = "face"  # a text that says nothing else
 
+COLOURS = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's mean and deviation
 VIT_B_32: dict[str, Any] = {
     "embed_dim": 512,
     "vision_cfg": {"image_size": 224, "patch_size": 32, "width": 768, "layers": 12},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 12},
+}
+
+VIT_L_14_336: dict[str, Any] = {
+    "embed_dim": 768,
+    "vision_cfg": {"image_size": 336, "patch_size": 14, "width": 1024, "layers": 24},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 768, "heads": 12, "layers": 12},
 }
 
 
@@ -45,6 +52,21 @@ class TextImage(Frozen):
         raise NotImplementedError
 
 
+def openai_clip(path: Path, name: str, sizes: Mapping[str, Any]) -> Any:
+    """open_clip's network of these sizes with the weights of one of OpenAI's files."""
+    try:
+        import open_clip
+    except ImportError as error:
+        raise BenchError("CLIP needs open_clip: pip install 'face-inpaint-bench[text]'") from error
+    state = weights.read(path)
+    network = open_clip.CLIP(**sizes, quick_gelu=True)
+    try:  # OpenAI's file is a program, whose tensors are not all weights
+        network.load_state_dict({name: state[name] for name in network.state_dict() if name in state})
+    except RuntimeError as error:
+        raise BenchError(f"{path} does not fit CLIP {name}: {error}") from error
+    return network
+
+
 class CLIP(TextImage):
     """CLIP ViT-B/32 (Radford et al., 2021): open_clip's network with OpenAI's weights."""
 
@@ -53,19 +75,11 @@ class CLIP(TextImage):
 
     def __init__(self) -> None:
         super().__init__()
-        path = weights.path("clip-vit-b-32")
-        try:
-            import open_clip
-        except ImportError as error:
-            raise BenchError("texts need open_clip: pip install 'face-inpaint-bench[text]'") from error
-        state = weights.read(path)
-        self.network = open_clip.CLIP(**VIT_B_32, quick_gelu=True)
-        try:  # OpenAI's file is a program, whose tensors are not all weights
-            self.network.load_state_dict({name: state[name] for name in self.network.state_dict() if name in state})
-        except RuntimeError as error:
-            raise BenchError(f"{path} does not fit CLIP ViT-B/32: {error}") from error
+        self.network = openai_clip(weights.path("clip-vit-b-32"), "ViT-B/32", VIT_B_32)
+        import open_clip
+
         self.tokenize = open_clip.tokenize
-        for name, values in (("mean", open_clip.OPENAI_DATASET_MEAN), ("deviation", open_clip.OPENAI_DATASET_STD)):
+        for name, values in zip(("mean", "deviation"), COLOURS, strict=True):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
     def texts(self, texts: Sequence[str]) -> Tensor:

@@ -86,6 +86,8 @@ FAN = "https://www.adrianbulat.com/downloads/python-fan"
 CLIP = "https://openaipublic.azureedge.net/clip/models"
 VIT_B_32 = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
 DLIB_FACE = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
+VIT_L_14_336 = "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02"
+DISTS = "f5e65c96230b7f6ca995691647d482237e4cab8a50c5c4a5784f219ef0748218"
 FCF = "https://shi-labs.com/projects/fcf-inpainting"
 
 BSD = "BSD-3-Clause"
@@ -136,6 +138,16 @@ _NETWORKS = (
          "semantic maps of faces", by_hand=True),
     File("clip-vit-b-32", "ViT-B-32.pt", f"{CLIP}/{VIT_B_32}/ViT-B-32.pt", "354 MB", "MIT", "texts: FACEMUG",
          sha256=VIT_B_32),
+    File("clip-vit-l-14-336", "ViT-L-14-336px.pt", f"{CLIP}/{VIT_L_14_336}/ViT-L-14-336px.pt", "891 MB", "MIT", "cmmd",
+         sha256=VIT_L_14_336),
+    File("dists", "DISTS_weights.pt",
+         "https://raw.githubusercontent.com/dingkeyan93/DISTS/master/DISTS_pytorch/weights.pt", "12 kB", "MIT",
+         "dists, with vgg16; also in the package DISTS-pytorch 0.1", sha256=DISTS),
+    File("dinov2-vitl14", "dinov2_vitl14_pretrain.pth",
+         "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_pretrain.pth", "1.2 GB", "Apache-2.0",
+         "fd@dinov2-pil224; precision, recall, density and coverage with DINOv2"),
+    File("adaface-ir101", "adaface_ir101_webface12m.ckpt", "https://github.com/mk-minchul/AdaFace", "",
+         "MIT code; trained on WebFace12M: research only", "similarity@adaface, verification@adaface", by_hand=True),
     File("hsemotion", "enet_b0_8_best_vgaf.pt", f"{HSEMOTION}/enet_b0_8_best_vgaf.pt", "", "Apache-2.0",
          "emotion@hsemotion"),
     File("dlib-face", "dlib_face_recognition_resnet_model_v1.dat",

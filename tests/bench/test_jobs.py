@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import masks
-from bench import identity, jobs, suite
+from bench import identity, jobs, results, suite
 from bench.errors import BenchError
 
 SUITE = {
@@ -191,6 +191,30 @@ def test_a_suite_lists_its_split(tmp_path: Path) -> None:
 def test_a_split_that_says_too_little_or_too_much_is_refused(tmp_path: Path, data: dict, message: str) -> None:
     with pytest.raises(BenchError, match=message):
         planned(tmp_path, tmp_path / "runs", **data)
+
+
+def test_groups_of_test_images_are_planned(tmp_path: Path) -> None:
+    """Those that the report shows, of each data set that has them; an unknown one is refused before anything runs."""
+    rows = [
+        f"{name.stem},{'a' if i % 2 else ''}" for i, name in enumerate(sorted(pictures(tmp_path / "one").iterdir()))
+    ]
+    (tmp_path / "one.csv").write_text("\n".join(["name,kind", *rows]))
+    data = [
+        {"name": "one", "folder": str(tmp_path / "one"), "attributes": str(tmp_path / "one.csv")},
+        {"name": "two", "folder": str(pictures(tmp_path / "two", seed=1))},
+        {"name": "synthfaces", "train": 4, "test": 8},
+    ]
+    content = SUITE | {"methods": ["mean"], "data": data}
+    made = jobs.plan(
+        suite.parse(content | {"report": {"groups": ["hat", "kind"], "main": []}}, "here"), tmp_path / "runs"
+    )
+    tested = made.data["one"].split.test
+    assert made.groups["one"] == {"kind": ["a" if int(Path(name).stem) % 2 else "" for name in tested]}
+    assert made.groups["two"] == {} and list(made.groups["synthfaces"]) == ["hat"]
+    table = results.grouped(made)
+    assert {*table["dataset"]} == {"one", "synthfaces"} and {*table["group"]} <= {"a", "yes", "no"}
+    with pytest.raises(BenchError, match="no data set has the attribute 'kin': they have kind, male"):
+        jobs.plan(suite.parse(content | {"report": {"groups": ["kin"], "main": []}}, "here"), tmp_path / "runs")
 
 
 def test_equal_pictures_do_not_train(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,6 +71,26 @@ def test_the_run_ends_with_the_main_table_and_the_report(finished: Path) -> None
     assert "VGG" in printed
 
 
+def test_results_by_group(tmp_path: Path) -> None:
+    """Attributes of the user's own pictures, from the command line to the table."""
+    faces(tmp_path / "faces", 30)
+    rows = "".join(f"{i},{'dark' if i % 2 else 'light'}\n" for i in range(30))
+    (tmp_path / "groups.csv").write_text(f"name,skin\n{rows}")
+    data = [{"name": "mine", "folder": "faces", "train": 4, "test": 26}]
+    write_suite(tmp_path, data=data, methods=["mean", "telea"], conditions=["center/25"], metrics=["l1@hole"],
+                report={"main": ["l1@hole"]})  # fmt: skip
+    done = facebench("run", "small.yaml", "--attributes", "groups.csv", "--groups", "skin", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = tmp_path / "runs/small/report"
+    found = pd.read_csv(report / "tables/groups-mine.csv", index_col="Method")
+    each = (
+        pd.read_parquet(tmp_path / "runs/small/per_image.parquet").query("method == 'telea'").set_index("id")["value"]
+    )
+    for kind, odd in (("dark", 1), ("light", 0)):
+        wanted = each[[name for name in each.index if int(Path(name).stem) % 2 == odd]]
+        assert found.loc["Telea", f"skin {kind} (n = {len(wanted)})"] == pytest.approx(wanted.mean(), abs=1e-4)
+
+
 def test_losses_costs_and_steps_are_collected(finished: Path) -> None:
     folder = finished / "runs/small"
     losses = pd.read_parquet(folder / "losses.parquet")

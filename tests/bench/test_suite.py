@@ -48,6 +48,7 @@ def test_defaults_are_filled_in() -> None:
         ({"conditions": ["irregular/30-30"]}, "30-30"),
         ({"metrics": ["psnrr"]}, "metrics.0: unknown metric 'psnrr': did you mean psnr"),
         ({"report": {"main": ["ssim"]}}, "'ssim' is not among the metrics"),
+        ({"data": [{"name": "mine", "folder": ".", "attributes": "a.csv"}]}, r"name those .* `report: {groups: \[NAME"),
         ({"size": 7}, "size: Input should be greater than or equal to 32"),
         ({"shots": [0]}, "shots.0"),
         ({"data": [{"name": "synthfaces"}]}, "say how many images"),

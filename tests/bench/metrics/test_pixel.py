@@ -46,6 +46,29 @@ def test_ssim_equals_scikit_image(pair, function, options):
     assert function(*pair).tolist() == pytest.approx(expected, abs=1e-10)
 
 
+def test_metrics_of_the_hole_equal_scikit_image(pair):
+    completed, truth, masks = (part.clone() for part in pair)
+    masks[1] = False
+    masks[1, :, :5, 60:] = True  # a hole at the border, where the map mirrors the picture
+    completed[1, :, :5, 60:] = completed[0, :, 40:45, 30:66]
+    pair, holes = (completed, truth, masks), [mask[0].numpy() for mask in masks]
+    maps = each(pair, lambda a, b: structural_similarity(a, b, channel_axis=-1, full=True)[1])
+    expected = [values[hole].mean() for values, hole in zip(maps, holes, strict=True)]
+    assert pixel.ssim_hole(completed, truth, masks).tolist() == pytest.approx(expected, abs=1e-10)
+    inside = zip(each(pair, lambda a, b: a), each(pair, lambda a, b: b), holes, strict=True)
+    expected = [peak_signal_noise_ratio(b[hole], a[hole]) for a, b, hole in inside]
+    assert pixel.psnr_hole(completed, truth, masks).tolist() == pytest.approx(expected, abs=1e-10)
+
+
+def test_what_lies_outside_the_hole_counts_for_nothing():
+    completed, truth, masks = pictures(2, 64)
+    masks, other = masks.bool(), truth.clone()
+    other[..., :8] = 255 - other[..., :8]  # 8 columns, further from the hole than a window reaches
+    assert pixel.psnr_hole(other, truth, masks).tolist() == [math.inf] * 2
+    assert pixel.ssim_hole(other, truth, masks).tolist() == [1] * 2
+    assert (pixel.psnr(completed, truth) > pixel.psnr_hole(completed, truth, masks)).all()
+
+
 def test_grey_ssim_equals_scikit_image(pair):
     def grey(a, b):
         return structural_similarity(rgb2gray(a), rgb2gray(b), win_size=51, data_range=1)
@@ -104,7 +127,8 @@ def test_constant_images_have_defined_values():
     assert 0 < pixel.ssim(white, black).item() < 1e-3
     assert pixel.mae_aot(black, black).item() == 0
     assert pixel.mae_aot(white, black).item() == 1
-    assert math.isnan(pixel.l1_hole(white, black, torch.zeros(1, 1, 64, 64, dtype=torch.bool)).item())
+    for function in (pixel.l1_hole, pixel.psnr_hole, pixel.ssim_hole):
+        assert math.isnan(function(white, black, torch.zeros(1, 1, 64, 64, dtype=torch.bool)).item())
 
 
 def test_a_window_larger_than_the_picture_is_refused():
