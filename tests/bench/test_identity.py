@@ -114,7 +114,7 @@ MEASURED = [
     for name in metrics.names()
     if name not in SMALL
     and not metrics.get(name).between
-    and (metrics.get(name).extractor in (None, "embedded", "embedded-expression", "mtcnn"))
+    and (metrics.get(name).extractor in (None, "embedded", "embedded-expression", "mtcnn", "lite0"))
 ]
 
 

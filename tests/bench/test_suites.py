@@ -31,6 +31,20 @@ def test_every_row_can_be_made(name: str) -> None:
     fit.check(parsed)
 
 
+@pytest.mark.parametrize("name", OWN)
+def test_suites_of_own_images_take_a_folder(name: str, tmp_path: Path) -> None:
+    content = suite.content(name)
+    parsed = suite.parse(content | suite.located(content, [str(tmp_path)]), name)
+    assert [data.folder for data in parsed.data] == [tmp_path]
+    fit.check(parsed)
+
+
+@pytest.mark.parametrize("name", ["quickstart", "kinds", "editing", "restoration", *OWN])
+def test_suites_without_downloads_show_real_features_beside_embedded_ones(name: str) -> None:
+    shown = suite.content(name)["metrics"]
+    assert {"fid@lite0", "perceptual@lite0", "fid@embedded", "perceptual@embedded"} <= {*shown}
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_suites_of_tables_name_their_table_and_published_data(name: str) -> None:
     parsed = suite.load(name)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from bench import metrics, weights
 from bench.metrics import extractors, measure
+from bench.metrics.measurement import _Recent
 
 from .conftest import pictures
 
@@ -77,3 +78,24 @@ def test_without_the_package_the_row_says_what_to_install() -> None:
 def test_the_distance_is_called_uncalibrated() -> None:
     assert "uncalibrated" in metrics.get("perceptual@lite0").title
     assert metrics.get("u-ids@lite0").smallest_n == -(-5000 * 496 // 2048)
+
+
+def test_maps_of_originals_are_made_once_for_several_cells(tmp_path, monkeypatch) -> None:
+    completed, truth, masks = pictures(3, 64)
+    expected = measure(completed, truth, masks, "perceptual@lite0").value("perceptual@lite0")
+    seen: list[int] = []
+    extract = extractors.extract
+    monkeypatch.setattr(extractors, "extract", lambda *given: seen.append(len(given[1])) or extract(*given))
+    measure(truth.flip(0), truth, masks, "perceptual@lite0", cache=tmp_path)
+    assert seen == [3, 3]
+    found = measure(completed, truth, masks, "perceptual@lite0", cache=tmp_path)
+    assert seen == [3, 3, 3]
+    assert found.value("perceptual@lite0") == expected
+
+
+def test_what_is_kept_in_memory_has_a_bound() -> None:
+    recent = _Recent(100)
+    for name in "abc":
+        recent.put(name, {"maps": [torch.zeros(10)]})  # 40 bytes
+        recent.get("a")
+    assert list(recent.kept) == ["c", "a"]
