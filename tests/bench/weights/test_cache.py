@@ -176,7 +176,7 @@ def test_add_takes_the_archive_of_a_package(folder, tmp_path, monkeypatch) -> No
     own, whole = (
         hashlib.sha256(data).hexdigest() for data in (content, (tmp_path / "package-1.0.tar.gz").read_bytes())
     )
-    package = Packaged(f"package_that_is_absent/{name}", own, "identity", whole)
+    package = Packaged(f"package_that_is_absent/{name}", own, "identity", archive=whole)
     page = "https://pypi.org/project/package/"
     monkeypatch.setitem(
         INDEX, "net", File("net", name, page, "1 MB", "MIT", "tests", own, by_hand=True, package=package)
