@@ -12,8 +12,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -134,11 +135,12 @@ class _Network:
 
 
 def _folded(network: nn.Module) -> nn.Module:
-    """A network whose blocks of `conv` and `bn` are one convolution each, for evaluation: 8 % of Inception's time."""
+    """A network whose convolutions and the batch norms behind them are one, for evaluation: 8 % of Inception's time."""
     for block in network.eval().modules():
-        norm = getattr(block, "bn", None)
-        if isinstance(norm, nn.BatchNorm2d):
-            block.conv, block.bn = fuse_conv_bn_eval(cast(nn.Conv2d, block.conv), norm), nn.Identity()
+        for (name, layer), (behind, norm) in pairwise(list(block.named_children())):
+            if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(block, name, fuse_conv_bn_eval(layer, norm))
+                setattr(block, behind, nn.Identity())
     return network
 
 
@@ -176,7 +178,7 @@ def _lite0(path: Path, digest: str, device: torch.device) -> Extractor:
 
     Its four maps (1/4 to 1/32), and as features their means over space: 24 + 40 + 112 + 320 = 496 numbers.
     """
-    network = _fill_network(EfficientNetLite("lite0"), from_timm(weights.tensors(path)), path)
+    network = _folded(_fill_network(EfficientNetLite("lite0"), from_timm(weights.tensors(path)), path))
 
     @one_thread()  # as for the embedded network
     def run(network: nn.Module, images: Tensor) -> Features:
