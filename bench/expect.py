@@ -119,6 +119,7 @@ class Verdict:
 
     passed: bool
     explanation: str
+    absent: str = ""  # "not computed: ...", where the network behind it is not on this machine: neither holds nor fails
 
 
 def read(line: str, suite: Suite) -> list[Expectation]:
@@ -135,7 +136,7 @@ def check(expected: Expectation, suite: Suite, rows: pd.DataFrame | None = None)
     lines = [f"expected: {expected.text}", *_head(expected, suite), *(line for _, shown in sides for line in shown)]
     values = [value for value, _ in sides]
     if any(value is None for value in values):
-        return Verdict(False, "\n".join([*lines, "There is no value to compare."]))
+        return Verdict(False, "\n".join([*lines, "There is no value to compare."]), _absent(expected, rows))
     left = float(values[0])  # type: ignore[arg-type]
     right = float(values[1] if len(values) > 1 else expected.right)  # type: ignore[arg-type]
     name = (
@@ -293,8 +294,10 @@ def _where(words: Sequence[str], title: str, suite: Suite) -> dict[str, object]:
 
 
 def _metric(word: str, names: Sequence[str]) -> str | None:
-    """The metric of that name, or the only one of a family: `lpips` for `lpips@vgg`; never a stand-in's number."""
+    """The metric of that name, or the only one of a family: `lpips` for `lpips@vgg`; never a stand-in's number, and
+    never that of another network for a name that means one: `fid` is Inception's."""
     family = [name for name in names if name.partition("@")[0] == word and not name.endswith("@embedded")]
+    family = [] if word in metrics.names() else family
     return word if word in names else family[0] if len(family) == 1 else None
 
 
@@ -318,6 +321,15 @@ def _size(title: str, quantity: str, networks: Sequence[str], suite: Suite) -> f
 def _count(name: str, part: str) -> int:
     """Images of a part of a published split."""
     return int(getattr(catalogue.find(name), part))
+
+
+def _absent(expected: Expectation, rows: pd.DataFrame | None) -> str:
+    """The reason where all values that are missing were not computed for want of a network, else nothing."""
+    if rows is None:
+        return ""
+    sides = [_cells(title, expected, rows) for title in expected.titles]
+    notes = [note for cells in sides if len(cells) for note in cells.loc[cells["value"].isna(), "note"]]
+    return notes[0] if notes and all(note.startswith(metrics.ABSENT) for note in notes) else ""
 
 
 def _cells(title: str, expected: Expectation, rows: pd.DataFrame) -> pd.DataFrame:

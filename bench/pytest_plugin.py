@@ -200,6 +200,8 @@ class Expected(pytest.Item):
             rows, failed = runs.rows()
             reasons = [why for job, trained, why in failed if one.covers(job.row, trained)]
         verdict = expect.check(one, runs.suite, rows)
+        if verdict.absent:
+            pytest.skip(verdict.absent)
         if not verdict.passed:
             raise Disappointed("\n".join([verdict.explanation, *reasons, f"look closer: {runs.command(one)}"]))
         if rows is not None and self.config.getoption("facebench_record"):
