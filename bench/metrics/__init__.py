@@ -115,6 +115,13 @@ def _perceptual(name: str, title: str, extractor: str, equals: str, hole: bool =
     )  # fmt: skip
 
 
+def _quality(name: str, title: str, equals: str, bounds: tuple[float, float]) -> Metric:
+    return Metric(
+        name=name, title=title, kind="features", function="quality:score", equals=f"pyiqa 0.1.16's {equals}",
+        extractor=name, features=("quality",), needs_truth=False, higher_is_better=True, bounds=bounds,
+    )  # fmt: skip
+
+
 def _diversity(extractor: str, network: str, between: str) -> Metric:
     return Metric(
         name=f"diversity@{extractor}", title=f"Diversity ({network})", kind="features", function="perceptual:distance",
@@ -282,6 +289,10 @@ _METRICS = [
         name="niqe", title="NIQE", kind="features", function="naturalness:score", extractor="niqe",
         features=("niqe",), needs_truth=False, equals="BasicSR's calculate_niqe (Y channel, no crop)", **_lower(),
     ),
+    _quality("musiq", "MUSIQ", "musiq: trained on KonIQ-10k", (-INFINITY, INFINITY)),
+    _quality("maniqa", "MANIQA", "maniqa: trained on KonIQ-10k", (-INFINITY, INFINITY)),
+    _quality("clipiqa", "CLIP-IQA", "clipiqa: CLIP RN50, five pairs of prompts", (0.0, 1.0)),
+    _quality("topiq-face", "TOPIQ (faces)", "topiq_nr-face, of the whole picture", (-INFINITY, INFINITY)),
     _perceptual("lpips@alex", "LPIPS (AlexNet)", "lpips-alex", "lpips 0.1.4, net='alex', version 0.1"),
     _perceptual("lpips@vgg", "LPIPS (VGG)", "lpips-vgg", "lpips 0.1.4, net='vgg', version 0.1"),
     _perceptual(

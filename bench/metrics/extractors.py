@@ -26,7 +26,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from bench import weights
 from bench.errors import BenchError
 from bench.isolation import one_thread
-from bench.metrics import naturalness, perceptual
+from bench.metrics import naturalness, perceptual, quality
 from bench.metrics.identity import FRAME, align, square
 from bench.metrics.pixel import one_by_one
 from bench.nn import adaface, dinov2, dists, dlib_face, fan, s3fd, text
@@ -406,6 +406,21 @@ def _adaface(path: Path, digest: str, device: torch.device) -> Extractor:
     return _Network("adaface", f"adaface-ir101-aligned112-float32-{digest}", network, run, device, crop=_arcface_crop)
 
 
+def _quality(name: str) -> Official:
+    def make(path: Path, digest: str, device: torch.device) -> Extractor:
+        try:
+            network = quality.network(name, weights.read(path))
+        except RuntimeError as error:
+            raise BenchError(f"{path} does not fit pyiqa's {name}: {error}") from error
+
+        def run(network: nn.Module, images: Tensor) -> Features:
+            return {"quality": network(images.float() / 255).flatten()}
+
+        return _Network(name, f"{name}-pyiqa-float32-{digest}", network, run, device)
+
+    return make
+
+
 def resize(
     images: Tensor, height: int, width: int | None = None, by: Image.Resampling = Image.Resampling.BILINEAR
 ) -> Tensor:
@@ -499,5 +514,9 @@ _OFFICIAL: dict[str, tuple[tuple[str, ...], Official]] = {  # names in `bench.we
     "dinov2": (("dinov2-vitl14",), _dinov2),
     "clip-l14-336": (("clip-vit-l-14-336",), _clip),
     "adaface": (("adaface-ir101",), _adaface),
+    "musiq": (("musiq-koniq",), _quality("musiq")),
+    "maniqa": (("maniqa-koniq",), _quality("maniqa")),
+    "clipiqa": (("clip-rn50",), _quality("clipiqa")),
+    "topiq-face": (("topiq-face",), _quality("topiq-face")),
 }
 NAMES = (*_BUILT_IN, *_OFFICIAL)

@@ -87,6 +87,8 @@ CLIP = "https://openaipublic.azureedge.net/clip/models"
 VIT_B_32 = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
 DLIB_FACE = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 VIT_L_14_336 = "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02"
+RN50 = "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762"
+PYIQA = "https://huggingface.co/chaofengc/IQA-PyTorch-Weights/resolve/main"
 DISTS = "f5e65c96230b7f6ca995691647d482237e4cab8a50c5c4a5784f219ef0748218"
 FCF = "https://shi-labs.com/projects/fcf-inpainting"
 
@@ -148,6 +150,12 @@ _NETWORKS = (
          "fd@dinov2-pil224; precision, recall, density and coverage with DINOv2"),
     File("adaface-ir101", "adaface_ir101_webface12m.ckpt", "https://github.com/mk-minchul/AdaFace", "",
          "MIT code; trained on WebFace12M: research only", "similarity@adaface, verification@adaface", by_hand=True),
+    File("musiq-koniq", "musiq_koniq_ckpt-e95806b9.pth", f"{PYIQA}/musiq_koniq_ckpt-e95806b9.pth", "", "Apache-2.0",
+         "musiq"),
+    File("maniqa-koniq", "ckpt_koniq10k.pt", f"{PYIQA}/ckpt_koniq10k.pt", "", "Apache-2.0", "maniqa"),
+    File("clip-rn50", "RN50.pt", f"{CLIP}/{RN50}/RN50.pt", "244 MB", "MIT", "clipiqa", sha256=RN50),
+    File("topiq-face", "topiq_nr_cgfiqa_res50-0a8b8e4f.pth", f"{PYIQA}/topiq_nr_cgfiqa_res50-0a8b8e4f.pth", "",
+         "PolyForm Noncommercial 1.0.0 (pyiqa)", "topiq-face"),
     File("hsemotion", "enet_b0_8_best_vgaf.pt", f"{HSEMOTION}/enet_b0_8_best_vgaf.pt", "", "Apache-2.0",
          "emotion@hsemotion"),
     File("dlib-face", "dlib_face_recognition_resnet_model_v1.dat",

@@ -103,6 +103,6 @@ def test_luma_leaves_out_colour():
 def test_variants_differ(pair):
     """Names that a paper could mix up give different numbers."""
     for family in ("psnr", "ssim"):
-        names = [n for n in metrics.names() if n.partition("@")[0] == family]
+        names = [n for n in metrics.names() if n.partition("@")[0] == family and not metrics.get(n).needs_mask]
         values = [metrics.get(name).load()(pair[0][:1], pair[1][:1], None).item() for name in names]
         assert min(abs(a - b) for i, a in enumerate(values) for b in values[:i]) > 1e-4
