@@ -32,8 +32,16 @@ SMOKE: dict[str, Any] = {  # a suite in seconds: the same for all suites, so tha
     "seeds": [0],
     "conditions": ["irregular/20-30", "center/25"],
     "train": {"steps": 2, "batch": 4, "features": "embedded", "precision": "32-true"},
-    "metrics": ["perceptual@embedded", "l1@hole", "psnr", "fid@embedded", "identity@embedded", "emotion@embedded"],
-    "report": {"main": ["perceptual@embedded", "l1@hole"], "samples": 1},
+    "metrics": [
+        "perceptual@lite0",
+        "perceptual@embedded",
+        "l1@hole",
+        "psnr",
+        "fid@embedded",
+        "identity@embedded",
+        "emotion@embedded",
+    ],
+    "report": {"main": ["perceptual@lite0", "l1@hole"], "samples": 1},
 }
 
 SHAPES = (  # what options of the command line add to
