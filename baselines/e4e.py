@@ -27,6 +27,7 @@ CARD = Card(
     venue="ACM TOG (SIGGRAPH 2021); arXiv 2102.02766",
     url="https://arxiv.org/abs/2102.02766",
     task="prior",
+    completes=True,
     resolution=256,
     params={"encoder": 267_136_704, "decoder": 30_370_060, "discriminator": 788_481},
     macs={"encoder": 72.481e9, "decoder": 75.38e9, "discriminator": 0.787e6},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, cast
 
 import torch
@@ -32,6 +33,7 @@ CARD = Card(
     venue="CVPR 2021; arXiv 2008.00951",
     url="https://arxiv.org/abs/2008.00951",
     task="prior",
+    completes=True,
     resolution=256,
     params={"encoder": 267_136_704, "decoder": 30_370_060},
     macs={"encoder": 72.481e9, "decoder": 75.38e9},
@@ -47,6 +49,8 @@ CARD = Card(
     choices={
         "size": "paper: 1024, as all released models (18 styles); a prior of 256 px reads the first 14. Preset 256: 14",
         "encoder": "gradual: the paper's. w, w+: the ablations of its Table 1",
+        "input": "image: as released; as a row it inverts the masked picture with holes of 0, which it never saw in "
+        "training. erased: it is trained on such pictures",
     },
 )
 
@@ -135,7 +139,10 @@ class PSP(Method):
         return self.decoder(codes[:, : self.decoder.codes], maps)
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
-        raise BenchError(f"{self.card.slug} inverts images and completes none: name it under `priors`")
+        """The image of the masked picture's codes, at the size of the picture. Its known pixels are near, not equal."""
+        erased = replace(batch, image=batch.masked)
+        images = resized(self.decode(self.codes(self.source(erased)), noise), batch.masked.shape[-1])
+        return images.clamp(-1, 1)
 
     def source(self, batch: Batch) -> Tensor:
         """What the encoder sees of a batch, at the encoder's size."""

@@ -20,6 +20,7 @@ class Card:
     venue: str
     url: str
     task: Task = "inpainting"
+    completes: bool = False  # a prior that completes images too: evaluated where it stands under `methods`
     resolution: int | None = None  # pixels that the paper's model was trained at; None: any
     params: dict[str, int] = field(default_factory=dict)  # network -> parameters of the `paper` preset
     macs: dict[str, float] = field(default_factory=dict)  # network -> multiply-accumulates of one pass at 256 px
@@ -37,3 +38,8 @@ class Card:
     choices: dict[str, str] = field(default_factory=dict)  # where paper and code differ: option -> what is the default
     finished: bool = False  # it reads pictures that something else made, which may have seen what is under the holes
     notes: str = ""
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether its rows under `methods` are completed and scored; other priors are trained only."""
+        return self.task != "prior" or self.completes

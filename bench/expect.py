@@ -198,7 +198,7 @@ def _named(line: str, left: str, right: str | float) -> str:
 def _expand(title: str, suite: Suite) -> list[str]:
     if title != EACH:
         return [title]
-    return [suite.title_of(e) for e in suite.methods if registry.get(e.method).card.task != "prior"]
+    return [suite.title_of(e) for e in suite.methods if registry.get(e.method).card.evaluated]
 
 
 def _goal(number: re.Match[str], sign: str) -> tuple[float, float]:

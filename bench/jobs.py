@@ -323,7 +323,7 @@ def _expand(made: Plan) -> Iterator[Job]:
                     cell = {"dataset": learned, "shots": str(shots), "seed": seed}
                     *before, model = _models(entry, suite, made.named(learned), cell)
                     yield from (job for job in (*before, model) if isinstance(job, Job))
-                    for condition in suite.conditions if registered.card.task != "prior" else ():
+                    for condition in suite.conditions if registered.card.evaluated else ():
                         yield from _measured(entry, config, model, made, data.name, condition)
 
 

@@ -20,7 +20,7 @@ from tests import made_up_weights
 SIZE = 64
 OTHERS = (33, 40, 72, 96, 100)  # sizes that some methods take
 EVERY = [slug for slug in registry.entries() if slug != "external"]
-ALL = [slug for slug in EVERY if registry.get(slug).card.task != "prior"]
+ALL = [slug for slug in EVERY if registry.get(slug).card.evaluated]
 TRAINABLE = [slug for slug in EVERY if registry.get(slug).load().trainable()]
 TRAINED = [slug for slug in ALL if slug in TRAINABLE]
 COUNTED = [slug for slug, entry in registry.entries().items() if entry.card.params]

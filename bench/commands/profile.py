@@ -137,7 +137,7 @@ def _known(path: Path) -> Any:
 def _all() -> list[str]:
     from bench import registry
 
-    return [slug for slug, entry in registry.entries().items() if entry.card.task != "prior" and slug != "external"]
+    return [slug for slug, entry in registry.entries().items() if entry.card.evaluated and slug != "external"]
 
 
 def _sized(slug: str, preset: str, side: int) -> str:

@@ -93,7 +93,7 @@ class Completion(nn.Module):
 def trainable() -> list[str]:
     """Every trainable method of the registry that completes images."""
     entries = registry.entries()
-    return [s for s, e in entries.items() if e.card.task != "prior" and s != "external" and e.load().trainable()]
+    return [s for s, e in entries.items() if e.card.evaluated and s != "external" and e.load().trainable()]
 
 
 @pytest.mark.parametrize("slug", trainable())
