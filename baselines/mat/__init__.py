@@ -32,9 +32,9 @@ CARD = Card(
         "parameters": "62.0 M (thesis, table 4.4): those of the 512 px model, 61,562,518 (preset `512`)",
         "FLOPs": "139.11 G at 256 px (thesis, table 4.4): all convolutions and matrix products, without FIR filters",
     },
-    training="Adam 0.001 (0, 0.99) with lazy correction, batch 32, 25,000 kimg (CelebA-HQ; Places365: 50,000); logistic "
-    "loss of both stages, R1 gamma 10 every 16 steps, perceptual 0.1 (conv4_4 1/4, conv5_4 1/2), no pixel loss; "
-    "style mixing 0.5, truncation 0.5; EMA half-life 10 kimg",
+    training="Adam 0.001 (0, 0.99) with lazy correction, batch 32, 25,000 kimg (CelebA-HQ; Places365: 50,000); "
+    "logistic loss of both stages, R1 gamma 10 every 16 steps, perceptual 0.1 (conv4_4 1/4, conv5_4 1/2), no "
+    "pixel loss; style mixing 0.5, truncation 0.5; EMA half-life 10 kimg",
     features="VGG-19 (ImageNet)",
     convention="1 = known; the mask minus 0.5 goes first, then the image with holes 0, in [-1, 1]; linear output",
     licence="CC BY-NC 4.0; StyleGAN2-ADA's parts: NVIDIA Source Code License",
@@ -125,7 +125,7 @@ class MAT(Method):
         "tiny": MATConfig(
             size=64,
             tokens=16,
-            dim=48,
+            dim=32,
             heads=4,
             depths=(2, 2, 2, 2, 2),
             windows=(8, 8, 4, 8, 8),
