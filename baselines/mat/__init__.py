@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from baselines.mat.first_stage import FirstStage
+from baselines.mat.first_stage import FirstStage, sides_of
 from baselines.mat.official import DISCRIMINATORS, GENERATOR, from_released
 from baselines.mat.second_stage import SecondStage
 from baselines.mat.training import Discriminators, MATStage
+from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
-from bench.nn.stylegan2 import NoiseMaps, Width
+from bench.nn.stylegan2 import NoiseMaps, Width, check_size
 from bench.nn.stylegan2_blocks import Mapping as MappingNetwork
 
 CARD = Card(
@@ -88,6 +89,8 @@ class Generator(nn.Module):
     def __init__(self, config: MATConfig):
         super().__init__()
         c = self.config = config
+        check(c)
+        self.sizes = c.sizes()
         self.mapping = MappingNetwork(c.code, c.depth)
         self.first_stage = FirstStage(c.size, c.dim, c.heads, c.depths, c.windows, c.tokens, c.code)
         self.second_stage = SecondStage(c.size, Width(c.width, c.limit), c.tokens // 4, c.code, c.whole)
@@ -106,11 +109,22 @@ class Generator(nn.Module):
 
         Holes of `masked` are 0, 1 = hole. `kept`: the features that stay, bool, one map a stage.
         """
-        self.config.sizes().check(masked, "this network")
+        self.sizes.check(masked, "this network")
         known = 1 - mask
         first = masked + mask * self.first_stage(masked, known, codes[:, -1], kept[0])
         final = masked + mask * self.second_stage(first, masked, known, codes, kept[1], noise)
         return final, first
+
+
+def check(c: MATConfig) -> None:
+    """Raise BenchError unless sizes fit together."""
+    check_size(c.size)
+    whole = all(side % window == 0 for side, window in zip(sides_of(c.tokens), c.windows, strict=True))
+    if c.tokens < 16 or c.tokens & (c.tokens - 1) or c.size < 2 * c.tokens or not whole or c.dim % c.heads:
+        raise BenchError(
+            "mat: `tokens` must be a power of two of at least 16 and at most half of `size`, its maps cut into whole "
+            "`windows`, and `dim` a multiple of `heads`"
+        )
 
 
 class MAT(Method):

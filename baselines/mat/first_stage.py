@@ -208,10 +208,15 @@ class Upsampling(nn.Module):
         return x, self.to_rgb(x, code, image)
 
 
+def sides_of(tokens: int) -> tuple[int, ...]:
+    """Of the five maps with attention."""
+    return tokens, tokens // 2, tokens // 4, tokens // 2, tokens
+
+
 class FirstStage(nn.Module):
     """(N, 3, size, size), linear, from the known pixels, the mask (1 = known) and the code w.
 
-    `tokens`: side of the finest map with attention; the others have a half, a quarter, a half and all of it.
+    `tokens`: side of the finest map with attention.
     """
 
     def __init__(
@@ -222,10 +227,8 @@ class FirstStage(nn.Module):
         self.conv_first = PartialConv(4, dim)
         self.enc_conv = nn.ModuleList(PartialConv(dim, dim, down=True) for _ in range(halvings))
         resamplings = (None, *(PartialConv(dim, dim, down=i < 2, up=i >= 2) for i in range(4)))
-        sides = (tokens, tokens // 2, tokens // 4, tokens // 2, tokens)
-        self.tran = nn.ModuleList(
-            Body(dim, heads, *given) for given in zip(depths, sides, windows, resamplings, strict=True)
-        )
+        given = zip(depths, sides_of(tokens), windows, resamplings, strict=True)
+        self.tran = nn.ModuleList(Body(dim, heads, *each) for each in given)
         self.to_style = Whole(dim, 2 * dim, int(math.log2(tokens // 4)))
         self.ws_style = EqualLinear(code, dim, activate=True)
         self.to_square = EqualLinear(dim, (tokens // 4) ** 2, activate=True)

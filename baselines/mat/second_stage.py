@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.mat.first_stage import Whole, styled
-from bench.nn.stylegan2 import NoiseMaps, Synthesis, Width, check_size
+from bench.nn.stylegan2 import NoiseMaps, Synthesis, Width
 from bench.nn.stylegan2_blocks import ConvLayer, EqualLinear
 
 
@@ -23,8 +23,7 @@ class SecondStage(nn.Module):
         self.coarsest, self.inside = coarsest, width(coarsest)
         self.enc = nn.ModuleDict()
         inputs = 7
-        for power in range(check_size(size), check_size(2 * coarsest) - 2, -1):
-            side = 2**power
+        for side in (size >> level for level in range((size // coarsest).bit_length())):
             first = ConvLayer(inputs, width(side), 3, down=True) if self.enc else ConvLayer(inputs, width(side), 1)
             inputs = width(side)
             self.enc[str(side)] = nn.Sequential(first, ConvLayer(inputs, inputs, 3))
@@ -32,10 +31,10 @@ class SecondStage(nn.Module):
         self.to_style = Whole(self.inside, whole, int(math.log2(coarsest)) - 1)
         self.start = ConvLayer(self.inside, self.inside, 3)
         # StyleGAN2's synthesis starts at 4 x 4: all its sides are `enlarged` times as large here
-        self.enlarged = coarsest // 4
-        narrower = Width(width.base // self.enlarged, width.limit)
-        self.dec = Synthesis(size // self.enlarged, narrower, code + whole)
-        self.codes, self.sides = self.dec.codes, [self.enlarged * side for side in self.dec.sides]
+        enlarged = coarsest // 4
+        narrower = Width(width.base // enlarged, width.limit)
+        self.dec = Synthesis(size // enlarged, narrower, code + whole)
+        self.codes, self.sides = self.dec.codes, [enlarged * side for side in self.dec.sides]
 
     def forward(
         self, filled: Tensor, masked: Tensor, known: Tensor, codes: Tensor, kept: Tensor, noise: NoiseMaps

@@ -131,6 +131,12 @@ def test_maps_before_the_relu_are_compared(monkeypatch: pytest.MonkeyPatch) -> N
     assert all((x < 0).any() for x in maps)
 
 
+@pytest.mark.parametrize("options", [{"tokens": 64}, {"tokens": 24}, {"windows": (7, 8, 4, 8, 8)}, {"heads": 5}])
+def test_sizes_that_do_not_fit_together_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(BenchError, match="mat: `tokens` must be"):
+        create(**options)
+
+
 def test_other_sizes_are_refused() -> None:
     with pytest.raises(BenchError, match="images of 64 x 64, as its option `size` says, not 32 x 32"):
         create().complete(Batch(torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 32, 32)), Noise([0]))
