@@ -43,7 +43,7 @@ CARD = Card(
     "512 px): a dict with the state under `model`, its names behind `module.model.`, VGG's behind `module.extractor.`",
     trained_on={"celeba": "", "places365": "", "psv": ""},
     choices={
-        "style_on": "first: the released code, whose style loss sees the first refined image, not the final one. last: as meant",
+        "style_on": "first: the released code, by an index that starts too early. last: the final image, as meant",
     },
     notes="No discriminator. The encoder's batch norms (1,248 parameters) stand in the checkpoints and are never "
     "applied. The filters of a window depend linearly on what is seen of the mask there, so that the encoder runs "
@@ -92,7 +92,7 @@ class MaskAwareConv(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         mask = self.conv(mask)
-        weight, bias = self.conv1[0].weight, self.conv1[0].bias
+        weight, bias = self.conv1.parameters()
         filters = torch.cat([bias[:, None], weight.flatten(1)], dim=1).reshape(self.shape).permute(4, 3, 0, 1, 2)
         y = F.conv2d(x, filters.flatten(0, 1), stride=2, padding=self.shape[1] // 2).unflatten(1, filters.shape[:2])
         return F.relu(y[:, 0] + (y[:, 1:] * mask[:, :, None]).sum(1)), mask
@@ -169,7 +169,7 @@ class Generator(nn.Module):
 
     def at(self, part: str, level: int) -> Any:
         """A part's module of one level, of levels 1 (the finest) and up."""
-        return self.get_submodule(f"{part}_{level}")
+        return getattr(self, f"{part}_{level}")
 
     def forward(self, image: Tensor, known: Tensor) -> list[Tensor]:
         self.sizes.check(image, CARD.name)
