@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -125,7 +125,7 @@ class Refinement(nn.Module):
         return F.leaky_relu(self.bn(self.deconv(x), guide), 0.2)
 
 
-class Attention(nn.Module):
+class Fusion(nn.Module):
     """A 3x3 convolution of the encoder's and the recovery decoder's features. Two maps of one size -> (N, C, H, W)."""
 
     def __init__(self, inputs: int, outputs: int, *activation: nn.Module):
@@ -159,11 +159,11 @@ class Generator(nn.Module):
             inputs, outputs = channels[i], channels[i - 1]
             layers = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)
             self.add_module(f"deconv_{i}", nn.Sequential(*layers))
-            self.add_module(f"att_conv_{i}", Attention(2 * outputs, outputs, nn.ReLU()))
+            self.add_module(f"att_conv_{i}", Fusion(2 * outputs, outputs, nn.ReLU()))
             for j in range(config.refinements):
                 self.add_module(f"dec_ref{j}_{i}", Refinement(inputs, outputs, config.norm_width))
         self.deconv_1 = nn.Sequential(nn.ConvTranspose2d(channels[1], 3, 4, 2, 1))
-        self.att_conv_1 = Attention(6 + 3, 3)
+        self.att_conv_1 = Fusion(6 + 3, 3)
         for j in range(config.refinements):
             self.add_module(f"dec_ref{j}_1", nn.Conv2d(channels[1] + 3 * (j + 1) + 6, 3, 1))
 
@@ -216,11 +216,14 @@ class MADF(Method):
         """Images in [-1, 1] as the network sees them."""
         return ((images + 1) / 2 - self.mean) / self.deviation
 
-    def steps(self, batch: Batch, noise: Noise) -> list[Tensor]:
-        """The image of the recovery decoder, then those of the refinements."""
+    def predict(self, batch: Batch) -> list[Tensor]:
+        """The normalised images of the recovery decoder and of the refinements."""
         known = 1 - batch.mask
-        images = self.generator(self.normalise(batch.masked) * known, known.expand(-1, 3, -1, -1))
-        return [(x * self.deviation + self.mean) * 2 - 1 for x in images]
+        return self.generator(self.normalise(batch.masked) * known, known.expand(-1, 3, -1, -1))
+
+    def steps(self, batch: Batch, noise: Noise) -> list[Tensor]:
+        """The recovered image, then the refined ones."""
+        return [(x * self.deviation + self.mean) * 2 - 1 for x in self.predict(batch)]
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         return self.steps(batch, noise)[-1]
@@ -230,10 +233,10 @@ class MADF(Method):
 
     def load_official(self, state: Mapping[str, Any]) -> None:
         """Take the authors' checkpoint, or its state under `model`; the loss network in it is left out."""
-        names = {
-            re.sub(r"^(module\.)?(model\.)?", "", name): value for name, value in state.get("model", state).items()
-        }
-        self.generator.load_state_dict({n: value for n, value in names.items() if not n.startswith("extractor.")})
+        state = state.get("model", state)
+        names = {name: re.sub(r"^(module\.)?(model\.)?", "", name) for name in state}
+        ours = {ours: state[name] for name, ours in names.items() if not ours.startswith("extractor.")}
+        self.generator.load_state_dict(ours)
 
 
 class MADFStage(Stage):
@@ -276,26 +279,20 @@ class MADFStage(Stage):
 
 
 def _run(method: MADF, inputs: Inputs) -> dict[str, Tensor]:
-    known = 1 - inputs.mask()
-    images = method.generator(method.normalise(inputs.image()) * known, known.expand(-1, 3, -1, -1))
+    images = method.predict(Batch(inputs.image(), inputs.mask()))
     return {f"out{i}": image for i, image in enumerate(images)}
 
 
 def _parts(method: MADF) -> dict[str, nn.Module]:
-    modules = dict(method.generator.named_children())
-    names = {name.rpartition("_")[0] for name in modules}
-    parts: dict[str, nn.Module] = {
-        part: nn.ModuleList(m for name, m in modules.items() if name.rpartition("_")[0] == part) for part in names
-    }
+    """The network, and the modules of all levels of each part."""
+    parts: dict[str, nn.ModuleList] = {}
+    for name, module in method.generator.named_children():
+        parts.setdefault(name.rpartition("_")[0], nn.ModuleList()).append(module)
     return {"total": method.generator, **parts}
 
 
-def _pass(refinements: int) -> Any:
-    def run(method: MADF) -> list[Tensor]:
-        generator = Generator(MADFConfig(refinements=refinements))
-        return generator(*torch.empty(2, 1, 3, 256, 256))
-
-    return run
+def _pass(refinements: int) -> Callable[[MADF], Any]:
+    return lambda method: Generator(MADFConfig(refinements=refinements))(*torch.empty(2, 1, 3, 256, 256))
 
 
 MADF.golden = {
