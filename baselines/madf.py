@@ -234,8 +234,8 @@ class MADF(Method):
     def load_official(self, state: Mapping[str, Any]) -> None:
         """Take the authors' checkpoint, or its state under `model`; the loss network in it is left out."""
         state = state.get("model", state)
-        names = {name: re.sub(r"^(module\.)?(model\.)?", "", name) for name in state}
-        ours = {ours: state[name] for name, ours in names.items() if not ours.startswith("extractor.")}
+        names = {theirs: re.sub(r"^(module\.)?(model\.)?", "", theirs) for theirs in state}
+        ours = {name: state[theirs] for theirs, name in names.items() if not name.startswith("extractor.")}
         self.generator.load_state_dict(ours)
 
 

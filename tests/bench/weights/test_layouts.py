@@ -61,7 +61,7 @@ def same(method: Method, expected: Mapping[str, Tensor], prefix: str = "generato
 
 
 OTHER = {"main.0.weight": torch.zeros(3), "main.0.bias": torch.zeros(3)}  # of another network
-LOSSES = {"module.extractor.conv.weight": torch.zeros(3)}
+LOSSES = {"module.extractor.conv.weight": torch.zeros(3)}  # of the network behind a loss
 WRAPPED: dict[str, Callable[[dict[str, Tensor]], Any]] = {
     "as released": lambda s: s,
     "data parallel": lambda s: renamed("module.", s),
