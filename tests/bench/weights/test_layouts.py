@@ -61,6 +61,7 @@ def same(method: Method, expected: Mapping[str, Tensor], prefix: str = "generato
 
 
 OTHER = {"main.0.weight": torch.zeros(3), "main.0.bias": torch.zeros(3)}  # of another network
+LOSSES = {"module.extractor.conv.weight": torch.zeros(3)}  # of the network behind a loss
 WRAPPED: dict[str, Callable[[dict[str, Tensor]], Any]] = {
     "as released": lambda s: s,
     "data parallel": lambda s: renamed("module.", s),
@@ -300,6 +301,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "gmcnn": lambda m: m.generator.state_dict(),
     "grig": lambda m: {"g": m.generator.state_dict(), "g_ema": [p + 1 for p in m.generator.parameters()]},
     "lama": lambda m: {"state_dict": m.state_dict() | renamed("discriminator.", OTHER)},
+    "madf": lambda m: {"n_iter": 3, "model": renamed("module.model.", m.generator.state_dict()) | LOSSES},
     "pconv": lambda m: {"state_dict": m.state_dict()},
     "psp": lambda m: with_decoder(m),
     "rfr": lambda m: {"generator": m.generator.state_dict()},
