@@ -7,13 +7,16 @@ and number of steps is this project's own.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from bench.data.modalities import one_hot, palette
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
+from bench.nn.faceparsing import FaceParser
 from bench.nn.perceptual import FeatureLoss
 from methods.semantic2stage.networks import CLASSES, Critic, LayoutGenerator, TextureGenerator
 from methods.semantic2stage.training import JointPhase, LayoutPhase, TexturePhase
@@ -40,15 +43,16 @@ CARD = Card(
     weights="none were released",
     takes=("semantics",),
     choices={
-        "design": "not public; the summaries have two encoders (residual convolutions of stride 2; patches with learned "
-        "positions) on picture and mask, a 1 x 1 fusion, a probabilistic layout, and contextual attention at several "
+        "design": "not public; summaries tell of two encoders of picture and mask (residual blocks and stride 2; "
+        "patches with learned positions), a 1 x 1 fusion, a probabilistic layout and contextual attention at several "
         "scales. Channels, layers, heads, the decoders and the critic are ours",
         "attention": "not public; the abstract's dynamic attention is, here, an offset of the scores by the validity "
         "of each token, which grows where holes are filled",
         "ramp": "not public; an image has a predicted layout, not the true one, with a probability that grows linearly",
         "losses": "not public, but for WGAN-GP; the critic sees the mask and judges composites, one step for one of "
         "the generator's",
-        "labels": "CelebAMask-HQ's for CelebA-HQ; a face parser's for other faces",
+        "labels": "given: with the data, as CelebAMask-HQ's. parser: a face parser's, for FFHQ; whose is not public, "
+        "here BiSeNet's on its official weights",
         "semantics": "not in the paper; labels that a condition shows replace the predicted layout in the hole",
     },
     notes="Our reading of the abstract and of summaries: neither code nor numbers were published, so it reproduces no "
@@ -85,6 +89,7 @@ class Semantic2StageConfig(Config):
     penalty: float = 10.0  # weight of the gradient penalty
     ema: float = 0.999  # moving average of both generators
     masks: str = "semantic2stage"  # training draw
+    labels: Literal["given", "parser"] = "given"  # that it learns from: with the data, or what BiSeNet sees
 
     def sizes(self, features: Source | None = None) -> Sizes:
         multiple = max(2 ** (len(self.layout_widths) - 1), 8)
@@ -142,7 +147,12 @@ class Semantic2Stage(Method):
     def stages(self, features: Source = "official") -> list[Stage]:
         critic = Critic(self.config.critic_widths)
         loss = FeatureLoss(("pool1", "pool2", "pool3"), (), features, backbone="vgg16")
-        return [LayoutPhase(self), TexturePhase(self, critic, loss), JointPhase(self, critic, loss)]
+        parser = FaceParser() if self.config.labels == "parser" else None
+        return [
+            LayoutPhase(self, parser),
+            TexturePhase(self, parser, critic, loss),
+            JointPhase(self, parser, critic, loss),
+        ]
 
 
 def _run(method: Semantic2Stage, inputs: Inputs) -> dict[str, Tensor]:
@@ -154,6 +164,19 @@ def _run(method: Semantic2Stage, inputs: Inputs) -> dict[str, Tensor]:
 
 def _empty(*channels: int) -> list[Tensor]:
     return [torch.empty(1, n, 256, 256) for n in channels]
+
+
+def _run_parser(parser: FaceParser, inputs: Inputs) -> dict[str, Tensor]:
+    x = parser.normalised(inputs.image())
+    out, out16, out32 = parser.network(x)
+    larger = parser.network(F.interpolate(x, (512, 512), mode="bilinear", align_corners=False))[0]
+    return {
+        "out": out[:, ::4],
+        "out16": out16[:, ::9],
+        "out32": out32[:, ::9],
+        "out512": larger[:, ::6, ::4, ::4],
+        "labels": parser(inputs.image())[:, None],
+    }
 
 
 Semantic2Stage.golden = {
@@ -171,5 +194,15 @@ Semantic2Stage.golden = {
         run=lambda network, inputs: {"out": network(inputs.image(), inputs.mask())},
         parts=lambda network: {"critic": network},
         costs={"critic": lambda network: network(*_empty(3, 1))},
+    ),
+    "faceparsing": Golden(
+        build=lambda: FaceParser(pretrained=False),
+        load=lambda parser, state: parser.network.load_state_dict(state),
+        run=_run_parser,
+        parts=lambda parser: {"faceparsing": parser.network},
+        costs={
+            "faceparsing": lambda parser: parser.network(*_empty(3)),
+            "faceparsing at 512": lambda parser: parser.network(torch.empty(1, 3, 512, 512)),
+        },
     ),
 }

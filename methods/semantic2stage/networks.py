@@ -43,7 +43,7 @@ class ResidualBlock(nn.Module):
 
 
 def dynamic_attention(q: Tensor, k: Tensor, v: Tensor, validity: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
-    """Attention that trusts a token by its validity u in [0, 1]: softmax(q kᵀ / sqrt(d) + softplus(beta) log(u + 1e-3)).
+    """Trust tokens by their validity u in [0, 1]: softmax(q kᵀ / sqrt(d) + softplus(beta) log(u + 1e-3)) v.
 
     q (N, heads, queries, d); k, v (N, heads, keys, d); validity (N, keys); beta (heads,), learned. No mask is special:
     where all tokens are invalid, this is plain attention. Returns what was attended to, like q, and the weights
@@ -87,9 +87,7 @@ class LayoutGenerator(nn.Module):
         super().__init__()
         dim, self.patch_size = widths[-1], 2 ** (len(widths) - 1)
         self.stem = ConvNorm(4, widths[0], 7)
-        self.down = nn.ModuleList(
-            nn.Sequential(ConvNorm(inputs, outputs, 3, 2), ResidualBlock(outputs)) for inputs, outputs in pairwise(widths)
-        )
+        self.down = nn.ModuleList(nn.Sequential(ConvNorm(i, o, 3, 2), ResidualBlock(o)) for i, o in pairwise(widths))
         self.patch = nn.Conv2d(4, dim, self.patch_size, self.patch_size)
         self.pos = nn.Parameter(0.02 * torch.randn(1, (size // self.patch_size) ** 2, dim))
         self.layers = nn.ModuleList(TransformerLayer(dim, heads) for _ in range(layers))
@@ -133,8 +131,8 @@ class ContextualAttention(nn.Module):
         self.q, self.k, self.v, self.o = (nn.Conv2d(channels, channels, 1) for _ in range(4))
 
     def forward(self, x: Tensor, known: Tensor) -> Tensor:
-        size = x.shape[2:]
-        few = [min(n, self.keys) for n in size]
+        height, width = x.shape[2:]
+        few = min(height, self.keys), min(width, self.keys)
         pooled = F.adaptive_avg_pool2d(x, few)
         validity = F.adaptive_avg_pool2d(known, few).flatten(1)
         q, k, v = (
@@ -142,7 +140,7 @@ class ContextualAttention(nn.Module):
             for x in (self.q(x), self.k(pooled), self.v(pooled))
         )
         attended, _ = dynamic_attention(q, k, v, validity, self.beta)
-        return x + self.o(attended.transpose(2, 3).flatten(1, 2).unflatten(2, size))
+        return x + self.o(attended.transpose(2, 3).flatten(1, 2).unflatten(2, (height, width)))
 
 
 class Modulation(nn.Module):

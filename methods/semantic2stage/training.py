@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,6 +12,7 @@ from torch.optim import Adam, Optimizer
 
 from bench.data.modalities import one_hot
 from bench.method import Batch, Noise, Stage, Update
+from bench.nn.faceparsing import FaceParser
 from bench.nn.losses import gradient_penalty
 from bench.nn.perceptual import FeatureLoss
 
@@ -23,17 +25,23 @@ class Phase(Stage):
     """What the phases share. All losses are means, so each is that of the whole batch."""
 
     method: Semantic2Stage
-    guides = ("semantics",)
     number: int  # which of the three
 
-    def __init__(self, method: Semantic2Stage):
+    def __init__(self, method: Semantic2Stage, parser: FaceParser | None):
         super().__init__(method)
         c = self.config = method.config
+        self.parser = parser
+        if parser is None:
+            self.guides = ("semantics",)
         self.masks, self.batch_size, self.share = c.masks, c.batch_size, c.shares[self.number]
         self.ema = {"generator": c.ema}
 
     def adam(self, network: nn.Module, rate: float) -> Adam:
         return Adam(network.parameters(), rate, self.config.betas)
+
+    def labelled(self, batch: Batch) -> Batch:
+        """The batch with true labels: the data's, or what the face parser sees in the whole pictures."""
+        return batch if self.parser is None else replace(batch, semantics=self.parser(batch.image))
 
 
 def disagreement(logits: Tensor, batch: Batch) -> Tensor:
@@ -51,7 +59,7 @@ class LayoutPhase(Phase):
         return {"generator": self.adam(self.method.layout, self.config.learning_rate)}
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
-        loss = disagreement(self.method.layout(batch.masked, batch.mask), batch)
+        loss = disagreement(self.method.layout(batch.masked, batch.mask), self.labelled(batch))
         update("generator", loss)
         return {"layout": loss}
 
@@ -62,8 +70,8 @@ class TexturePhase(Phase):
     name, number, iterations = "texture", 1, 300_000
     done: Tensor
 
-    def __init__(self, method: Semantic2Stage, critic: Critic, features: FeatureLoss):
-        super().__init__(method)
+    def __init__(self, method: Semantic2Stage, parser: FaceParser | None, critic: Critic, features: FeatureLoss):
+        super().__init__(method, parser)
         self.critic, self.features = critic, features
         self.register_buffer("done", torch.zeros((), dtype=torch.long))  # iterations; saved, so that a run can resume
 
@@ -85,7 +93,7 @@ class TexturePhase(Phase):
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         """Update the critic, then the generator."""
-        c = self.config
+        c, batch = self.config, self.labelled(batch)
         layout, losses = self.drawn(batch, noise)
         output = self.method.texture(batch.masked, batch.mask, layout)
         composite = batch.composite(output)
