@@ -37,8 +37,8 @@ CARD = Card(
     "iterations; texture 300,000, adversarial from 20,000 on; both 100,000 at 2e-5; cross-entropy of the layout 1, L1 "
     "1 on known pixels and 6 in the hole, perceptual 0.1, cross-entropy of the re-parsed output 0.5, adversarial "
     "0.001, gradient penalty 10; EMA 0.999",
-    features="VGG-16 (ImageNet)",
-    convention="1 = hole; holes filled with 0; images in [-1, 1]",
+    features="networks that are not public; here VGG-16 (ImageNet)",
+    convention="1 = hole; holes filled with 0; the range of images is not public, here [-1, 1]",
     licence="no code was released; CelebAMask-HQ's labels are non-commercial",
     weights="none were released",
     takes=("semantics",),
@@ -81,7 +81,7 @@ class Semantic2StageConfig(Config):
     betas: tuple[float, float] = (0.5, 0.9)  # of Adam
     batch_size: int = 8
     layout: float = 1.0  # weight of the layout's cross-entropy
-    known: float = 1.0  # weight of L1 on known pixels, mean over all
+    known: float = 1.0  # weight of L1 on known pixels, divided by all
     hole: float = 6.0  # and in the hole
     perceptual: float = 0.1  # of the output and of the composite
     semantic: float = 0.5  # weight of the re-parsed output's cross-entropy
@@ -112,8 +112,8 @@ class Semantic2Stage(Method):
         "paper": Semantic2StageConfig(),
         "tiny": Semantic2StageConfig(
             size=64, layout_widths=(16, 32, 64, 64), layers=2, layout_heads=4, texture_width=16, dilations=(1, 2, 1, 2),
-            hidden=16, critic_widths=(16, 32, 64, 64), shares=(0.25, 0.5, 0.25), ramp=150, warmup=50,
-            learning_rate=1e-3, joint_rate=5e-4, ema=0.98,
+            hidden=16, critic_widths=(16, 32, 64, 64), shares=(0.2, 0.5, 0.3), ramp=150, warmup=50,
+            learning_rate=3e-3, joint_rate=2e-3, ema=0.95,
         ),
     }  # fmt: skip
 

@@ -93,9 +93,11 @@ class LayoutGenerator(nn.Module):
         self.layers = nn.ModuleList(TransformerLayer(dim, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(dim)
         self.fuse = nn.Conv2d(2 * dim, dim, 1)
-        skips = widths[-2::-1]  # coarse to fine
-        outputs = (*skips[1:], widths[0])
-        self.up = nn.ModuleList(map(ConvNorm, map(sum, zip((dim, *outputs), skips, strict=False)), outputs))
+        self.up = nn.ModuleList()
+        inputs, skips = dim, widths[-2::-1]  # coarse to fine
+        for skip, outputs in zip(skips, (*skips[1:], widths[0]), strict=True):
+            self.up.append(ConvNorm(inputs + skip, outputs))
+            inputs = outputs
         self.head = nn.Conv2d(widths[0], CLASSES, 1)
 
     def forward(self, masked: Tensor, mask: Tensor) -> Tensor:
