@@ -112,8 +112,8 @@ class Semantic2Stage(Method):
         "paper": Semantic2StageConfig(),
         "tiny": Semantic2StageConfig(
             size=64, layout_widths=(16, 32, 64, 64), layers=2, layout_heads=4, texture_width=16, dilations=(1, 2, 1, 2),
-            hidden=16, critic_widths=(16, 32, 64, 64), shares=(0.2, 0.5, 0.3), ramp=150, warmup=50,
-            learning_rate=3e-3, joint_rate=2e-3, ema=0.95,
+            hidden=16, critic_widths=(16, 32, 64, 64), shares=(0.25, 0.5, 0.25), ramp=150, warmup=50,
+            learning_rate=1e-3, joint_rate=5e-4, ema=0.98,
         ),
     }  # fmt: skip
 
