@@ -96,27 +96,26 @@ class TexturePhase(Phase):
         c, batch = self.config, self.labelled(batch)
         layout, losses = self.drawn(batch, noise)
         output = self.method.texture(batch.masked, batch.mask, layout)
-        composite = batch.composite(output)
-        self.judge(batch, composite.detach(), update, noise, losses)
-
-        error = (output - batch.image).abs()
-        losses["known"], losses["hole"] = (error * (1 - batch.mask)).mean(), (error * batch.mask).mean()
-        losses["perceptual"] = sum(self.features(x, batch.image)[0] for x in (output, composite))
-        losses["semantic"] = disagreement(self.parsed(output), batch)
-        names = ["layout", "known", "hole", "perceptual", "semantic"]
+        composite, error = batch.composite(output), (output - batch.image).abs()
+        judged = self.judge(batch, composite.detach(), update, noise)
+        losses |= {
+            "known": (error * (1 - batch.mask)).mean(),
+            "hole": (error * batch.mask).mean(),
+            "perceptual": self.features(output, batch.image)[0] + self.features(composite, batch.image)[0],
+            "semantic": disagreement(self.parsed(output), batch),
+        }
         if self.judged():
             losses["adversarial"] = -self.critic(composite, batch.mask).mean()
-            names.append("adversarial")
-        update("generator", torch.stack([getattr(c, name) * losses[name] for name in names if name in losses]).sum())
+        update("generator", torch.stack([getattr(c, name) * loss for name, loss in losses.items()]).sum())
         self.done += 1
-        return losses
+        return losses | judged
 
-    def judge(self, batch: Batch, fake: Tensor, update: Update, noise: Noise, losses: dict[str, Tensor]) -> None:
+    def judge(self, batch: Batch, fake: Tensor, update: Update, noise: Noise) -> dict[str, Tensor]:
         """WGAN-GP: D(fake) - D(real) and the gradient penalty; the critic sees the mask beside each picture."""
         scores = self.critic(fake, batch.mask).mean() - self.critic(batch.image, batch.mask).mean()
         penalty = gradient_penalty(lambda images: self.critic(images, batch.mask), batch.image, fake, noise)
         update("critic", scores + self.config.penalty * penalty)
-        losses |= {"critic": scores, "penalty": penalty}
+        return {"critic": scores, "penalty": penalty}
 
     def parsed(self, images: Tensor) -> Tensor:
         """Logits of whole pictures by the layout generator, which does not learn from them."""
