@@ -9,6 +9,7 @@ import torchvision
 from torch import Tensor
 
 from bench.nn.dilated_resnet import DilatedResNet50
+from bench.nn.faceparsing import BiSeNet
 from bench.nn.irse import IRSE
 from bench.nn.projected import EfficientNetLite
 
@@ -27,6 +28,8 @@ def state(name: str) -> Mapping[str, Tensor]:
         return timm_state(EfficientNetLite(name.removeprefix("efficientnet-")))  # type: ignore[arg-type]
     if name == "ade20k-resnet50":
         return DilatedResNet50().state_dict()
+    if name == "faceparsing":
+        return BiSeNet().state_dict()
     if name == "arcface-ir-se50":
         return IRSE().state_dict()
     if name == "arcface-resnet101":
