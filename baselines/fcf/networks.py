@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.errors import BenchError
 from bench.method import Noise
 from bench.nn import across
 from bench.nn import stylegan2_blocks as blocks
@@ -34,7 +34,7 @@ class TrackedMapping(blocks.Mapping):
         w = super().forward(z)
         if self.training:
             now = across.mean(w.detach().mean(0))
-            self.mean.copy_(now.lerp(self.mean.to(now.dtype), self.decay))
+            self.mean.copy_(now.lerp(self.mean, self.decay))
         return w
 
     def truncated(self, z: Tensor, psi: float) -> Tensor:
@@ -82,6 +82,10 @@ class FourierSkip(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
+        if channels % 32:
+            raise BenchError(
+                f"FcF's Fourier convolutions take channels in multiples of 32, not {channels}: set width, limit"
+            )
         self.channels = split(channels)
         self.block = FFCResBlock(self.channels, norm=False, local_unit=True)
 
@@ -128,13 +132,11 @@ class Generator(Synthesis):
         if kept is not None:
             whole = whole * kept * 2
         codes = torch.cat([codes, whole[:, None].expand(-1, codes.shape[1], -1)], dim=2)
-        return self.synthesise(self.start(whole).reshape_as(maps[4]) + maps[4], codes, noise, self._merge(maps))
 
-    def _merge(self, maps: Mapping[int, Tensor]) -> Any:
         def merge(layer: int, x: Tensor) -> Tensor:
             if layer % 2 == 0:
                 return x
             side = x.shape[-1]
             return self.skips[str(side)](x, maps[side]) if side >= FOURIER else x + maps[side]
 
-        return merge
+        return self.synthesise(maps[4] + self.start(whole).reshape_as(maps[4]), codes, noise, merge)

@@ -90,13 +90,12 @@ def equalised(images: Tensor, noise: Noise, limit: float) -> Tensor:
     """CLAHE of the lightness (8 x 8 tiles) of every second image, its clip limit drawn from 1 to `limit`."""
     if limit <= 1:
         return images
-    chosen = (noise.uniform() < 0.5).nonzero().flatten().tolist()
-    clips = (1 + (limit - 1) * noise.uniform()).tolist()
     images = images.clone()
-    for i in chosen:
-        pixels = ((images[i] + 1) * 127.5).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
-        lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)
-        lab[..., 0] = cv2.createCLAHE(clips[i], (8, 8)).apply(lab[..., 0])
-        changed = torch.from_numpy(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)).permute(2, 0, 1)
-        images[i] = changed.to(images) / 127.5 - 1
+    for image, (chance, strength) in zip(images, noise.uniform(2).tolist(), strict=True):
+        if chance < 0.5:
+            pixels = ((image + 1) * 127.5).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
+            lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)
+            lab[..., 0] = cv2.createCLAHE(1 + (limit - 1) * strength, (8, 8)).apply(lab[..., 0])
+            changed = torch.from_numpy(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)).permute(2, 0, 1)
+            image.copy_(changed / 127.5 - 1)
     return images
