@@ -46,9 +46,9 @@ CARD = Card(
         "depth": "2: the released networks (`auto`). 8: StyleGAN2",
         "ema": "the decay of half-life 20 kimg at batch 128; without the official ramp-up",
     },
-    notes="As released, 4,480 of the generator's parameters are biases that are never added, and in tests the noise map "
-    "at 4 px is drawn, the others are constants. Demodulation adds 1e-8 to the sum of squares of scaled weights, the "
-    "released code to that of unscaled ones: 8e-7 standard deviations of the golden output.",
+    notes="As released, 4,480 of the generator's parameters are biases that are never added, and in tests the noise "
+    "map at 4 px is drawn, the others are constants. Demodulation adds 1e-8 to the sum of squares of scaled weights, "
+    "the released code to that of unscaled ones: 8e-7 standard deviations of the golden output.",
 )
 
 
