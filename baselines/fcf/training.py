@@ -71,9 +71,9 @@ class FcFStage(Stage):
 
 
 def distorted(images: Tensor, noise: Noise, limit: float) -> Tensor:
-    """Optical distortion of every second image: a point at r from the centre shows that at r (1 + k r² + k r⁴).
+    """Optical distortion: a point at r from the centre shows what was at r (1 + k r² + k r⁴), mirrored at the edges.
 
-    k is drawn from ± `limit`; r counts in widths of the picture; mirrored at the edges.
+    k is drawn from ± `limit`, and 0 for half of the images; r counts in widths of the picture.
     """
     if not limit:
         return images
@@ -87,7 +87,7 @@ def distorted(images: Tensor, noise: Noise, limit: float) -> Tensor:
 
 
 def equalised(images: Tensor, noise: Noise, limit: float) -> Tensor:
-    """CLAHE of the lightness (8 x 8 tiles) of every second image, its clip limit drawn from 1 to `limit`."""
+    """CLAHE of the lightness (8 x 8 tiles) of half of the images, its clip limit drawn from 1 to `limit`."""
     if limit <= 1:
         return images
     images = images.clone()

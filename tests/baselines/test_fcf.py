@@ -107,7 +107,7 @@ def test_distortion_is_that_of_opencv() -> None:
     assert np.abs(image[0].permute(1, 2, 0).numpy() - theirs).mean() > 0.005
 
 
-def test_every_second_image_is_augmented() -> None:
+def test_half_of_the_images_are_augmented() -> None:
     images = batch(40).image
     for change in (lambda x: distorted(x, Noise.shared(0, 40), 0.05), lambda x: equalised(x, Noise.shared(0, 40), 4)):
         changed = change(images)
