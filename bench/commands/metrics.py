@@ -92,15 +92,15 @@ def _read(faces: str, size: int, report: Report) -> Tensor:
     """The faces, (N, 3, H, W) uint8; of the drawn ones, a picture of each person."""
     import tempfile
 
-    from bench.data.dataset import prepare_folder, prepare_synthfaces
-    from bench.data.synthfaces import IMAGES_PER_IDENTITY
+    from bench.data import dataset, synthfaces
+    from bench.metrics.images import to_uint8
     from bench.probe.run import FEWEST
 
+    if faces == DRAWN and not Path(faces).exists():
+        step = synthfaces.IMAGES_PER_IDENTITY
+        return to_uint8(synthfaces.render(range(0, PERSONS * step, step), size).images)
     with tempfile.TemporaryDirectory() as cache:
-        if faces == DRAWN and not Path(faces).exists():
-            drawn = prepare_synthfaces(PERSONS * IMAGES_PER_IDENTITY, size, 0, cache, report)
-            return drawn.images(range(0, len(drawn), IMAGES_PER_IDENTITY))
-        found = prepare_folder(faces, size, cache, progress=report)
+        found = dataset.prepare_folder(faces, size, cache, progress=report)
         if len(found) < FEWEST:
             raise BenchError(f"{faces} has {len(found)} faces: put {FEWEST} or more there, for two halves to compare")
         return found.images(range(len(found)))

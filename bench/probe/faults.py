@@ -97,12 +97,12 @@ def _mixed(source: Callable[[Case], np.ndarray], case: Case, share: int) -> np.n
 
 SHARES = (25, 50, 100)
 FAULTS = (
-    Fault("blur", "Gaussian blur, deviation", (1, 2, 4, 8), "px", _blur),
-    Fault("jpeg", "JPEG, quality", (75, 40, 15), "", _jpeg),
-    Fault("noise", "Gaussian noise, deviation in levels of 255", (5, 10, 20), "levels", _noise),
-    Fault("shift", "moved to the right", (1, 2, 4), "px", _shift),
-    Fault("cast", "red up and blue down, levels of 255", (5, 10, 20), "levels", _cast),
-    Fault("seam", "step at the edge that fades inwards, levels of 255", (8, 16, 32), "levels", _seam),
+    Fault("blur", "Gaussian, deviation", (1, 2, 4, 8), "px", _blur),
+    Fault("jpeg", "quality", (75, 40, 15), "", _jpeg),
+    Fault("noise", "Gaussian, deviation of 255", (5, 10, 20), "levels", _noise),
+    Fault("shift", "to the right", (1, 2, 4), "px", _shift),
+    Fault("cast", "red up and blue down", (5, 10, 20), "levels", _cast),
+    Fault("seam", "step at the edge that fades inwards", (8, 16, 32), "levels", _seam),
     Fault("mirror", "right half is the left one mirrored, mixed in", SHARES, "%", partial(_mixed, _mirrored)),
     Fault("other", "another person's face, mixed in", SHARES, "%", partial(_mixed, lambda case: case.other)),
     Fault("mean", "mean colour, mixed in", SHARES, "%", partial(_mixed, lambda case: case.filled("mean"))),

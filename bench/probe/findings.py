@@ -16,7 +16,7 @@ from bench.probe.faults import INVISIBLE, NONE, Fault
 
 HARDLY = 0.05  # share of what lies between two halves of the real set, below which a score of sets is blind
 LEGEND = (
-    "A number is the first strength at which the metric is beyond its floor; `~`: not worse at every further strength. "
+    "A number is the first strength at which the metric is beyond its floor; `~`: it does not get worse with every step. "
     "A percentage: never beyond it, and how much of the way it gets. blind: it hardly moves. "
     "agrees: the median of Spearman's rank correlation with the other metrics over all faults, strengths and holes."
 )
@@ -148,11 +148,8 @@ class Findings:
 
     def notes(self) -> Iterator[str]:
         """What stands below the tables: the faults, the marks, what was not computed."""
-        yield "; ".join(
-            f"{fault.name}: {fault.title} {', '.join(map(str, fault.strengths))}"
-            + (f" {fault.unit}" if fault.unit in ("px", "%") else "")
-            for fault in self.faults
-        )
+        strengths = {fault: ", ".join(map(fault.told, fault.strengths)) for fault in self.faults}
+        yield "; ".join(f"{fault.name} ({fault.title}): {told}" for fault, told in strengths.items())
         yield LEGEND
         for reason, names in self.absent.items():
             yield f"not computed ({', '.join(names)}): {reason}"
