@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench import __version__
-from bench.commands import doctor, evaluate, export, is_frozen, out, profile, score, verify, weights, why
+from bench.commands import doctor, evaluate, export, is_frozen, metrics, out, profile, score, verify, weights, why
 from bench.errors import BenchError, about, told
 from bench.terminal import Terminal
 
@@ -36,6 +36,7 @@ data_app = typer.Typer(no_args_is_help=True, help="Data sets: check a folder, dr
 masks_app = typer.Typer(no_args_is_help=True, help="Masks: freeze a test set, look at it, check it.")
 app.add_typer(data_app, name="data")
 app.add_typer(masks_app, name="masks")
+app.add_typer(metrics.app, name="metrics")
 app.add_typer(weights.app, name="weights")
 app.add_typer(verify.app, name="verify")
 app.add_typer(export.app, name="export")
@@ -100,7 +101,7 @@ def _list_methods(task: str | None) -> None:
 
 
 def _list_metrics() -> None:
-    from bench import metrics
+    from bench import metrics, probe
 
     table = Table("metric", "name", "better", "extractor", "smallest n", "equals", box=None, pad_edge=False)
     for name in metrics.names():
@@ -111,6 +112,8 @@ def _list_metrics() -> None:
     for metric in map(metrics.get, metrics.names()):
         if metric.caution:
             out.print(f"{metric.name}: {metric.caution}", highlight=False, markup=False, soft_wrap=True)
+    for name, warning in probe.warnings().items():
+        out.print(f"warning: {name} {warning}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _list_masks() -> None:

@@ -28,8 +28,8 @@ COMMANDS = [
     [], ["list"], ["info"], ["run"], ["report"],
     ["published"], ["doctor"], ["data"], ["data", "check"], ["data", "list"], ["data", "faces"],
     ["evaluate"], ["weights"], ["weights", "list"], ["weights", "fetch"], ["weights", "add"], ["weights", "convert"],
-    ["masks"], ["masks", "make"], ["masks", "show"], ["masks", "check"], ["verify"], ["verify", "golden"],
-    ["verify", "run"], ["score"], ["export"], ["export", "images"],
+    ["masks"], ["masks", "make"], ["masks", "show"], ["masks", "check"], ["metrics"], ["metrics", "probe"],
+    ["verify"], ["verify", "golden"], ["verify", "run"], ["score"], ["export"], ["export", "images"],
 ]  # fmt: skip
 
 
