@@ -16,8 +16,9 @@ from bench.probe.faults import INVISIBLE, NONE, Fault
 
 HARDLY = 0.05  # share of what lies between two halves of the real set, below which a score of sets is blind
 LEGEND = (
-    "A number is the first strength at which the metric is beyond its floor; `~`: it does not get worse with every step. "
-    "A percentage: never beyond it, and how much of the way it gets. blind: it hardly moves. "
+    "A number is the first strength at which the metric is beyond its floor. A percentage: never beyond it, and how "
+    "much of the way it gets. `~`: it does not get worse with every step. blind: it hardly moves. "
+    "n/a: so few faces give it no floor, two halves score as well as the originals themselves. "
     "agrees: the median of Spearman's rank correlation with the other metrics over all faults, strengths and holes."
 )
 
