@@ -311,7 +311,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
         "code_diffuser": {"att_mapper": m.diffuser.state_dict()},
     },
 }
-RELEASED = {"comodgan"}  # below, by the names of the released files
+RELEASED = {"comodgan", "fcf", "mat"}  # below, by the names of the released files
 WRAPPERS: dict[str, Callable[[Any], Any]] = {
     "prefix": lambda content: prefixed(content),
     "state_dict": lambda content: {"state_dict": content, "epoch": 3},
@@ -365,7 +365,10 @@ def test_every_method_takes_its_layout_in_wrappers(slug: str, tmp_path: Path, mo
 
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)
-@pytest.mark.parametrize("name", ["comodgan.generator", "comodgan.tf.generator", "stylegan2.nvlabs.generator"])
+@pytest.mark.parametrize(
+    "name",
+    ["comodgan.generator", "comodgan.tf.generator", "fcf.generator", "mat.generator", "stylegan2.nvlabs.generator"],
+)
 def test_released_names_in_wrappers(name: str, wrapper: str) -> None:
     """The names of published files, without their values."""
     with torch.device("meta"):
