@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -261,6 +261,16 @@ class _MTCNN:
         return {name: value.to(images.device) for name, value in features.items()}
 
 
+@cache
+def _dlib_detector() -> tuple[str, Callable[[Any], Any]]:
+    """dlib's version and its detector, which takes a third of a second to read."""
+    try:
+        import dlib
+    except ImportError as error:
+        raise BenchError("dlib's detector needs dlib: pip install 'face-inpaint-bench[identity]'") from error
+    return dlib.__version__, dlib.get_frontal_face_detector()
+
+
 class _HOG:
     """dlib's detector of upright frontal faces, by histograms of gradients: the largest face's box; NaN without one.
 
@@ -270,12 +280,8 @@ class _HOG:
     name, faces, note = "dlib-hog", False, ""
 
     def __init__(self, device: torch.device) -> None:
-        try:
-            import dlib
-        except ImportError as error:
-            raise BenchError("dlib's detector needs dlib: pip install 'face-inpaint-bench[identity]'") from error
-        self.fingerprint = f"dlib-hog-{dlib.__version__}-{FRAME}"
-        self._detector = dlib.get_frontal_face_detector()
+        version, self._detector = _dlib_detector()
+        self.fingerprint = f"dlib-hog-{version}-{FRAME}"
 
     def __call__(self, images: Tensor, faces: Mapping[str, Tensor] | None = None) -> Features:
         shorter = min(images.shape[-2:])
