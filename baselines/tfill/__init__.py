@@ -122,6 +122,8 @@ class TFill(Method):
             blocks=2,
             discriminator_width=1024,
             discriminator_limit=64,
+            gan=0.3,
+            perceptual=1.0,
             learning_rate=1e-3,
             discriminator_rate=1e-3,
             batch_size=8,
