@@ -306,9 +306,19 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "psp": lambda m: with_decoder(m),
     "rfr": lambda m: {"generator": m.generator.state_dict()},
     "stylegan2": lambda m: {"g": OTHER, "g_ema": m.generator.state_dict()},
+    "tfill": lambda m: m.refiner.state_dict(),
     "vspbfr": lambda m: {
         "restoration_net": {"g_ema": m.restoration.state_dict(), "iter": 3},
         "code_diffuser": {"att_mapper": m.diffuser.state_dict()},
+    },
+}
+# slug -> option that names a further file -> its layout
+BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
+    "edgeconnect": {"edge_weights": lambda m: {"generator": m.edge_generator.state_dict()}},
+    "tfill": {
+        "encoder_weights": lambda m: m.encoder.state_dict(),
+        "transformer_weights": lambda m: m.transformer.state_dict(),
+        "decoder_weights": lambda m: m.decoder.state_dict(),
     },
 }
 RELEASED = {"comodgan", "fcf", "mat"}  # below, by the names of the released files
@@ -353,9 +363,9 @@ def test_every_method_takes_its_layout_in_wrappers(slug: str, tmp_path: Path, mo
     generator = psp.Generator  # of the published widths: 30 M
     monkeypatch.setattr(psp, "Generator", lambda size, code: generator(size, lambda side: 8, code, depth=2))
     source, options = create(slug, seed=1), {}
-    if slug == "edgeconnect":
-        torch.save({"generator": source.edge_generator.state_dict()}, tmp_path / "EdgeModel_gen.pth")
-        options = {"edge_weights": tmp_path / "EdgeModel_gen.pth"}
+    for option, network in BESIDE.get(slug, {}).items():
+        options[option] = tmp_path / f"{option}.pth"
+        torch.save(network(source), options[option])
     content = OFFICIAL[slug](source)
     expected = create(slug, seed=5, **options)
     expected.load_official(content)
