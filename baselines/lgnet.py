@@ -194,16 +194,19 @@ class LGNet(Method):
                 "lgnet: name the authors' latest_net_G1.pth and latest_net_G2.pth in the suite's "
                 "`options: {coarse_weights: , local_weights: }`"
             )
-        coarse: Mapping[str, Any] = weights.read(c.coarse_weights)
-        self.load_networks(coarse, weights.read(c.local_weights), state)
+        self.global_refiner.load_state_dict(state)
+        for file, option, load in (
+            (c.coarse_weights, "coarse_weights", self.load_coarse),
+            (c.local_weights, "local_weights", self.local_refiner.load_state_dict),
+        ):
+            try:
+                load(weights.read(file))
+            except RuntimeError as error:
+                raise BenchError(f"lgnet: {option}: {file} does not hold this network: {error}") from error
 
-    def load_networks(self, *states: Mapping[str, Any]) -> None:
-        """Take the authors' state dicts of the three networks, in order."""
-        coarse, local_refiner, global_refiner = states
-        levels = self.config.levels
-        self.coarse.load_state_dict({flat_name(name, levels): value for name, value in coarse.items()})
-        self.local_refiner.load_state_dict(local_refiner)
-        self.global_refiner.load_state_dict(global_refiner)
+    def load_coarse(self, state: Mapping[str, Any]) -> None:
+        """Take the authors' names of the first network."""
+        self.coarse.load_state_dict({flat_name(name, self.config.levels): value for name, value in state.items()})
 
 
 def flat_name(name: str, levels: int) -> str:
@@ -211,6 +214,8 @@ def flat_name(name: str, levels: int) -> str:
 
     `model.model.1.model.5.weight` is the way up of the second level of 8: `model14.1.weight`.
     """
+    if not name.startswith("model.model."):
+        return name  # of another network
     above, _, rest = name.rpartition("model.")
     index, _, leaf = rest.partition(".")
     level = above.count("model.")
@@ -274,8 +279,13 @@ class LGNetStage(Stage):
 
 
 def _load(method: LGNet, state: Mapping[str, Tensor]) -> None:
-    prefixes = ("coarse.", "local.", "global.")
-    method.load_networks(*({k.removeprefix(p): v for k, v in state.items() if k.startswith(p)} for p in prefixes))
+    loads = {
+        "coarse.": method.load_coarse,
+        "local.": method.local_refiner.load_state_dict,
+        "global.": method.global_refiner.load_state_dict,
+    }
+    for prefix, load in loads.items():
+        load({name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)})
 
 
 def _run(method: LGNet, inputs: Inputs) -> dict[str, Tensor]:

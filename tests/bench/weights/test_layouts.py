@@ -300,6 +300,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "gmcnn": lambda m: m.generator.state_dict(),
     "grig": lambda m: {"g": m.generator.state_dict(), "g_ema": [p + 1 for p in m.generator.parameters()]},
     "lama": lambda m: {"state_dict": m.state_dict() | renamed("discriminator.", OTHER)},
+    "lgnet": lambda m: m.global_refiner.state_dict(),
     "pconv": lambda m: {"state_dict": m.state_dict()},
     "psp": lambda m: with_decoder(m),
     "rfr": lambda m: {"generator": m.generator.state_dict()},
@@ -354,6 +355,10 @@ def test_every_method_takes_its_layout_in_wrappers(slug: str, tmp_path: Path, mo
     if slug == "edgeconnect":
         torch.save({"generator": source.edge_generator.state_dict()}, tmp_path / "EdgeModel_gen.pth")
         options = {"edge_weights": tmp_path / "EdgeModel_gen.pth"}
+    if slug == "lgnet":
+        from tests.baselines.test_lgnet import official_files
+
+        options = official_files(source, tmp_path)
     content = OFFICIAL[slug](source)
     expected = create(slug, seed=5, **options)
     expected.load_official(content)
