@@ -95,7 +95,7 @@ def test_the_rate_falls_to_zero_in_the_second_half_also_after_an_interruption() 
 def test_the_rate_stays_where_no_end_is_known() -> None:
     adam = create().stages("embedded")[0].optimisers()["generator"]
     adam.step()
-    assert adam.param_groups[0]["lr"] == 1e-3
+    assert adam.param_groups[0]["lr"] == 2e-3
 
 
 def nested_name(name: str, levels: int) -> str:
