@@ -62,6 +62,7 @@ class Stage(nn.Module):
     name: str = "train"
     share: float = 1.0  # of the method's training budget
     iterations: int = 0  # as published
+    steps: int = 0  # of this run, where there is one: its share of the budget
     batch_size: int = 8  # as published
     masks: str = "irregular"  # training draw of `masks.training`
     degradation: str = ""  # recipe of `bench.data.degradation`, for stages that train on `Batch.degraded`

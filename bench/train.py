@@ -405,6 +405,8 @@ def train(
     stages = method.stages(budget.features)
     names = [stage.name for stage in stages]
     steps = [max(1, round(stage.share * budget.steps)) for stage in stages]
+    for stage, count in zip(stages, steps, strict=True):
+        stage.steps = count
     run = Run(method, stages, folder, budget)
     run.resume()
     kind = run.device.type

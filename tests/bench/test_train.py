@@ -157,6 +157,14 @@ def test_losses_are_logged_for_every_iteration_of_every_stage(tmp_path: Path) ->
     ]
 
 
+def test_a_stage_knows_from_its_optimisers_on_how_long_it_runs(tmp_path: Path, monkeypatch) -> None:
+    """For rates that fall."""
+    known, optimisers = {}, ToyStage.optimisers
+    monkeypatch.setattr(ToyStage, "optimisers", lambda self: known.update({self.name: self.steps}) or optimisers(self))
+    trained(tmp_path)
+    assert known == {"first": 12, "second": 4}
+
+
 def test_the_average_is_what_training_leaves(tmp_path: Path) -> None:
     """With a decay of 1 the average is the initial network, so training changes nothing."""
     torch.manual_seed(0)

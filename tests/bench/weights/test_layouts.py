@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from baselines.lgnet import nested_name
 from bench import golden, registry, weights
 from bench.errors import BenchError
 from bench.method import Method
@@ -301,6 +302,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "gmcnn": lambda m: m.generator.state_dict(),
     "grig": lambda m: {"g": m.generator.state_dict(), "g_ema": [p + 1 for p in m.generator.parameters()]},
     "lama": lambda m: {"state_dict": m.state_dict() | renamed("discriminator.", OTHER)},
+    "lgnet": lambda m: m.global_refiner.state_dict(),
     "madf": lambda m: {"n_iter": 3, "model": renamed("module.model.", m.generator.state_dict()) | LOSSES},
     "pconv": lambda m: {"state_dict": m.state_dict()},
     "psp": lambda m: with_decoder(m),
@@ -315,6 +317,10 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
 # slug -> option that names a further file -> its layout
 BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
     "edgeconnect": {"edge_weights": lambda m: {"generator": m.edge_generator.state_dict()}},
+    "lgnet": {
+        "coarse_weights": lambda m: {nested_name(k, m.config.levels): v for k, v in m.coarse.state_dict().items()},
+        "local_weights": lambda m: m.local_refiner.state_dict(),
+    },
     "tfill": {
         "encoder_weights": lambda m: m.encoder.state_dict(),
         "transformer_weights": lambda m: m.transformer.state_dict(),
