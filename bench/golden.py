@@ -116,7 +116,9 @@ class File:
             return float("inf")
         every = tuple(slice(None, None, STRIDE) if n >= 64 else slice(None) for n in value.shape)
         error = np.abs(value.detach().double().numpy()[every] - self.outputs[name]).max()
-        return float(error / max(self.stats[name][1], 1e-12)) if np.isfinite(error) else float("inf")
+        mean, spread = self.stats[name][:2]
+        scale = spread or abs(mean)  # a single number has no spread
+        return float(error / max(scale, 1e-12)) if np.isfinite(error) else float("inf")
 
 
 def read_keys(path: Path) -> list[tuple[str, tuple[int, ...], str]]:
