@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from baselines.lgnet import nested_name
 from bench import golden, registry, weights
 from bench.errors import BenchError
 from bench.method import Method
 from bench.weights.layouts import try_parts
+from tests.baselines.test_lgnet import nested_name
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -327,7 +327,7 @@ BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
         "decoder_weights": lambda m: m.decoder.state_dict(),
     },
 }
-RELEASED = {"comodgan", "fcf", "mat"}  # below, by the names of the released files
+RELEASED = {"comodgan", "fcf", "mat", "migan"}  # below, by the names of the released files
 WRAPPERS: dict[str, Callable[[Any], Any]] = {
     "prefix": lambda content: prefixed(content),
     "state_dict": lambda content: {"state_dict": content, "epoch": 3},
@@ -383,8 +383,11 @@ def test_every_method_takes_its_layout_in_wrappers(slug: str, tmp_path: Path, mo
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 @pytest.mark.parametrize(
     "name",
-    ["comodgan.generator", "comodgan.tf.generator", "fcf.generator", "mat.generator", "stylegan2.nvlabs.generator"],
-)
+    [
+        "comodgan.generator", "comodgan.tf.generator", "fcf.generator", "mat.generator", "migan.generator",
+        "stylegan2.nvlabs.generator",
+    ],
+)  # fmt: skip
 def test_released_names_in_wrappers(name: str, wrapper: str) -> None:
     """The names of published files, without their values."""
     with torch.device("meta"):
