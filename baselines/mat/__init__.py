@@ -167,11 +167,11 @@ class MAT(Method):
         return self.steps(batch, noise)[-1]
 
     def steps(self, batch: Batch, noise: Noise) -> list[Tensor]:
-        """The pictures of the two stages."""
+        """The pictures of the two stages; their outputs are linear, and cut to [-1, 1] as released."""
         generator = self.generator
         codes = generator.mapping(noise.normal(self.config.code))[:, None].expand(-1, generator.codes, -1)
         final, first = generator(batch.masked, batch.mask, codes, **generator.random(noise))
-        return [first, final]
+        return [first.clamp(-1, 1), final.clamp(-1, 1)]
 
     def stages(self, features: Source = "official") -> list[Stage]:
         return [MATStage(self, features)]

@@ -262,13 +262,11 @@ class _MTCNN:
 
 
 @cache
-def _dlib_detector() -> tuple[str, Callable[[Any], Any]]:
-    """dlib's version and its detector, which takes a third of a second to read."""
-    try:
-        import dlib
-    except ImportError as error:
-        raise BenchError("dlib's detector needs dlib: pip install 'face-inpaint-bench[identity]'") from error
-    return dlib.__version__, dlib.get_frontal_face_detector()
+def _dlib_detector() -> Callable[[Any], Any]:
+    """dlib's detector, which takes a third of a second to read."""
+    import dlib
+
+    return dlib.get_frontal_face_detector()
 
 
 class _HOG:
@@ -280,8 +278,12 @@ class _HOG:
     name, faces, note = "dlib-hog", False, ""
 
     def __init__(self, device: torch.device) -> None:
-        version, self._detector = _dlib_detector()
-        self.fingerprint = f"dlib-hog-{version}-{FRAME}"
+        try:
+            import dlib
+        except ImportError as error:
+            raise BenchError("dlib's detector needs dlib: pip install 'face-inpaint-bench[identity]'") from error
+        self.fingerprint = f"dlib-hog-{dlib.__version__}-{FRAME}"
+        self._detector = _dlib_detector()
 
     def __call__(self, images: Tensor, faces: Mapping[str, Tensor] | None = None) -> Features:
         shorter = min(images.shape[-2:])

@@ -142,9 +142,13 @@ def test_the_recogniser_gives_the_trunk() -> None:
     assert labels.input_layer[0].weight.shape[1] == 19
 
 
-def test_it_completes_no_image() -> None:
-    with pytest.raises(BenchError, match="priors"):
-        create().complete(batch(), Noise([0, 1]))
+@pytest.mark.parametrize("side", [64, 96])
+def test_it_completes_by_inverting_the_masked_picture(side: int) -> None:
+    method, given = create(), batch()
+    given = Batch(F.interpolate(given.image, (side, side)), F.interpolate(given.mask, (side, side)))
+    expected = method.decode(method.codes(psp.resized(given.masked, 64)), Noise([0, 1]))
+    completed = method.complete(given, Noise([0, 1]))
+    torch.testing.assert_close(completed, psp.resized(expected, side).clamp(-1, 1))
 
 
 @pytest.mark.slow
