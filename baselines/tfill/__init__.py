@@ -56,7 +56,7 @@ CARD = Card(
     licence="MIT; the read-me adds: for academic use",
     weights="the author's Google Drive (CelebA-HQ, FFHQ, ImageNet, Places2): plain state dicts latest_net_E.pth, "
     "latest_net_T.pth, latest_net_G.pth and latest_net_G_Ref.pth",
-    trained_on={"celeba-hq": "", "ffhq": "train", "places2": "", "imagenet": ""},
+    trained_on={"celeba-hq": "", "ffhq": "train", "places365": ""},
     choices={
         "size": "256 px as in the thesis; the authors refine at 512 px: preset `512`",
         "dropout": "LPIPS has none here; in the authors' training that of its heads is on, for they never switch it "
