@@ -296,9 +296,10 @@ def _where(words: Sequence[str], title: str, suite: Suite) -> dict[str, object]:
 def _metric(word: str, names: Sequence[str]) -> str | None:
     """The metric of that name, or the only one of a family: `lpips` for `lpips@vgg`; never a stand-in's number, and
     never that of another network for a name that means one: `fid` is Inception's."""
+    if word in names:
+        return word
     family = [name for name in names if name.partition("@")[0] == word and not name.endswith("@embedded")]
-    family = [] if word in metrics.names() else family
-    return word if word in names else family[0] if len(family) == 1 else None
+    return family[0] if len(family) == 1 and word not in metrics.names() else None
 
 
 def _unknown(kind: str, name: str, known: Sequence[str] | Mapping[str, object]) -> str:

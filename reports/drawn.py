@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -13,12 +12,13 @@ import pandas as pd
 import PIL
 
 from bench.errors import BenchError
-from bench.store import read_json
+from bench.store import digest, read_json
 from reports import style
 
 FILE = "figures.json"
 
-Entry = dict[str, Any]  # shows: hash of what decides the figure; files: their names and hashes
+Entry = dict[str, Any]  # shows: hash of what decides the figure; files: the hashes of its files by their suffix
+Folders = dict[Path, str]  # hashes of what folders hold, which figures of one report share
 
 
 def read(report: Path) -> dict[str, Entry]:
@@ -32,53 +32,47 @@ def read(report: Path) -> dict[str, Entry]:
 
 def entry(shows: str, paths: list[Path]) -> Entry:
     """What is kept of a figure that has been written."""
-    return {"shows": shows, "files": {path.name: _digest(path) for path in paths}}
+    return {"shows": shows, "files": {path.suffix[1:]: digest(path.read_bytes()) for path in paths}}
 
 
-def stands(before: Entry, shows: str, folder: Path) -> bool:
-    """Whether a figure's files in `folder` show the same already, as they were written."""
-    if before["shows"] != shows:
-        return False
-    files = {folder / name: digest for name, digest in before["files"].items()}
-    return all(path.is_file() and not path.is_symlink() and _digest(path) == known for path, known in files.items())
+def stands(before: Entry, shows: str, stem: Path) -> bool:
+    """Whether a figure's files show the same already, as they were written."""
+    paths = style.paths(stem)
+    there = all(path.is_file() and not path.is_symlink() for path in paths)
+    return there and before["shows"] == shows and before == entry(shows, paths)
 
 
-def shown(make: partial[Any]) -> str:
+def shown(make: partial[Any], folders: Folders) -> str:
     """Hash of a drawing: its function, its arguments, and the code and fonts that draw.
 
     Of a folder among the arguments the content counts.
     """
-    code = hashlib.sha256(f"{_code()} {style.families()} {make.func.__module__}.{make.func.__qualname__}".encode())
-    _add(code, [*make.args, make.keywords])
-    return code.hexdigest()
+    function = f"{make.func.__module__}.{make.func.__qualname__}"
+    return digest([_code(), style.families(), function, _told([*make.args, make.keywords], folders)])
 
 
-def _add(code: Any, value: Any) -> None:
+def _told(value: Any, folders: Folders) -> Any:
+    """An argument, JSON-like."""
     if isinstance(value, pd.DataFrame):
-        code.update(repr(list(value.columns)).encode())
-        code.update(pd.util.hash_pandas_object(value, index=False).to_numpy().tobytes())
-    elif isinstance(value, Path):
-        code.update(value.name.encode())
-        for path in sorted(path for path in value.rglob("*") if path.is_file()):
-            code.update(f"{path.relative_to(value)} {_digest(path)}".encode())
-    elif isinstance(value, Mapping):
-        _add(code, list(value.items()))
-    elif isinstance(value, list | tuple):
-        code.update(f"{len(value)} parts".encode())
-        for part in value:
-            _add(code, part)
-    else:
-        code.update(repr(value).encode())
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+        return [list(value.columns), digest(pd.util.hash_pandas_object(value, index=False).to_numpy().tobytes())]
+    if isinstance(value, Path):
+        if value not in folders:
+            folders[value] = digest(_content(value, "*"))
+        return [value.name, folders[value]]
+    if isinstance(value, Mapping):
+        value = list(value.items())
+    if isinstance(value, list | tuple):
+        return [_told(part, folders) for part in value]
+    return repr(value)
 
 
 @cache
 def _code() -> str:
     """Hash of this package's source and of the libraries that draw."""
-    here = Path(__file__).parent
-    sources = {str(path.relative_to(here)): _digest(path) for path in sorted(here.rglob("*.py"))}
-    return hashlib.sha256(f"{sources} {matplotlib.__version__} {PIL.__version__}".encode()).hexdigest()
+    return digest([_content(Path(__file__).parent, "*.py"), matplotlib.__version__, PIL.__version__])
+
+
+def _content(folder: Path, pattern: str) -> list[list[str]]:
+    """The files below a folder and their hashes."""
+    paths = sorted(path for path in folder.rglob(pattern) if path.is_file())
+    return [[path.relative_to(folder).as_posix(), digest(path.read_bytes())] for path in paths]

@@ -36,7 +36,7 @@ class Drawn:
 
     @property
     def names(self) -> list[str]:
-        return list(self.entry["files"])
+        return [path.name for path in style.paths(Path(self.stem))]
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,15 @@ class _Part:
 
     def draw(self) -> list[Drawn]:
         """Write the figures that do not stand there already."""
-        return [Drawn(caption, stem, self._entry(stem, make)) for caption, stem, make in self.family(self)]
+        folders: drawn.Folders = {}
+        return [
+            Drawn(caption, stem, self._entry(stem, make, drawn.shown(make, folders)))
+            for caption, stem, make in self.family(self)
+        ]
 
-    def _entry(self, stem: str, make: Make) -> drawn.Entry:
-        shows, before = drawn.shown(make), self.before.get(stem)
-        if before and drawn.stands(before, shows, self.folder):
+    def _entry(self, stem: str, make: Make, shows: str) -> drawn.Entry:
+        before = self.before.get(stem)
+        if before and drawn.stands(before, shows, self.folder / stem):
             return before
         with style.context():
             made = make()

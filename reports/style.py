@@ -73,9 +73,13 @@ def lines(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 def save(figure: Figure, stem: Path, formats: Iterable[str] = FORMATS, dpi: float = 150) -> list[Path]:
     """Write the figure in each format; equal figures give equal bytes."""
-    paths = []
-    for suffix, content in drawn(figure, list(formats), dpi).items():
-        paths.append(stem.with_name(f"{stem.name}.{suffix}"))
-        with atomic_write(paths[-1]) as handle:
+    made = paths(stem, formats)
+    for path, content in zip(made, drawn(figure, list(formats), dpi).values(), strict=True):
+        with atomic_write(path) as handle:
             handle.write(content)
-    return paths
+    return made
+
+
+def paths(stem: Path, formats: Iterable[str] = FORMATS) -> list[Path]:
+    """The files of a figure."""
+    return [stem.with_name(f"{stem.name}.{suffix}") for suffix in formats]

@@ -305,12 +305,7 @@ class _Pass:
         """Values, intervals and notes of all metrics."""
         result, frames = Measurement(), []
         pairs: dict[tuple[str, str | None], Pair] = {}
-        asked = list(self.requested)
-        for metric in list(asked):
-            beside = metric.companion(self.n)
-            if beside and beside not in {m.name for m in asked}:
-                asked.insert(asked.index(metric) + 1, registry.get(beside))
-        for metric in asked:
+        for metric in map(registry.get, registry.expanded([m.name for m in self.requested], self.n)):
             network = self.networks.get(metric.extractor or "")
             row = empty(metric, self.n, network.fingerprint if network else metric.extractor)
             result.rows.append(row)
@@ -405,8 +400,8 @@ class _Recent:
         return self.kept.get(key)
 
     def put(self, key: str, features: Features) -> None:
+        self.size += _bytes(features) - _bytes(self.kept.pop(key, {}))
         self.kept[key] = features
-        self.size += _bytes(features)
         while self.size > self.most:
             self.size -= _bytes(self.kept.popitem(last=False)[1])
 

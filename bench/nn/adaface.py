@@ -10,31 +10,17 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-WIDTHS = (64, 128, 256, 512)
+from bench.nn.irse import WIDTHS, Bottleneck
+
 IR_101 = (3, 13, 30, 3)  # units of each group
 
 
-class Unit(nn.Module):
-    """Norm, convolution, norm, PReLU, strided convolution, norm, plus the shortcut."""
+class Unit(Bottleneck):
+    """The unit of the plain IR networks with one more norm: in front of its PReLU."""
 
     def __init__(self, inputs: int, outputs: int, stride: int):
-        super().__init__()
-        self.shortcut_layer: nn.Module = nn.MaxPool2d(1, stride)  # takes every stride-th pixel
-        if inputs != outputs:
-            self.shortcut_layer = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
-            )
-        self.res_layer = nn.Sequential(
-            nn.BatchNorm2d(inputs),
-            nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.PReLU(outputs),
-            nn.Conv2d(outputs, outputs, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(outputs),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.shortcut_layer(x) + self.res_layer(x)
+        super().__init__(inputs, outputs, stride, gated=False)
+        self.res_layer.insert(2, nn.BatchNorm2d(outputs))
 
 
 class AdaFace(nn.Module):
