@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import masks
-from bench import archive
+from bench import allocator, archive
 from bench import condition as conditions
 from bench.batch import Batch
 from bench.completion import Completion
@@ -28,6 +28,7 @@ from bench.task import Task
 DAMAGE, MASKS = "damage.parquet", "masks.npz"
 
 
+@allocator.keeping()
 def complete(method: Method, task: Task, folder: Path, device: str, facts: dict[str, Any]) -> Completion:
     """Complete all images of a task into a folder; what is returned tells what was seen of the method.
 

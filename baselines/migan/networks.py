@@ -15,8 +15,10 @@ from bench.nn.stylegan2_blocks import GAIN, EqualLinear, low_pass, minibatch_dev
 
 
 def activate(x: Tensor, gain: float = 1.0) -> Tensor:
-    """Leaky ReLU (0.2), times sqrt(2), limited to ± 256; all of it times `gain`."""
-    return (F.leaky_relu(x, 0.2) * (GAIN * gain)).clamp(-256 * gain, 256 * gain)
+    """Leaky ReLU (0.2), times sqrt(2), limited to ± 256; all times `gain`. Without gradients it overwrites `x`."""
+    if torch.is_grad_enabled():
+        return (F.leaky_relu(x, 0.2) * (GAIN * gain)).clamp(-256 * gain, 256 * gain)
+    return F.leaky_relu_(x, 0.2).mul_(GAIN * gain).clamp_(-256 * gain, 256 * gain)
 
 
 def unit(weight: Tensor) -> Tensor:
@@ -107,7 +109,7 @@ class Separable(nn.Module):
     def forward(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
         x = self.up(self.conv2(self.down(activate(self.conv1(x), self.gain))))
         if self.noise:
-            x = x + (self.noise_strength * (self.noise_const if noise is None else noise)).to(x.dtype)
+            x += (self.noise_strength * (self.noise_const if noise is None else noise)).to(x.dtype)
         return activate(x, self.gain)
 
 
@@ -158,7 +160,8 @@ class SynthesisBlock(nn.Module):
         self, x: Tensor, features: Mapping[int, Tensor], first: Tensor | None, second: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         x = self.conv1(x, first)
-        x = self.conv2(x + features[x.shape[-1]], second)
+        x += features[x.shape[-1]]
+        x = self.conv2(x, second)
         return x, self.torgb(x)
 
 

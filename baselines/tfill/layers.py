@@ -88,7 +88,7 @@ class ResBlock(nn.Module):
     def forward(self, x: Tensor, confidence: Confidence) -> tuple[Tensor, Confidence]:
         h, confidence = self.conv1(F.leaky_relu(self.norm1(x), 0.2), confidence)
         h, confidence = self.conv2(F.leaky_relu(self.norm2(h), 0.2), confidence)
-        return (h + self.short(x)) / math.sqrt(2), confidence
+        return (h + self.short(x)).div_(math.sqrt(2)), confidence
 
 
 class PlainBlock(ResBlock):

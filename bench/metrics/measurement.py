@@ -18,6 +18,7 @@ from safetensors.torch import load as read_tensors
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
+from bench import allocator
 from bench import metrics as registry
 from bench.device import found
 from bench.errors import BenchError
@@ -65,6 +66,7 @@ class Measurement:
         return self.per_image[self.per_image["metric"] == metric].reset_index(drop=True)
 
 
+@allocator.keeping()
 def measure(
     completed: Source,
     truth: Source | None,

@@ -94,7 +94,7 @@ class Activation(nn.Module):
         self.clamp = clamp
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.leaky_relu(x + self.bias.to(x.dtype).view(1, -1, 1, 1), 0.2) * GAIN
+        x = F.leaky_relu(x + self.bias.to(x.dtype).view(1, -1, 1, 1), 0.2).mul_(GAIN)
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
 
 

@@ -86,6 +86,7 @@ def _child(sender: Any, setting: Mapping[str, Any], threads: int) -> None:
 def _measure(setting: Setting, threads: int) -> dict[str, Any]:
     import torch
 
+    from bench.allocator import keeping
     from bench.batch import Batch, Noise
     from bench.nn.compiled import compiled
     from bench.profile.counting import Operations, count_operations, count_parameters
@@ -135,7 +136,8 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
             compiled(network)
     base = held(device, method.state_dict().values())
     with torch.inference_mode(), autocast(setting.precision, device):
-        timing = timed(complete, device, setting.seconds, given=lambda: several.given(device))
+        with keeping():
+            timing = timed(complete, device, setting.seconds, given=lambda: several.given(device))
         memory = peak_of(lambda: complete(several.given(device)), device) - base
     row |= {
         "latency": timing.median,
