@@ -56,8 +56,9 @@ class FcFConfig(Config):
     """Sizes and losses of FcF."""
 
     size: int = 256  # of the images, a power of two
-    width: int = 16384  # channels at resolution r: width / r, at most `limit`; multiples of 32 from 32 px on
+    width: int = 16384  # channels at resolution r: width / r, at most `limit`; multiples of 32 from `fourier` on
     limit: int = 512
+    fourier: int = 32  # side from which on skips pass through Fourier convolutions
     code: int = 512  # entries of z and w
     whole: int = 1024  # entries of the code of the whole picture
     depth: int = 2  # layers of the mapping network
@@ -92,23 +93,23 @@ class FcF(Method):
             size=64,
             width=2048,
             limit=64,
+            fourier=64,
             code=64,
             whole=128,
-            learning_rate=0.004,
-            batch_size=8,
+            learning_rate=0.01,
+            batch_size=4,
             gamma=1,
             l1=50,
             distortion=0,
             contrast=1,
-            ema=0.99,
-            masks="irregular",
+            ema=0.98,
         ),
     }
 
     def __init__(self, config: FcFConfig):
         super().__init__(config)
         c = config
-        self.generator = Generator(c.size, Width(c.width, c.limit), c.code, c.whole, c.depth, c.clamp)
+        self.generator = Generator(c.size, Width(c.width, c.limit), c.code, c.whole, c.depth, c.clamp, c.fourier)
 
     def draw(self, batch: Batch, noise: Noise) -> Tensor:
         """Images of random codes, as in training."""

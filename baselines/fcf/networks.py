@@ -16,7 +16,6 @@ from bench.nn.fourier import FFCResBlock, split
 from bench.nn.stylegan2 import NoiseMaps, Synthesis, Width, check_size, fixed
 from bench.nn.stylegan2_blocks import GAIN, Activation, ConvLayer, EqualLinear, minibatch_deviation
 
-FOURIER = 32  # side from which on skips pass through Fourier convolutions
 GROUP = 4  # images of the minibatch deviation
 
 
@@ -98,11 +97,11 @@ class FourierSkip(nn.Module):
 class Generator(Synthesis):
     """Co-modulated synthesis: every layer sees [its code w, the code of the whole picture].
 
-    After each upsampling layer the encoder's map of that size comes in: added below 32 px, by `FourierSkip` from
-    there on.
+    After each upsampling layer the encoder's map of that size comes in: added below `fourier` px, by `FourierSkip`
+    from there on.
     """
 
-    def __init__(self, size: int, width: Width, code: int, whole: int, depth: int, clamp: float | None):
+    def __init__(self, size: int, width: Width, code: int, whole: int, depth: int, clamp: float | None, fourier: int):
         super().__init__(size, width, code + whole, clamp)
         self.whole = whole
         self.style = TrackedMapping(code, depth)
@@ -113,7 +112,7 @@ class Generator(Synthesis):
             self.convs[layer - 1].activate = Unbiased(width(side), clamp)
             self.register_buffer(f"constant{layer}", torch.randn(1, 1, side, side))  # noise of tests
         self.skips = nn.ModuleDict(
-            {str(side): FourierSkip(width(side)) for side in self.sides[1::2] if side >= FOURIER}
+            {str(side): FourierSkip(width(side)) for side in self.sides[1::2] if side >= fourier}
         )
 
     def random(self, noise: Noise) -> dict[str, Any]:
@@ -137,6 +136,6 @@ class Generator(Synthesis):
             if layer % 2 == 0:
                 return x
             side = x.shape[-1]
-            return self.skips[str(side)](x, maps[side]) if side >= FOURIER else x + maps[side]
+            return self.skips[str(side)](x, maps[side]) if str(side) in self.skips else x + maps[side]
 
         return self.synthesise(maps[4] + self.start(whole).reshape_as(maps[4]), codes, noise, merge)
