@@ -147,7 +147,8 @@ def prepared(images: Tensor, mask: Tensor) -> Tensor:
     """Images (N, 3, H, W) in [0, 1] as the network takes them: 512 px, holes grey, standardised."""
     size = (INPUT, INPUT)
     hole = (F.interpolate(mask, size, mode="area") > 0).to(images)
-    images = F.interpolate(images, size, mode="bilinear", antialias=True) * (1 - hole) + 0.5 * hole
+    grey = torch.where(mask > 0, 0.5, images)  # what lies in holes must not blur into what is known
+    images = F.interpolate(grey, size, mode="bilinear", antialias=True) * (1 - hole) + 0.5 * hole
     mean, std = (images.new_tensor(values)[:, None, None] for values in (MEAN, STD))
     return (255 * images - mean) / std
 
