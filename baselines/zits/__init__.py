@@ -96,6 +96,7 @@ class ZITSConfig(Config):
     codes: int = 128  # positions in a hole
     width: int = 64  # channels of the texture network's first convolution
     blocks: int = 9  # residual blocks
+    start: float = 0.0  # of the factors by which the structure takes part; 0: not at all
     discriminator_width: int = 64
     discriminator_layers: int = 4
     sigma: float = 3.0  # of Canny's Gaussian, in pixels, for the texture network and at test
@@ -108,9 +109,10 @@ class ZITSConfig(Config):
     learning_rate: float = 3e-4  # of texture network and structure encoder
     discriminator_rate: float = 1e-4
     encoder_warmup: int = 2000  # iterations
-    halving: int = 400_000  # iterations after which rates are halved
+    halving: int = 400_000  # iterations of the last stage after which rates are halved
     predicted: tuple[int, int] = (8_000, 20_000)  # iterations of the last stage in which prediction replaces truth
     l1: float = 10.0  # weight of the reconstruction of known pixels
+    hole: float = 0.0  # of the hole in it; the paper has none
     perceptual: float = 30.0
     gan: float = 10.0
     matching: float = 100.0  # feature matching
@@ -144,10 +146,11 @@ class ZITS(Method):
         "paper": ZITSConfig(),
         "512": ZITSConfig(halving=40_000, batch_size=18),
         "tiny": ZITSConfig(
-            side=64, dim=64, layers=4, heads=4, upsampler_width=16, width=16, blocks=3, discriminator_width=16,
-            discriminator_layers=3, sigma=1.0, structure_sigma=1.0, shares=(0.2, 0.05, 0.02, 0.43, 0.3),
-            structure_rate=1e-3, warmup=10, base_rate=2e-3, learning_rate=1e-3, discriminator_rate=2e-4,
-            encoder_warmup=20, predicted=(20, 80), gan=1.0, matching=20.0, batch_size=8, masks="irregular", ema=0.97,
+            side=64, dim=64, layers=4, heads=4, upsampler_width=16, width=16, blocks=3, start=0.3,
+            discriminator_width=16, discriminator_layers=3, sigma=1.5, structure_sigma=1.5,
+            shares=(0.15, 0.05, 0.01, 0.45, 0.34), structure_rate=2e-3, warmup=10, base_rate=2e-3, learning_rate=1e-3,
+            discriminator_rate=5e-4, encoder_warmup=20, predicted=(0, 50), hole=1.0, perceptual=5.0, gan=1.0,
+            matching=20.0, batch_size=8, masks="irregular", ema=0.97,
         ),
     }  # fmt: skip
 
@@ -155,7 +158,7 @@ class ZITS(Method):
         super().__init__(config)
         c = config
         self.generator = TextureGenerator(c.width, c.blocks)
-        self.encoder = StructureEncoder(c.width, c.codes)
+        self.encoder = StructureEncoder(c.width, c.codes, c.start)
         self.transformer = StructureTransformer(c.side, c.dim, c.layers, c.heads)
         self.upsampler = Upsampler(c.upsampler_width)
         self.wireframe = WireframeDetector.read(c.wireframe_weights) if c.wireframe_weights else None

@@ -87,12 +87,12 @@ class ResidualBlock(nn.Module):
 
 
 class StructureEncoder(nn.Module):
-    """Structure Feature Encoder (section 3.3) whose outputs start at zero: each has a learned factor (ZeroRA).
+    """Structure Feature Encoder (section 3.3) whose outputs have learned factors that start at zero (ZeroRA).
 
     Maps (N, 3, H, W), edges, lines and mask, with `hole_positions` of the mask -> `Structure`.
     """
 
-    def __init__(self, width: int, codes: int):
+    def __init__(self, width: int, codes: int, start: float = 0.0):
         super().__init__()
         w = width
         self.conv1 = Gated(nn.Conv2d(3, 2 * w, 7))
@@ -108,7 +108,7 @@ class StructureEncoder(nn.Module):
         self.rel_pos_emb = nn.Embedding.from_pretrained(sinusoids(codes, w))  # frozen
         self.direct_emb = nn.Embedding(4, w)
         for i in range(1, 7):
-            self.register_parameter(f"alpha{i}", nn.Parameter(torch.zeros(())))
+            self.register_parameter(f"alpha{i}", nn.Parameter(torch.tensor(start)))
 
     def forward(self, maps: Tensor, distances: Tensor, directions: Tensor) -> Structure:
         x = F.pad(maps, (3,) * 4, mode="reflect")

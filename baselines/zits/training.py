@@ -129,8 +129,7 @@ class UpsamplerStage(ZITSStage):
     name, number, iterations = "upsampler", 2, 50_000
 
     def optimisers(self) -> dict[str, Optimizer]:
-        c = self.config
-        return {"generator": PacedAdam([self.method.upsampler], c.structure_rate, [halved(c.halving)])}
+        return {"generator": Adam(self.method.upsampler.parameters(), self.config.structure_rate)}
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         side, sigma = self.config.side, self.config.structure_sigma
@@ -154,14 +153,11 @@ class BaseStage(ZITSStage):
         super().__init__(method)
         self.discriminator, self.perceptual = discriminator, perceptual
 
-    def generator(self) -> Optimizer:
-        """That of the networks that paint."""
-        return PacedAdam([self.method.generator], self.config.base_rate, [halved(self.config.halving)])
-
     def optimisers(self) -> dict[str, Optimizer]:
-        c = self.config
-        judge = PacedAdam([self.discriminator], c.discriminator_rate, [halved(c.halving)])
-        return {"generator": self.generator(), "discriminator": judge}
+        return {
+            "generator": Adam(self.method.generator.parameters(), self.config.base_rate),
+            "discriminator": Adam(self.discriminator.parameters(), self.config.discriminator_rate),
+        }
 
     def structure(self, batch: Batch, noise: Noise) -> tuple[Tensor, Tensor] | None:
         """Edges and lines that guide the texture network."""
@@ -174,7 +170,7 @@ class BaseStage(ZITSStage):
         with torch.no_grad():
             _, real_maps = self.discriminator(real)
         losses = {
-            "l1": ((output - real).abs() * (1 - batch.mask)).mean(),
+            "l1": ((output - real).abs() * (1 - batch.mask + c.hole * batch.mask)).mean(),
             "perceptual": self.perceptual(output, real).sum(),
             "gan": nonsaturating(logits),
             "matching": feature_matching(fake_maps, real_maps),
@@ -205,14 +201,18 @@ class TextureStage(BaseStage):
         super().__init__(method, discriminator, perceptual)
         self.register_buffer("done", torch.zeros((), dtype=torch.long))  # iterations; saved, so that a run can resume
 
-    def generator(self) -> Optimizer:
+    def optimisers(self) -> dict[str, Optimizer]:
         c, networks = self.config, (self.method.generator, self.method.encoder)
-        return PacedAdam(networks, c.learning_rate, [halved(c.halving), halved(c.halving, c.encoder_warmup)])
+        paces = [halved(c.halving), halved(c.halving, c.encoder_warmup)]
+        return {
+            "generator": PacedAdam(networks, c.learning_rate, paces),
+            "discriminator": PacedAdam([self.discriminator], c.discriminator_rate, [halved(c.halving)]),
+        }
 
     def structure(self, batch: Batch, noise: Noise) -> tuple[Tensor, Tensor]:
         c, side = self.config, max(batch.image.shape[2:])
         first, last = c.predicted
-        if noise.once() >= (int(self.done) - first) / (last - first):
+        if noise.once() >= (int(self.done) - first) / max(last - first, 1):
             return self.method.drawn(batch, side, c.sigma * (1 + (side / c.side - 1) / 4))
         shift, slope = (1.5 + 1.5 * noise.once() for _ in range(2))
         with torch.no_grad():

@@ -90,7 +90,7 @@ def test_each_round_keeps_the_surest_pixels() -> None:
 
 def test_structure_starts_without_influence() -> None:
     """Each feature and code has a factor that is 0 before training."""
-    method, given = create().eval(), batch()
+    method, given = create(start=0.0).eval(), batch()
     structure = torch.rand(2, 1, 64, 64), torch.rand(2, 1, 64, 64)
     with torch.no_grad():
         assert torch.equal(method.paint(given, structure), method.paint(given, None))
@@ -184,7 +184,7 @@ def test_prediction_replaces_true_structure() -> None:
     *_, stage = method.stages("embedded")
     assert isinstance(stage, TextureStage)
     edge, line = stage.structure(given, Noise.shared(0, 2))
-    assert torch.equal(edge, method.drawn(given, 64, 1.0)[0])
+    assert torch.equal(edge, method.drawn(given, 64, method.config.sigma)[0])
     assert line.sum() == 0
     assert not seen
     stage.done += 20
@@ -202,7 +202,7 @@ def test_both_stages_of_the_transformer_follow_one_cosine() -> None:
     assert cosine(10, 0, 0)(5000) == 1  # no end is known
     assert halved(100, 4)(1) == 0.5
     assert halved(100, 4)(250) == 0.25
-    stage = create().stages("embedded")[0]
+    stage = create(structure_rate=1e-3).stages("embedded")[0]
     assert isinstance(stage, StructureStage)
     stage.steps = 80
     (group,) = (optimiser := stage.optimisers()["generator"]).param_groups
