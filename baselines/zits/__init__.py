@@ -146,11 +146,11 @@ class ZITS(Method):
         "paper": ZITSConfig(),
         "512": ZITSConfig(halving=40_000, batch_size=18),
         "tiny": ZITSConfig(
-            side=64, dim=64, layers=4, heads=4, upsampler_width=16, width=16, blocks=3, start=0.3,
+            side=64, dim=64, layers=4, heads=4, upsampler_width=16, width=16, blocks=3, start=0.1,
             discriminator_width=16, discriminator_layers=3, sigma=1.5, structure_sigma=1.5,
             shares=(0.15, 0.05, 0.01, 0.45, 0.34), structure_rate=2e-3, warmup=10, base_rate=2e-3, learning_rate=1e-3,
             discriminator_rate=5e-4, encoder_warmup=20, predicted=(0, 50), hole=1.0, perceptual=5.0, gan=1.0,
-            matching=20.0, batch_size=8, masks="irregular", ema=0.97,
+            matching=20.0, batch_size=8, masks="lama", ema=0.97,
         ),
     }  # fmt: skip
 
