@@ -255,6 +255,12 @@ _INPAINTING = (
              "TFill", by_hand=True, part=f"latest_net_{part}.pth of CelebA-HQ or FFHQ")
         for part in ("E", "T", "G", "G_Ref")
     ),
+    *(
+        File(f"zits-{name}", f"zits_{file}", "https://github.com/DQiaole/ZITS_inpainting", "", "Apache-2.0", "ZITS",
+             by_hand=True, part=file)
+        for name, file in (("places", "InpaintingModel_best_gen.pth"), ("transformer", "best_transformer_places2.pth"),
+                           ("upsampler", "StructureUpsampling.pth"), ("wireframe", "best_lsm_hawp.pth"))
+    ),
 )  # fmt: skip
 
 _EDITING = (

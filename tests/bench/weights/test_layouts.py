@@ -18,6 +18,7 @@ from bench.errors import BenchError
 from bench.method import Method
 from bench.weights.layouts import try_parts
 from tests.baselines.test_lgnet import nested_name
+from tests.baselines.test_zits import official
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -313,6 +314,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
         "restoration_net": {"g_ema": m.restoration.state_dict(), "iter": 3},
         "code_diffuser": {"att_mapper": m.diffuser.state_dict()},
     },
+    "zits": lambda m: official(m) | {"iteration": 3},
 }
 # slug -> option that names a further file -> its layout
 BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
@@ -325,6 +327,10 @@ BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
         "encoder_weights": lambda m: m.encoder.state_dict(),
         "transformer_weights": lambda m: m.transformer.state_dict(),
         "decoder_weights": lambda m: m.decoder.state_dict(),
+    },
+    "zits": {
+        "transformer_weights": lambda m: {"model": m.transformer.state_dict()},
+        "upsampler_weights": lambda m: {"model": m.upsampler.state_dict()},
     },
 }
 RELEASED = {"comodgan", "fcf", "mat", "migan"}  # below, by the names of the released files
