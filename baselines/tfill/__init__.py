@@ -129,7 +129,7 @@ class TFill(Method):
             batch_size=4,
             crop=1,
             ema=0.99,
-            masks="irregular",
+            masks="fcf",
         ),
     }
 
