@@ -14,6 +14,7 @@ from bench.store import write_text
 from reports import groups, layouts, markup, page, published, results, tables
 from reports.figures import drawing
 from reports.joined import joined
+from reports.marks import PerImage
 from reports.results import Results
 from reports.table import Table
 
@@ -48,7 +49,8 @@ def build(run: str | Path, mix: bool = False, others: Sequence[Path] = ()) -> Pa
 def _tables(found: Results, cells: pd.DataFrame) -> dict[str, Table]:
     """Every table by the stem of its files: the main one, then one a metric, plain and with intervals."""
     leading = tables.main_metrics(list(dict.fromkeys(cells["metric"])), found.protocol)
-    made = {"main": tables.by_condition(cells, leading, protocol=found.protocol)}
+    per_image = PerImage(found.per_image, cells)
+    made = {"main": tables.by_condition(cells, leading, per_image, found.protocol)}
     if compared := published.beside(found.rows):
         made["published"] = compared
     if found.costs is not None:
@@ -56,9 +58,8 @@ def _tables(found: Results, cells: pd.DataFrame) -> dict[str, Table]:
     made |= _papers(found, cells, leading)
     made |= groups.tables(found, cells)
     for metric, stem in markup.slugs(cells["metric"], taken=tuple(made)).items():
-        for intervals in (False, True):
-            table = tables.by_condition(cells, [metric], found.per_image, intervals, found.protocol)
-            made[f"{stem}-intervals" if intervals else stem] = table
+        made[stem] = tables.by_condition(cells, [metric], per_image, found.protocol)
+        made[f"{stem}-intervals"] = replace(made[stem], intervals=True)
     return made
 
 
@@ -77,7 +78,7 @@ def _papers(found: Results, cells: pd.DataFrame, leading: list[str]) -> dict[str
         if count > 1 and 1 < len(metrics) <= COLUMNS / count:
             chosen[stem] = (layout, metrics)
     return {
-        stem: layouts.arrange(found.rows, layout, metrics=metrics, protocol=found.protocol)
+        stem: layouts.arrange(found.rows, layout, metrics=metrics, per_image=found.per_image, protocol=found.protocol)
         for stem, (layout, metrics) in chosen.items()
     }
 
@@ -107,7 +108,7 @@ def _markdown(found: Results, made: dict[str, Table], figures: dict[str, list[st
     parts.append("## All tables")
     for stem, table in made.items():
         links = ", ".join(f"[{suffix}](tables/{stem}.{suffix})" for suffix in ("md", "csv", "tex"))
-        intervals = f"[with intervals and significance](tables/{stem}-intervals.md)"
+        intervals = f"[with intervals](tables/{stem}-intervals.md)"
         more = f"; {intervals}" if f"{stem}-intervals" in made else ""
         if stem != "main" and not table.intervals:
             parts += [f"### {markup.markdown(table.title)}", table.to_markdown(), f"Files: {links}{more}."]

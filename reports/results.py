@@ -36,6 +36,7 @@ PROTOCOL = {  # column -> rows that agree on these must agree on it; older resul
 }
 ORIGIN = [column for column in PROTOCOL if column != "extractor"]
 ORIGIN += ["facebench", "torch", "commit", "device", "precision", "deterministic"]
+PUBLISHED = "as published"  # preset of rows that a paper printed
 LONGEST = 2000  # characters of a name or note
 DEEPEST = 30  # lists and tables of a protocol inside each other
 MOST = 1_000_000  # rows that may come out of a file of a twentieth of their bytes

@@ -34,6 +34,7 @@ class Cell:
     mark: Mark = ""
     signed: bool = False
     comparable: bool = True  # False: its column is not ranked
+    apart: bool = False  # of other images and masks: ranked with none
 
     @property
     def text(self) -> str:
@@ -70,6 +71,7 @@ class Row:
 
     title: str
     cells: tuple[Cell, ...]
+    group: str = ""  # a heading that it shares with its neighbours
 
 
 @dataclass(frozen=True)
@@ -260,25 +262,30 @@ class Table:
         return Group(*printouts, Text("\n".join(map(markup.line, [*feet, *self.notes])), style="dim"))
 
 
-def ranked(blocks: Sequence[Block], columns: Sequence[Column]) -> tuple[Block, ...]:
-    """Mark the best and the second value of every column inside each block.
+def ranked(blocks: Sequence[Block], columns: Sequence[Column], bold: bool = True) -> tuple[Block, ...]:
+    """Mark the best and the second value of every column inside each block: for counts, which know no chance.
 
     Values are compared as printed, so what reads alike is a tie and gets the same mark; the second is the next
-    different value. Nothing is marked where the direction is unknown or fewer than two rows have a value.
+    different value. Nothing is marked where the direction is unknown or fewer than two rows have a value. Numbers that
+    chance decides and nothing tests are not `bold`: then the best is underlined alone.
     """
-    return tuple(_ranked_block(block, columns) for block in blocks)
+    return tuple(_ranked_block(block, columns, bold) for block in blocks)
 
 
-def _ranked_block(block: Block, columns: Sequence[Column]) -> Block:
-    marks = []
-    for c, column in enumerate(columns):
-        higher = block.higher_is_better if column.higher_is_better is None else column.higher_is_better
-        marks.append(rank([row.cells[c] for row in block.rows], higher))
+def _ranked_block(block: Block, columns: Sequence[Column], bold: bool) -> Block:
+    marks = [rank([row.cells[c] for row in block.rows], direction(block, x)) for c, x in enumerate(columns)]
+    if not bold:
+        marks = [["second" if mark == "best" else "" for mark in column] for column in marks]
     rows = [
         replace(row, cells=tuple(replace(cell, mark=marks[c][r]) for c, cell in enumerate(row.cells)))
         for r, row in enumerate(block.rows)
     ]
     return replace(block, rows=tuple(rows))
+
+
+def direction(block: Block, column: Column) -> bool | None:
+    """Whether higher is better in this column of this block."""
+    return block.higher_is_better if column.higher_is_better is None else column.higher_is_better
 
 
 def rank(cells: Sequence[Cell], higher_is_better: bool | None) -> list[Mark]:
