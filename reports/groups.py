@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench import metrics as registry
 from reports import conditions, numbers, results, significance
 from reports.marks import Beaten, marked, paired
 from reports.markup import slugs
@@ -39,17 +38,11 @@ def tables(found: Results, cells: pd.DataFrame) -> dict[str, Table]:
         return made
     for dataset, slug in slugs(found.groups["dataset"]).items():
         groups = found.groups[found.groups["dataset"] == dataset]
-        here = cells[(cells["dataset"] == dataset) & cells["metric"].isin(_single(cells["metric"]))]
+        here = cells[(cells["dataset"] == dataset) & cells["metric"].isin(compatible(results.single(cells["metric"])))]
         if len(here):
             made[f"groups-{slug}"] = table = _table(dataset, groups, found.per_image, here, found.protocol)
             made[f"groups-{slug}-intervals"] = replace(table, intervals=True)
     return made
-
-
-def _single(metrics: pd.Series) -> list[str]:
-    """The metrics whose values are those of single images; scores of sets have none."""
-    known = [name for name in dict.fromkeys(metrics) if name in registry.names()]
-    return compatible([name for name in known if registry.get(name).kind != "set"])
 
 
 def _table(

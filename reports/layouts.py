@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -23,6 +23,7 @@ NAMES = {
     "condition": "condition",
     "metric": "metric",
 }
+NOT_PRINTED = "not published"
 Key = tuple[str, ...]
 
 
@@ -63,13 +64,13 @@ def arrange(
     per_image: pd.DataFrame | None = None,
     protocol: dict[str, Any] | None = None,
     chosen: Names | None = None,
-    digits: Mapping[str, int] | None = None,
+    digits: Callable[[Any], int | None] = lambda row: None,
 ) -> Table:
     """A table of result rows (`results.parquet`, or a run's folder) in a layout, with the marks of `marks.NOTE`.
 
     `metrics` are names such as "fid@embedded"; by default the main metrics (see `tables.main_metrics`). `per_image`
     rows serve the test. Of the facts that are `chosen`, only these values are shown, in this order and by these names;
-    methods go by their label. `digits`: decimals of a metric.
+    methods go by their label. `digits`: the decimals of a row of `results.over_seeds`; None: its metric's.
     Raises BenchError for a metric that the rows lack, for several variants of SSIM, and where nothing is left.
     """
     if not isinstance(rows, pd.DataFrame):
@@ -88,7 +89,10 @@ def arrange(
         raise BenchError("no row has all that was chosen: no number is left")
     below: list[str] = []
     if "condition" not in (*layout.columns, *layout.rows, *layout.blocks) and rows["condition"].nunique() > 1:
-        averaged = [condition.title for condition in conditions.ordered(rows["condition"])]
+        named = (chosen or {}).get("condition") or usual(rows, metrics, families=False)["condition"]
+        averaged = [
+            f"{named[name].group} {named[name].title}".strip() for name in named if name in set(rows["condition"])
+        ]
         below.append(f"Means over {len(averaged)} conditions: {', '.join(averaged)}.")
         if per_image is not None:
             per_image = per_image[per_image["condition"].isin(set(rows["condition"]))]
@@ -99,11 +103,10 @@ def arrange(
     down = tuple(f for f in layout.rows if f in varies) or layout.rows[-1:]
     rest = [field for field in NAMES if field in varies and field not in (*across, *down, *layout.blocks)]
     apart = (*(field for field in layout.blocks if field in varies), *rest)
-    titles = {**_titles(cells, metrics, across == ("condition",)), **(chosen or {})}
+    titles = {**usual(cells, metrics, across == ("condition",)), **(chosen or {})}
     higher = dict(zip(cells["metric"], cells["higher_is_better"].astype(bool), strict=True))
     lookup = {
-        tuple(getattr(r, field) for field in (*apart, *down, *across)): cell(r, (digits or {}).get(r.metric))
-        for r in cells.itertuples()
+        tuple(getattr(r, field) for field in (*apart, *down, *across)): cell(r, digits(r)) for r in cells.itertuples()
     }
     heads = _keys(cells, across, titles)
     columns = [_column(key, across, titles, higher) for key in heads]
@@ -113,8 +116,10 @@ def arrange(
         beside.append(_keys(inside, down, titles))
         lines = []
         for row in beside[-1]:
-            found = (lookup.get((*block, *row, *key), Cell(note=NOT_RUN)) for key in heads)
-            lines.append(Row(_joined(row, down, titles), tuple(found), titles[down[0]][row[0]].group))
+            there = [lookup.get((*block, *row, *key)) for key in heads]
+            none = Cell(note=NOT_PRINTED if any(one and one.apart for one in there) else NOT_RUN)
+            title, group = _joined(row, down, titles), titles[down[0]][row[0]].group
+            lines.append(Row(title, tuple(one or none for one in there), group))
         direction = higher[block[apart.index("metric")]] if "metric" in apart else None
         blocks.append(Block(tuple(lines), _joined(block, apart, titles), direction))
     alone = {field: cells[field].iloc[0] for field in Place._fields}
@@ -167,8 +172,8 @@ def over_conditions(rows: pd.DataFrame) -> pd.DataFrame:
     return mean.assign(low=float("nan"), high=float("nan")).reset_index().drop(columns="got")
 
 
-def _titles(cells: pd.DataFrame, metrics: Sequence[str], families: bool) -> dict[str, dict[str, Name]]:
-    """The name of every value of every fact, in the order in which a table has them.
+def usual(cells: pd.DataFrame, metrics: Sequence[str], families: bool) -> dict[str, dict[str, Name]]:
+    """The usual name of every value of every fact, in the order in which a table has them.
 
     With `families`, conditions stand below the name of their masks; else they hold it.
     """

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.errors import BenchError
 from bench.store import write_text
-from reports import groups, layouts, markup, page, published, results, tables
+from reports import groups, layouts, markup, page, paper, published, results, tables
 from reports.figures import drawing
 from reports.joined import joined
 from reports.marks import PerImage
@@ -44,6 +44,26 @@ def build(run: str | Path, mix: bool = False, others: Sequence[Path] = ()) -> Pa
     _remove_stale(folder, written | {folder / "figures" / name for paths in figures.values() for name in paths})
     page.write(folder / "report.html", found, cells, made, figures)
     return write_text(folder / "report.md", _markdown(found, made, figures))
+
+
+def paper_tables(run: str | Path, file: Path, mix: bool = False, others: Sequence[Path] = ()) -> list[Path]:
+    """Write the tables of a paper, as a YAML file asks for them (see `reports.paper`); returns the files."""
+    return paper.write(joined(Path(run), others, mix), file)
+
+
+def scores(run: str | Path, file: Path, mix: bool = False, others: Sequence[Path] = ()) -> Path:
+    """Write the scores of single images to a CSV file: a line for each image and method, a column for each metric.
+
+    Metrics of whole sets have no scores of single images. Raises BenchError where a run kept none.
+    """
+    found = joined(Path(run), others, mix).per_image
+    names = [] if found is None else results.single(found["metric"])
+    if found is None or not names:
+        raise BenchError(f"{run} has no scores of single images: its metrics are those of whole sets")
+    places = ["dataset", "condition", "id", "title", "method", "preset", "shots", "seed"]
+    chosen = found[found["metric"].isin(names)].astype(dict.fromkeys([*places, "metric"], object))
+    wide = chosen.pivot(index=places, columns="metric", values="value")[names].reset_index()
+    return write_text(file, wide.to_csv(index=False, lineterminator="\n"))
 
 
 def _tables(found: Results, cells: pd.DataFrame) -> dict[str, Table]:

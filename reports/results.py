@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from bench import metrics as registry
 from bench.errors import BenchError
 from bench.store import read_json
 from reports import markup, numbers
@@ -137,6 +138,11 @@ def _labels(rows: pd.DataFrame) -> pd.Series:
     label = title.where(~shared, title + " [" + rows["method"] + "]")
     several = rows.groupby(label)["preset"].transform("nunique") > 1
     return label.where(~several, label + " (" + rows["preset"] + ")")
+
+
+def single(metrics: Iterable[str]) -> list[str]:
+    """The metrics whose values are those of single images; scores of sets have none."""
+    return [name for name in dict.fromkeys(metrics) if name in registry.names() and registry.get(name).kind != "set"]
 
 
 def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:

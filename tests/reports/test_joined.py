@@ -44,5 +44,7 @@ def test_columns_that_mean_something_else_stay_away(tmp_path: Path) -> None:
     first, second = run(tmp_path / "a", ("grig",)), run(tmp_path / "b", ("telea",), psnr="another")
     rows = joined(first, [second]).rows
     assert set(rows[rows["method"] == "telea"]["metric"]) == {"l1@hole"}
-    with pytest.raises(BenchError, match="shares no column with the run: data, split, size"):
+    with pytest.raises(
+        BenchError, match="/c shares no column with the run, so its rows stay away: protocol of made-up faces"
+    ):
         joined(first, [run(tmp_path / "c", ("telea",), psnr="another", l1="another")])
