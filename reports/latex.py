@@ -38,16 +38,17 @@ def written(table: Table, style: Style) -> str:
     scaled nor, unless `split` says so, split; what belongs below it is a comment.
     """
     parts = [_tabular(table, part, style) for part in _parts(table, style)]
-    feet = [f"{_raised(letter)} {style.escape(note)}" for note, letter in table.feet.notes.items()]
+    feet = [f"{_raised(letter)} {style.escape(note.rstrip('.'))}." for note, letter in table.feet.notes.items()]
     feet += [style.escape(note) for note in table.notes]
     if style.environment == "tabular":
         below = [f"% {foot}" for foot in feet]
         return "\n".join(["\n\\par\\medskip\n".join("\n".join(part) for part in parts), *below, ""])
-    body: list[str] = []
-    for number, (first, *rest, last) in enumerate(parts):
-        body += ["", r"  \medskip"] if number else []
-        body += [rf"  \sbox0{{{first}", *(f"  {line}" for line in rest), rf"  {last}}}"]
-        body.append(r"  \ifdim\wd0>\linewidth \resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi")
+    (first, *rest, last), *more = parts
+    if more:  # in one box, so that all have letters of one size
+        stacked = [line for part in more for line in (r"\\\noalign{\medskip}", *part)]
+        first, rest, last = r"\begin{tabular}{@{}c@{}}", [*parts[0], *stacked], r"\end{tabular}"
+    body = [rf"  \sbox0{{{first}", *(f"  {line}" for line in rest), rf"  {last}}}"]
+    body.append(r"  \ifdim\wd0>\linewidth \resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi")
     if feet:
         body += ["", r"  \smallskip", rf"  \parbox{{\linewidth}}{{\footnotesize {' '.join(feet)}}}"]
     label = [rf"  \label{{{style.label}}}"] if style.label else []

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -69,11 +70,8 @@ def write(run: Path) -> Path:
     """The page without figures, which are what takes time."""
     found = results.load(run)
     cells = results.over_seeds(found.rows)
-    main = tables.by_condition(
-        cells, tables.main_metrics(list(cells["metric"]), found.protocol), protocol=found.protocol
-    )
-    made = {"main": main, "psnr": tables.by_condition(cells, ["psnr"])}
-    made["psnr-intervals"] = tables.by_condition(cells, ["psnr"], found.per_image, True)
+    made = {"main": tables.main_table(run), "psnr": tables.by_condition(cells, ["psnr"])}
+    made["psnr-intervals"] = replace(made["psnr"], intervals=True)
     return page.write(run / "report" / "report.html", found, cells, made, {})
 
 
