@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.errors import BenchError
 from bench.store import write_text
-from reports import groups, layouts, markup, page, paper, published, results, tables
+from reports import groups, layouts, markup, page, paper, published, results, scored, tables
 from reports.figures import drawing
 from reports.joined import joined
 from reports.marks import PerImage
@@ -36,10 +36,11 @@ def build(run: str | Path, mix: bool = False, others: Sequence[Path] = ()) -> Pa
             raise BenchError(f"{place} is a link to another place: remove it")
     cells = results.over_seeds(found.rows)
     write_text(folder / "results.csv", found.rows.drop(columns="label").to_csv(index=False, lineterminator="\n"))
-    with drawing(found, cells, folder) as finish:
+    shown = replace(found, per_image=scored.kept(found))
+    with drawing(shown, cells, folder) as finish:
         made = _tables(found, cells)
         written = {path for stem, table in made.items() for path in _write_table(table, folder / "tables" / stem)}
-        found = replace(found, per_image=None)  # the largest table, which figures and page do not need
+        found = shown  # the largest table goes, of which figures and page need little
         figures = finish()
     _remove_stale(folder, written | {folder / "figures" / name for paths in figures.values() for name in paths})
     page.write(folder / "report.html", found, cells, made, figures)

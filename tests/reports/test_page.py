@@ -136,7 +136,7 @@ def test_marks_notes_and_arrows(tmp_path: Path) -> None:
             marked = {"best": f"<b>{cell.text}</b>", "second": f"<u>{cell.text}</u>", "": cell.text}[cell.mark]
             assert f"<td>{marked}<small>{cell.tail(False)}</small></td>" in text
     assert "PSNR ↑" in text
-    assert "± is the standard deviation" in text
+    assert "±: their standard deviation" in text
     assert 'id="images"' not in text
 
 
