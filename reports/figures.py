@@ -100,8 +100,8 @@ def _parts(found: Results, cells: pd.DataFrame, report: Path) -> list[_Part]:
     parts = []
     for dataset, slug in markup.slugs(cells["dataset"]).items():
         losses = None if found.losses is None else found.losses[found.losses["dataset"] == dataset]
-        scores = None if found.per_image is None else found.per_image[found.per_image["dataset"] == dataset]
-        less = replace(found, rows=found.rows.iloc[:0], per_image=scores, losses=losses)
+        scores = None if found.scores is None else found.scores[found.scores["dataset"] == dataset]
+        less = replace(found, rows=found.rows.iloc[:0], per_image=None, losses=losses, scores=scores)
         here = cells[cells["dataset"] == dataset]
         parts += [_Part(family, dataset, slug, less, here, styles, folder, before) for family in (_plots, _pictures)]
     return parts
@@ -146,15 +146,15 @@ def _pictures(part: _Part) -> Figures:
     yield caption, f"grid-{slug}", partial(grid.picture_grid, samples, chosen, titles)
     details = partial(grid.zoomed_grid, samples, grid.choose(samples, names, rows=3), titles)
     yield f"{caption}, with the detail where the methods err most", f"zoom-{slug}", details
-    if part.found.per_image is not None:
-        known = list(dict.fromkeys(part.found.per_image["metric"]))
+    if (scores := part.found.scores) is not None:
+        known = list(dict.fromkeys(scores["metric"]))
         metric = next((m for m in tables.main_metrics(known, part.found.protocol) if m in known), None)
         for row in cells[cells["metric"] == metric].iloc[:1].itertuples():
             told = (
                 f"{dataset}: completions with the worst and the best {row.metric_title}, of the pictures that are kept"
             )
-            scores, higher = part.found.per_image, bool(row.higher_is_better)
-            yield told, f"extremes-{slug}", partial(scored.extremes, samples, scores, row.metric, higher, titles)
+            ends = partial(scored.extremes, samples, scores, row.metric, bool(row.higher_is_better), titles)
+            yield told, f"extremes-{slug}", ends
     stems = markup.slugs(titles)
     for folder, title in titles.items():
         if left := steps.choose(samples, folder, names):

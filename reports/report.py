@@ -36,7 +36,7 @@ def build(run: str | Path, mix: bool = False, others: Sequence[Path] = ()) -> Pa
             raise BenchError(f"{place} is a link to another place: remove it")
     cells = results.over_seeds(found.rows)
     write_text(folder / "results.csv", found.rows.drop(columns="label").to_csv(index=False, lineterminator="\n"))
-    shown = replace(found, per_image=scored.kept(found))
+    shown = replace(found, per_image=None, scores=scored.kept(found))
     with drawing(shown, cells, folder) as finish:
         made = _tables(found, cells)
         written = {path for stem, table in made.items() for path in _write_table(table, folder / "tables" / stem)}

@@ -56,6 +56,7 @@ class Results:
     protocol: dict[str, Any]
     samples: Path
     groups: pd.DataFrame | None = None
+    scores: pd.DataFrame | None = None  # of the pictures that are kept: see `scored.kept`
 
     def pictures(self, dataset: str) -> Path:
         """The folder with the pictures of a data set; a name that is a path leads nowhere."""

@@ -62,7 +62,7 @@ def _scores(
     found: Results, cells: pd.DataFrame, dataset: str, condition: str, folders: list[str], names: list[str]
 ) -> list[tuple[str, bool, list[list[str]]]]:
     """Of each metric of single images, its printed name, whether higher is better, and the score of each picture."""
-    texts = scored.texts(found.per_image, dataset, condition)
+    texts = scored.texts(found.scores, dataset, condition)
     metrics = cells[cells["metric"].isin({metric for metric, _ in texts})].drop_duplicates("metric")
     return [
         (
