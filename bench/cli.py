@@ -441,7 +441,10 @@ def _reporter(name: str) -> Any:
     """A function of the registered reports: the harness never imports them."""
     from importlib.metadata import entry_points
 
-    return next(point for point in entry_points(group="facebench.reports") if point.name == name).load()
+    found = [point for point in entry_points(group="facebench.reports") if point.name == name]
+    if not found:
+        raise BenchError(f"this installation is older than its source and lacks {name!r}: install the package again")
+    return found[0].load()
 
 
 FORMATS = {"md": "to_markdown", "csv": "to_csv", "tex": "to_latex"}

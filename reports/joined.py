@@ -40,6 +40,8 @@ def _with(found: Results, other: Results, folder: Path) -> Results:
     titles = dict.fromkeys(other.rows["title"][new])
     columns = other.rows["protocol"][new].nunique()
     text = f"{', '.join(titles) or 'no further row'} of {folder}: {columns} of {theirs.nunique()} columns"
+    if columns < theirs.nunique():
+        text += f"; of the others, {_why(found.rows, other.rows[~theirs.isin(asked)])}"
     return replace(
         found,
         rows=rows,
@@ -54,7 +56,7 @@ def _why(rows: pd.DataFrame, others: pd.DataFrame) -> str:
     """What the columns of two runs differ in."""
     both = pd.concat([rows, others], ignore_index=True)
     if found := differences(both):
-        return "; ".join(found)
+        return "; ".join([line for line in found if not line.startswith("protocol")] or found)
     for name in ("dataset", "condition", "metric"):
         if not set(rows[name]) & set(others[name]):
             texts = (", ".join(dict.fromkeys(part[name])) for part in (rows, others))

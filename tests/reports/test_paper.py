@@ -11,8 +11,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 import reports
+from bench import cli
 from bench.errors import BenchError
 from reports import markup
 from tests.reports import made_up
@@ -226,3 +228,12 @@ def test_scores_of_single_images(run: Path, tmp_path: Path) -> None:
     only = made_up.write_run(tmp_path / "sets", made_up.rows(metrics=("fid@embedded",)), pictures=0)
     with pytest.raises(BenchError, match="no scores of single images"):
         reports.scores(only, tmp_path / "scores.csv")
+
+
+def test_the_command_writes_tables_and_scores_and_no_report(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "paper.yaml").write_text("tables:\n  a: {}\n  b: {columns: metric}\n")
+    asked = ["report", str(run), "--tables", str(tmp_path / "paper.yaml"), "--scores", str(tmp_path / "scores.csv")]
+    done = CliRunner().invoke(cli.app, asked, catch_exceptions=False, env={"COLUMNS": "200"})
+    written = [line.removeprefix("wrote ") for line in done.output.splitlines()]
+    assert len(written) == 7 and all(Path(path).is_file() for path in written)
+    assert not (run / "report").exists()
