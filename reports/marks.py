@@ -112,7 +112,8 @@ def marks(cells: Sequence[Cell], higher_is_better: bool | None, beaten: Beaten |
     order = rank([cells[i] for i in here], higher_is_better)
     if "best" not in order:
         return made
-    best = here[order.index("best")]
+    ties = [i for i, mark in zip(here, order, strict=True) if mark == "best"]  # as they are printed
+    best = (max if higher_is_better else min)(ties, key=lambda i: cells[i].value)
     rivals = [i for i in here if i != best and not math.isnan(cells[i].value)]
     verdict = beaten(best, rivals) if beaten else {}
     for rival in rivals:
@@ -120,24 +121,25 @@ def marks(cells: Sequence[Cell], higher_is_better: bool | None, beaten: Beaten |
         if rival not in verdict and not math.isnan(cells[best].low + cells[rival].low):
             verdict[rival] = low > high
     if all(verdict.get(rival) for rival in rivals):
-        named: dict[int, Mark] = dict(zip(here, order, strict=True))
+        second = [i for i in ties if i != best] or [i for i, mark in zip(here, order, strict=True) if mark == "second"]
+        named: dict[int, Mark] = {best: "best", **dict.fromkeys(second, "second")}
     elif verdict:
         named = {i: "second" for i in (best, *rivals) if not verdict.get(i)}
     else:
-        named = {i: "second" for i, mark in zip(here, order, strict=True) if mark == "best"}
+        named = dict.fromkeys(ties, "second")
     return [named.get(i, "") for i in range(len(cells))]
 
 
 def marked(
-    blocks: Sequence[Block], columns: Sequence[Column], beaten: Callable[[int, int], Beaten] | None = None
+    blocks: Sequence[Block], columns: Sequence[Column], beaten: Callable[[int, int], Beaten]
 ) -> tuple[Block, ...]:
     """Blocks with the marks of every column; `beaten` gives the test of column c of block b."""
     made = []
     for b, block in enumerate(blocks):
         lines = [list(row.cells) for row in block.rows]
         for c, column in enumerate(columns):
-            test = beaten(b, c) if beaten else None
-            for line, mark in zip(lines, marks([x[c] for x in lines], direction(block, column), test), strict=True):
+            found = marks([line[c] for line in lines], direction(block, column), beaten(b, c))
+            for line, mark in zip(lines, found, strict=True):
                 line[c] = replace(line[c], mark=mark)
         rows = (replace(row, cells=tuple(line)) for row, line in zip(block.rows, lines, strict=True))
         made.append(replace(block, rows=tuple(rows)))

@@ -82,6 +82,13 @@ def test_intervals_that_do_not_overlap_are_significant() -> None:
     assert marks(cells, False) == ["second", "second", "", ""]
 
 
+def test_of_values_that_print_alike_the_better_one_is_the_best() -> None:
+    values = [np.full(20, 1.001), np.full(20, 1.002), np.full(20, 0.5)]
+    cells = [Cell(float(value.mean())) for value in values]
+    assert [cell.text for cell in cells] == ["1.00", "1.00", "0.50"]
+    assert marks(cells, True, paired(values)) == ["second", "best", ""]
+
+
 def test_without_a_test_nothing_is_bold() -> None:
     assert marks([Cell(1.0), Cell(2.0), Cell(3.0)], False) == ["second", "", ""]
     assert marks([Cell(1.0), Cell(math.nan)], False) == ["", ""]
