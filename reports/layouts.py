@@ -61,7 +61,7 @@ def arrange(
     layout: Layout,
     *,
     metrics: Sequence[str] | None = None,
-    per_image: pd.DataFrame | None = None,
+    per_image: PerImage | pd.DataFrame | None = None,
     protocol: dict[str, Any] | None = None,
     chosen: Names | None = None,
     digits: Callable[[Any], int | None] = lambda row: None,
@@ -87,6 +87,7 @@ def arrange(
         rows = rows[rows[field].isin(list(names))]
     if rows.empty:
         raise BenchError("no row has all that was chosen: no number is left")
+    pairs = per_image if isinstance(per_image, PerImage) else PerImage(per_image, rows)
     below: list[str] = []
     if "condition" not in (*layout.columns, *layout.rows, *layout.blocks) and rows["condition"].nunique() > 1:
         named = (chosen or {}).get("condition") or usual(rows, metrics, families=False)["condition"]
@@ -94,8 +95,7 @@ def arrange(
             f"{named[name].group} {named[name].title}".strip() for name in named if name in set(rows["condition"])
         ]
         below.append(f"Means over {len(averaged)} conditions: {', '.join(averaged)}.")
-        if per_image is not None:
-            per_image = per_image[per_image["condition"].isin(set(rows["condition"]))]
+        pairs = pairs.over(set(rows["condition"]))
         rows = over_conditions(rows)
     cells = results.over_seeds(rows)
     varies = {field for field in NAMES if field == "metric" or cells[field].nunique() > 1}
@@ -123,7 +123,6 @@ def arrange(
         direction = higher[block[apart.index("metric")]] if "metric" in apart else None
         blocks.append(Block(tuple(lines), _joined(block, apart, titles), direction))
     alone = {field: cells[field].iloc[0] for field in Place._fields}
-    pairs = PerImage(per_image, cells)
 
     def beaten(b: int, c: int) -> Beaten:
         keys = ((*above[b], *row, *heads[c]) for row in beside[b])

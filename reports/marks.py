@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -39,23 +39,32 @@ class Place(NamedTuple):
 class PerImage:
     """Values of single images, means over seeds: what tells methods apart beyond chance."""
 
-    def __init__(self, per_image: pd.DataFrame | None, cells: pd.DataFrame) -> None:
-        """Those of `cells` (`results.over_seeds` rows); their means over all conditions where cells have none."""
-        self._rows: dict[tuple[str, ...], NDArray[np.intp]] = {}
-        self._known: dict[tuple[Place, ...], NDArray[np.bool_]] = {}
-        if per_image is None or per_image.empty:
-            return
-        wanted = per_image["metric"].isin(set(cells["metric"])) & per_image["dataset"].isin(set(cells["dataset"]))
+    def __init__(self, per_image: pd.DataFrame | None, rows: pd.DataFrame) -> None:
+        """Those of the methods, data sets and metrics of `rows`, which have a `label`."""
         names = [*SCORES, *results.METHOD, "id"]
+        if per_image is None:
+            per_image = pd.DataFrame(columns=[*names, "value"])
+        wanted = per_image["metric"].isin(set(rows["metric"])) & per_image["dataset"].isin(set(rows["dataset"]))
         frame = per_image.loc[wanted, [*names, "value"]].astype(dict.fromkeys(names, "category"))
-        if not cells["condition"].any():
-            frame["condition"] = ""
         frame["shots"] = frame["shots"].cat.rename_categories(str)
         means = frame.groupby(names, sort=False, observed=True)["value"].mean().reset_index()
-        means = means.merge(cells[[*results.METHOD, "label"]].drop_duplicates(), on=results.METHOD)
+        self._keep(means.merge(rows[[*results.METHOD, "label"]].drop_duplicates(), on=results.METHOD))
+
+    def _keep(self, means: pd.DataFrame) -> None:
+        self._means = means
         self._rows = means.groupby(list(Place._fields), sort=False, observed=True).indices
         self._ids = pd.factorize(means["id"].astype(str), sort=True)[0]
         self._values = means["value"].to_numpy(dtype=float)
+        self._known: dict[tuple[Place, ...], NDArray[np.bool_]] = {}
+
+    def over(self, conditions: Collection[str]) -> PerImage:
+        """The means of each image over conditions, which then have no name."""
+        chosen = self._means[self._means["condition"].isin(conditions)]
+        names = [*(field for field in Place._fields if field != "condition"), "id"]
+        means = chosen.groupby(names, sort=False, observed=True)["value"].mean().reset_index()
+        made = PerImage.__new__(PerImage)
+        made._keep(means.assign(condition=""))
+        return made
 
     def values(self, places: Sequence[Place]) -> list[Values]:
         """The values of some cells, all in the order of the image ids; None where a cell has none."""

@@ -76,7 +76,7 @@ def _tables(found: Results, cells: pd.DataFrame) -> dict[str, Table]:
         made["published"] = compared
     if found.costs is not None:
         made["cost"] = tables.by_cost(cells, found.costs)
-    made |= _papers(found, cells, leading)
+    made |= _papers(found, cells, leading, per_image)
     made |= groups.tables(found, cells)
     for metric, stem in markup.slugs(cells["metric"], taken=tuple(made)).items():
         made[stem] = tables.by_condition(cells, [metric], per_image, found.protocol)
@@ -84,7 +84,7 @@ def _tables(found: Results, cells: pd.DataFrame) -> dict[str, Table]:
     return made
 
 
-def _papers(found: Results, cells: pd.DataFrame, leading: list[str]) -> dict[str, Table]:
+def _papers(found: Results, cells: pd.DataFrame, leading: list[str], per_image: PerImage) -> dict[str, Table]:
     """The layouts of papers that these results fill: with all metrics where they fit the page, else the main ones."""
     chosen = {}
     datasets, conditions = cells["dataset"].nunique(), cells["condition"].nunique()
@@ -99,7 +99,7 @@ def _papers(found: Results, cells: pd.DataFrame, leading: list[str]) -> dict[str
         if count > 1 and 1 < len(metrics) <= COLUMNS / count:
             chosen[stem] = (layout, metrics)
     return {
-        stem: layouts.arrange(found.rows, layout, metrics=metrics, per_image=found.per_image, protocol=found.protocol)
+        stem: layouts.arrange(found.rows, layout, metrics=metrics, per_image=per_image, protocol=found.protocol)
         for stem, (layout, metrics) in chosen.items()
     }
 
