@@ -412,18 +412,39 @@ def report(
     mix: Annotated[
         bool, typer.Option("--mix", help="Also with rows of different protocols, which are not comparable.")
     ] = False,
+    tables: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write, instead, the tables of a paper that this YAML file asks for, into a folder beside it."
+        ),
+    ] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="Write, instead, the scores of single images to this CSV file.")
+    ] = None,
 ) -> None:
-    """Write the report of a finished run again, from its result files alone."""
-    out.print(
-        f"report: {_reporter('build')(run_folder, mix, others or [])}", highlight=False, markup=False, soft_wrap=True
-    )
+    """Write the report of a finished run again, from its result files alone.
+
+    docs/reading-a-report.md shows a file for --tables: rows, columns, titles, order, digits, captions.
+    """
+    runs = {"mix": mix, "others": others or []}
+    made = []
+    if tables:
+        made += _reporter("paper_tables")(run_folder, tables, **runs)
+    if scores:
+        made.append(_reporter("scores")(run_folder, scores, **runs))
+    lines = [f"wrote {path}" for path in made] or [f"report: {_reporter('build')(run_folder, **runs)}"]
+    for line in lines:
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _reporter(name: str) -> Any:
     """A function of the registered reports: the harness never imports them."""
     from importlib.metadata import entry_points
 
-    return next(point for point in entry_points(group="facebench.reports") if point.name == name).load()
+    found = [point for point in entry_points(group="facebench.reports") if point.name == name]
+    if not found:
+        raise BenchError(f"this installation is older than its source and lacks {name!r}: install the package again")
+    return found[0].load()
 
 
 FORMATS = {"md": "to_markdown", "csv": "to_csv", "tex": "to_latex"}

@@ -12,9 +12,9 @@ from torch import Tensor
 from bench import matching
 from bench.archive import Archive
 from bench.errors import BenchError
-from bench.samples import image_file, save_png
+from bench.samples import save_png
 from bench.score import pictures
-from bench.store import file_slug, write_text
+from bench.store import file_slug, image_file, write_text
 from bench.task import Task
 
 ORIGINALS, HOLES = "originals", "masks"  # folders beside those of methods

@@ -26,9 +26,9 @@ from bench.jobs import Job, Plan
 from bench.metrics.images import to_uint8
 from bench.nn import embedded
 from bench.provenance import FACTS
-from bench.samples import image_file, save_png, shown
+from bench.samples import save_png, shown
 from bench.sources import of_backbone
-from bench.store import digest, file_slug, read_json, write_json, write_table
+from bench.store import digest, file_slug, image_file, read_json, write_json, write_table
 from bench.suite import Entry, Suite
 from bench.task import BATCH, Task
 

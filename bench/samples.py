@@ -12,9 +12,7 @@ from bench.batch import Batch
 from bench.completion import Completion
 from bench.data import modalities
 from bench.metrics.images import to_uint8
-from bench.store import atomic_write, hashed
-
-LONGEST = 200  # bytes of a file's name; systems take 255, of which temporary names need some
+from bench.store import atomic_write, image_file
 
 
 def save_steps(completion: Completion, first: Batch, folder: Path) -> None:
@@ -50,16 +48,6 @@ def shown(batch: Batch) -> Tensor:
     if batch.sketch is not None:
         inside = inside * (1 - batch.sketch.byte())
     return torch.where(batch.mask > 0, inside, to_uint8(batch.image))
-
-
-def image_file(name: str) -> str:
-    """File name of the image with that id (a relative path) in one flat folder: no two ids have the same."""
-    path = Path(name).with_suffix("").as_posix()
-    flat = path.replace("/", "__")
-    clear = len(flat.split("__")) == len(path.split("/")) and "___" not in flat  # only slashes became `__`
-    if len(flat.encode()) > LONGEST or not clear:
-        flat = hashed(flat, name, LONGEST)
-    return f"{flat}.png"
 
 
 def save_png(path: Path, image: Tensor) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MARK = ".facebench"  # file in every folder of runs
 LONGEST = 150  # characters of a file name that is made of another name
+LONGEST_IMAGE = 200  # bytes of an image's file name; systems take 255, of which temporary names need some
 
 
 @contextmanager
@@ -140,6 +141,16 @@ def file_slug(name: str) -> str:
     if slug.strip(".") and len(slug) <= LONGEST:
         return slug
     return hashed(slug.strip("."), name, LONGEST).strip("-")
+
+
+def image_file(name: str) -> str:
+    """File name of the image with that id (a relative path) in one flat folder: no two ids have the same."""
+    path = Path(name).with_suffix("").as_posix()
+    flat = path.replace("/", "__")
+    clear = len(flat.split("__")) == len(path.split("/")) and "___" not in flat  # only slashes became `__`
+    if len(flat.encode()) > LONGEST_IMAGE or not clear:
+        flat = hashed(flat, name, LONGEST_IMAGE)
+    return f"{flat}.png"
 
 
 def hashed(stem: str, name: str, most: int) -> str:

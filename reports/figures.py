@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from bench.device import cores
 from bench.store import write_text
-from reports import convergence, drawn, grid, markup, plots, results, steps, style, tables
+from reports import convergence, drawn, grid, markup, plots, results, scored, steps, style, tables
 from reports.results import Results
 
 DPI = 150  # of figures without pictures
@@ -100,7 +100,8 @@ def _parts(found: Results, cells: pd.DataFrame, report: Path) -> list[_Part]:
     parts = []
     for dataset, slug in markup.slugs(cells["dataset"]).items():
         losses = None if found.losses is None else found.losses[found.losses["dataset"] == dataset]
-        less = replace(found, rows=found.rows.iloc[:0], per_image=None, losses=losses)
+        scores = None if found.scores is None else found.scores[found.scores["dataset"] == dataset]
+        less = replace(found, rows=found.rows.iloc[:0], per_image=None, losses=losses, scores=scores)
         here = cells[cells["dataset"] == dataset]
         parts += [_Part(family, dataset, slug, less, here, styles, folder, before) for family in (_plots, _pictures)]
     return parts
@@ -145,6 +146,15 @@ def _pictures(part: _Part) -> Figures:
     yield caption, f"grid-{slug}", partial(grid.picture_grid, samples, chosen, titles)
     details = partial(grid.zoomed_grid, samples, grid.choose(samples, names, rows=3), titles)
     yield f"{caption}, with the detail where the methods err most", f"zoom-{slug}", details
+    if (scores := part.found.scores) is not None:
+        known = list(dict.fromkeys(scores["metric"]))
+        metric = next((m for m in tables.main_metrics(known, part.found.protocol) if m in known), None)
+        for row in cells[cells["metric"] == metric].iloc[:1].itertuples():
+            told = (
+                f"{dataset}: completions with the worst and the best {row.metric_title}, of the pictures that are kept"
+            )
+            ends = partial(scored.extremes, samples, scores, row.metric, bool(row.higher_is_better), titles)
+            yield told, f"extremes-{slug}", ends
     stems = markup.slugs(titles)
     for folder, title in titles.items():
         if left := steps.choose(samples, folder, names):

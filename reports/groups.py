@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench import metrics as registry
 from reports import conditions, numbers, results, significance
+from reports.marks import Beaten, marked, paired
 from reports.markup import slugs
 from reports.results import Results
-from reports.table import Block, Cell, Column, Row, Table, ranked
+from reports.table import Block, Cell, Column, Row, Table
 from reports.tables import compatible, notes
 
 FEW = significance.MIN_IMAGES
@@ -38,17 +38,11 @@ def tables(found: Results, cells: pd.DataFrame) -> dict[str, Table]:
         return made
     for dataset, slug in slugs(found.groups["dataset"]).items():
         groups = found.groups[found.groups["dataset"] == dataset]
-        here = cells[(cells["dataset"] == dataset) & cells["metric"].isin(_single(cells["metric"]))]
-        for intervals in (False, True) if len(here) else ():
-            name = f"groups-{slug}-intervals" if intervals else f"groups-{slug}"
-            made[name] = _table(dataset, groups, found.per_image, here, found.protocol, intervals)
+        here = cells[(cells["dataset"] == dataset) & cells["metric"].isin(compatible(results.single(cells["metric"])))]
+        if len(here):
+            made[f"groups-{slug}"] = table = _table(dataset, groups, found.per_image, here, found.protocol)
+            made[f"groups-{slug}-intervals"] = replace(table, intervals=True)
     return made
-
-
-def _single(metrics: pd.Series) -> list[str]:
-    """The metrics whose values are those of single images; scores of sets have none."""
-    known = [name for name in dict.fromkeys(metrics) if name in registry.names()]
-    return compatible([name for name in known if registry.get(name).kind != "set"])
 
 
 def _table(
@@ -57,11 +51,11 @@ def _table(
     per_image: pd.DataFrame,
     cells: pd.DataFrame,
     protocol: dict[str, Any],
-    intervals: bool,
 ) -> Table:
     ids = sorted(set(groups["id"]))
     scores = _scores(dataset, ids, per_image, cells)
     columns: list[Column] = []
+    members_of: list[NDArray[np.bool_] | None] = []  # of a column, the images it is about
     lines: dict[Key, list[Cell]] = {key: [] for key in scores}
     for attribute, members in groups.groupby("attribute", sort=False):
         of = dict(zip(members["id"], members["group"], strict=True))
@@ -69,11 +63,12 @@ def _table(
         names = sorted(set(of.values()))
         columns += [Column(f"{name} (n = {(of_image == name).sum()})", attribute) for name in names]
         columns += [Column(WORST, attribute), Column(GAP, attribute, False)]
+        members_of += [*(of_image == name for name in names), None, None]
         for key, line in _attribute(scores, of_image, names, cells).items():
             lines[key] += line
     remarks = cells[cells["note"] != ""].groupby(["shots", "metric", "label"])["note"].first()
     titles = results.shots_titles(cells["shots"])
-    blocks = []
+    blocks, keys = [], []
     for shots, metric in product(titles, dict.fromkeys(cells["metric"])):
         block = cells[(cells["shots"] == shots) & (cells["metric"] == metric)]
         rows = []
@@ -87,13 +82,21 @@ def _table(
             first = block.iloc[0]
             title = f"{', '.join(filter(None, [dataset, titles[shots]]))}: {first.metric_title}"
             blocks.append(Block(tuple(rows), title, bool(first.higher_is_better)))
+            keys.append((shots, metric))
+
+    def beaten(b: int, c: int) -> Beaten:
+        """Methods are compared on the images of a group; the worst groups of two methods may be of other images."""
+        found = [scores.get((*keys[b], row.title)) for row in blocks[b].rows]
+        inside = members_of[c]
+        return paired([None if one is None or inside is None else one[inside] for one in found])
+
+    made = marked(blocks, columns, beaten)
     return Table(
         title=f"{dataset} by group",
         stub="Method",
         columns=tuple(columns),
-        blocks=tuple(blocks) if intervals else ranked(blocks, columns),
-        notes=(*_explained(cells), *notes(cells.assign(asked=1), protocol, False)),  # seeds are told here
-        intervals=intervals,
+        blocks=made,
+        notes=(*_explained(cells), *notes(cells.assign(asked=1), protocol, made)),  # seeds are told here
     )
 
 

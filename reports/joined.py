@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.errors import BenchError
-from reports.results import CELL, METHOD, Results, load, tidy
+from reports.results import CELL, METHOD, Results, differences, load, tidy
 
 ONE = [*CELL, "seed"]  # columns that tell one row from all others
 
@@ -32,8 +32,7 @@ def _with(found: Results, other: Results, folder: Path) -> Results:
     new = theirs.isin(asked) & ~_known(other.rows, found.rows)
     if not theirs.isin(asked).any():
         raise BenchError(
-            f"{folder} shares no column with the run: data, split, size, masks, metrics or their versions differ; "
-            "`protocol` of results.parquet tells which columns are the same"
+            f"{folder} shares no column with the run, so its rows stay away: {_why(found.rows, other.rows)}"
         )
     rows = tidy(
         pd.concat([found.rows, other.rows[new].assign(suite=found.rows["suite"].iloc[0])]).drop(columns="label")
@@ -41,6 +40,8 @@ def _with(found: Results, other: Results, folder: Path) -> Results:
     titles = dict.fromkeys(other.rows["title"][new])
     columns = other.rows["protocol"][new].nunique()
     text = f"{', '.join(titles) or 'no further row'} of {folder}: {columns} of {theirs.nunique()} columns"
+    if columns < theirs.nunique():
+        text += f"; of the others, {_why(found.rows, other.rows[~theirs.isin(asked)])}"
     return replace(
         found,
         rows=rows,
@@ -49,6 +50,18 @@ def _with(found: Results, other: Results, folder: Path) -> Results:
         costs=_beside(found.costs, other.costs, rows, METHOD),
         protocol=found.protocol | {"joined": [*found.protocol.get("joined", []), text]},
     )
+
+
+def _why(rows: pd.DataFrame, others: pd.DataFrame) -> str:
+    """What the columns of two runs differ in."""
+    both = pd.concat([rows, others], ignore_index=True)
+    if found := differences(both):
+        return "; ".join([line for line in found if not line.startswith("protocol")] or found)
+    for name in ("dataset", "condition", "metric"):
+        if not set(rows[name]) & set(others[name]):
+            texts = (", ".join(dict.fromkeys(part[name])) for part in (rows, others))
+            return f"they have no {name} in common: {' and '.join(texts)}"
+    return "`protocol` of results.parquet tells which columns are the same"
 
 
 def _known(rows: pd.DataFrame, others: pd.DataFrame) -> pd.Series:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from bench.errors import BenchError
 from reports import conditions, results
-from reports.table import Block, Cell, Column, Row, Table, ranked
+from reports.marks import Beaten, PerImage, Place, marked
+from reports.table import Block, Cell, Column, Row, Table
 from reports.tables import NOT_RUN, cell, checked, compatible, main_metrics, notes
 
 NAMES = {
@@ -22,6 +23,7 @@ NAMES = {
     "condition": "condition",
     "metric": "metric",
 }
+NOT_PRINTED = "not published"
 Key = tuple[str, ...]
 
 
@@ -44,60 +46,98 @@ BY_DATASET_AND_METRIC = Layout(("dataset", "metric"), blocks=("condition",))  # 
 OF_ONE_METHOD = Layout(("metric",), ("condition",), ("label", "dataset", "shots"))
 
 
+class Name(NamedTuple):
+    """How a table calls a value of a fact, and the heading that it shares with its neighbours."""
+
+    title: str
+    group: str = ""
+
+
+Names = Mapping[str, Mapping[str, Name]]  # fact -> its values, in order
+
+
 def arrange(
     rows: pd.DataFrame | str | Path,
     layout: Layout,
     *,
     metrics: Sequence[str] | None = None,
+    per_image: PerImage | pd.DataFrame | None = None,
     protocol: dict[str, Any] | None = None,
+    chosen: Names | None = None,
+    digits: Callable[[Any], int | None] = lambda row: None,
 ) -> Table:
-    """A table of result rows (`results.parquet`, or a run's folder) in a layout; the best of each column is marked.
+    """A table of result rows (`results.parquet`, or a run's folder) in a layout, with the marks of `marks.NOTE`.
 
-    `metrics` are names such as "fid@embedded"; by default the main metrics (see `tables.main_metrics`).
-    Raises BenchError for a metric that the rows lack, and for several variants of SSIM.
+    `metrics` are names such as "fid@embedded"; by default the main metrics (see `tables.main_metrics`). `per_image`
+    rows serve the test. Of the facts that are `chosen`, only these values are shown, in this order and by these names;
+    methods go by their label. `digits`: the decimals of a row of `results.over_seeds`; None: its metric's.
+    Raises BenchError for a metric that the rows lack, for several variants of SSIM, and where nothing is left.
     """
     if not isinstance(rows, pd.DataFrame):
         run = results.load(Path(rows))
         rows, protocol = run.rows, protocol or run.protocol
+        per_image = run.per_image if per_image is None else per_image
     rows = results.tidy(rows)
     known = list(dict.fromkeys(rows["metric"]))
     metrics = checked(metrics or main_metrics(known, protocol))
     if unknown := [metric for metric in metrics if metric not in known]:
         raise BenchError(f"unknown metric {', '.join(unknown)}; these results have {', '.join(known)}")
     rows = rows[rows["metric"].isin(metrics)]
+    for field, names in (chosen or {}).items():
+        rows = rows[rows[field].isin(list(names))]
+    if rows.empty:
+        raise BenchError("no row has all that was chosen: no number is left")
+    pairs = per_image if isinstance(per_image, PerImage) else PerImage(per_image, rows)
     below: list[str] = []
     if "condition" not in (*layout.columns, *layout.rows, *layout.blocks) and rows["condition"].nunique() > 1:
-        averaged = [condition.title for condition in conditions.ordered(rows["condition"])]
+        named = (chosen or {}).get("condition") or usual(rows, metrics, families=False)["condition"]
+        averaged = [
+            f"{named[name].group} {named[name].title}".strip() for name in named if name in set(rows["condition"])
+        ]
         below.append(f"Means over {len(averaged)} conditions: {', '.join(averaged)}.")
+        pairs = pairs.over(set(rows["condition"]))
         rows = over_conditions(rows)
     cells = results.over_seeds(rows)
-    titles = _titles(cells, metrics)
-    varies = {field for field in NAMES if field == "metric" or len(titles[field]) > 1}
+    varies = {field for field in NAMES if field == "metric" or cells[field].nunique() > 1}
     across = tuple(f for f in layout.columns if f in varies) or layout.columns[-1:]
     down = tuple(f for f in layout.rows if f in varies) or layout.rows[-1:]
     rest = [field for field in NAMES if field in varies and field not in (*across, *down, *layout.blocks)]
     apart = (*(field for field in layout.blocks if field in varies), *rest)
+    titles = {**usual(cells, metrics, across == ("condition",)), **(chosen or {})}
     higher = dict(zip(cells["metric"], cells["higher_is_better"].astype(bool), strict=True))
-    lookup = {tuple(getattr(r, field) for field in (*apart, *down, *across)): cell(r) for r in cells.itertuples()}
+    lookup = {
+        tuple(getattr(r, field) for field in (*apart, *down, *across)): cell(r, digits(r)) for r in cells.itertuples()
+    }
     heads = _keys(cells, across, titles)
     columns = [_column(key, across, titles, higher) for key in heads]
-    blocks = []
-    for block in _keys(cells, apart, titles) if apart else [()]:
+    above, beside, blocks = _keys(cells, apart, titles) if apart else [()], [], []
+    for block in above:
         inside = cells[(cells[list(apart)] == list(block)).all(axis=1)] if apart else cells
+        beside.append(_keys(inside, down, titles))
         lines = []
-        for row in _keys(inside, down, titles):
-            found = (lookup.get((*block, *row, *key), Cell(note=NOT_RUN)) for key in heads)
-            lines.append(Row(_joined(row, down, titles), tuple(found)))
+        for row in beside[-1]:
+            there = [lookup.get((*block, *row, *key)) for key in heads]
+            none = Cell(note=NOT_PRINTED if any(one and one.apart for one in there) else NOT_RUN)
+            title, group = _joined(row, down, titles), titles[down[0]][row[0]].group
+            lines.append(Row(title, tuple(one or none for one in there), group))
         direction = higher[block[apart.index("metric")]] if "metric" in apart else None
         blocks.append(Block(tuple(lines), _joined(block, apart, titles), direction))
-    fixed = [next(iter(titles[f].values())) for f in ("label", "dataset", "shots", "condition") if f not in varies]
+    alone = {field: cells[field].iloc[0] for field in Place._fields}
+
+    def beaten(b: int, c: int) -> Beaten:
+        keys = ((*above[b], *row, *heads[c]) for row in beside[b])
+        places = [Place(**alone | dict(zip((*apart, *down, *across), key, strict=True))) for key in keys]
+        return pairs.beaten(places)
+
+    fixed = [titles[f][alone[f]].title for f in ("label", "dataset", "shots", "condition") if f not in varies]
     head = f"{_named(layout.rows).capitalize()} by {_named(across)}"
+    made = marked(blocks, columns, beaten) if "label" in down else tuple(blocks)
     return Table(
         title=": ".join(filter(None, [head, ", ".join(filter(None, fixed))])),
         stub=_named(down).capitalize(),
         columns=tuple(columns),
-        blocks=ranked(blocks, columns) if "label" in down else tuple(blocks),
-        notes=(*below, *notes(cells, protocol, False)),
+        blocks=made,
+        notes=(*below, *notes(cells, protocol, made)),
     )
 
 
@@ -131,31 +171,37 @@ def over_conditions(rows: pd.DataFrame) -> pd.DataFrame:
     return mean.assign(low=float("nan"), high=float("nan")).reset_index().drop(columns="got")
 
 
-def _titles(cells: pd.DataFrame, metrics: Sequence[str]) -> dict[str, dict[str, str]]:
-    """The printed name of every value of every fact, in the order in which a table has them."""
+def usual(cells: pd.DataFrame, metrics: Sequence[str], families: bool) -> dict[str, dict[str, Name]]:
+    """The usual name of every value of every fact, in the order in which a table has them.
+
+    With `families`, conditions stand below the name of their masks; else they hold it.
+    """
     printed = dict(zip(cells["metric"], cells["metric_title"], strict=True))
+    found = conditions.ordered(cells["condition"])
     return {
-        "label": {label: label for label in dict.fromkeys(cells["label"])},
-        "dataset": {name: name for name in dict.fromkeys(cells["dataset"])},
-        "shots": results.shots_titles(cells["shots"]),
-        "condition": {condition.name: condition.title for condition in conditions.ordered(cells["condition"])},
-        "metric": {metric: printed[metric] for metric in metrics},
+        "label": {label: Name(label) for label in dict.fromkeys(cells["label"])},
+        "dataset": {name: Name(name) for name in dict.fromkeys(cells["dataset"])},
+        "shots": {number: Name(title) for number, title in results.shots_titles(cells["shots"]).items()},
+        "condition": {x.name: Name(x.label, x.family) if families else Name(x.title) for x in found},
+        "metric": {metric: Name(printed[metric]) for metric in metrics},
     }
 
 
-def _keys(cells: pd.DataFrame, fields: Key, titles: Mapping[str, Mapping[str, str]]) -> list[Key]:
+def _keys(cells: pd.DataFrame, fields: Key, titles: Names) -> list[Key]:
     """The values of these facts that occur, in the tables' order."""
     found = set(cells[list(fields)].drop_duplicates().itertuples(index=False, name=None))
     return [key for key in product(*(titles[field] for field in fields)) if key in found]
 
 
-def _column(key: Key, fields: Key, titles: Mapping[str, Mapping[str, str]], higher: Mapping[str, bool]) -> Column:
+def _column(key: Key, fields: Key, titles: Names, higher: Mapping[str, bool]) -> Column:
     direction = higher[key[fields.index("metric")]] if "metric" in fields else None
-    return Column(titles[fields[-1]][key[-1]], _joined(key[:-1], fields[:-1], titles), direction)
+    last = titles[fields[-1]][key[-1]]
+    return Column(last.title, _joined(key[:-1], fields[:-1], titles, grouped=True) or last.group, direction)
 
 
-def _joined(key: Key, fields: Key, titles: Mapping[str, Mapping[str, str]]) -> str:
-    return ", ".join(titles[field][value] for field, value in zip(fields, key, strict=True))
+def _joined(key: Key, fields: Key, titles: Names, grouped: bool = False) -> str:
+    names = [titles[field][value] for field, value in zip(fields, key, strict=True)]
+    return ", ".join(f"{name.group} {name.title}".strip() if grouped else name.title for name in names)
 
 
 def _named(fields: Key) -> str:

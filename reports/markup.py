@@ -9,6 +9,14 @@ from collections.abc import Callable, Collection, Iterable
 
 _OPENING, _LONE_DASH = re.compile(r'(^|[\s(\[/=])"'), re.compile(r"-\{\}(?!-)")
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~#$])")
+_COMMANDS = (  # of formulas in titles and captions
+    "alpha|approx|ast|beta|cdot|circ|dagger|delta|downarrow|ell|epsilon|gamma|geq|infty|lambda|leq|mathbf|mathcal|mathrm|"
+    "mu|pm|rightarrow|sigma|star|text|times|uparrow"
+)
+_KEPT = re.compile(
+    rf"(\$(?:\\(?:{_COMMANDS})(?![A-Za-z])|[A-Za-z0-9 ^_{{}}+\-=.,:;/()|<>*'!])+\$"
+    r"|\\(?:[cC]ite[a-z]*|[cC]?ref|autoref|emph|textbf|textit|textsc)\*?(?:\[[^][\\${}]*\]){0,2}\{[^\\${}]*\})"
+)
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -74,7 +82,20 @@ def latex(text: str) -> str:
     Straight double quotes become typographic ones. A character that pdfTeX's standard fonts lack is printed by
     XeTeX and LuaTeX; pdfTeX prints its letter without the accent, or its code.
     """
-    typed = _OPENING.sub(r"\1“", unicodedata.normalize("NFC", line(text))).replace('"', "”")
+    return _typed(line(text))
+
+
+def paper(text: str) -> str:
+    """As `latex`, but math and references stay: `$L_1$`, `\\cite{a}`, `\\ref{b}`, `\\emph{c}`, `\\textbf{d}`.
+
+    No other command passes, so that no name of a run can do anything but be printed.
+    """
+    parts = _KEPT.split(line(text))
+    return "".join(part if i % 2 else _typed(part) for i, part in enumerate(parts) if part)
+
+
+def _typed(text: str) -> str:
+    typed = _OPENING.sub(r"\1“", unicodedata.normalize("NFC", text)).replace('"', "”")
     return _LONE_DASH.sub("-", typed.translate(_IN_LATEX))
 
 

@@ -11,9 +11,10 @@ import pandas as pd
 
 from bench.errors import BenchError
 from bench.store import write_text
-from reports import groups, layouts, markup, page, published, results, tables
+from reports import groups, layouts, markup, page, paper, published, results, scored, tables
 from reports.figures import drawing
 from reports.joined import joined
+from reports.marks import PerImage
 from reports.results import Results
 from reports.table import Table
 
@@ -35,34 +36,55 @@ def build(run: str | Path, mix: bool = False, others: Sequence[Path] = ()) -> Pa
             raise BenchError(f"{place} is a link to another place: remove it")
     cells = results.over_seeds(found.rows)
     write_text(folder / "results.csv", found.rows.drop(columns="label").to_csv(index=False, lineterminator="\n"))
-    with drawing(found, cells, folder) as finish:
+    shown = replace(found, per_image=None, scores=scored.kept(found))
+    with drawing(shown, cells, folder) as finish:
         made = _tables(found, cells)
         written = {path for stem, table in made.items() for path in _write_table(table, folder / "tables" / stem)}
-        found = replace(found, per_image=None)  # the largest table, which figures and page do not need
+        found = shown  # the largest table goes, of which figures and page need little
         figures = finish()
     _remove_stale(folder, written | {folder / "figures" / name for paths in figures.values() for name in paths})
     page.write(folder / "report.html", found, cells, made, figures)
     return write_text(folder / "report.md", _markdown(found, made, figures))
 
 
+def paper_tables(run: str | Path, file: Path, mix: bool = False, others: Sequence[Path] = ()) -> list[Path]:
+    """Write the tables of a paper, as a YAML file asks for them (see `reports.paper`); returns the files."""
+    return paper.write(joined(Path(run), others, mix), file)
+
+
+def scores(run: str | Path, file: Path, mix: bool = False, others: Sequence[Path] = ()) -> Path:
+    """Write the scores of single images to a CSV file: a line for each image and method, a column for each metric.
+
+    Metrics of whole sets have no scores of single images. Raises BenchError where a run kept none.
+    """
+    found = joined(Path(run), others, mix).per_image
+    names = [] if found is None else results.single(found["metric"])
+    if found is None or not names:
+        raise BenchError(f"{run} has no scores of single images: its metrics are those of whole sets")
+    places = ["dataset", "condition", "id", "title", "method", "preset", "shots", "seed"]
+    chosen = found[found["metric"].isin(names)].astype(dict.fromkeys([*places, "metric"], object))
+    wide = chosen.pivot(index=places, columns="metric", values="value")[names].reset_index()
+    return write_text(file, wide.to_csv(index=False, lineterminator="\n"))
+
+
 def _tables(found: Results, cells: pd.DataFrame) -> dict[str, Table]:
     """Every table by the stem of its files: the main one, then one a metric, plain and with intervals."""
     leading = tables.main_metrics(list(dict.fromkeys(cells["metric"])), found.protocol)
-    made = {"main": tables.by_condition(cells, leading, protocol=found.protocol)}
+    per_image = PerImage(found.per_image, cells)
+    made = {"main": tables.by_condition(cells, leading, per_image, found.protocol)}
     if compared := published.beside(found.rows):
         made["published"] = compared
     if found.costs is not None:
         made["cost"] = tables.by_cost(cells, found.costs)
-    made |= _papers(found, cells, leading)
+    made |= _papers(found, cells, leading, per_image)
     made |= groups.tables(found, cells)
     for metric, stem in markup.slugs(cells["metric"], taken=tuple(made)).items():
-        for intervals in (False, True):
-            table = tables.by_condition(cells, [metric], found.per_image, intervals, found.protocol)
-            made[f"{stem}-intervals" if intervals else stem] = table
+        made[stem] = tables.by_condition(cells, [metric], per_image, found.protocol)
+        made[f"{stem}-intervals"] = replace(made[stem], intervals=True)
     return made
 
 
-def _papers(found: Results, cells: pd.DataFrame, leading: list[str]) -> dict[str, Table]:
+def _papers(found: Results, cells: pd.DataFrame, leading: list[str], per_image: PerImage) -> dict[str, Table]:
     """The layouts of papers that these results fill: with all metrics where they fit the page, else the main ones."""
     chosen = {}
     datasets, conditions = cells["dataset"].nunique(), cells["condition"].nunique()
@@ -77,7 +99,7 @@ def _papers(found: Results, cells: pd.DataFrame, leading: list[str]) -> dict[str
         if count > 1 and 1 < len(metrics) <= COLUMNS / count:
             chosen[stem] = (layout, metrics)
     return {
-        stem: layouts.arrange(found.rows, layout, metrics=metrics, protocol=found.protocol)
+        stem: layouts.arrange(found.rows, layout, metrics=metrics, per_image=per_image, protocol=found.protocol)
         for stem, (layout, metrics) in chosen.items()
     }
 
@@ -107,7 +129,7 @@ def _markdown(found: Results, made: dict[str, Table], figures: dict[str, list[st
     parts.append("## All tables")
     for stem, table in made.items():
         links = ", ".join(f"[{suffix}](tables/{stem}.{suffix})" for suffix in ("md", "csv", "tex"))
-        intervals = f"[with intervals and significance](tables/{stem}-intervals.md)"
+        intervals = f"[with intervals](tables/{stem}-intervals.md)"
         more = f"; {intervals}" if f"{stem}-intervals" in made else ""
         if stem != "main" and not table.intervals:
             parts += [f"### {markup.markdown(table.title)}", table.to_markdown(), f"Files: {links}{more}."]

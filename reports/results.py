@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from bench import metrics as registry
 from bench.errors import BenchError
 from bench.store import read_json
 from reports import markup, numbers
@@ -36,6 +37,7 @@ PROTOCOL = {  # column -> rows that agree on these must agree on it; older resul
 }
 ORIGIN = [column for column in PROTOCOL if column != "extractor"]
 ORIGIN += ["facebench", "torch", "commit", "device", "precision", "deterministic"]
+PUBLISHED = "as published"  # preset of rows that a paper printed
 LONGEST = 2000  # characters of a name or note
 DEEPEST = 30  # lists and tables of a protocol inside each other
 MOST = 1_000_000  # rows that may come out of a file of a twentieth of their bytes
@@ -54,6 +56,7 @@ class Results:
     protocol: dict[str, Any]
     samples: Path
     groups: pd.DataFrame | None = None
+    scores: pd.DataFrame | None = None  # of the pictures that are kept: see `scored.kept`
 
     def pictures(self, dataset: str) -> Path:
         """The folder with the pictures of a data set; a name that is a path leads nowhere."""
@@ -136,6 +139,11 @@ def _labels(rows: pd.DataFrame) -> pd.Series:
     label = title.where(~shared, title + " [" + rows["method"] + "]")
     several = rows.groupby(label)["preset"].transform("nunique") > 1
     return label.where(~several, label + " (" + rows["preset"] + ")")
+
+
+def single(metrics: Iterable[str]) -> list[str]:
+    """The metrics whose values are those of single images; scores of sets have none."""
+    return [name for name in dict.fromkeys(metrics) if name in registry.names() and registry.get(name).kind != "set"]
 
 
 def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:

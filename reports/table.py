@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
-from reports import footnotes, markup
+from reports import footnotes, latex, markup
 from reports.numbers import head, printed
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Cell:
     mark: Mark = ""
     signed: bool = False
     comparable: bool = True  # False: its column is not ranked
+    apart: bool = False  # of other images and masks: ranked with none
 
     @property
     def text(self) -> str:
@@ -70,6 +71,7 @@ class Row:
 
     title: str
     cells: tuple[Cell, ...]
+    group: str = ""  # a heading that it shares with its neighbours
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,8 @@ class Table:
                 title = f"*{markup.markdown(block.head)}*{raised(self.feet.blocks.get(b))}"
                 lines.append(pipes([title, *[""] * len(heads)]))
             for r, row in enumerate(block.rows):
+                if row.group and (r == 0 or row.group != block.rows[r - 1].group):
+                    lines.append(pipes([f"*{markup.markdown(row.group)}*", *[""] * len(heads)]))
                 cells = [cell(x, self.feet.cells.get((b, r, c))) for c, x in enumerate(row.cells)]
                 lines.append(pipes([markup.markdown(row.title) + raised(self.feet.rows.get((b, r))), *cells]))
         feet = [f"{raised(letter)} {markup.markdown(note)}" for note, letter in self.feet.notes.items()]
@@ -144,6 +148,7 @@ class Table:
     def to_csv(self) -> str:
         """CSV with the printed digits, without marks; low, high and spread in columns of their own."""
         parts = any(block.title for block in self.blocks)
+        grouped = any(row.group for block in self.blocks for row in block.rows)
         cells = [cell for block in self.blocks for row in block.rows for cell in row.cells]
         spread = any(not math.isnan(cell.spread) for cell in cells)
         extras = ["low", "high"] if self.intervals else ["spread"] * spread
@@ -158,74 +163,24 @@ class Table:
 
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*["part"] * parts, self.stub, *(name for column in self.columns for name in heads(column))])
+        writer.writerow(
+            [
+                *["part"] * parts,
+                *["group"] * grouped,
+                self.stub,
+                *(name for column in self.columns for name in heads(column)),
+            ]
+        )
         for block in self.blocks:
             for row in block.rows:
                 values = [text for cell in row.cells for text in numbers(cell)]
-                writer.writerow([*[markup.line(block.title)] * parts, markup.line(row.title), *values])
+                places = [*[markup.line(block.title)] * parts, *[markup.line(row.group)] * grouped]
+                writer.writerow([*places, markup.line(row.title), *values])
         return text.getvalue()
 
-    def to_latex(self) -> str:
-        """A LaTeX table for `\\input`; the document needs `\\usepackage{booktabs,graphicx}`, nothing else.
-
-        What is wider than the line is scaled down to it.
-        """
-        marked = {"best": r"\textbf{%s}", "second": r"\underline{%s}", "": "%s"}
-        width = len(self.columns) + 1
-
-        def raised(letter: str | None) -> str:
-            return rf"\textsuperscript{{{letter}}}" if letter else ""
-
-        def cell(cell: Cell, letter: str | None) -> str:
-            number, tail = (markup.latex(text.replace("-", "−")) for text in (cell.text, cell.tail(self.intervals)))
-            return f"{marked[cell.mark] % number} {tail}".rstrip() + raised(letter)
-
-        def ampersands(cells: Iterable[str]) -> str:
-            return f"    {' & '.join(cells)} \\\\"
-
-        body: list[str] = []
-        if any(column.group for column in self.columns):
-            spans, rules = self._spans()
-            body += [ampersands(["", *spans]), f"    {' '.join(rules)}"]
-        heads = [markup.latex(x.head) + raised(self.feet.columns.get(c)) for c, x in enumerate(self.columns)]
-        body.append(ampersands([markup.latex(self.stub), *heads]))
-        for b, block in enumerate(self.blocks):
-            body.append(r"    \midrule")
-            if block.title:
-                title = rf"\emph{{{markup.latex(block.head)}}}{raised(self.feet.blocks.get(b))}"
-                body.append(rf"    \multicolumn{{{width}}}{{l}}{{{title}}} \\")
-            for r, row in enumerate(block.rows):
-                cells = [cell(x, self.feet.cells.get((b, r, c))) for c, x in enumerate(row.cells)]
-                body.append(ampersands([markup.latex(row.title) + raised(self.feet.rows.get((b, r))), *cells]))
-        feet = [f"{raised(letter)} {markup.latex(note)}" for note, letter in self.feet.notes.items()]
-        feet += [markup.latex(note) for note in self.notes]
-        below = [r"", r"  \smallskip", rf"  \parbox{{\linewidth}}{{\footnotesize {' '.join(feet)}}}"] if feet else []
-        return "\n".join(
-            [
-                r"\begin{table}[htbp]",
-                r"  \centering",
-                rf"  \caption{{{markup.latex(self.title)}}}",
-                rf"  \sbox0{{\begin{{tabular}}{{l{'r' * len(self.columns)}}}",
-                r"    \toprule",
-                *body,
-                r"    \bottomrule",
-                r"  \end{tabular}}",
-                r"  \ifdim\wd0>\linewidth \resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
-                *below,
-                r"\end{table}",
-                "",
-            ]
-        )
-
-    def _spans(self) -> tuple[list[str], list[str]]:
-        """LaTeX heads that span the columns of a group, and the rules below them."""
-        spans, rules, first = [], [], 2
-        for group, count in self.groups:
-            spans.append(rf"\multicolumn{{{count}}}{{c}}{{{markup.latex(group)}}}")
-            if group:
-                rules.append(rf"\cmidrule(lr){{{first}-{first + count - 1}}}")
-            first += count
-        return spans, rules
+    def to_latex(self, style: latex.Style | None = None) -> str:
+        """A LaTeX table for `\\input`: see `latex.written`."""
+        return latex.written(self, style or latex.Style())
 
     def __rich__(self) -> rich.console.Group:
         return self.to_rich()
@@ -253,6 +208,8 @@ class Table:
                 text = name(column.head, self.feet.columns.get(c))
                 printout.add_column(Text(f"{column.group}\n{text}" if column.group else text), justify="right")
             for r, row in enumerate(block.rows):
+                if row.group and (r == 0 or row.group != block.rows[r - 1].group):
+                    printout.add_row(Text(markup.line(row.group), style="italic"))
                 cells = [cell(x, self.feet.cells.get((b, r, c))) for c, x in enumerate(row.cells)]
                 printout.add_row(Text(name(row.title, self.feet.rows.get((b, r)))), *cells)
             printouts.append(printout)
@@ -260,25 +217,45 @@ class Table:
         return Group(*printouts, Text("\n".join(map(markup.line, [*feet, *self.notes])), style="dim"))
 
 
-def ranked(blocks: Sequence[Block], columns: Sequence[Column]) -> tuple[Block, ...]:
-    """Mark the best and the second value of every column inside each block.
+def transposed(table: Table, stub: str, missing: Cell) -> Table:
+    """Columns as rows, below the head `stub`, and rows as columns; `missing` where a block lacks a row of another."""
+    heads = list(dict.fromkeys((row.title, row.group) for block in table.blocks for row in block.rows))
+    blocks = []
+    for block in table.blocks:
+        found = {(row.title, row.group): row.cells for row in block.rows}
+        rows = [
+            Row(column.head, tuple(found[key][c] if key in found else missing for key in heads), column.group)
+            for c, column in enumerate(table.columns)
+        ]
+        blocks.append(replace(block, rows=tuple(rows)))
+    columns = tuple(Column(title, group) for title, group in heads)
+    return replace(table, stub=stub, columns=columns, blocks=tuple(blocks))
+
+
+def ranked(blocks: Sequence[Block], columns: Sequence[Column], bold: bool = True) -> tuple[Block, ...]:
+    """Mark the best and the second value of every column inside each block: for counts, which know no chance.
 
     Values are compared as printed, so what reads alike is a tie and gets the same mark; the second is the next
-    different value. Nothing is marked where the direction is unknown or fewer than two rows have a value.
+    different value. Nothing is marked where the direction is unknown or fewer than two rows have a value. Numbers that
+    chance decides and nothing tests are not `bold`: then the best is underlined alone.
     """
-    return tuple(_ranked_block(block, columns) for block in blocks)
+    return tuple(_ranked_block(block, columns, bold) for block in blocks)
 
 
-def _ranked_block(block: Block, columns: Sequence[Column]) -> Block:
-    marks = []
-    for c, column in enumerate(columns):
-        higher = block.higher_is_better if column.higher_is_better is None else column.higher_is_better
-        marks.append(rank([row.cells[c] for row in block.rows], higher))
+def _ranked_block(block: Block, columns: Sequence[Column], bold: bool) -> Block:
+    marks = [rank([row.cells[c] for row in block.rows], direction(block, x)) for c, x in enumerate(columns)]
+    if not bold:
+        marks = [["second" if mark == "best" else "" for mark in column] for column in marks]
     rows = [
         replace(row, cells=tuple(replace(cell, mark=marks[c][r]) for c, cell in enumerate(row.cells)))
         for r, row in enumerate(block.rows)
     ]
     return replace(block, rows=tuple(rows))
+
+
+def direction(block: Block, column: Column) -> bool | None:
+    """Whether higher is better in this column of this block."""
+    return block.higher_is_better if column.higher_is_better is None else column.higher_is_better
 
 
 def rank(cells: Sequence[Cell], higher_is_better: bool | None) -> list[Mark]:

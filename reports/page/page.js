@@ -174,11 +174,12 @@ const browser = one("#images") && (() => {
   const { albums, uris, numbers, folders } = JSON.parse(one("#pictures").textContent);
   const NEARBY = 9;
   const sides = ["left", "right"];
-  const select = Object.fromEntries(["dataset", "condition", ...sides].map((name) => [name, one(`#${name}`)]));
+  const select = Object.fromEntries(["dataset", "condition", "score", "order", ...sides].map((name) => [name, one(`#${name}`)]));
   const stage = one("#stage");
   const split = one("#split");
   const absent = albums.map((album) => album.missing.map((list) => new Set(list)));
-  const state = { album: 0, image: 0, left: 1, right: 0 };
+  const state = { album: 0, image: 0, left: 1, right: 0, score: 0, order: 0 };
+  let order = []; // the images as they follow each other
 
   /* Address of a picture, or "" where the method has none. */
   function address(variant, image) {
@@ -187,6 +188,22 @@ const browser = one("#images") && (() => {
     if (folders) return `${folders[state.album][variant]}/${encodeURIComponent(albums[state.album].names[image])}`;
     const before = albums[state.album].missing[variant].filter((i) => i < image).length;
     return `data:image/png;base64,${uris[numbers[state.album][variant][image - before]]}`;
+  }
+
+  /* What a method scored with an image, or "" where nobody knows. */
+  const score = (variant, image) => albums[state.album].scores[state.score]?.of[variant][image] ?? "";
+  const value = (text) => parseFloat(text.replace("∞", "Infinity"));
+
+  /* By the score of the method on the right, else of the one on the left; images without one come last. */
+  function arrange() {
+    const { names, scores } = albums[state.album];
+    order = names.map((_, i) => i);
+    const variant = [state.right, state.left].find((side) => scores[state.score]?.of[side].some(Boolean));
+    if (!state.order || variant === undefined) return;
+    const sign = scores[state.score].higher === (state.order === 1) ? 1 : -1;
+    const keys = order.map((i) => value(score(variant, i)));
+    const compare = (a, b) => (keys[a] === keys[b] ? 0 : sign * (keys[a] < keys[b] ? -1 : 1));
+    order.sort((a, b) => Number.isNaN(keys[a]) - Number.isNaN(keys[b]) || (Number.isNaN(keys[a]) ? 0 : compare(a, b)) || a - b);
   }
 
   const options = (list, names, chosen) => list.replaceChildren(...names.map((name, i) => new Option(name, i, false, i === chosen)));
@@ -201,6 +218,8 @@ const browser = one("#images") && (() => {
   }
 
   function show() {
+    arrange();
+    const place = order.indexOf(state.image);
     const album = albums[state.album];
     const count = album.names.length;
     const name = album.names[state.image].replace(/\.png$/, "");
@@ -208,35 +227,38 @@ const browser = one("#images") && (() => {
       const title = album.variants[state[side]];
       const source = address(state[side], state.image);
       load(one(`#${side}-image`), source, `${title}, image ${name}`);
-      one(`#${side}-tag`).textContent = source ? title : `${title}: n/a`;
+      const told = source ? score(state[side], state.image) : "n/a";
+      one(`#${side}-tag`).textContent = told ? `${title}: ${told}` : title;
       select[side].value = state[side];
     }
-    one("#number").value = state.image + 1;
+    select.score.value = state.score;
+    select.order.selectedIndex = state.order;
+    one("#number").value = place + 1;
     one("#number").max = count;
     one("#total").textContent = count.toLocaleString("en");
     const text = album.texts[state.image];
     one("#where").textContent = `${name}: ${album.dataset}, ${album.condition}${text ? `: “${text}”` : ""}`;
     one("#previous").disabled = one("#next").disabled = count === 1;
-    strip(album, count);
+    strip(album, count, place);
     variants(album, name);
     for (const side of sides) { // so that the next picture is there when it is asked for
-      const ahead = address(state[side], (state.image + 1) % count);
+      const ahead = address(state[side], order[(place + 1) % count]);
       if (folders && ahead) new Image().src = ahead;
     }
   }
 
-  function strip(album, count) {
-    const first = Math.max(0, Math.min(state.image - (NEARBY >> 1), count - NEARBY));
-    const buttons = album.names.slice(first, first + NEARBY).map((name, i) => {
+  function strip(album, count, place) {
+    const first = Math.max(0, Math.min(place - (NEARBY >> 1), count - NEARBY));
+    const buttons = order.slice(first, first + NEARBY).map((number, i) => {
       const image = made("img");
-      load(image, address(0, first + i) || address(1, first + i), "");
+      load(image, address(0, number) || address(1, number), "");
       const button = made("button", { type: "button", ariaLabel: `Image ${first + i + 1}`, onclick: () => go(first + i) }, image);
-      button.setAttribute("aria-current", first + i === state.image);
+      button.setAttribute("aria-current", number === state.image);
       return button;
     });
     const focused = one("#strip").contains(document.activeElement);
     one("#strip").replaceChildren(...buttons);
-    if (focused) buttons[state.image - first].focus({ preventScroll: true });
+    if (focused) buttons[place - first].focus({ preventScroll: true });
   }
 
   function variants(album, name) {
@@ -254,7 +276,8 @@ const browser = one("#images") && (() => {
       const source = address(v, state.image);
       load(image, source, "");
       blank.hidden = Boolean(source);
-      label.textContent = title;
+      const told = source && score(v, state.image);
+      label.textContent = told ? `${title}: ${told}` : title;
       const side = sides.filter((side) => state[side] === v).join(", ");
       if (side) tile.dataset.side = side;
       else delete tile.dataset.side;
@@ -264,10 +287,21 @@ const browser = one("#images") && (() => {
 
   const wrap = (number, count) => ((number % count) + count) % count;
 
-  function go(image) {
-    state.image = wrap(image, albums[state.album].names.length);
+  /* To a place in the order; a step from where one is. */
+  function go(place) {
+    state.image = order[wrap(place, order.length)];
     show();
   }
+  const step = (by) => go(order.indexOf(state.image) + by);
+
+  /* Another score or order: from its first image on. */
+  function rank(key, number, count) {
+    if (!count) return;
+    state[key] = wrap(number, count);
+    arrange();
+    go(state.order ? 0 : order.indexOf(state.image));
+  }
+  const rankBy = { score: (number) => rank("score", number, albums[state.album].scores.length), order: (number) => rank("order", number, 3) };
 
   function choose(side, variant) {
     state[side] = wrap(variant, albums[state.album].variants.length);
@@ -289,6 +323,10 @@ const browser = one("#images") && (() => {
       const variant = album.variants.indexOf(before.variants[state[side]]);
       state[side] = variant < 0 ? (side === "left" ? 1 : 0) : variant;
     }
+    const wanted = album.scores.findIndex((other) => other.title === before.scores[state.score]?.title);
+    state.score = Math.max(0, wanted);
+    options(select.score, album.scores.map((other) => `${other.title} ${other.higher ? "↑" : "↓"}`), state.score);
+    for (const place of all(".scored")) place.hidden = !album.scores.length;
     if (first) state.right = album.variants.length > 2 ? album.variants.length - 1 : 0;
     const datasets = [...new Set(albums.map((other) => other.dataset))];
     options(select.dataset, datasets, datasets.indexOf(album.dataset));
@@ -330,8 +368,9 @@ const browser = one("#images") && (() => {
   });
   for (const side of sides) select[side].addEventListener("change", (event) => choose(side, Number(event.target.value)));
   one("#swap").addEventListener("click", swap);
-  one("#previous").addEventListener("click", () => go(state.image - 1));
-  one("#next").addEventListener("click", () => go(state.image + 1));
+  for (const key of ["score", "order"]) select[key].addEventListener("change", (event) => rankBy[key](event.target.selectedIndex));
+  one("#previous").addEventListener("click", () => step(-1));
+  one("#next").addEventListener("click", () => step(1));
   one("#number").addEventListener("change", (event) => {
     const count = albums[state.album].names.length;
     go(Math.min(count, Math.max(1, Math.round(event.target.value) || 1)) - 1);
@@ -340,8 +379,12 @@ const browser = one("#images") && (() => {
 
   const datasets = [...new Set(albums.map((album) => album.dataset))];
   return {
-    ArrowLeft: () => go(state.image - 1),
-    ArrowRight: () => go(state.image + 1),
+    ArrowLeft: () => step(-1),
+    ArrowRight: () => step(1),
+    s: () => rankBy.score(state.score + 1),
+    S: () => rankBy.score(state.score - 1),
+    o: () => rankBy.order(state.order + 1),
+    O: () => rankBy.order(state.order - 1),
     a: () => choose("left", state.left + 1),
     A: () => choose("left", state.left - 1),
     b: () => choose("right", state.right + 1),

@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.store import write_error
-from reports import conditions, markup
+from bench.store import file_slug, write_error
+from reports import conditions, markup, scored
 from reports.grid import EXEMPLAR, MASKED, ORIGINAL, captions, method_folders
 from reports.results import Results
 
@@ -26,7 +26,8 @@ class Album:
     """The pictures of one data set under one condition.
 
     `variants` are (title, folder) of the original, the input, the exemplar and every method; `files` are the names and
-    bytes of the pictures in each folder; `names` are those of all pictures, sorted; `texts` what guided them.
+    bytes of the pictures in each folder; `names` are those of all pictures, sorted; `texts` what guided them; `scores`
+    those of metrics (printed name, higher is better), of each variant and picture.
     """
 
     dataset: str
@@ -35,6 +36,7 @@ class Album:
     files: list[dict[str, int]]
     names: list[str]
     texts: dict[str, str]
+    scores: list[tuple[str, bool, list[list[str]]]]
 
 
 def albums(found: Results, cells: pd.DataFrame) -> list[Album]:
@@ -51,8 +53,25 @@ def albums(found: Results, cells: pd.DataFrame) -> list[Album]:
             variants = [(title, place / folder) for title, folder in folders.items()]
             files = [_pictures(folder) for _, folder in variants]
             if names := sorted(set().union(*files)):
-                made.append(Album(dataset, condition.title, variants, files, names, captions(place)))
+                scores = _scores(found, cells, dataset, condition.name, [folder.name for _, folder in variants], names)
+                made.append(Album(dataset, condition.title, variants, files, names, captions(place), scores))
     return made
+
+
+def _scores(
+    found: Results, cells: pd.DataFrame, dataset: str, condition: str, folders: list[str], names: list[str]
+) -> list[tuple[str, bool, list[list[str]]]]:
+    """Of each metric of single images, its printed name, whether higher is better, and the score of each picture."""
+    texts = scored.texts(found.scores, dataset, condition)
+    metrics = cells[cells["metric"].isin({metric for metric, _ in texts})].drop_duplicates("metric")
+    return [
+        (
+            row.metric_title,
+            bool(row.higher_is_better),
+            [[texts.get((row.metric, file_slug(folder)), {}).get(name, "") for name in names] for folder in folders],
+        )
+        for row in metrics.itertuples()
+    ]
 
 
 def _pictures(folder: Path) -> dict[str, int]:
@@ -80,6 +99,7 @@ def index(made: list[Album], report: Path, embed: int = EMBED) -> dict[str, Any]
             "names": album.names,
             "texts": [album.texts.get(name, "") for name in album.names] if album.texts else [],
             "variants": [title for title, _ in album.variants],
+            "scores": [{"title": title, "higher": higher, "of": texts} for title, higher, texts in album.scores],
             "missing": [[i for i, name in enumerate(album.names) if name not in files] for files in album.files],
         }
         for album in made

@@ -27,6 +27,8 @@ DIRECTION = dict.fromkeys(
     False,
 )
 
+UNTESTED = "Underlined: the best value. Published numbers come without what a test needs, so nothing is bold."
+
 Record = dict[str, Any]
 Key = tuple[str, ...]
 
@@ -73,7 +75,7 @@ def names() -> list[str]:
 
 
 def table(name: str) -> Table:
-    """One published table in the shape of its document; the best and the second of each column are marked.
+    """One published table in the shape of its document; the best of each column is underlined.
 
     Notes of doubtful values become footnotes. Raises BenchError for a name that is not in `names()`.
     """
@@ -105,7 +107,8 @@ def table(name: str) -> Table:
         title=f"{name}: {', '.join(filter(None, fixed))}",
         stub=", ".join(layout.rows).capitalize(),
         columns=tuple(columns),
-        blocks=ranked(blocks, columns),
+        blocks=ranked(blocks, columns, bold=False),
+        notes=(UNTESTED,),
     )
 
 

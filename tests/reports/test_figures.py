@@ -188,7 +188,7 @@ def test_the_report_has_every_figure_that_the_run_left(tmp_path: Path) -> None:
     assert (
         page.count('class="drawn" src="data:image/svg') == 3
     )  # two plots of ratios, one of losses: dark pages invert them
-    assert page.count('<img src="data:image/png') == 5  # two grids, two grids with details, one of steps
+    assert page.count('<img src="data:image/png') == 7  # for each: grid, details, extremes; steps
     tables = {path.stem for path in (run / "report" / "tables").iterdir()}
     assert "by-dataset" in tables
     assert "by-condition-and-metric" not in tables  # one metric

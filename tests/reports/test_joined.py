@@ -42,7 +42,11 @@ def test_rows_of_equal_columns_stand_beside(tmp_path: Path) -> None:
 
 def test_columns_that_mean_something_else_stay_away(tmp_path: Path) -> None:
     first, second = run(tmp_path / "a", ("grig",)), run(tmp_path / "b", ("telea",), psnr="another")
-    rows = joined(first, [second]).rows
+    found = joined(first, [second])
+    rows = found.rows
+    assert "2 of 3 columns; of the others, protocol of made-up faces, center/25, psnr is" in found.protocol["joined"][0]
     assert set(rows[rows["method"] == "telea"]["metric"]) == {"l1@hole"}
-    with pytest.raises(BenchError, match="shares no column with the run: data, split, size"):
+    with pytest.raises(
+        BenchError, match="/c shares no column with the run, so its rows stay away: protocol of made-up faces"
+    ):
         joined(first, [run(tmp_path / "c", ("telea",), psnr="another", l1="another")])

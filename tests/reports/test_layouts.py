@@ -27,7 +27,7 @@ def cells(table: Table) -> dict[tuple[str, str, str], Cell]:
 
 def test_methods_by_data_sets_are_means_over_the_conditions() -> None:
     rows = made_up.rows(datasets=("shell", "cat"), metrics=("fid@embedded", "psnr"))
-    table = arrange(rows, layouts.BY_DATASET, metrics=["fid@embedded", "psnr"])
+    table = arrange(rows, layouts.BY_DATASET, metrics=["fid@embedded", "psnr"], per_image=made_up.per_image(rows))
     assert [column.title for column in table.columns] == ["shell", "cat"]
     assert [block.head for block in table.blocks] == ["FID (embedded) ↓", "PSNR ↑"]
     chosen = rows[(rows["metric"] == "psnr") & (rows["method"] == "aot") & (rows["dataset"] == "cat")]
@@ -69,7 +69,8 @@ def test_few_shot_columns_stand_under_their_data_set() -> None:
 
 def test_methods_by_conditions_and_metrics() -> None:
     rows = made_up.rows(conditions=TWO, metrics=("psnr", "l1@hole"))
-    table = arrange(rows, layouts.BY_CONDITION_AND_METRIC, metrics=["psnr", "l1@hole"])
+    images = made_up.per_image(rows)
+    table = arrange(rows, layouts.BY_CONDITION_AND_METRIC, metrics=["psnr", "l1@hole"], per_image=images)
     assert table.groups == [("irregular 10-20%", 2), ("irregular 20-30%", 2)]
     assert [column.head for column in table.columns[:2]] == ["PSNR ↑", "L1 (hole) ↓"]
     assert table.title == "Method by condition and metric: made-up faces"
@@ -86,12 +87,14 @@ def test_an_ablation_has_a_row_for_each_variant_and_a_group_for_each_data_set() 
     parts += [
         parts[0].assign(title=f"GRIG {name}", value=parts[0]["value"] + i) for i, name in enumerate(["(A)", "(B)"], 1)
     ]
-    table = arrange(pd.concat(parts), layouts.BY_DATASET_AND_METRIC, metrics=["fid@embedded", "psnr"])
+    rows = pd.concat(parts)
+    rows = rows.assign(low=rows["value"] - 0.1, high=rows["value"] + 0.1)
+    table = arrange(rows, layouts.BY_DATASET_AND_METRIC, metrics=["fid@embedded", "psnr"])
     assert [row.title for row in table.blocks[0].rows] == ["GRIG", "GRIG (A)", "GRIG (B)"]
     assert table.groups == [("chase", 2), ("anime", 2)]
     assert table.title == "Method by data set and metric: irregular 10-20%"
-    assert [cell.mark for cell in table.blocks[0].rows[0].cells] == ["best", "", "best", ""]
-    assert [cell.mark for cell in table.blocks[0].rows[2].cells] == ["", "best", "", "best"]
+    marks = [[cell.mark for cell in row.cells] for row in table.blocks[0].rows]
+    assert marks == [["best", ""] * 2, ["second", "second"] * 2, ["", "best"] * 2]
 
 
 def test_what_varies_and_is_named_nowhere_makes_blocks() -> None:

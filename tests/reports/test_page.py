@@ -8,8 +8,8 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from reports import page, results, tables
 from reports.page import pictures
 from tests.reports import made_up
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 HOSTILE = {
     "a": "<script>window.hacked = 1</script>",
     "b": '"><img src=x onerror="window.hacked = 1">',
@@ -69,11 +68,8 @@ def write(run: Path) -> Path:
     """The page without figures, which are what takes time."""
     found = results.load(run)
     cells = results.over_seeds(found.rows)
-    main = tables.by_condition(
-        cells, tables.main_metrics(list(cells["metric"]), found.protocol), protocol=found.protocol
-    )
-    made = {"main": main, "psnr": tables.by_condition(cells, ["psnr"])}
-    made["psnr-intervals"] = tables.by_condition(cells, ["psnr"], found.per_image, True)
+    made = {"main": tables.main_table(run), "psnr": tables.by_condition(cells, ["psnr"])}
+    made["psnr-intervals"] = replace(made["psnr"], intervals=True)
     return page.write(run / "report" / "report.html", found, cells, made, {})
 
 
@@ -138,7 +134,7 @@ def test_marks_notes_and_arrows(tmp_path: Path) -> None:
             marked = {"best": f"<b>{cell.text}</b>", "second": f"<u>{cell.text}</u>", "": cell.text}[cell.mark]
             assert f"<td>{marked}<small>{cell.tail(False)}</small></td>" in text
     assert "PSNR ↑" in text
-    assert "± is the standard deviation" in text
+    assert "±: their standard deviation" in text
     assert 'id="images"' not in text
 
 
@@ -197,52 +193,6 @@ def test_few_pictures_lie_inside_and_many_beside(tmp_path: Path) -> None:
     assert pictures.index(made, folder, embed=1000) == beside
     pictures.index(made, folder)
     assert not (folder / "images").exists()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """A real browser."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine: install your system's package `chromium`")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=120_000)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """Opens a page; at the end of the test it must have asked for nothing but its own files, and have no error."""
-    contexts, faults = [], []
-
-    def open_page(path: Path, **options: Any) -> Any:
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
-        context.set_default_timeout(60_000)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.asked = []
-        beside = tuple(f"{path.parent.as_uri()}/{folder}/" for folder in ("images", "figures", "data"))
-
-        def answer(route: Any) -> None:
-            address = route.request.url
-            tab.asked.append(address)
-            if address == path.as_uri() or address.startswith(beside):
-                route.continue_()
-            else:
-                faults.append(address)
-                route.abort()
-
-        context.route(re.compile("^(?!data:)"), answer)
-        tab.on("console", lambda message: faults.append(message.text))
-        tab.on("pageerror", lambda error: faults.append(str(error)))
-        tab.goto(path.as_uri())
-        return tab
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert faults == []
 
 
 def column(tab: Any, table: str, number: int, body: int = 0) -> list[str]:

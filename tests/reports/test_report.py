@@ -122,7 +122,8 @@ def test_other_scripts_take_a_font_of_the_system(
 
 def test_the_end_of_a_run_prints_from_its_folder(tmp_path: Path) -> None:
     run = made_up.write_run(tmp_path, made_up.rows(), pictures=0)
-    expected = reports.main_table(made_up.rows(), protocol=made_up.PROTOCOL)
+    rows = made_up.rows()
+    expected = reports.main_table(rows, per_image=made_up.per_image(rows), protocol=made_up.PROTOCOL)
     assert reports.main_table(run).to_markdown() == expected.to_markdown()
 
 

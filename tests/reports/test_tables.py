@@ -13,7 +13,6 @@ import pytest
 from bench.errors import BenchError
 from reports import build, by_metric, layouts, main_table, results
 from reports.table import Cell
-from reports.tables import significant_marks
 from tests.reports import made_up
 
 
@@ -132,24 +131,6 @@ def test_bad_rows() -> None:
         main_table(rows.assign(value="a lot"))
 
 
-def test_intervals_bring_significance() -> None:
-    rows = made_up.rows(metrics=("psnr", "fid@embedded"))
-    clear = main_table(rows, per_image=made_up.per_image(rows), intervals=True, metrics=["psnr"])
-    assert [row.cells[0].mark for row in clear.blocks[0].rows] == ["", "", "second", "best"]
-    noisy = main_table(rows, per_image=made_up.per_image(rows, noise=400), intervals=True, metrics=["psnr"])
-    assert all(cell.mark != "best" for cell in grid(noisy).values())
-    overlap = main_table(rows, intervals=True, metrics=["fid@embedded"])
-    assert [row.cells[0].mark for row in overlap.blocks[0].rows] == ["", "", "second", "second"]
-    assert "paired bootstrap" in " ".join(clear.notes)
-
-
-def test_intervals_that_do_not_overlap_are_significant() -> None:
-    cells = [Cell(1.0, low=0.9, high=1.1), Cell(2.0, low=1.5, high=2.5), Cell(3.0, low=2.0, high=4.0), Cell()]
-    assert significant_marks(cells, [None] * 4, False) == ["best", "second", "", ""]
-    cells[1] = Cell(2.0)
-    assert significant_marks(cells, [None] * 4, False) == ["second", "second", "", ""]
-
-
 SSIM = {
     "ssim": ("SSIM", True, True, 0.8, -0.1),
     "ssim@ec51": ("SSIM (grey, window 51)", True, True, 0.9, -0.1),
@@ -199,7 +180,7 @@ def test_what_a_reader_must_know_of_a_metric_stands_once_below_every_table() -> 
 def test_fid_at_different_n_is_not_ranked() -> None:
     rows = made_up.rows(metrics=("fid@embedded", "psnr"), conditions=("center/25",))
     rows.loc[rows["method"] == "grig", "n"] = 39
-    cells = grid(main_table(rows, metrics=["fid@embedded", "psnr"]))
+    cells = grid(main_table(rows, metrics=["fid@embedded", "psnr"], per_image=made_up.per_image(rows)))
     marks = {place[:2]: cell.mark for place, cell in cells.items()}
     assert not any(mark for (block, _), mark in marks.items() if "FID" in block)
     assert marks["made-up faces: PSNR", "GRIG"] == "best"
