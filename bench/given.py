@@ -55,6 +55,11 @@ def hole(given: Given, name: str, threshold: int | None = None, inverted: bool =
     return pictures.check_hole(found, name)
 
 
+def called(given: Given | None, name: str) -> str:
+    """What to call it in messages: its file, where it is one, or `name`."""
+    return str(given) if isinstance(given, str | os.PathLike) else name
+
+
 def _one(batch: Tensor, name: str, given: Tensor) -> Tensor:
     if batch.ndim != 4 or batch.shape[0] != 1 or batch.shape[1] != 3:
         raise BenchError(

@@ -16,7 +16,7 @@ from bench.completion import Completion
 from bench.data import folder
 from bench.data.dataset import floats
 from bench.errors import BenchError
-from bench.given import Given, hole, picture
+from bench.given import Given, called, hole, picture
 from bench.isolation import one_thread
 from bench.method import Method
 from bench.metrics.images import Range, composite, to_uint8
@@ -47,6 +47,8 @@ class Model:
         exemplar: Given | None = None,
         text: str | None = None,
         value_range: Range | None = None,
+        mask_threshold: int | None = None,
+        invert_masks: bool = False,
     ) -> Image.Image:
         """The completed picture, 8-bit RGB; known pixels are exactly the image's.
 
@@ -56,6 +58,7 @@ class Model:
         seed: the same seed gives the same picture.
         size: the central square of image and mask is taken at so many pixels a side, as a run does with its images.
         exemplar, text: what guides methods that take it.
+        mask_threshold, invert_masks: of grey masks what is above it, of 255, is hole; black is the hole.
 
         The method never sees what is under the hole. Raises BenchError for what is no picture or mask, sizes that
         differ or that the method does not take, and guides that are missing or that it does not take.
@@ -69,9 +72,10 @@ class Model:
                 f"{self.label} {'restores whole pictures: leave out' if restores else 'fills holes: give'} the mask"
             )
         shown = picture(image, "image", value_range)
-        erased = None if mask is None else hole(mask, "mask")
+        erased = None if mask is None else hole(mask, "mask", mask_threshold, invert_masks)
         if erased is not None and erased.shape[::-1] != shown.size:
-            raise BenchError(f"{_size(shown.size, 'the image')} and {_size(erased.shape[::-1], 'the mask')}: {SAME}")
+            sizes = _size(shown.size, image, "the image"), _size(erased.shape[::-1], mask, "the mask")
+            raise BenchError(f"{' and '.join(sizes)}: {SAME}")
         if size is not None:
             if not SMALLEST <= size <= LARGEST:
                 raise BenchError(f"size: {size} is none of {SMALLEST} to {LARGEST} pixels")
@@ -79,7 +83,7 @@ class Model:
             if erased is not None:
                 small = folder.square(Image.fromarray(erased.view(np.uint8)), size, labels=True)
                 erased = pictures.check_hole(small > 0, f"mask at {size} x {size}")
-        self._check_size(shown.size, size)
+        self._check_size(shown.size, size, called(image, "the image"))
         return self._completed(shown, erased, seed, self._guides(shown, exemplar, text))
 
     def _completed(
@@ -97,17 +101,17 @@ class Model:
         scored = to_uint8(output) if erased is None else composite(output, pixels, mask)
         return Image.fromarray(scored[0].permute(1, 2, 0).numpy())
 
-    def _check_size(self, size: tuple[int, int], said: int | None) -> None:
+    def _check_size(self, size: tuple[int, int], said: int | None, name: str) -> None:
         """BenchError where the method does not take such a picture, or a run made it for another size."""
         sizes, (width, height) = self.method.config.sizes(), size
         if self.size and said is None and size != (self.size, self.size):
             raise BenchError(
-                f"{self.label} was made for {self.size} x {self.size}, and the image has {width} x {height}: "
+                f"{self.label} was made for {self.size} x {self.size}, and {name} has {width} x {height}: "
                 f"say size={self.size} (--size {self.size}), or another size at your own risk"
             )
         if width not in sizes or height not in sizes:
             sides = " or ".join(f"size={side} (--size {side})" for side in nearest(min(size), sizes.__contains__))
-            raise BenchError(f"{self.label} takes {sizes}, not {width} x {height}: say {sides}")
+            raise BenchError(f"{self.label} takes {sizes}, and {name} has {width} x {height}: say {sides}")
 
     def _guides(self, shown: Image.Image, exemplar: Given | None, text: str | None) -> dict[str, Any]:
         """The guides as fields of a batch."""
@@ -123,10 +127,11 @@ class Model:
             if shown.width == shown.height:
                 other = Image.fromarray(folder.square(other, shown.width))
             if other.size != shown.size:
-                raise BenchError(f"{_size(shown.size, 'the image')} and {_size(other.size, 'the exemplar')}: {SAME}")
+                sizes = _size(shown.size, None, "the image"), _size(other.size, exemplar, "the exemplar")
+                raise BenchError(f"{' and '.join(sizes)}: {SAME}")
             fields["exemplar"] = floats(torch.from_numpy(np.array(other)).permute(2, 0, 1)[None])
         return fields
 
 
-def _size(size: tuple[int, int], what: str) -> str:
-    return f"{what} has {size[0]} x {size[1]} pixels"
+def _size(size: tuple[int, ...], given: Given | None, name: str) -> str:
+    return f"{called(given, name)} has {size[0]} x {size[1]} pixels"

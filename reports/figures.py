@@ -113,11 +113,7 @@ def one(run: Path, name: str, metrics: Sequence[str] | None = None) -> Figure:
         raise BenchError(f"{run} has {'several figures' if fitting else 'no figure'} {name!r}: choose from {listed}")
     with style.context():
         made = there[fitting[0]]()
-    if isinstance(made, Figure):
-        return made
-    figure, dpi = made
-    figure.set_dpi(dpi)
-    return figure
+    return made if isinstance(made, Figure) else made[0]
 
 
 def _parts(found: Results, cells: pd.DataFrame, report: Path) -> list[_Part]:

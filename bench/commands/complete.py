@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +12,6 @@ from bench.commands import is_frozen, out
 from bench.errors import BenchError, about
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from bench.given import Given
 
 SUFFIX = ".png"
@@ -57,7 +56,7 @@ def complete(
     """Complete pictures by one method: what is known stays to the last bit, what is under the hole is never shown.
 
     Methods that must be trained take --run or --weights. `facebench evaluate OUT ORIGINALS --masks MASKS` measures a
-    folder of results. Nothing that exists is overwritten but results.
+    folder of results.
     """
     from bench.device import checked
     from bench.loading import load
@@ -65,14 +64,24 @@ def complete(
     from bench.store import atomic_write
 
     images = _images(image)
-    masks = None if mask is None else _Masks(mask, image, list(images), mask_threshold, invert_masks)
+    if mask is not None:
+        is_frozen(mask, {"--mask-threshold": mask_threshold, "--invert-masks": invert_masks})
+    holes: Mapping[str, Given] = {} if mask is None else _masks(mask, list(images))
     target = path or Path("completed" if image.is_dir() else f"completed{SUFFIX}")
     targets = _targets(target, image, images)
     model = load(method, run=run, weights=weights, preset=preset, priors=_priors(prior or []), device=checked(device))
     with track("complete", len(images)) as step:
         for name, file in images.items():
-            hole = masks.of(name) if masks else None
-            done = model.complete(file, hole, seed=seed, size=size, exemplar=exemplar, text=text)
+            done = model.complete(
+                file,
+                holes.get(name),
+                seed=seed,
+                size=size,
+                exemplar=exemplar,
+                text=text,
+                mask_threshold=mask_threshold,
+                invert_masks=invert_masks,
+            )
             with atomic_write(targets[name]) as handle:
                 done.save(handle, format="PNG")
             step(1)
@@ -97,38 +106,24 @@ def _images(given: Path) -> dict[str, Path]:
     return found
 
 
-class _Masks:
+def _masks(given: Path, names: list[str]) -> dict[str, Given]:
     """The mask of each picture, by its name; one file serves all."""
+    from bench import matching
+    from masks import MaskSet
 
-    def __init__(self, given: Path, images: Path, names: list[str], threshold: int | None, inverted: bool) -> None:
-        from bench import matching
-        from masks import MaskSet
-
-        self.threshold, self.inverted = threshold, inverted
-        self.files: dict[str, Path] = dict.fromkeys(names, given)
-        self.frozen: dict[str, np.ndarray] = {}
-        if is_frozen(given, {"--mask-threshold": threshold, "--invert-masks": inverted}):
-            held = MaskSet.load(given)
-            chosen = MaskSet.make(f"frozen:{given}", held.size, len(names), 0, images=names)
-            self.frozen = dict(zip(names, chosen, strict=True))
-        elif given.is_dir():
-            with about(given):
-                self.files = matching.listed(given)[0]
-                if missing := [name for name in names if name not in self.files]:
-                    found = matching.patterns(given, names)
-                    called = f"; its files are called {found[0]}: name them as the pictures" if found else ""
-                    raise BenchError(
-                        f"{len(missing)} of {len(names)} pictures have no mask of their name in {given} "
-                        f"(first: {missing[0]}){called}"
-                    )
-
-    def of(self, name: str) -> Given:
-        """The mask of one picture."""
-        from bench.given import hole
-
-        if name in self.frozen:
-            return self.frozen[name]
-        return hole(self.files[name], "mask", self.threshold, self.inverted)
+    if is_frozen(given, {}):
+        return dict(zip(names, MaskSet.of(given, names), strict=True))
+    if not given.is_dir():
+        return dict.fromkeys(names, given)
+    with about(given):
+        found = matching.listed(given)[0]
+        if missing := [name for name in names if name not in found]:
+            pattern = next(iter(matching.patterns(given, names)), None)
+            raise BenchError(
+                f"{len(missing)} of {len(names)} pictures have no mask of their name in {given} (first: {missing[0]}): "
+                + (f"its files are called {pattern}; name them as the pictures" if pattern else "add them, or give one")
+            )
+    return {name: found[name] for name in names}
 
 
 def _targets(target: Path, image: Path, images: dict[str, Path]) -> dict[str, Path]:

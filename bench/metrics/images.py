@@ -223,9 +223,7 @@ def opened(source: Source, name: str, **options: Any) -> Images:
 
 def frozen(path: Path, images: Images) -> Images:
     """The masks of a frozen set that belong to these images, by name; those without files take them in order."""
-    held = MaskSet.load(path)
-    names = images.ids
-    chosen = MaskSet.make(f"frozen:{path}", held.size, len(names), 0, images=names) if names else held
+    chosen = MaskSet.of(path, images.ids) if images.ids else MaskSet.load(path)
     return Images(lambda: (torch.from_numpy(mask)[None, None] for mask in chosen), "masks", masks=True)
 
 
