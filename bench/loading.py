@@ -156,9 +156,7 @@ def _row(name: str, run: stored.Run, jobs: Path) -> Path:
         found.setdefault(digest(key), (where, cell.label.rpartition(", ")[0]))
     if len(found) > 1:
         listed = "".join(f"\n  {where}: {label}" for where, label in found.values())
-        raise BenchError(
-            f"{run.folder} has {len(found)} models of {name}: give the folder of one of them as run{listed}"
-        )
+        raise BenchError(f"{run.folder} has {len(found)} models of {name}: give the folder of one as run{listed}")
     return jobs / cells[0].completion
 
 

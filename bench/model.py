@@ -56,7 +56,8 @@ class Model:
         mask: of the same size, white or 1 = hole: a file, image, array or tensor, a mask of a `MaskSet`. None where a
             degraded picture is restored.
         seed: the same seed gives the same picture.
-        size: the central square of image and mask is taken at so many pixels a side, as a run does with its images.
+        size: the central square of image and mask is taken at so many pixels a side, as a run does with its images; a
+            mask that has this size already is that of the square.
         exemplar, text: what guides methods that take it.
         mask_threshold, invert_masks: of grey masks what is above it, of 255, is hole; black is the hole.
 
@@ -73,16 +74,17 @@ class Model:
             )
         shown = picture(image, "image", value_range)
         erased = None if mask is None else hole(mask, "mask", mask_threshold, invert_masks)
-        if erased is not None and erased.shape[::-1] != shown.size:
+        if size is not None and not SMALLEST <= size <= LARGEST:
+            raise BenchError(f"size: {size} is none of {SMALLEST} to {LARGEST} pixels")
+        ready = size is not None and erased is not None and erased.shape == (size, size)
+        if erased is not None and erased.shape[::-1] != shown.size and not ready:
             sizes = _size(shown.size, image, "the image"), _size(erased.shape[::-1], mask, "the mask")
             raise BenchError(f"{' and '.join(sizes)}: {SAME}")
         if size is not None:
-            if not SMALLEST <= size <= LARGEST:
-                raise BenchError(f"size: {size} is none of {SMALLEST} to {LARGEST} pixels")
             shown = Image.fromarray(folder.square(shown, size))
-            if erased is not None:
+            if erased is not None and not ready:
                 small = folder.square(Image.fromarray(erased.view(np.uint8)), size, labels=True)
-                erased = pictures.check_hole(small > 0, f"mask at {size} x {size}")
+                erased = pictures.check_hole(small > 0, f"{called(mask, 'the mask')} at {size} x {size}")
         self._check_size(shown.size, size, called(image, "the image"))
         return self._completed(shown, erased, seed, self._guides(shown, exemplar, text))
 

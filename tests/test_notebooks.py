@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "docs").glob("*.ipynb"))
+DOCS = Path(__file__).parents[1] / "docs"
+NOTEBOOKS = sorted(DOCS.glob("*.ipynb"))
 
 
 def executed(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -25,11 +28,40 @@ def executed(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[
         notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
     client.execute()
-    return [
-        "\n".join(
-            output.get("text", "") or "\n".join(map(str, output.get("data", {}).keys() | output.get("data", {}).values()))
-            for output in cell.outputs
-        )
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-    ]
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [" ".join(map(_text, cell.outputs)) for cell in cells]
+
+
+def _text(output: Any) -> str:
+    data = output.get("data", {})
+    return " ".join([output.get("text", ""), *data, data.get("text/plain", ""), data.get("text/markdown", "")])
+
+
+def test_my_method_stands_beside_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = executed(DOCS / "my-method.ipynb", tmp_path, monkeypatch)
+    table = next(text for text in shown if "text/markdown" in text)
+    assert all(f"| {title} |" in table for title in ("Mean colour", "Telea", "Mine"))
+    assert sum("image/png" in text for text in shown) == 2
+    assert "external" in (tmp_path / "mine.yaml").read_text()
+    assert "irregular/20-30" in next(text for text in shown if "mean       min" in text)
+
+
+def test_a_folder_is_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command shows the very numbers that Python gave."""
+    shown = executed(DOCS / "score-a-folder.ipynb", tmp_path, monkeypatch)
+    assert "all 40 pair" in next(text for text in shown if "what to do" in text)
+    rows = next(text for text in shown if "perceptual@embedded" in text)
+    (value,) = re.findall(r"l1@hole +NaN +(0\.\d{4})", rows)
+    assert re.search(
+        rf"l1@hole +{value}", next(text for text in shown if "95 % interval" in text and "network" in text)
+    )
+    assert "95 % interval" in shown[-1]
+
+
+def test_they_are_kept_without_outputs_and_are_known() -> None:
+    guide = (DOCS / "python.md").read_text(encoding="utf-8")
+    for path in NOTEBOOKS:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells), path
+        assert f"]({path.name})" in guide
+    assert len(NOTEBOOKS) == 2

@@ -66,7 +66,7 @@ def complete(
     images = _images(image)
     if mask is not None:
         is_frozen(mask, {"--mask-threshold": mask_threshold, "--invert-masks": invert_masks})
-    holes: Mapping[str, Given] = {} if mask is None else _masks(mask, list(images))
+    holes: Mapping[str, Given] = {} if mask is None else _masks(mask, list(images), size)
     target = path or Path("completed" if image.is_dir() else f"completed{SUFFIX}")
     targets = _targets(target, image, images)
     model = load(method, run=run, weights=weights, preset=preset, priors=_priors(prior or []), device=checked(device))
@@ -106,13 +106,16 @@ def _images(given: Path) -> dict[str, Path]:
     return found
 
 
-def _masks(given: Path, names: list[str]) -> dict[str, Given]:
+def _masks(given: Path, names: list[str], size: int | None) -> dict[str, Given]:
     """The mask of each picture, by its name; one file serves all."""
     from bench import matching
     from masks import MaskSet
 
     if is_frozen(given, {}):
-        return dict(zip(names, MaskSet.of(given, names), strict=True))
+        held = MaskSet.of(given, names)
+        if size and held.size != (size, size):
+            raise BenchError(f"{given} has masks of {held.size[1]} x {held.size[0]}, and frozen masks are not resized")
+        return dict(zip(names, held, strict=True))
     if not given.is_dir():
         return dict.fromkeys(names, given)
     with about(given):
