@@ -21,8 +21,8 @@ def executed(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[
     nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
-    monkeypatch.setenv("IPYTHONDIR", str(folder / ".ipython"))
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):  # nothing of the user's own
+        monkeypatch.setenv(name, str(folder / ".jupyter" / name))
     notebook = nbformat.read(path, as_version=4)
     place = {"metadata": {"path": str(folder)}}
     client: Any = nbclient.NotebookClient(notebook, kernel_name="python3", timeout=300, resources=place)

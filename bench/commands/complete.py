@@ -114,7 +114,10 @@ def _masks(given: Path, names: list[str], size: int | None) -> dict[str, Given]:
     if is_frozen(given, {}):
         held = MaskSet.of(given, names)
         if size and held.size != (size, size):
-            raise BenchError(f"{given} has masks of {held.size[1]} x {held.size[0]}, and frozen masks are not resized")
+            sides = " x ".join(map(str, held.size[::-1]))
+            raise BenchError(
+                f"{given} has masks of {sides}, and frozen masks are not resized: say --size {held.size[1]}"
+            )
         return dict(zip(names, held, strict=True))
     if not given.is_dir():
         return dict.fromkeys(names, given)

@@ -54,6 +54,14 @@ def test_a_model_of_a_run_gives_the_pictures_of_the_run(finished: Path, title: s
         assert np.array_equal(made, np.asarray(Image.open(there / title / image.name)))
 
 
+def test_the_command_completes_with_a_model_of_a_run(finished: Path, tmp_path: Path) -> None:
+    there = exported(finished)
+    image = next((there / "originals").iterdir())
+    made = tmp_path / "made.png"
+    call("complete", "Short", image, there / "masks" / image.name, "--run", finished, "--out", made)
+    assert np.array_equal(np.asarray(Image.open(made)), np.asarray(Image.open(there / "Short" / image.name)))
+
+
 def test_several_models_are_told_apart_by_their_folders(finished: Path) -> None:
     with pytest.raises(BenchError, match=r"has 2 models of aot: give the folder of one as run") as told:
         load("aot", run=finished)
