@@ -11,7 +11,20 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench import __version__
-from bench.commands import doctor, evaluate, export, is_frozen, metrics, out, profile, score, verify, weights, why
+from bench.commands import (
+    complete,
+    doctor,
+    evaluate,
+    export,
+    is_frozen,
+    metrics,
+    out,
+    profile,
+    score,
+    verify,
+    weights,
+    why,
+)
 from bench.errors import BenchError, about, told
 from bench.terminal import Terminal
 
@@ -27,6 +40,7 @@ Start here:
 
 * `facebench run quickstart` trains and compares methods on embedded faces in minutes.
 * `facebench run folder --data DIR` does the same on your own images.
+* `facebench complete METHOD IMAGE MASK` fills the hole of a picture.
 * `facebench evaluate COMPLETED ORIGINALS` measures images that you have.
 * `facebench doctor DIR` says what a folder holds and which commands take it.
 * `facebench list` shows the methods; `facebench info METHOD` all that is known of one.
@@ -397,6 +411,7 @@ def _explain(made: Any, outcome: Any) -> None:
 
 
 app.command()(doctor.doctor)
+app.command()(complete.complete)
 app.command()(evaluate.evaluate)
 app.command()(profile.profile)
 app.command()(why.why)

@@ -141,6 +141,11 @@ class MaskSet(Frozen):
                 raise MaskError(f"{path}: mask {i} covers {100 * loaded.ratios[i]:.2f} %, outside the bucket {bucket}")
         return loaded
 
+    @classmethod
+    def of(cls, path: str | Path, images: Sequence[str]) -> MaskSet:
+        """The masks of a file that belong to these images, in their order; MaskError where they are those of others."""
+        return cls.make(f"frozen:{path}", cls.load(path).size, len(images), 0, images=images)
+
     @property
     def condition(self) -> Condition:
         """The condition that the masks were drawn from."""

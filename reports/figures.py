@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.device import cores
+from bench.errors import BenchError
 from bench.store import write_text
 from reports import convergence, drawn, grid, markup, plots, results, scored, steps, style, tables
 from reports.results import Results
@@ -93,6 +94,26 @@ def drawing(found: Results, cells: pd.DataFrame, report: Path) -> Iterator[Calla
             yield finish
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def one(run: Path, name: str, metrics: Sequence[str] | None = None) -> Figure:
+    """One figure of a run's report: `ratio`, or `ratio-ffhq` where there are several data sets.
+
+    Raises BenchError with those that there are where it is none of them, and for metrics that the run has not.
+    """
+    found = results.load(run)
+    known = list(dict.fromkeys(found.rows["metric"]))
+    if unknown := [metric for metric in metrics or () if metric not in known]:
+        raise BenchError(f"unknown metric {', '.join(unknown)}; {run} has {', '.join(known)}")
+    cells = results.over_seeds(found.rows[found.rows["metric"].isin(metrics or known)])
+    there = {stem: make for part in _parts(found, cells, run / "report") for _, stem, make in part.family(part)}
+    fitting = [stem for stem in there if name == stem or stem.startswith(f"{name}-")]
+    if len(fitting) != 1:
+        listed = ", ".join(fitting or there)
+        raise BenchError(f"{run} has {'several figures' if fitting else 'no figure'} {name!r}: choose from {listed}")
+    with style.context():
+        made = there[fitting[0]]()
+    return made if isinstance(made, Figure) else made[0]
 
 
 def _parts(found: Results, cells: pd.DataFrame, report: Path) -> list[_Part]:

@@ -110,7 +110,10 @@ class _Pixels(Artist):
     def draw(self, renderer: RendererBase) -> None:
         opaque = np.full((*self._pixels.shape[:2], 1), 255, np.uint8)
         upwards = np.concatenate([self._pixels, opaque], axis=2)[::-1]
-        renderer.draw_image(renderer.new_gc(), 0, 0, upwards)
+        figure = self.get_figure()
+        assert figure is not None
+        left, bottom = figure.transFigure.transform((0, 0)).round()  # not 0 where it is saved with a margin
+        renderer.draw_image(renderer.new_gc(), left, bottom, upwards)
 
 
 def scaled(picture: Picture, side: int) -> Picture:

@@ -61,7 +61,7 @@ def _paired(folder: Path, truth: Path, masks: Path | None) -> list[str]:
         images, originals, *rest = evaluate.opened(given)
         size = evaluate.fitting(images.files[0])
         if rest:
-            for _ in evaluate.watched(images, originals, rest[0], size, False, likeness, str(masks)):
+            for _ in likeness.watch(images, originals, rest[0], size, str(masks), paste=False):
                 pass
         else:
             for _ in zip_batches([images, originals], size):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,10 +15,7 @@ from bench.errors import BenchError
 from bench.metrics import ABSENT
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from bench.metrics.images import Images
-    from bench.metrics.likeness import Likeness
 
 WITHOUT_WEIGHTS = "psnr,ssim,l1,perceptual@embedded,identity@embedded,fid@embedded,kid@embedded"
 
@@ -67,6 +64,7 @@ def evaluate(
 
     from bench import metrics as library
     from bench.device import checked
+    from bench.metrics.images import frozen as of_set
     from bench.metrics.likeness import Likeness
     from bench.progress import many
     from bench.store import write_text
@@ -83,7 +81,7 @@ def evaluate(
         given["masks"] = (masks, match_masks)
     images, originals, *rest = opened(given, mask_threshold, invert_masks)
     if masks and frozen:
-        rest = [_frozen(masks, images)]
+        rest = [of_set(masks, images)]
     ids, count = images.ids or [], batch or fitting(images.files[0])
     holes, likeness = rest[0] if rest else None, Likeness()
     paste = bool(masks) and not raw
@@ -91,7 +89,7 @@ def evaluate(
         raise BenchError(f"{before[0]} is measured before known pixels are pasted: say --raw")
     with many() as report:
         result = library.measure(
-            watched(images, originals, holes, count, paste, likeness, str(masks)) if holes else images,
+            likeness.watch(images, originals, holes, count, str(masks), paste) if holes else images,
             originals,
             holes,
             names,
@@ -230,36 +228,6 @@ def _check_results(images: Images, originals: Images) -> None:
         found, count = odd(images), len(images.files[::step])
         if len(found) > count / 2 and len(odd(originals)) <= count / 2:
             raise BenchError(f"completed: {folder.no_results(found, count)}")
-
-
-def _frozen(path: Path, images: Images) -> Images:
-    """The masks of a frozen set that belong to these images."""
-    import torch
-
-    from bench.metrics.images import Images
-    from masks import MaskSet
-
-    ids = images.ids or []
-    chosen = MaskSet.make(f"frozen:{path}", MaskSet.load(path).size, len(ids), 0, images=ids)
-    return Images(lambda: (torch.from_numpy(mask)[None, None] for mask in chosen), "masks", masks=True)
-
-
-def watched(
-    images: Images, originals: Images, holes: Images, size: int, paste: bool, likeness: Likeness, masks: str
-) -> Iterator[Tensor]:
-    """The completed images, with known pixels pasted or as they are; `likeness` sees them before."""
-    from bench.metrics.images import composite, zip_batches
-    from bench.metrics.likeness import AGAIN
-
-    done = 0
-    for completed, truth, hole in zip_batches([images, originals, holes], size):
-        assert completed is not None and truth is not None and hole is not None
-        likeness.add(completed, truth, hole, (images.ids or [])[done : done + len(completed)])
-        done += len(completed)
-        yield composite(completed, truth, hole) if paste else completed
-    turn = f"{'leave out' if holes.inverted else 'say'} --invert-masks"
-    with holes.about():
-        likeness.check(masks, holes.inverted, turn if holes.files else AGAIN)
 
 
 def rich_table(rows: list[dict[str, Any]], remark: str = "") -> Table:

@@ -20,6 +20,7 @@ from bench import matching, pictures
 from bench.errors import BenchError, about
 from bench.metrics.extent import Extent
 from bench.progress import say
+from masks import MaskSet
 
 Stream = Iterable[Tensor] | Callable[[], Iterable[Tensor]]
 Source = Union[str, os.PathLike[str], Tensor, np.ndarray, Stream, "Images"]
@@ -218,6 +219,12 @@ def opened(source: Source, name: str, **options: Any) -> Images:
     if ids is not None and source.ids is not None and list(ids) != source.ids:
         raise BenchError(f"{name}: its names are not those that are expected: open it with ids")
     return source
+
+
+def frozen(path: Path, images: Images) -> Images:
+    """The masks of a frozen set that belong to these images, by name; those without files take them in order."""
+    chosen = MaskSet.of(path, images.ids) if images.ids else MaskSet.load(path)
+    return Images(lambda: (torch.from_numpy(mask)[None, None] for mask in chosen), "masks", masks=True)
 
 
 def _checked_range(given: Any) -> Range:

@@ -12,13 +12,13 @@ noise, with a tint, or resized through half of the size. Of 7,830 such pictures 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 from bench.errors import BenchError
-from bench.metrics.images import to_hole, to_uint8
+from bench.metrics.images import Images, composite, to_hole, to_uint8, zip_batches
 
 COPIED = 0.05  # share of equal pixels: ten times what chance gave the worst photograph
 BUSY = 8  # levels of 255 within 3 x 3 pixels; in flatter places equal pixels are natural
@@ -65,6 +65,24 @@ class Likeness:
                     share = max(share, _mixed(far, spread, within, outside))
             if share > COPIED:
                 self.copies[name] = share
+
+    def watch(
+        self, images: Images, originals: Images, holes: Images, size: int, masks: str, paste: bool
+    ) -> Iterator[Tensor]:
+        """The completed images in batches of `size`, each after it was added; with `paste` known pixels are pasted.
+
+        After the last one `check` is made. `masks`: what to call them. All three are opened, and can be read again.
+        """
+        done = 0
+        for completed, truth, hole in zip_batches([images, originals, holes], size):
+            assert completed is not None and truth is not None and hole is not None
+            place = range(done, done + len(completed))
+            self.add(completed, truth, hole, [images.ids[i] if images.ids else str(i) for i in place])
+            done = place.stop
+            yield composite(completed, truth, hole) if paste else completed
+        turn = f"{'leave out' if holes.inverted else 'say'} --invert-masks"
+        with holes.about():
+            self.check(masks, holes.inverted, turn if holes.files else AGAIN)
 
     def check(self, masks: str, inverted: bool, remedy: str) -> None:
         """BenchError where most pictures were completed outside of their holes, and nowhere else.

@@ -14,13 +14,13 @@ import torch
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
-from bench import distributed, metrics, registry, weights
+from bench import distributed, loading, metrics, registry
 from bench.archive import FILE, Archive
 from bench.complete import complete
 from bench.data.dataset import ImageData
 from bench.errors import BenchError
 from bench.export import export_first
-from bench.identity import file_digest, of_metric
+from bench.identity import of_metric
 from bench.isolation import isolated
 from bench.jobs import Job, Plan
 from bench.method import Method
@@ -126,7 +126,7 @@ def _complete(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
     with isolated(derive_seed(identity["seed"], "weights")):  # of networks that nothing trains
         method = _create(made, identity)
         if job.needs:
-            _load_trained(made, method, job.needs[0])
+            loading.take(method, made.job_folder(job.needs[0]))
     task = _task(made, job, method.card.needs)
     facts = {key: identity[key] for key in ("method", "data", "masks", "condition", "size", "seed")}
     facts |= {key: job.row[key] for key in ("title", "dataset")}
@@ -206,28 +206,5 @@ def _batches(images: ImageData, positions: list[int]) -> Iterator[Tensor]:
 
 def _create(made: Plan, identity: dict[str, Any]) -> Method:
     """The method of that identity, with its priors attached and official weights loaded where it has them."""
-    loaded = registry.get(identity["method"]).load()
-    method = loaded(loaded.Config.model_validate(identity["config"]))
-    priors = {}
-    for slug, reference in identity["priors"].items():
-        if isinstance(reference, str):
-            priors[slug] = _create(made, made.job(reference).identity)
-            _load_trained(made, priors[slug], reference)
-        else:
-            priors[slug] = _create(made, reference)
-    if priors:
-        method.attach(priors)
-    if identity["weights"]:
-        _load_official(made, method, identity)
-    return method
-
-
-def _load_trained(made: Plan, method: Method, job_id: str) -> None:
-    method.load_state_dict(weights.read(made.job_folder(job_id) / "weights.safetensors"))
-
-
-def _load_official(made: Plan, method: Method, identity: dict[str, Any]) -> None:
-    entries = [*made.suite.methods, *made.suite.priors]
-    paths = [e.weights for e in entries if e.method == identity["method"] and e.weights]
-    path = next(path for path in paths if file_digest(path) == identity["weights"])
-    weights.load_official(method, path)
+    known = [*made.suite.methods, *made.suite.priors]
+    return loading.create(identity, lambda job: (made.job(job).identity, made.job_folder(job)), known)

@@ -12,7 +12,7 @@ from PIL import Image
 
 import reports
 from bench.errors import BenchError
-from reports import convergence, grid, steps, style
+from reports import convergence, figures, grid, steps, style
 from reports.sheet import GAP, MARGIN
 from tests.reports import made_up
 
@@ -50,6 +50,32 @@ def write_steps(folder: Path, count: int = 3, size: int = 64) -> list[np.ndarray
 def pixels(figure, dpi: float, folder: Path) -> np.ndarray:
     path = style.save(figure, folder / "figure", ["png"], dpi)[0]
     return np.asarray(Image.open(path).convert("RGB"))
+
+
+def test_pictures_stay_in_their_place_where_a_figure_is_saved_with_a_margin(tmp_path: Path) -> None:
+    """As notebooks show figures: cut to what is drawn, and a margin around it."""
+    run = made_up.write_run(tmp_path / "run", made_up.rows(**SMALL))
+    whole, cut = tmp_path / "whole.png", tmp_path / "cut.png"
+    figure = figures.one(run, "grid")
+    figure.savefig(whole)
+    figure.savefig(cut, bbox_inches="tight", pad_inches=0.1)
+    inner = np.asarray(Image.open(whole).convert("RGB"))
+    outer = np.asarray(Image.open(cut).convert("RGB"))
+    text = ~np.isin(inner, (255,)).all(axis=2)
+    edge = round(0.1 * figure.dpi)
+    assert outer.shape[0] == pytest.approx(inner.shape[0] + 2 * edge, abs=2)
+    inside = outer[edge : edge + inner.shape[0], edge : edge + inner.shape[1]]
+    assert (inside[text] == inner[text]).mean() > 0.99
+
+
+def test_one_figure_is_chosen_by_its_name(tmp_path: Path) -> None:
+    run = made_up.write_run(tmp_path / "run", made_up.rows(conditions=SMALL["conditions"], metrics=("psnr", "l1@hole")))
+    assert len(figures.one(run, "ratio").axes) == 2
+    assert len(figures.one(run, "ratio", ["l1@hole"]).axes) == 1
+    with pytest.raises(BenchError, match=r"has no figure 'shots': choose from ratio-"):
+        figures.one(run, "shots")
+    with pytest.raises(BenchError, match=r"unknown metric fid; .* has psnr, l1@hole"):
+        figures.one(run, "ratio", ["fid"])
 
 
 def test_the_running_mean_is_centred_and_whole() -> None:

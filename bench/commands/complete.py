@@ -1,0 +1,160 @@
+"""`facebench complete`: fill the holes of pictures by one method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands import is_frozen, out
+from bench.errors import BenchError, about
+
+if TYPE_CHECKING:
+    from bench.given import Given
+
+SUFFIX = ".png"
+
+
+def complete(
+    method: Annotated[str, typer.Argument(help="Name of a method, as in `facebench list`; with --run also a title.")],
+    image: Annotated[Path, typer.Argument(help="A picture, or a folder of them.")],
+    mask: Annotated[
+        Path | None,
+        typer.Argument(
+            help="White = hole: a file; a folder, under the same names; a frozen set (.npz). None to restore."
+        ),
+    ] = None,
+    path: Annotated[
+        Path | None, typer.Option("--out", help="PNG file, or folder, to write. Default: completed.png, completed/.")
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="As it was trained there: a suite's folder, or that of one training, runs/jobs/train-..."),
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="An official checkpoint.")] = None,
+    prior: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE", help="The checkpoint of a prior that --weights does not hold, once for each."
+        ),
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="As `facebench info METHOD` lists them. Default: paper.")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Take the central square at so many pixels a side, as runs do.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another picture, where a method draws.")] = 0,
+    exemplar: Annotated[Path | None, typer.Option(help="Picture that guides the method, where it takes one.")] = None,
+    text: Annotated[str | None, typer.Option(help="Sentence that guides the method, where it takes one.")] = None,
+    mask_threshold: Annotated[
+        int | None, typer.Option(min=0, max=254, help="For masks with grey values: what is above it, of 255, is hole.")
+    ] = None,
+    invert_masks: Annotated[bool, typer.Option("--invert-masks", help="Black is the hole.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Complete pictures by one method: what is known stays to the last bit, what is under the hole is never shown.
+
+    Methods that must be trained take --run or --weights. `facebench evaluate OUT ORIGINALS --masks MASKS` measures a
+    folder of results.
+    """
+    from bench.device import checked
+    from bench.loading import load
+    from bench.progress import track
+    from bench.store import atomic_write
+
+    images = _images(image)
+    if mask is not None:
+        is_frozen(mask, {"--mask-threshold": mask_threshold, "--invert-masks": invert_masks})
+    holes: Mapping[str, Given] = {} if mask is None else _masks(mask, list(images), size)
+    target = path or Path("completed" if image.is_dir() else f"completed{SUFFIX}")
+    targets = _targets(target, image, images)
+    model = load(method, run=run, weights=weights, preset=preset, priors=_priors(prior or []), device=checked(device))
+    with track("complete", len(images)) as step:
+        for name, file in images.items():
+            done = model.complete(
+                file,
+                holes.get(name),
+                seed=seed,
+                size=size,
+                exemplar=exemplar,
+                text=text,
+                mask_threshold=mask_threshold,
+                invert_masks=invert_masks,
+            )
+            with atomic_write(targets[name]) as handle:
+                done.save(handle, format="PNG")
+            step(1)
+    what = f"{done.width} x {done.height} pixels" if len(images) == 1 else f"{len(images)} pictures"
+    out.print(f"wrote {target}: {what}, by {model.label}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _images(given: Path) -> dict[str, Path]:
+    """The pictures, by their names without suffix."""
+    from bench import matching, pictures
+    from bench.progress import say
+
+    if not given.is_dir():
+        return {given.stem: given}
+    with about(given):
+        found, unread = matching.listed(given)
+        if not found:
+            raise BenchError(f"no images in {given}: give a folder with {pictures.KINDS} files")
+    if unread:
+        left = ", ".join(f"{count} files {suffix}" for suffix, count in unread.items())
+        say(f"left out of {given}: {left} (not read: save them as PNG)")
+    return found
+
+
+def _masks(given: Path, names: list[str], size: int | None) -> dict[str, Given]:
+    """The mask of each picture, by its name; one file serves all."""
+    from bench import matching
+    from masks import MaskSet
+
+    if is_frozen(given, {}):
+        held = MaskSet.of(given, names)
+        if size and held.size != (size, size):
+            sides = " x ".join(map(str, held.size[::-1]))
+            raise BenchError(
+                f"{given} has masks of {sides}, and frozen masks are not resized: say --size {held.size[1]}"
+            )
+        return dict(zip(names, held, strict=True))
+    if not given.is_dir():
+        return dict.fromkeys(names, given)
+    with about(given):
+        found = matching.listed(given)[0]
+        if missing := [name for name in names if name not in found]:
+            pattern = next(iter(matching.patterns(given, names)), None)
+            raise BenchError(
+                f"{len(missing)} of {len(names)} pictures have no mask of their name in {given} (first: {missing[0]}): "
+                + (f"its files are called {pattern}; name them as the pictures" if pattern else "add them, or give one")
+            )
+    return {name: found[name] for name in names}
+
+
+def _targets(target: Path, image: Path, images: dict[str, Path]) -> dict[str, Path]:
+    """Where each result is written; BenchError where that would be over what is given."""
+    if image.is_dir():
+        if target.suffix.lower() == SUFFIX or target.is_file():
+            raise BenchError(f"--out: {image} is a folder, so results are written to one, and {target} is a file")
+        if target.resolve() == image.resolve():
+            raise BenchError(f"--out: {target} holds the pictures: choose another folder")
+        return {name: target / f"{name}{SUFFIX}" for name in images}
+    place = target / f"{image.stem}{SUFFIX}" if target.is_dir() else target
+    if place.suffix.lower() != SUFFIX:
+        raise BenchError(
+            f"--out: {target}: results are PNG, which keeps every bit: name it {target.with_suffix(SUFFIX)}"
+        )
+    if place.resolve() == image.resolve():
+        raise BenchError(f"--out: {place} is the picture itself: choose another name")
+    return {image.stem: place}
+
+
+def _priors(given: list[str]) -> dict[str, str | Path]:
+    found: dict[str, str | Path] = {}
+    for text in given:
+        name, sign, file = text.partition("=")
+        if not (sign and file):
+            raise BenchError(f"--prior {text}: write NAME=FILE, the prior and its checkpoint")
+        found[name] = Path(file)
+    return found

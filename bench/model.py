@@ -1,0 +1,139 @@
+"""A loaded method, and single pictures that it completes as a run would."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from bench import allocator, pictures
+from bench.batch import Batch
+from bench.completion import Completion
+from bench.data import folder
+from bench.data.dataset import floats
+from bench.errors import BenchError
+from bench.given import Given, called, hole, picture
+from bench.isolation import one_thread
+from bench.method import Method
+from bench.metrics.images import Range, composite, to_uint8
+from bench.nn.sizes import LARGEST, SMALLEST, nearest
+from bench.progress import say
+
+SAME = "they must have one size; cut or resize one of them, as it was made"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A method with its weights and priors, as `load` gives it."""
+
+    method: Method
+    label: str
+    """What it is, for messages."""
+    size: int | None = None
+    """The side of the pictures that it was trained or completed with, where a run made it."""
+    device: str = "cpu"
+
+    def complete(
+        self,
+        image: Given,
+        mask: Given | None = None,
+        *,
+        seed: int = 0,
+        size: int | None = None,
+        exemplar: Given | None = None,
+        text: str | None = None,
+        value_range: Range | None = None,
+        mask_threshold: int | None = None,
+        invert_masks: bool = False,
+    ) -> Image.Image:
+        """The completed picture, 8-bit RGB; known pixels are exactly the image's.
+
+        image: a file, Pillow's image, (H, W, 3) uint8, or a tensor (3, H, W), uint8 or in [-1, 1] (or `value_range`).
+        mask: of the same size, white or 1 = hole: a file, image, array or tensor, a mask of a `MaskSet`. None where a
+            degraded picture is restored.
+        seed: the same seed gives the same picture.
+        size: the central square of image and mask is taken at so many pixels a side, as a run does with its images; a
+            mask that has this size already is that of the square.
+        exemplar, text: what guides methods that take it.
+        mask_threshold, invert_masks: of grey masks what is above it, of 255, is hole; black is the hole.
+
+        The method never sees what is under the hole. Raises BenchError for what is no picture or mask, sizes that
+        differ or that the method does not take, and guides that are missing or that it does not take.
+        """
+        card = self.method.card
+        if not card.evaluated:
+            raise BenchError(f"{self.label} is a prior of other methods, and completes no pictures")
+        restores = "degraded" in card.needs
+        if restores == (mask is not None):
+            raise BenchError(
+                f"{self.label} {'restores whole pictures: leave out' if restores else 'fills holes: give'} the mask"
+            )
+        shown = picture(image, "image", value_range)
+        erased = None if mask is None else hole(mask, "mask", mask_threshold, invert_masks)
+        if size is not None and not SMALLEST <= size <= LARGEST:
+            raise BenchError(f"size: {size} is none of {SMALLEST} to {LARGEST} pixels")
+        ready = size is not None and erased is not None and erased.shape == (size, size)
+        if erased is not None and erased.shape[::-1] != shown.size and not ready:
+            sizes = _size(shown.size, image, "the image"), _size(erased.shape[::-1], mask, "the mask")
+            raise BenchError(f"{' and '.join(sizes)}: {SAME}")
+        if size is not None:
+            shown = Image.fromarray(folder.square(shown, size))
+            if erased is not None and not ready:
+                small = folder.square(Image.fromarray(erased.view(np.uint8)), size, labels=True)
+                erased = pictures.check_hole(small > 0, f"{called(mask, 'the mask')} at {size} x {size}")
+        self._check_size(shown.size, size, called(image, "the image"))
+        return self._completed(shown, erased, seed, self._guides(shown, exemplar, text))
+
+    def _completed(
+        self, shown: Image.Image, erased: np.ndarray | None, seed: int, guides: dict[str, Any]
+    ) -> Image.Image:
+        """One completion, by the way of every other: `bench.completion`."""
+        pixels = floats(torch.from_numpy(np.array(shown)).permute(2, 0, 1)[None])
+        mask = torch.ones_like(pixels[:, :1]) if erased is None else torch.from_numpy(erased)[None, None].float()
+        batch = Batch(pixels, mask, ids=("image",), **guides | ({"degraded": pixels} if erased is None else {}))
+        completion = Completion(self.method, lambda batch: [seed] * len(batch), self.device)
+        with allocator.keeping(), one_thread() if self.device == "cpu" else nullcontext():  # as in a run
+            output = completion(batch)
+        if erased is not None and completion.range.doubtful:
+            say(f"{self.label}: its outputs seem to lie in [0, 1]: [-1, 1] is expected, so they are too bright")
+        scored = to_uint8(output) if erased is None else composite(output, pixels, mask)
+        return Image.fromarray(scored[0].permute(1, 2, 0).numpy())
+
+    def _check_size(self, size: tuple[int, int], said: int | None, name: str) -> None:
+        """BenchError where the method does not take such a picture, or a run made it for another size."""
+        sizes, (width, height) = self.method.config.sizes(), size
+        if self.size and said is None and size != (self.size, self.size):
+            raise BenchError(
+                f"{self.label} was made for {self.size} x {self.size}, and {name} has {width} x {height}: "
+                f"say size={self.size} (--size {self.size}), or another size at your own risk"
+            )
+        if width not in sizes or height not in sizes:
+            sides = " or ".join(f"size={side} (--size {side})" for side in nearest(min(size), sizes.__contains__))
+            raise BenchError(f"{self.label} takes {sizes}, and {name} has {width} x {height}: say {sides}")
+
+    def _guides(self, shown: Image.Image, exemplar: Given | None, text: str | None) -> dict[str, Any]:
+        """The guides as fields of a batch."""
+        card, given = self.method.card, {"exemplar": exemplar, "text": text}
+        for name, value in given.items():
+            if value is not None and name not in (*card.needs, *card.takes):
+                raise BenchError(f"{self.label} takes no {name}: leave it out")
+            if value is None and name in card.needs:
+                raise BenchError(f"{self.label} needs {name}=... (--{name}), which guides it")
+        fields: dict[str, Any] = {} if text is None else {"text": (text,)}
+        if exemplar is not None:
+            other = picture(exemplar, "exemplar")
+            if shown.width == shown.height:
+                other = Image.fromarray(folder.square(other, shown.width))
+            if other.size != shown.size:
+                sizes = _size(shown.size, None, "the image"), _size(other.size, exemplar, "the exemplar")
+                raise BenchError(f"{' and '.join(sizes)}: {SAME}")
+            fields["exemplar"] = floats(torch.from_numpy(np.array(other)).permute(2, 0, 1)[None])
+        return fields
+
+
+def _size(size: tuple[int, ...], given: Given | None, name: str) -> str:
+    return f"{called(given, name)} has {size[0]} x {size[1]} pixels"
