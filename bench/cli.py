@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -212,7 +213,8 @@ def run(
         typer.Option(help="Networks behind training losses: embedded, official, or auto (extra `backbones`)."),
     ] = None,
     methods: Annotated[
-        str | None, typer.Option(help="Run only these rows, for example mean,grig; tables keep what is done.")
+        str | None,
+        typer.Option(help="Run only these rows, by method or title: 'mean,GRIG (A)'; tables keep what is done."),
     ] = None,
     out_folder: Out = "runs",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -269,12 +271,13 @@ def run(
         changes["methods"] = [_without_steps(entry) for entry in loaded.get("methods", [])]
     if features is not None:
         changes["train"] = changes.get("train", loaded.get("train", {})) | {"features": features}
-    only = methods.split(",") if methods is not None else []
-    if only:
+    only: list[str] = []
+    if methods is not None:
         entries = changes.get("methods", loaded.get("methods", []))
-        suites.select(entries, only)
-        shown = set() if "://" in out_folder else stored.methods(Path(out_folder) / str(loaded.get("suite")))
-        changes["methods"] = suites.select(entries, [*only, *(name for name in suites.names(entries) if name in shown)])
+        wanted = [name.strip() for name in re.split(r",(?![^()]*\))", methods)]  # of titles such as `GRIG (T = 1, A)`
+        only = [suites.called(entry)[0] for entry in suites.select(entries, wanted)]
+        shown = set() if "://" in out_folder else stored.titles(Path(out_folder) / str(loaded.get("suite")))
+        changes["methods"] = suites.select(entries, wanted, shown)
     if changes:
         changes["expect"] = []  # said of the suite as it stands
     if groups is not None:

@@ -142,11 +142,11 @@ class Plan:
             "run the same command again"
         )
 
-    def narrow(self, methods: Collection[str]) -> None:
-        """Leave the jobs that rows of these methods need, and those that are done."""
+    def narrow(self, titles: Collection[str]) -> None:
+        """Leave the jobs that these rows need, and those that are done."""
         needed: set[str] = set()
         for job in reversed(self.jobs):
-            if job.method in methods or job.id in needed:
+            if job.row["title"] in titles or job.id in needed:
                 needed |= {job.id, *job.needs}
         self.jobs = [job for job in self.jobs if job.id in needed or self.done(job)]
 
