@@ -10,14 +10,31 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 from rich.table import Table
+from typer.core import TyperGroup
 
 from bench import __version__
 from bench.commands import doctor, evaluate, export, is_frozen, metrics, out, profile, score, verify, weights, why
 from bench.errors import BenchError, about, told
 from bench.terminal import Terminal
 
+GOES_ON = ("run", "profile", "score")  # commands that do not do again what is finished
+
+
+class _Commands(TyperGroup):
+    """The commands; Ctrl-C ends each of them with a line, where typer alone says "Aborted." """
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            advice = "; run the same command again to go on from here" * (ctx.invoked_subcommand in GOES_ON)
+            Terminal(stderr=True, soft_wrap=True).print(f"\nstopped{advice}", highlight=False)
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
     name="facebench",
+    cls=_Commands,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -52,15 +69,8 @@ def main() -> None:
     try:
         app()
     except BenchError as error:
-        _complain(told(error))
-    except KeyboardInterrupt:
-        Terminal(stderr=True).print("\nstopped; run the same command again to go on from here")
-        sys.exit(130)
-
-
-def _complain(message: str) -> None:
-    Terminal(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(message)}", highlight=False)
-    sys.exit(2)
+        Terminal(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(told(error))}", highlight=False)
+        sys.exit(2)
 
 
 @app.callback(invoke_without_command=True)

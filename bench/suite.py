@@ -265,7 +265,7 @@ class Suite(Section):
     metrics: list[str] = Field(min_length=1)  # `facebench list --metrics` shows them
     report: Report = Field(default=Report(), validate_default=True)
     keep: Literal["all", "samples", "none"] = "all"  # completed pictures; without them a new metric completes again
-    retries: int = Field(default=1, ge=0, le=100)  # how often a job that failed is tried again
+    retries: int = Field(default=1, ge=0, le=100)  # of a job that failed by what may pass, such as want of memory
     resources: Resources = Resources()  # what a job asks of a cluster
     expect: list[str] = []  # what the results must show; `pytest SUITE.yaml` checks it: see bench.expect
     smoke: Smoke | None = None  # the suite in seconds: `facebench run SUITE --smoke`
