@@ -329,7 +329,7 @@ def _run(
 ) -> None:
     import time
 
-    from bench import disk, distributed, jobs, progress, results, runner
+    from bench import disk, distributed, jobs, lacking, progress, results, runner
     from bench.accept import accept
     from bench.device import checked, tell_bf16
     from bench.store import check_folder, hold
@@ -352,6 +352,8 @@ def _run(
     known = {} if all(map(made.done, made.jobs)) else finished(root)
     if space := disk.told(made):
         progress.say(space)
+    for line in lacking.told(made):
+        progress.say(f"warning: {line}")
     if plan_only:
         for job in made.jobs:
             out.print(f"{'done' if made.done(job) else 'to do':6} {job.label}", highlight=False, markup=False)

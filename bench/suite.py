@@ -515,6 +515,8 @@ def located(
         for key, section in sections.items()
     }
     placed["data"] = [entry for entry in placed["data"] if not _absent(entry)]
+    if not entries and not placed["data"]:
+        raise BenchError(f"the suite {content.get('suite')} is for your own images: add --data DIR")
     if entries and not placed["data"]:
         wanted = " ".join(f"--data {name}=DIR" for name in names)
         raise BenchError(f"the suite needs your copies of its data sets, all or some: {wanted}")
