@@ -449,7 +449,7 @@ def select(entries: list[Any], wanted: Iterable[str], also: Collection[str] = ()
 
 
 def called(entry: Any) -> tuple[str, ...]:
-    """The names of a row, as a file says it: its title, which is one row's alone, `method (variant)`, and its method."""
+    """The names of a row, as a file says it: its title, which no other row has, `method (variant)`, and its method."""
     entry = _named(entry)
     try:
         row = Entry.model_validate(entry)

@@ -441,7 +441,7 @@ def test_messages_about_what_is_not_given(tmp_path: Path) -> None:
         call("run", "folder")
     with pytest.raises(BenchError, match=f"{tmp_path} is not the folder of a run: give that of a suite"):
         call("report", str(tmp_path))
-    with pytest.raises(BenchError, match="there is no .*absent"):
+    with pytest.raises(BenchError, match=r"there is no .*absent"):
         call("report", str(tmp_path / "absent"))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/protocol.json").write_text("{}")
