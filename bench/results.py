@@ -75,7 +75,7 @@ def collect(made: Plan) -> Path:
 
 
 def rows(made: Plan, jobs: Sequence[Job], name: str = "rows.parquet") -> pd.DataFrame:
-    """The tidy rows that scores wrote: of the metrics, or `per_image.parquet`. Those of scores that failed have no value."""
+    """The tidy rows that scores wrote: of metrics, or `per_image.parquet`; without values where one failed."""
     parts = []
     for job in jobs:
         failed = not made.done(job)

@@ -284,16 +284,20 @@ class Suite(Section):
     def _check(self) -> Suite:
         from bench import condition, metrics
 
-        named = [
-            *((f"{key}.{i}.method", registry.get, entry.method)
-              for key, entries in (("methods", self.methods), ("priors", self.priors))
-              for i, entry in enumerate(entries)),
-            *((f"conditions.{i}", condition.parse, name) for i, name in enumerate(self.conditions)),
-            *((f"{key}.{i}", metrics.get, name)
-              for key, names in (("metrics", self.metrics), ("report.main", self.report.main))
-              for i, name in enumerate(names)),
-        ]  # fmt: skip
-        _each(named)
+        sections = (("methods", self.methods), ("priors", self.priors))
+        checks: list[Check] = [
+            (f"{key}.{i}.method", registry.get, entry.method)
+            for key, entries in sections
+            for i, entry in enumerate(entries)
+        ]
+        checks += [(f"conditions.{i}", condition.parse, name) for i, name in enumerate(self.conditions)]
+        checks += [(f"metrics.{i}", metrics.get, name) for i, name in enumerate(self.metrics)]
+        checks += [
+            (f"report.main.{i}", metrics.get, name)
+            for i, name in enumerate(self.report.main)
+            if name not in self.metrics
+        ]
+        _each(checks)
         for name in self.report.main:
             if name not in self.metrics:
                 raise ValueError(f"report.main: {name!r} is not among the metrics of this suite")
@@ -394,8 +398,11 @@ def title_of(entry: Entry) -> str:
     return entry.title or entry.with_variant(registry.get(entry.method).card.name)
 
 
-def _each(checks: Iterable[tuple[str, Callable[[Any], object], Any]]) -> None:
-    """Look at (key, check, value), each; ValueError with the problems of all of them."""
+Check = tuple[str, Callable[[Any], object], Any]  # key of the file, what looks at its value, the value
+
+
+def _each(checks: Iterable[Check]) -> None:
+    """Look at each value; ValueError with the problems of all of them."""
     problems = []
     for key, check, value in checks:
         try:
@@ -515,7 +522,7 @@ def located(
         for key, section in sections.items()
     }
     placed["data"] = [entry for entry in placed["data"] if not _absent(entry)]
-    if not entries and not placed["data"]:
+    if content.get("data") == [] and not placed["data"]:
         raise BenchError(f"the suite {content.get('suite')} is for your own images: add --data DIR")
     if entries and not placed["data"]:
         wanted = " ".join(f"--data {name}=DIR" for name in names)
