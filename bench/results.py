@@ -87,18 +87,24 @@ def rows(made: Plan, jobs: Sequence[Job], name: str = "rows.parquet") -> pd.Data
             measured = measured.assign(**provenance(made, job), metric_version=versions, caution=cautions)
             row = job.row
             measured["protocol"] = [column(made, row["dataset"], row["condition"], name) for name in measured["metric"]]
-            said = [
-                *([] if completion.identity["paste"] else [UNPASTED]),
-                *accepted(made, completion),
-                *([] if failed else made.remarks(completion)),
-                *made.exposed.get((job.row["title"], job.row["dataset"]), ()),
-            ]
+            said = [] if failed else _said(made, job)
             measured["note"] = ["; ".join(filter(None, (note, *said))) for note in measured["note"]]
         trained = completion.needs
         for shots in (job.row["shots"],) if trained else map(str, made.suite.shots):  # untrained: the same for all
             parts.append(measured.assign(**({"suite": made.suite.suite} | job.row | {"shots": shots})))
     table = pd.concat(parts, ignore_index=True)
     return table[COLUMNS + [column for column in table if column not in COLUMNS]]
+
+
+def _said(made: Plan, job: Job) -> list[str]:
+    """What a reader of a score's numbers must know."""
+    completion = made.completion(job)
+    return [
+        *([] if completion.identity["paste"] else [UNPASTED]),
+        *accepted(made, completion),
+        *made.remarks(completion),
+        *made.exposed.get((job.row["title"], job.row["dataset"]), ()),
+    ]
 
 
 def _failed(made: Plan, job: Job) -> pd.DataFrame:
