@@ -23,7 +23,7 @@ GOES_ON = ("run", "profile", "score")  # commands that do not do again what is f
 class _Commands(TyperGroup):
     """The commands; Ctrl-C ends each of them with a line, where typer alone says "Aborted." """
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

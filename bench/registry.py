@@ -140,7 +140,7 @@ def _cards(module: str, path: Path) -> Iterator[Entry | str]:
         line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         yield f"{path}{line}: {type(error).__name__}: {getattr(error, 'msg', error)}"
         return
-    blocks = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]
+    blocks: list[ast.Module | ast.ClassDef] = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]
     assigned = [node.value for block in blocks for node in block.body if isinstance(node, ast.Assign | ast.AnnAssign)]
     for call in filter(_is_card, ast.walk(tree)):
         try:
