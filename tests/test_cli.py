@@ -101,7 +101,7 @@ def test_data_check_counts(tmp_path: Path) -> None:
 
 def test_published_tables_are_listed_and_shown() -> None:
     assert "thesis 5.1" in call("published").splitlines()
-    assert "EXE-GAN" in call("published", "thesis 5.1")
+    assert "EXE-GAN" in call("published", "thesis 5.1") == call("published", "thesis-5.1")
     assert call("published", "thesis 4.6", "--format", "md").count("|") > 20
     assert call("published", "thesis 4.6", "--format", "tex").startswith("\\begin{table}")
     assert "62.76" in call("published", "thesis 4.6", "--format", "csv")
@@ -214,7 +214,7 @@ def test_evaluate_names_what_is_wrong(folders: dict[str, str], tmp_path: Path) -
     completed, truth, masks = folders.values()
     with pytest.raises(BenchError, match="did you mean fid"):
         call("evaluate", completed, truth, "--metrics", "fidd")
-    with pytest.raises(BenchError, match="masks is None, but needed by l1@hole"):
+    with pytest.raises(BenchError, match="l1@hole looks at the holes: add --masks DIR"):
         call("evaluate", completed, truth, "--metrics", "l1@hole")
     with pytest.raises(BenchError, match="damage is measured before known pixels are pasted: say --raw"):
         call("evaluate", completed, truth, "--masks", masks, "--metrics", "psnr,damage")
@@ -418,3 +418,34 @@ def test_runs_do_not_go_into_the_folder_of_images(folders: dict[str, str]) -> No
     with pytest.raises(BenchError, match=r"--out: .*holds the images of truth"):
         call("run", "folder", "--data", folders["truth"], "--out", folders["truth"])
     assert not Path(folders["truth"], ".facebench").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "advice"), [("run", "; run the same command again to go on from here"), ("report", "")]
+)
+def test_stopped_by_ctrl_c(command: str, advice: str, tmp_path: Path, monkeypatch, capsys) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bench.cli._run", stop)
+    monkeypatch.setattr("bench.cli._reporter", stop)
+    monkeypatch.setattr(sys, "argv", ["facebench", command, {"run": "quickstart"}.get(command, str(tmp_path))])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == f"\nstopped{advice}\n"
+
+
+def test_messages_about_what_is_not_given(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="the suite folder is for your own images: add --data DIR"):
+        call("run", "folder")
+    with pytest.raises(BenchError, match=f"{tmp_path} is not the folder of a run: give that of a suite"):
+        call("report", str(tmp_path))
+    with pytest.raises(BenchError, match=r"there is no .*absent"):
+        call("report", str(tmp_path / "absent"))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/protocol.json").write_text("{}")
+    with pytest.raises(BenchError, match=f"did you mean {tmp_path / 'mine'}?"):
+        call("report", str(tmp_path))
+    with pytest.raises(BenchError, match="fid/reference, and --reference DIR"):
+        call("evaluate", str(tmp_path), str(tmp_path), "--metrics", "fid/train")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -94,8 +95,10 @@ def test_a_module_inside_packages_is_found_without_running_them(tmp_path: Path) 
         assert "Grey" in listed.stdout, listed.stderr
     points.write_text("[facebench.methods]\ngrey = outer.other.grey_fill\n")
     listed = subprocess.run([FACEBENCH, "list"], env=environment, capture_output=True, text=True)
-    assert listed.returncode == 2
-    assert "cannot find the module 'outer.other.grey_fill'" in listed.stderr
+    assert listed.returncode == 0 and "Mean colour" in listed.stdout
+    assert listed.stderr == (
+        "warning: left out: entry point grey = outer.other.grey_fill: there is no such module: install it again\n"
+    )
 
 
 def test_a_module_that_cannot_be_imported_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,12 +120,47 @@ def test_an_import_leaves_no_setting_behind(tmp_path: Path, monkeypatch: pytest.
     assert (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_rng_state().tolist()) == before
 
 
-def test_a_card_that_is_not_literal_is_an_error(tmp_path: Path) -> None:
+HEAD, CARD, BODY = PLUGIN.partition("CARD = ")[0], *PLUGIN.partition("CARD = ")[2].split("\n", 1)
+IN_CLASS = HEAD + f"class Grey(Method):\n    card = {CARD}\n" + BODY.partition("card = CARD\n")[2]
+FAULTY = {  # what stands in the file -> how the line about it goes on
+    "a syntax error": (PLUGIN.replace("(Method):", "(Method)"), ":9: SyntaxError: expected ':'"),
+    "a null byte": (PLUGIN + "\0", ":.* null bytes"),
+    "a card that is computed": (PLUGIN.replace('"Mid grey"', "TITLE"), ":6: a card is `CARD = .*; `TITLE` is none"),
+    "a card without a name": (PLUGIN.replace(' name="Grey",', ""), ":6: a card is `CARD = .*'name'"),
+    "a card in a function": (HEAD + f"def make():\n    card = {CARD}\n", ":7: a card is `CARD = .* stands elsewhere"),
+    "no card": (HEAD, "entry point grey = grey_fill: there is no card in .*grey_fill.py: a card is `CARD = "),
+    "the name of another one": (PLUGIN.replace('"grey"', '"mean"'), ": 'mean' is the method of .*classical.py: choose"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTY)
+def test_a_faulty_file_is_one_line_and_all_others_work(tmp_path: Path, fault: str) -> None:
     environment = plugin(tmp_path)
-    (tmp_path / "grey_fill.py").write_text(PLUGIN.replace('"Mid grey"', '"Mid" + str(1)'))
+    text, message = FAULTY[fault]
+    (tmp_path / "grey_fill.py").write_text(text)
     listed = subprocess.run([FACEBENCH, "list"], env=environment, capture_output=True, text=True)
-    assert listed.returncode == 2
-    assert "literals only" in listed.stderr
+    assert listed.returncode == 0
+    assert "Mean colour" in listed.stdout and "Grey" not in listed.stdout
+    assert listed.stderr.count("\n") == 1
+    assert re.match(rf"warning: left out: .*{message}", listed.stderr), listed.stderr
+
+
+@pytest.mark.parametrize("text", [IN_CLASS, PLUGIN.replace("CARD = C", "CARD: Card = C")], ids=["class", "annotated"])
+def test_where_a_card_may_stand(tmp_path: Path, text: str) -> None:
+    environment = plugin(tmp_path)
+    (tmp_path / "grey_fill.py").write_text(text)
+    code = "from bench import registry; print(registry.get('grey').load().card.authors)"
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (found.stdout, found.stderr) == ("A. Stranger\n", "")
+
+
+def test_a_card_without_a_class_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "classless.py"
+    path.write_text(HEAD + "CARD = " + CARD)
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = registry.Entry(replace(registry.get("mean").card, slug="grey"), "classless", path)
+    with pytest.raises(BenchError, match=f"{path}: no Method class has the card 'grey'; set `card = "):
+        entry.load()
 
 
 def test_listing_takes_under_two_seconds() -> None:

@@ -63,6 +63,50 @@ def test_bad_suites_name_the_key_and_the_remedy(change: dict, message: str) -> N
     assert str(caught.value).startswith("small.yaml")
 
 
+def test_all_problems_are_named_at_once() -> None:
+    lines = ["men < aot [l1]", "mean psnr > 1", "mean ssimm > 1"]
+    with pytest.raises(BenchError, match=r"2 problem\(s\)") as caught:
+        suite.parse(SMALL | {"expect": lines}, "small.yaml")
+    assert "expect.0: 'men < aot [l1]': unknown row 'men': did you mean mean?" in str(caught.value)
+    assert "expect.2: 'mean ssimm > 1': unknown word 'ssimm'" in str(caught.value)
+    with pytest.raises(BenchError, match=r"(?s)4 problem.*methods\.0.*conditions\.0.*conditions\.1.*metrics\.1"):
+        suite.parse(
+            SMALL | {"methods": ["men"], "conditions": ["centre/25", "hald/left"], "metrics": ["l1", "x"]}, "small.yaml"
+        )
+
+
+@pytest.mark.parametrize(
+    ("condition", "hint"),
+    [
+        ("iregular/10-20", "irregular"),
+        ("fodler:masks", "folder"),
+        ("center/25+sketh", "sketch"),
+        ("degraded/blnd", "blind"),
+        ("degradd/blind", "degraded/blind"),
+    ],
+)
+def test_a_mistyped_condition_shows_the_closest(condition: str, hint: str) -> None:
+    with pytest.raises(BenchError, match=rf"conditions\.0: .*did you mean {hint}\?"):
+        suite.parse(SMALL | {"conditions": [condition]}, "small.yaml")
+
+
+@pytest.mark.parametrize(
+    ("metrics", "main"),
+    [
+        (["psnr", "l1@hole"], ["psnr", "l1@hole"]),
+        (["psnr"], ["psnr"]),
+        (["ssim", "ssim@ec51", "psnr"], ["ssim"]),
+        (["psnr", "l1@hole", "perceptual@embedded"], ["perceptual@embedded", "l1@hole"]),
+    ],
+)
+def test_without_a_choice_the_main_table_holds_what_is_measured(metrics: list[str], main: list[str]) -> None:
+    content = {key: value for key, value in SMALL.items() if key != "report"} | {"metrics": metrics}
+    assert suite.parse(content, "x").report.main == main
+    assert suite.parse(content | {"report": {"samples": 1}}, "x").report.main == main
+    again = suite.parse(content, "x").model_dump(mode="json")
+    assert suite.parse(again, "x").report.main == main
+
+
 def test_files_that_are_no_suites(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="did you mean quickstart"):
         suite.load("quikstart")
@@ -88,8 +132,13 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     assert suite.load(str(tmp_path / "own.yaml")).suite == "small"
 
 
-def test_select_keeps_rows_by_method_name() -> None:
-    rows = ["mean", {"method": "aot", "steps": 2}]
-    assert suite.select(rows, ["aot"]) == [rows[1]]
-    with pytest.raises(BenchError, match="no row 'grig'"):
-        suite.select(rows, ["grig"])
+def test_select_keeps_rows_by_method_title_and_variant() -> None:
+    rows = ["mean", {"method": "grig", "variant": "(A)"}, {"method": "grig", "title": "Mine"}]
+    assert suite.select(rows, ["grig"]) == rows[1:]
+    assert suite.select(rows, ["mine"]) == rows[2:]
+    assert suite.select(rows, ["GRIG (A)"]) == suite.select(rows, ["grig (A)"]) == rows[1:2]
+    assert suite.select(rows, ["mine"], also=["Mean colour"]) == [rows[0], rows[2]]
+    with pytest.raises(BenchError, match="no row 'aot': it has Mean colour, GRIG"):
+        suite.select(rows, ["aot"])
+    with pytest.raises(BenchError, match=r"no row 'min': did you mean Mine\?"):
+        suite.select(rows, ["min"])

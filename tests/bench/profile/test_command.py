@@ -69,6 +69,14 @@ def test_of_all_methods_those_are_left_out_that_take_another_size(tmp_path: Path
     assert list(pd.read_parquet(tmp_path / "profile/profile.parquet")["method"]) == ["mean"]
 
 
+def test_of_all_methods_those_are_left_out_that_lack_the_preset(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("bench.commands.profile._all", lambda: ["mean", "grig"])
+    monkeypatch.setattr("bench.profile.cell.measure", counts)
+    shown = profile("--preset", "tiny", "--size", "64", "--device", "cpu", "--threads", "1", "--out", tmp_path)
+    assert "left out: mean has no preset 'tiny': choose from paper" in shown
+    assert list(pd.read_parquet(tmp_path / "profile/profile.parquet")["method"]) == ["grig"]
+
+
 def test_a_damaged_store_is_named(tmp_path: Path, monkeypatch, capsys) -> None:
     (tmp_path / "profile").mkdir()
     (tmp_path / "profile/profile.parquet").write_bytes(b"PAR1 broken")

@@ -1,0 +1,38 @@
+"""Other packages of our packages' names."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from facebench_start import PACKAGES, hidden
+
+ROOT = Path(__file__).parents[1]
+START = "import sys; sys.argv = ['facebench', '--version']; from facebench_start import main; main()"
+
+
+def test_nothing_hides_ours_here() -> None:
+    assert hidden() == ""
+    assert {path.parent.name for path in ROOT.glob("*/__init__.py")} == {*PACKAGES, "tests"}
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_package_that_hides_ours_is_one_message_with_both_paths(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").touch()
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    done = subprocess.run([sys.executable, "-c", START], cwd="/", env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {tmp_path / name} hides {ROOT / name}: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_folder_without_code_hides_nothing(tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    done = subprocess.run([sys.executable, "-c", START], cwd="/", env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
