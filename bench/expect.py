@@ -119,6 +119,7 @@ class Verdict:
 
     passed: bool
     explanation: str
+    difference: str = ""  # how far the numbers are apart, in a sentence; empty where there is none to compare
     absent: str = ""  # "not computed: ...", where the network behind it is not on this machine: neither holds nor fails
 
 
@@ -136,7 +137,8 @@ def check(expected: Expectation, suite: Suite, rows: pd.DataFrame | None = None)
     lines = [f"expected: {expected.text}", *_head(expected, suite), *(line for _, shown in sides for line in shown)]
     values = [value for value, _ in sides]
     if any(value is None for value in values):
-        return Verdict(False, "\n".join([*lines, "There is no value to compare."]), _absent(expected, rows))
+        text = "\n".join([*lines, "There is no value to compare."])
+        return Verdict(False, text, absent=_absent(expected, rows))
     left = float(values[0])  # type: ignore[arg-type]
     right = float(values[1] if len(values) > 1 else expected.right)  # type: ignore[arg-type]
     name = (
@@ -147,7 +149,8 @@ def check(expected: Expectation, suite: Suite, rows: pd.DataFrame | None = None)
         else "the expected value"
     )
     passed = {"<": left < right, ">": left > right, "=": abs(left - right) <= expected.tolerance}[expected.sign]
-    return Verdict(passed, "\n".join([*lines, _difference(expected.left, left, name, right, expected)]))
+    difference = _difference(expected.left, left, name, right, expected)
+    return Verdict(passed, "\n".join([*lines, difference]), difference)
 
 
 def value(expected: Expectation, rows: pd.DataFrame) -> tuple[float, float | None] | None:

@@ -16,7 +16,7 @@ import torch
 
 import bench
 from bench import condition as conditions
-from bench import features, identity, metrics, registry, stored
+from bench import expect, features, identity, metrics, registry, stored
 from bench.accept import accepted
 from bench.archive import FILE, Archive
 from bench.errors import BenchError
@@ -277,6 +277,18 @@ def main_table(made: Plan, names: Sequence[str] | None = None) -> Any:
 def notes(made: Plan) -> list[str]:
     """What a reader of the main table must know beside its footnotes: what stood in for the networks of the papers."""
     return list(read_json(made.folder / "protocol.json")["stand_ins"])
+
+
+def expected(made: Plan) -> list[str]:
+    """How many expectations of the suite hold, then those that do not, or of which there is no number, and why."""
+    table = _table(made.folder / "results.parquet", pd.read_parquet)
+    found = [(one, expect.check(one, made.suite, table)) for one in made.suite.expectations]
+    lines = [f"expected: {sum(verdict.passed for _, verdict in found)} of {len(found)} hold"] if found else []
+    for one, verdict in found:
+        if not verdict.passed:
+            outcome = "fails" if verdict.difference else "open"
+            lines.append(f"  {outcome:5} {one.text}: {verdict.difference or verdict.absent or 'not measured'}")
+    return lines
 
 
 def _reporter(name: str) -> Any:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MARK = ".facebench"  # file in every folder of runs
+RUN = "run.json"  # in a suite's folder: what it is, and which jobs are behind its tables
 LONGEST = 150  # characters of a file name that is made of another name
 
 
