@@ -453,7 +453,7 @@ FORMATS = {"md": "to_markdown", "csv": "to_csv", "tex": "to_latex"}
 def published(
     name: Annotated[
         str | None,
-        typer.Argument(help="A table, such as 'thesis 5.1'. Default: list them all.", autocompletion=values.tables),
+        typer.Argument(help="A table, such as thesis-5.1. Default: list them all.", autocompletion=values.tables),
     ] = None,
     form: Annotated[str, typer.Option("--format", help="rich, md, csv or tex.")] = "rich",
 ) -> None:
@@ -464,7 +464,8 @@ def published(
         for known in _reporter("published_names")():
             out.print(known, highlight=False, markup=False)
         return
-    table = _reporter("published_table")(name)
+    written = {known.replace(" ", "-"): known for known in _reporter("published_names")()}  # as suites are called
+    table = _reporter("published_table")(written.get(name, name))
     if form == "rich":
         out.print(table.to_rich())
     else:

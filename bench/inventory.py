@@ -39,7 +39,7 @@ class Kept:
 
 def name(made: Plan) -> None:
     """Write into the suite's folder which jobs it has, done or not: those of a run that was stopped are named, too."""
-    write_json(made.folder / NAMED, made.named)
+    write_json(made.folder / NAMED, made.ids)
 
 
 def kept(root: Path) -> list[Kept]:

@@ -281,13 +281,14 @@ def notes(made: Plan) -> list[str]:
 
 def expected(made: Plan) -> list[str]:
     """How many expectations of the suite hold, then those that do not, or of which there is no number, and why."""
+    if not made.suite.expect:
+        return []
     table = _table(made.folder / "results.parquet", pd.read_parquet)
     found = [(one, expect.check(one, made.suite, table)) for one in made.suite.expectations]
-    lines = [f"expected: {sum(verdict.passed for _, verdict in found)} of {len(found)} hold"] if found else []
+    lines = [f"expected: {sum(verdict.passed for _, verdict in found)} of {len(found)} hold"]
     for one, verdict in found:
         if not verdict.passed:
-            outcome = "fails" if verdict.difference else "open"
-            lines.append(f"  {outcome:5} {one.text}: {verdict.difference or verdict.absent or 'not measured'}")
+            lines.append(f"  {'fails' if verdict.compared else 'open':5} {one.text}: {verdict.reason}")
     return lines
 
 
