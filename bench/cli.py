@@ -12,7 +12,20 @@ from rich.table import Table
 
 from bench import __version__
 from bench.commands import (
-    doctor, evaluate, export, is_frozen, jobs, metrics, out, profile, score, suite, values, verify, weights, why,
+    doctor,
+    evaluate,
+    export,
+    is_frozen,
+    jobs,
+    metrics,
+    out,
+    profile,
+    score,
+    suite,
+    values,
+    verify,
+    weights,
+    why,
 )  # fmt: skip
 from bench.errors import BenchError, about, told
 from bench.terminal import Terminal
@@ -522,9 +535,7 @@ def data_faces(
 def masks_make(
     condition: Annotated[
         str,
-        typer.Argument(
-            help="For example irregular/40-50; `facebench list --masks`.", autocompletion=values.condition
-        ),
+        typer.Argument(help="For example irregular/40-50; `facebench list --masks`.", autocompletion=values.condition),
     ],
     path: Annotated[Path, typer.Argument(help="File to write (.npz).")],
     size: Annotated[int, typer.Option(help="Side in pixels.")] = 256,

@@ -1,4 +1,4 @@
-"""What lies in a folder of runs: its jobs with state, age and size, which suites name them, and what else takes space."""
+"""What lies in a folder of runs: its jobs with state, age and size, which suites name them, what else takes space."""
 
 from __future__ import annotations
 

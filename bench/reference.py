@@ -26,7 +26,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of suite files. Names that this machine knows, also of plug-ins, are examples: others may come."""
+    """The JSON schema of suite files. Names that this machine knows, plug-ins too, are examples: others may come."""
     made = Suite.model_json_schema()
     slugs, parts = list(registry.entries()), made["$defs"]
     parts["Entry"]["properties"]["method"]["examples"] = slugs
@@ -62,7 +62,8 @@ def filled(name: str) -> str:
     text = suite.file(name).read_text(encoding="utf-8")
     head = takewhile(lambda line: line.startswith("#"), text.splitlines())
     note = [f"# {OWN['folder']} stands for what --data gives"] if own else []
-    body = yaml.dump(told, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=2 * WIDTH, default_flow_style=None)
+    style: dict[str, Any] = {"allow_unicode": True, "sort_keys": False, "width": 2 * WIDTH, "default_flow_style": None}
+    body = yaml.dump(told, Dumper=_Dumper, **style)
     return "\n".join([*head, *note, body])
 
 

@@ -59,7 +59,7 @@ PICTURES = ("original", "masked", "input", "exemplar", "steps")  # other picture
 
 
 class Section(BaseModel):
-    """A part of a suite file; unknown keys are errors. What stands below a key explains it in docs/suite.md and schema."""
+    """A part of a suite file; unknown keys are errors. The text below a key explains it in docs/suite.md and schema."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -556,7 +556,7 @@ def located(
 
 
 def still_expected(content: Mapping[str, Any], changes: Mapping[str, Any]) -> list[str]:
-    """The lines of `expect` that hold of a changed suite, too: where it is only said where images are, those about them.
+    """The lines of `expect` that a changed suite keeps: where it is only said where images are, those about them.
 
     Any other change makes another suite, of which nothing is expected.
     """

@@ -105,7 +105,8 @@ def _kind(value: dict[str, Any], titles: dict[str, str]) -> str:
     if value["type"] in ("integer", "number"):
         low, high, above = (value.get(name) for name in ("minimum", "maximum", "exclusiveMinimum"))
         bounds = f", {low:,} to {high:,}" if high else f" from {low}" if low is not None else ""
-        return f"{'whole ' * (value['type'] == 'integer')}number{bounds}{f' above {above}' if above is not None else ''}"
+        bounds += f" above {above}" if above is not None else ""
+        return f"{'whole ' * (value['type'] == 'integer')}number{bounds}"
     return {"string": value.get("format", "text"), "boolean": "`true`, `false`", "object": "table"}[value["type"]]
 
 
