@@ -26,7 +26,7 @@ from bench.commands import (
     verify,
     weights,
     why,
-)  # fmt: skip
+)
 from bench.errors import BenchError, about, told
 from bench.terminal import Terminal
 
