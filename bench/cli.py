@@ -19,10 +19,13 @@ from bench.commands import (
     evaluate,
     export,
     is_frozen,
+    jobs,
     metrics,
     out,
     profile,
     score,
+    suite,
+    values,
     verify,
     weights,
     why,
@@ -72,6 +75,8 @@ app.add_typer(metrics.app, name="metrics")
 app.add_typer(weights.app, name="weights")
 app.add_typer(verify.app, name="verify")
 app.add_typer(export.app, name="export")
+app.add_typer(suite.app, name="suite")
+app.add_typer(jobs.app, name="jobs")
 
 Out = Annotated[
     str, typer.Option("--out", help="Folder of all runs, or s3://... and the like; finished jobs in it are reused.")
@@ -151,7 +156,11 @@ def _list_masks() -> None:
 
 
 @app.command()
-def info(method: Annotated[str, typer.Argument(help="Name of a method, as in `facebench list`.")]) -> None:
+def info(
+    method: Annotated[
+        str, typer.Argument(help="Name of a method, as in `facebench list`.", autocompletion=values.method)
+    ],
+) -> None:
     """Show the card of a method, its presets with their options, and its ablations."""
     from dataclasses import asdict
 
@@ -185,7 +194,11 @@ def _plain(value: Any) -> str:
 @app.command()
 def run(
     suite: Annotated[
-        str, typer.Argument(help="quickstart, folder, kinds, a paper's table (thesis-5.1, hierinv-1), or a YAML file.")
+        str,
+        typer.Argument(
+            help="quickstart, folder, kinds, a paper's table (thesis-5.1, hierinv-1), or a YAML file.",
+            autocompletion=values.suites,
+        ),
     ],
     data: Annotated[
         list[str] | None,
@@ -238,7 +251,10 @@ def run(
     ] = None,
     methods: Annotated[
         str | None,
-        typer.Option(help="Run only these rows, by method or title: 'mean,GRIG (A)'; tables keep what is done."),
+        typer.Option(
+            help="Run only these rows, by method or title: 'mean,GRIG (A)'; tables keep what is done.",
+            autocompletion=values.methods,
+        ),
     ] = None,
     out_folder: Out = "runs",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -259,7 +275,10 @@ def run(
     ] = 1,
     accept: Annotated[
         list[str] | None,
-        typer.Option(help="Take finished jobs of this method, or this job, as they are, though source has changed."),
+        typer.Option(
+            help="Take finished jobs of this method, or this job, as they are, though source has changed.",
+            autocompletion=values.method,
+        ),
     ] = None,
     plan_only: Annotated[bool, typer.Option("--plan", help="Show the jobs and their state; run nothing.")] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="Try the suite in seconds: tiny, on synthetic faces.")] = False,
@@ -303,7 +322,7 @@ def run(
         shown = set() if "://" in out_folder else stored.titles(Path(out_folder) / str(loaded.get("suite")))
         changes["methods"] = suites.select(entries, wanted, shown)
     if changes:
-        changes["expect"] = []  # said of the suite as it stands
+        changes["expect"] = suites.still_expected(loaded, changes)
     if groups is not None:
         changes["report"] = loaded.get("report", {}) | {"groups": groups.split(",")}
     checked = suites.parse(loaded | changes, suite)
@@ -371,6 +390,8 @@ def _run(
     if plan_only:
         for job in made.jobs:
             out.print(f"{'done' if made.done(job) else 'to do':6} {job.label}", highlight=False, markup=False)
+        for line in suite.expect:
+            out.print(f"expect {line}", highlight=False, markup=False)
         why.show(made, known, again=True)
         return
     if distributed.world().rank:
@@ -394,7 +415,7 @@ def _run(
             if store:
                 store.push(suite.suite)
         out.print(results.main_table(made))
-        for line in results.notes(made):
+        for line in (*results.notes(made), *results.expected(made)):
             out.print(line, highlight=False, markup=False)
         if options.deterministic and (names := results.could_not(made)):
             out.print(f"no deterministic algorithm, so bits may differ: {', '.join(names)}", markup=False)
@@ -482,7 +503,10 @@ FORMATS = {"md": "to_markdown", "csv": "to_csv", "tex": "to_latex"}
 
 @app.command()
 def published(
-    name: Annotated[str | None, typer.Argument(help="A table, such as 'thesis 5.1'. Default: list them all.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A table, such as thesis-5.1. Default: list them all.", autocompletion=values.tables),
+    ] = None,
     form: Annotated[str, typer.Option("--format", help="rich, md, csv or tex.")] = "rich",
 ) -> None:
     """Show a table of the documented papers as it was printed, or list the tables."""
@@ -492,7 +516,8 @@ def published(
         for known in _reporter("published_names")():
             out.print(known, highlight=False, markup=False)
         return
-    table = _reporter("published_table")(name)
+    written = {known.replace(" ", "-"): known for known in _reporter("published_names")()}  # as suites are called
+    table = _reporter("published_table")(written.get(name, name))
     if form == "rich":
         out.print(table.to_rich())
     else:
@@ -501,7 +526,9 @@ def published(
 
 @data_app.command("check")
 def data_check(
-    name: Annotated[str, typer.Argument(help="A known data set; `facebench data list` shows them.")],
+    name: Annotated[
+        str, typer.Argument(help="A known data set; `facebench data list` shows them.", autocompletion=values.data)
+    ],
     folder: Annotated[Path, typer.Argument(help="Your copy of it.")],
 ) -> None:
     """Say whether a folder can serve as a data set of the papers: counts, sizes, broken and double files."""
@@ -545,7 +572,10 @@ def data_faces(
 
 @masks_app.command("make")
 def masks_make(
-    condition: Annotated[str, typer.Argument(help="For example irregular/40-50; `facebench list --masks`.")],
+    condition: Annotated[
+        str,
+        typer.Argument(help="For example irregular/40-50; `facebench list --masks`.", autocompletion=values.condition),
+    ],
     path: Annotated[Path, typer.Argument(help="File to write (.npz).")],
     size: Annotated[int, typer.Option(help="Side in pixels.")] = 256,
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Masks.")] = 2000,

@@ -119,6 +119,8 @@ class Verdict:
 
     passed: bool
     explanation: str
+    reason: str  # the end of it in one line: how far the numbers are apart, or which of them is missing
+    compared: bool = True  # whether there are numbers
     absent: str = ""  # "not computed: ...", where the network behind it is not on this machine: neither holds nor fails
 
 
@@ -135,8 +137,9 @@ def check(expected: Expectation, suite: Suite, rows: pd.DataFrame | None = None)
     sides = [_side(title, expected, suite, rows) for title in expected.titles]
     lines = [f"expected: {expected.text}", *_head(expected, suite), *(line for _, shown in sides for line in shown)]
     values = [value for value, _ in sides]
-    if any(value is None for value in values):
-        return Verdict(False, "\n".join([*lines, "There is no value to compare."]), _absent(expected, rows))
+    if missing := [shown[-1].strip() for value, shown in sides if value is None]:
+        text, absent = "\n".join([*lines, "There is no value to compare."]), _absent(expected, rows)
+        return Verdict(False, text, absent or missing[0], compared=False, absent=absent)
     left = float(values[0])  # type: ignore[arg-type]
     right = float(values[1] if len(values) > 1 else expected.right)  # type: ignore[arg-type]
     name = (
@@ -147,7 +150,8 @@ def check(expected: Expectation, suite: Suite, rows: pd.DataFrame | None = None)
         else "the expected value"
     )
     passed = {"<": left < right, ">": left > right, "=": abs(left - right) <= expected.tolerance}[expected.sign]
-    return Verdict(passed, "\n".join([*lines, _difference(expected.left, left, name, right, expected)]))
+    difference = _difference(expected.left, left, name, right, expected)
+    return Verdict(passed, "\n".join([*lines, difference]), difference)
 
 
 def value(expected: Expectation, rows: pd.DataFrame) -> tuple[float, float | None] | None:

@@ -84,6 +84,7 @@ class Plan:
     jobs: list[Job] = field(default_factory=list)
     groups: dict[str, groups.Groups] = field(default_factory=dict)  # of each data set's test images, for the report
     exposed: dict[tuple[str, str], list[str]] = field(default_factory=dict)  # (row, data set): see `bench.exposure`
+    ids: list[str] = field(default_factory=list)  # of all its jobs, also of those that a run leaves out
     _known: dict[str, Job] = field(default_factory=dict, init=False, repr=False)  # the jobs by id
 
     @property
@@ -198,6 +199,7 @@ def plan(suite: Suite, root: Path, progress: Progress | None = None, pair: str =
             made.jobs.append(job)
         elif job.kind != "train":
             raise BenchError(f"`{same.label}` and `{job.label}` are one and the same: leave out a row or a data set")
+    made.ids = list(seen)
     for job in made.jobs:
         if job.kind == "train" and not made.done(job):
             features.require(job.label, job.identity)

@@ -16,7 +16,7 @@ import torch
 
 import bench
 from bench import condition as conditions
-from bench import features, identity, metrics, registry, stored
+from bench import expect, features, identity, metrics, registry, stored
 from bench.accept import accepted
 from bench.archive import FILE, Archive
 from bench.errors import BenchError
@@ -299,6 +299,19 @@ def main_table(made: Plan, names: Sequence[str] | None = None) -> Any:
 def notes(made: Plan) -> list[str]:
     """What a reader of the main table must know beside its footnotes: what stood in for the networks of the papers."""
     return list(read_json(made.folder / "protocol.json")["stand_ins"])
+
+
+def expected(made: Plan) -> list[str]:
+    """How many expectations of the suite hold, then those that do not, or of which there is no number, and why."""
+    if not made.suite.expect:
+        return []
+    table = _table(made.folder / "results.parquet", pd.read_parquet)
+    found = [(one, expect.check(one, made.suite, table)) for one in made.suite.expectations]
+    lines = [f"expected: {sum(verdict.passed for _, verdict in found)} of {len(found)} hold"]
+    for one, verdict in found:
+        if not verdict.passed:
+            lines.append(f"  {'fails' if verdict.compared else 'open':5} {one.text}: {verdict.reason}")
+    return lines
 
 
 def _reporter(name: str) -> Any:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MARK = ".facebench"  # file in every folder of runs
+RUN = "run.json"  # in a suite's folder: what it is, and which jobs are behind its tables
 LONGEST = 150  # characters of a file name that is made of another name
 LONGEST_IMAGE = 200  # bytes of an image's file name; systems take 255, of which temporary names need some
 

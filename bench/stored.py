@@ -18,12 +18,11 @@ from bench.data.dataset import RENDERED, ImageData
 from bench.errors import BenchError
 from bench.jobs import Plan
 from bench.progress import many
-from bench.store import read_json, write_json
+from bench.store import RUN, read_json, write_json
 from bench.suite import Suite, parse
 from bench.task import Task
 from masks import MaskSet
 
-RUN = "run.json"  # in a suite's folder
 FACTS = {"title", "dataset", "condition", "data", "count", "filter", "size", "seed", "masks"}  # in a manifest
 
 

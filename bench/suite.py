@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from importlib.resources import files
@@ -70,20 +71,26 @@ PICTURES = ("original", "masked", "input", "exemplar", "steps")  # other picture
 
 
 class Section(BaseModel):
-    """A part of a suite file; unknown keys are errors."""
+    """A part of a suite file; unknown keys are errors. The text below a key explains it in docs/suite.md and schema."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Lists(Section):
     """Files that say which images are for what: a list for each part, or one file for all."""
 
-    train: Path | None = None  # one name or path a line
+    train: Path | None = None
+    """What trains: one name or path a line."""
     val: Path | None = None
+    """What neither trains nor tests."""
     test: Path | None = None
-    partition: Path | None = None  # lines `NAME 0|1|2`, as in CelebA's list_eval_partition.txt
-    mapping: Path | None = None  # CelebA-HQ-to-CelebA-mapping.txt: CelebA's own partition of CelebA-HQ
-    held_out: Path | None = None  # what tests, one name a line: all others train
+    """What tests."""
+    partition: Path | None = None
+    """Lines `NAME 0|1|2`, as in CelebA's list_eval_partition.txt."""
+    mapping: Path | None = None
+    """CelebA-HQ-to-CelebA-mapping.txt: CelebA's own partition of CelebA-HQ."""
+    held_out: Path | None = None
+    """What tests, one name a line: all others train."""
 
     @model_validator(mode="after")
     def _check(self) -> Lists:
@@ -111,19 +118,30 @@ def _listed(value: Any) -> Any:
 class Data(Section):
     """A data set: the embedded synthetic faces, or a folder of images."""
 
-    # printed in tables, and a folder of the run; `synthfaces` is the embedded generator
     name: str = Field(pattern=r"^[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*$", max_length=80)
-    folder: Path | None = None  # a folder of images; none for `synthfaces`, or to be given with --data NAME=DIR
-    train: int | None = Field(default=None, ge=1, le=IMAGES)  # training images; default: what the test set leaves
-    test: int | None = Field(default=None, ge=1, le=IMAGES)  # test images; default: the published split, else a fifth
-    split: Annotated[Lists | None, BeforeValidator(_listed)] = None  # lists of images, instead of a draw or folders
-    published: bool = True  # a name in `facebench data list` has its published split
-    labels: Path | None = None  # label maps of the same names (CelebAMask-HQ's classes), for regions and guides
-    labels_order: Literal["celebamask-hq", "face-parsing"] | None = None  # of their numbers; default: face-parsing
-    degraded: Path | None = None  # degraded copies of the same names, for the condition `degraded/given`
-    captions: Path | None = None  # text files of the same names, whose first lines guide by text
-    attributes: Path | None = None  # list_attr_celeba.txt or CSV `name,ATTRIBUTE,...`, for `report: {groups: [...]}`
-    trained: str | None = None  # of `training`: methods train on that data set, and all images of this one test
+    """Printed in tables; `synthfaces` is the embedded generator, `facebench data list` shows published ones."""
+    folder: Path | None = None
+    """A folder of images; none for `synthfaces`, or where `--data NAME=DIR` gives it."""
+    train: int | None = Field(default=None, ge=1, le=IMAGES)
+    """Training images; default: what the test set leaves."""
+    test: int | None = Field(default=None, ge=1, le=IMAGES)
+    """Test images; default: the published split, else a fifth."""
+    split: Annotated[Lists | None, BeforeValidator(_listed, json_schema_input_type=str | Lists | None)] = None
+    """Lists of images, instead of a draw or folders; or a FILE of lines `NAME 0|1|2`, or the published test lama."""
+    published: bool = True
+    """A name in `facebench data list` has its published split; false: it is split like any other folder."""
+    labels: Path | None = None
+    """Folder of label maps of the same names (CelebAMask-HQ's classes), for regions and guides."""
+    labels_order: Literal["celebamask-hq", "face-parsing"] | None = None
+    """How label maps are numbered; default: face-parsing."""
+    degraded: Path | None = None
+    """Folder of degraded copies of the same names, for the condition `degraded/given`."""
+    captions: Path | None = None
+    """Folder of text files of the same names, whose first lines guide by text."""
+    attributes: Path | None = None
+    """list_attr_celeba.txt or CSV `name,ATTRIBUTE,...`, for `report: {groups: [...]}`."""
+    trained: str | None = None
+    """Name of a data set of `training`: methods train on it, and all images of this one test."""
 
     @model_validator(mode="after")
     def _check(self) -> Data:
@@ -153,8 +171,11 @@ class Resources(Section):
     """What one job asks of a Ray cluster: it starts where so much is free."""
 
     cpus: float = Field(default=1, gt=0)
-    gpus: float | None = Field(default=None, ge=0)  # 0.5: two jobs share one; default: 1 where there are any
-    memory: float | None = Field(default=None, gt=0)  # GB of main memory; default: whatever the machine has
+    """Cores."""
+    gpus: float | None = Field(default=None, ge=0)
+    """0.5: two jobs share one; default: 1 where there are any."""
+    memory: float | None = Field(default=None, gt=0)
+    """GB of main memory; default: whatever the machine has."""
 
     @model_validator(mode="after")
     def _check(self) -> Resources:
@@ -168,17 +189,28 @@ class Resources(Section):
 class Entry(Section):
     """A row of the tables: a method, its preset and options. A bare name stands for {method: name}."""
 
-    method: str  # name in `facebench list`
-    preset: str | None = None  # default: `tiny` at 64 px and below where the method has it, else `paper`
-    variant: str | None = None  # an ablation of the paper: `facebench info METHOD` lists them
-    options: dict[str, Any] = {}  # single options of the preset, changed
-    title: str | None = None  # name in tables; default: the method's, and the variant
-    steps: int | None = Field(default=None, ge=1)  # training iterations of this method; default: train.steps
-    batch: int | None = Field(default=None, ge=1)  # images an iteration of this method; default: train.batch
-    weights: Path | None = None  # an official checkpoint instead of training
-    trained_on: Path | None = None  # list of the images that it was trained on; default: as the card says
-    paste: bool = True  # score known pixels as the original's; false: as the method left them
-    resources: Resources | None = None  # of the jobs of this method; default: the suite's
+    method: str
+    """Its name in `facebench list`."""
+    preset: str | None = None
+    """`facebench info METHOD` lists them; default: `tiny` at 64 px and below where the method has it, else `paper`."""
+    variant: str | None = None
+    """An ablation of the paper: `facebench info METHOD` lists them."""
+    options: dict[str, Any] = {}
+    """Single options of the preset, changed."""
+    title: str | None = None
+    """Its name in tables; default: the method's, and the variant."""
+    steps: int | None = Field(default=None, ge=1)
+    """Training iterations of this method; default: `train: steps`."""
+    batch: int | None = Field(default=None, ge=1)
+    """Images an iteration of this method; default: `train: batch`."""
+    weights: Path | None = None
+    """An official checkpoint instead of training."""
+    trained_on: Path | None = None
+    """List of the images that `weights` were trained on; default: as the card says."""
+    paste: bool = True
+    """Score known pixels as the original's; false: as the method left them."""
+    resources: Resources | None = None
+    """Of the jobs of this method; default: the suite's."""
 
     @model_validator(mode="after")
     def _check(self) -> Entry:
@@ -195,11 +227,16 @@ class Entry(Section):
         return f"{name} {self.variant}" if self.variant.startswith("(") else f"{name} ({self.variant})"
 
 
+Row = Annotated[Entry, BeforeValidator(_named, json_schema_input_type=str | Entry)]
+
+
 class Features(Section):
     """Where the networks behind training losses come from, each by itself."""
 
-    projected: BackboneSource  # backbone of projected discriminators; imagenet: the extra `backbones` brings it
-    perceptual: Source  # all others: VGG, LPIPS, face recognition
+    projected: BackboneSource
+    """Backbone of projected discriminators; imagenet: the extra `backbones` brings it."""
+    perceptual: Source
+    """All others: VGG, LPIPS, face recognition."""
 
     def __str__(self) -> str:
         return f"{{projected: {self.projected}, perceptual: {self.perceptual}}}"
@@ -215,60 +252,90 @@ def _kind(value: Any) -> str:
 class Train(Section):
     """The training budget and what stands in for weights that are not there."""
 
-    steps: int = Field(default=1000, ge=1)  # iterations a method; stages share them
-    batch: int = Field(default=8, ge=1)  # images an iteration
-    # networks behind losses: a word for all, or {projected: imagenet, perceptual: embedded}; auto: what needs no
-    # download, see `bench.features`
+    steps: int = Field(default=1000, ge=1)
+    """Iterations a method; stages share them."""
+    batch: int = Field(default=8, ge=1)
+    """Images an iteration."""
     features: Annotated[
         Annotated[Literal["official", "embedded", "auto"], Tag(KINDS[0])] | Annotated[Features, Tag(KINDS[1])],
         Discriminator(_kind),
     ] = "official"
-    checkpoint: int = Field(default=200, ge=1)  # iterations between checkpoints
-    tensorboard: bool = False  # also write the losses for TensorBoard
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"  # auto: bf16 on a GPU that has it, else fp32
-    compile: bool = False  # torch.compile for the networks: faster steps after minutes of compiling; other last bits
+    """Networks behind losses, of all kinds or of each; auto: what needs no download."""
+    checkpoint: int = Field(default=200, ge=1)
+    """Iterations between checkpoints."""
+    tensorboard: bool = False
+    """Also write the losses for TensorBoard."""
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    """auto: bf16 on a GPU that has it, else fp32."""
+    compile: bool = False
+    """torch.compile for the networks: faster steps after minutes of compiling; other last bits."""
 
 
 class Report(Section):
     """What the report shows."""
 
-    # metrics of the table that ends a run; default: these two where both are measured, else the suite's first two
     main: list[str] = ["perceptual@embedded", "l1@hole"]
-    groups: list[str] = []  # attributes by whose groups results are shown, too: of `data: attributes`, of synthfaces
-    samples: int = Field(default=4, ge=0)  # test images kept for the picture grid, from each condition
+    """Metrics of the table that ends a run; default: these two where both are measured, else the suite's first two."""
+    groups: list[str] = []
+    """Attributes by whose groups results are shown, too: of `data: attributes`, or of synthfaces."""
+    samples: int = Field(default=4, ge=0)
+    """Test images kept for the picture grid, from each condition."""
 
 
 class Smoke(Section):
     """The smoke run of a suite: its rows in their smallest presets, trained for a moment on synthetic faces."""
 
-    conditions: list[str] = []  # default: two kinds of masks
-    expect: list[str] = []  # what it must show
+    conditions: list[str] = []
+    """Default: two kinds of masks."""
+    expect: list[str] = []
+    """What it must show."""
 
 
 class Suite(Section):
     """A suite: methods x data sets x shots x conditions x seeds."""
 
-    suite: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=80)  # its name; also the folder of its results
-    title: str = ""  # one line for reports
-    version: int = 1  # of the protocol: raise it when numbers are no longer comparable
-    size: int = Field(default=256, ge=SMALLEST, le=LARGEST)  # pixels of a side
-    seed: int = Field(default=0, ge=0)  # of splits, masks and draws
-    seeds: list[int] = Field(default=[0], min_length=1)  # one training run each
+    suite: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=80)
+    """Its name, of small letters, digits, `.`, `_` and `-`; also the folder of its results."""
+    title: str = ""
+    """One line for reports."""
+    version: int = 1
+    """Of the protocol: raise it when numbers are no longer comparable."""
+    size: int = Field(default=256, ge=SMALLEST, le=LARGEST)
+    """Pixels of a side."""
+    seed: int = Field(default=0, ge=0)
+    """Of splits, masks and draws."""
+    seeds: list[int] = Field(default=[0], min_length=1)
+    """One training run each."""
     data: list[Data] = Field(min_length=1)
-    training: list[Data] = []  # data sets that only train, with all their images, or that `fid/NAME` reads
-    methods: list[Annotated[Entry, BeforeValidator(_named)]] = Field(min_length=1)
-    priors: list[Annotated[Entry, BeforeValidator(_named)]] = []  # how priors that methods require are made
-    shots: list[Annotated[int, Field(ge=1)] | Literal["all"]] = ["all"]  # training images
-    conditions: list[str] = Field(min_length=1)  # masks, guided or not, or degradations: see bench.condition
-    completions: int = Field(default=1, ge=1, le=100)  # of each test image, each with a seed of its own
+    """What methods train on, and what tests them."""
+    training: list[Data] = []
+    """Data sets that only train, with all their images, or that `fid/NAME` reads."""
+    methods: list[Row] = Field(min_length=1)
+    """The rows of the tables."""
+    priors: list[Row] = []
+    """How priors that methods require are made; default: they are trained, too."""
+    shots: list[Annotated[int, Field(ge=1)] | Literal["all"]] = ["all"]
+    """Training images: numbers, or all."""
+    conditions: list[str] = Field(min_length=1)
+    """Masks, guided or not, or degradations; `facebench list --masks` shows the generators."""
+    completions: int = Field(default=1, ge=1, le=100)
+    """Of each test image, each with a seed of its own."""
     train: Train = Train()
-    metrics: list[str] = Field(min_length=1)  # `facebench list --metrics` shows them
+    """The training budget."""
+    metrics: list[str] = Field(min_length=1)
+    """`facebench list --metrics` shows them."""
     report: Report = Field(default=Report(), validate_default=True)
-    keep: Literal["all", "samples", "none"] = "all"  # completed pictures; without them a new metric completes again
-    retries: int = Field(default=1, ge=0, le=100)  # of a job that failed by what may pass, such as want of memory
-    resources: Resources = Resources()  # what a job asks of a cluster
-    expect: list[str] = []  # what the results must show; `pytest SUITE.yaml` checks it: see bench.expect
-    smoke: Smoke | None = None  # the suite in seconds: `facebench run SUITE --smoke`
+    """Its tables and pictures."""
+    keep: Literal["all", "samples", "none"] = "all"
+    """Completed pictures that stay on the disk; without them a new metric completes again."""
+    retries: int = Field(default=1, ge=0, le=100)
+    """How often a job is tried again that failed by what may pass, such as want of memory."""
+    resources: Resources = Resources()
+    """What a job asks of a cluster."""
+    expect: list[str] = []
+    """What the results must show: a run says whether they do, and `pytest SUITE.yaml` makes tests of it."""
+    smoke: Smoke | None = None
+    """The suite in seconds: `facebench run SUITE --smoke`."""
 
     @field_validator("report")
     @classmethod
@@ -413,16 +480,28 @@ def _each(checks: Iterable[Check]) -> None:
         raise ValueError(*problems)
 
 
+def shipped() -> dict[str, Path]:
+    """The suites that ship with the product, by name."""
+    paths = (Path(str(file)) for file in SUITES.iterdir())
+    return {path.stem: path for path in sorted(paths, key=lambda path: path.stem) if path.suffix == ".yaml"}
+
+
+def file(name: str) -> Path:
+    """The file of a suite that ships, or the given YAML file."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return path
+    known = shipped()
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"shipped are {', '.join(known)}"
+        raise BenchError(f"there is no suite {name!r}: {hint}; or give the path of a .yaml file")
+    return known[name]
+
+
 def content(name: str) -> dict[str, Any]:
     """What a suite that ships, or a YAML file, says. BenchError names the file and the remedy."""
-    path = Path(name)
-    if path.suffix not in (".yaml", ".yml"):
-        shipped = {Path(str(file)).stem: Path(str(file)) for file in SUITES.iterdir() if str(file).endswith(".yaml")}
-        if name not in shipped:
-            close = difflib.get_close_matches(name, shipped, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"shipped are {', '.join(sorted(shipped))}"
-            raise BenchError(f"there is no suite {name!r}: {hint}; or give the path of a .yaml file")
-        path = shipped[name]
+    path = file(name)
     found = read_yaml(path)
     if not isinstance(found, dict):
         raise BenchError(f"{path} is not a suite: it must hold keys such as `suite`, `data`, `methods`, `conditions`")
@@ -528,6 +607,18 @@ def located(
         wanted = " ".join(f"--data {name}=DIR" for name in names)
         raise BenchError(f"the suite needs your copies of its data sets, all or some: {wanted}")
     return {key: section for key, section in placed.items() if section != (content.get(key) or [])}
+
+
+def still_expected(content: Mapping[str, Any], changes: Mapping[str, Any]) -> list[str]:
+    """The lines of `expect` that a changed suite keeps: where it is only said where images are, those about them.
+
+    Any other change makes another suite, of which nothing is expected.
+    """
+    before, now = ([str(entry["name"]) for entry in part.get("data") or []] for part in (content, content | changes))
+    if not (changes.keys() <= {"data", "training"} and {*now} <= {*before}):
+        return []
+    left_out = {*before} - {*now}
+    return [line for line in content.get("expect", []) if left_out.isdisjoint(re.split(r"[\s,\[\]]+", str(line)))]
 
 
 def _assigned(option: str, text: str, names: Sequence[str]) -> tuple[str, str]:

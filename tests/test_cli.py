@@ -30,6 +30,8 @@ COMMANDS = [
     ["evaluate"], ["weights"], ["weights", "list"], ["weights", "fetch"], ["weights", "add"], ["weights", "convert"],
     ["masks"], ["masks", "make"], ["masks", "show"], ["masks", "check"], ["metrics"], ["metrics", "probe"],
     ["verify"], ["verify", "golden"], ["verify", "run"], ["score"], ["export"], ["export", "images"],
+    ["suite"], ["suite", "list"], ["suite", "show"], ["suite", "schema"],
+    ["jobs"], ["jobs", "list"], ["jobs", "remove"], ["jobs", "clean"], ["jobs", "disk"],
 ]  # fmt: skip
 
 

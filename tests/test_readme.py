@@ -12,11 +12,20 @@ from bench import suite
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+SUITE = (ROOT / "docs/suite.md").read_text(encoding="utf-8")
 
 
-def test_generated_tables_are_fresh() -> None:
+@pytest.mark.parametrize("text", [TEXT, SUITE], ids=["README", "suite"])
+def test_generated_tables_are_fresh(text: str) -> None:
     """If this fails: python tools/readme.py"""
-    assert runpy.run_path(str(ROOT / "tools/readme.py"))["updated"](TEXT) == TEXT
+    assert runpy.run_path(str(ROOT / "tools/readme.py"))["updated"](text) == text
+
+
+def test_the_page_of_suites_names_every_option_of_pytest() -> None:
+    plugin = (ROOT / "bench/pytest_plugin.py").read_text(encoding="utf-8")
+    options = re.findall(r'addoption\(\s*"(--facebench-\w+)"', plugin)
+    assert len(options) >= 4
+    assert all(f"| `{option} " in SUITE for option in options)
 
 
 def test_a_profile_is_kept_as_it_was_measured(tmp_path: Path) -> None:
@@ -34,13 +43,21 @@ def test_commands_of_the_readme_exist() -> None:
 
 
 def test_files_that_the_readme_names_exist() -> None:
-    for path in re.findall(r"\]\(((?!http)[^)]+)\)", TEXT):
+    for path in re.findall(r"\]\(((?!http)[^)#]+)", TEXT):
         assert (ROOT / path).exists(), path
 
 
 def test_the_suite_of_the_readme_is_valid(tmp_path: Path) -> None:
     example = next(block for block in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL) if "suite:" in block)
     assert suite.parse(yaml.safe_load(example), "README.md").suite == "my-comparison"
+
+
+def test_every_key_of_a_suite_stands_on_its_page() -> None:
+    sections = [suite.Suite, suite.Data, suite.Lists, suite.Entry, suite.Train]
+    sections += [suite.Features, suite.Report, suite.Resources, suite.Smoke]
+    assert set(suite.Section.__subclasses__()) == set(sections)
+    for key in (key for section in sections for key in section.model_fields):
+        assert f"| `{key}` | " in SUITE
 
 
 @pytest.mark.parametrize("package", ["bench", "masks", "methods", "baselines", "reports"])

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from bench.commands import is_frozen, out
+from bench.commands import is_frozen, out, values
 from bench.errors import BenchError
 from bench.metrics import ABSENT
 
@@ -35,7 +35,11 @@ def evaluate(
         Path | None, typer.Option(help="Folder of masks, under the same names; white = hole. Or a frozen set (.npz).")
     ] = None,
     metrics: Annotated[
-        str, typer.Option(help="Names, as in `facebench list --metrics`. The default needs no official weights.")
+        str,
+        typer.Option(
+            help="Names, as in `facebench list --metrics`. The default needs no official weights.",
+            autocompletion=values.metrics,
+        ),
     ] = WITHOUT_WEIGHTS,
     path: Annotated[Path | None, typer.Option("--out", help="CSV file to write.")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Measure the images as they are, also outside the hole.")] = False,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.commands import out
+from bench.commands import out, values
 from bench.errors import BenchError
 
 KEY = (
@@ -21,7 +21,11 @@ COMPARED = ("rfr", "aot", "comodgan", "lama", "grig:T = 1", "grig:T = 3", "edgec
 
 def profile(
     methods: Annotated[
-        str | None, typer.Argument(help="Names such as aot,grig or `grig:T = 1` for an ablation. Default: all.")
+        str | None,
+        typer.Argument(
+            help="Names such as aot,grig or `grig:T = 1` for an ablation. Default: all.",
+            autocompletion=values.methods,
+        ),
     ] = None,
     preset: Annotated[str, typer.Option(help="paper, tiny, ...")] = "paper",
     size: Annotated[str, typer.Option(help="Sides of the images in pixels, for example 256 or 256,512.")] = "256",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands import RUN, Moved, evaluate, out
+from bench.commands import RUN, Moved, evaluate, out, values
 from bench.errors import BenchError
 from bench.terminal import Terminal
 
@@ -22,7 +22,8 @@ def score(
     metrics: Annotated[
         str | None,
         typer.Option(
-            help="These, too, in the table of a run; of a single completion these. `facebench list --metrics`"
+            help="These, too, in the table of a run; of a single completion these. `facebench list --metrics`",
+            autocompletion=values.metrics,
         ),
     ] = None,
     data: Moved = None,

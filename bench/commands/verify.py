@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.commands import Moved, out
+from bench.commands import Moved, out, values
 from bench.device import cores
 from bench.errors import BenchError
 
@@ -80,7 +80,9 @@ def run(
 def golden_files(
     folder: Annotated[Path, typer.Argument(help="Folder of golden files (*.npz).")],
     keys: Annotated[Path, typer.Option(help="Folder of the official key lists (*.keys.csv).")],
-    only: Annotated[str | None, typer.Option(help="Only these methods, for example aot,grig.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Only these methods, for example aot,grig.", autocompletion=values.methods)
+    ] = None,
     implemented: Annotated[bool, typer.Option(help="Leave out networks that this product does not have.")] = False,
 ) -> None:
     """Run our networks on golden files: outputs of the authors' networks under a filling rule, no weights needed.

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from bench.commands import out
+from bench.commands import out, values
 
 app = typer.Typer(no_args_is_help=True, help="Pretrained weights: what is here, fetch, add, convert.")
 
-Name = Annotated[str, typer.Argument(help="Name of a file, as in `facebench weights list`.")]
+Name = Annotated[
+    str, typer.Argument(help="Name of a file, as in `facebench weights list`.", autocompletion=values.weights)
+]
 
 
 @app.command("list")

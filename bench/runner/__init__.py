@@ -14,6 +14,7 @@ from typing import Protocol, Self
 
 import torch
 
+from bench import inventory
 from bench.device import cores
 from bench.errors import BenchError
 from bench.jobs import Job, Plan
@@ -62,6 +63,7 @@ def run(made: Plan, options: Options, work: Work = execute) -> Outcome:
     meanwhile, ends the run: whatever is finished stays.
     """
     store = Remote(options.url, made.root) if options.url else None
+    inventory.name(made)
     if store:
         store.meet(made)
     done = {job.id for job in made.jobs if made.done(job)}

@@ -48,7 +48,7 @@ def write_suite(folder: Path, **changes) -> Path:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the small suite has been run."""
     folder = tmp_path_factory.mktemp("run")
-    write_suite(folder)
+    write_suite(folder, expect=["each l1@hole > 0", "mean l1@hole < 0.001"])
     done = facebench("run", "small.yaml", cwd=folder)
     assert done.returncode == 0, done.stderr
     (folder / "stdout.txt").write_text(done.stdout)
@@ -69,6 +69,7 @@ def test_the_run_ends_with_the_main_table_and_the_report(finished: Path) -> None
         assert text in printed
     assert "embedded-training" in printed  # the stand-in is named
     assert "VGG" in printed
+    assert "expected: 4 of 5 hold\n  fails mean l1@hole < 0.001: Mean colour is " in printed
 
 
 def test_results_by_group(tmp_path: Path) -> None:
@@ -194,8 +195,9 @@ def test_killed_and_run_again_gives_the_same_bytes(finished: Path, tmp_path: Pat
 
 
 def test_plan_shows_jobs_and_runs_nothing(tmp_path: Path) -> None:
-    write_suite(tmp_path)
+    write_suite(tmp_path, expect=["each l1@hole > 0"])
     shown = facebench("run", "small.yaml", "--plan", cwd=tmp_path)
+    assert "\nexpect each l1@hole > 0\n" in shown.stdout
     assert shown.stdout.count("to do") == 18
     assert "train aot (tiny) on synthfaces" in shown.stdout
     assert not (tmp_path / "runs/jobs").exists()

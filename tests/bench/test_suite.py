@@ -142,3 +142,17 @@ def test_select_keeps_rows_by_method_title_and_variant() -> None:
         suite.select(rows, ["aot"])
     with pytest.raises(BenchError, match=r"no row 'min': did you mean Mine\?"):
         suite.select(rows, ["min"])
+
+
+def test_expectations_stay_with_the_data_sets_that_are_given() -> None:
+    content = suite.content("thesis-5.1")
+    given = suite.located(content, ["celeba-hq=DIR"])
+    kept = suite.still_expected(content, given)
+    assert kept == [line for line in content["expect"] if "celeba-hq" in line]
+    assert 0 < len(kept) < len(content["expect"])
+    assert suite.parse(content | given | {"expect": kept}, "thesis-5.1").expectations
+    both = suite.located(content, ["celeba-hq=DIR", "ffhq=DIR"])
+    assert suite.still_expected(content, both) == content["expect"]
+    assert suite.still_expected(content, given | {"size": 64}) == []
+    own = suite.content("quickstart")
+    assert suite.still_expected(own, suite.located(own, ["/tmp"])) == []  # other images
