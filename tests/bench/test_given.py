@@ -61,7 +61,7 @@ def test_other_ranges_are_said() -> None:
         (3, "image: int is no picture"),
         ("nowhere.png", "cannot read nowhere.png"),
     ],
-    ids=str,
+    ids=["floats", "grey", "grey tensor", "several", "mode", "transparent", "number", "absent"],
 )
 def test_what_is_no_picture_is_refused(given: Any, message: str) -> None:
     with pytest.raises(BenchError, match=message):
