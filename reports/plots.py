@@ -161,7 +161,7 @@ def _ratio_axis(axes: Axes, here: Sequence[Condition], families: Sequence[tuple[
     """Conditions side by side: ratios as tick labels, mask generators below them, a line between two generators."""
     place = axes.get_subplotspec()
     if place is None or place.is_first_row():  # the panels below share its axis
-        axes.set_xlim(-0.4, len(here) - 0.6)
+        axes.set_xlim(-0.5, len(here) - 0.5)
         axes.set_xticks(range(len(here)), [markup.line(condition.label.removesuffix("%")) for condition in here])
     crowded = sum(len(condition.label) for condition in here) > 14 * axes.bbox.width / axes.figure.dpi
     axes.tick_params(axis="x", rotation=45 if crowded else 0)
