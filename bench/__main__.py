@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from bench.cli import main
+from facebench_start import main
 
 main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 from rich.table import Table
+from typer.core import TyperGroup
 
 from bench import __version__
 from bench.commands import (
@@ -29,8 +31,24 @@ from bench.commands import (
 from bench.errors import BenchError, about, told
 from bench.terminal import Terminal
 
+GOES_ON = ("run", "profile", "score")  # commands that do not do again what is finished
+
+
+class _Commands(TyperGroup):
+    """The commands; Ctrl-C ends each of them with a line, where typer alone says "Aborted." """
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            advice = "; run the same command again to go on from here" * (ctx.invoked_subcommand in GOES_ON)
+            Terminal(stderr=True, soft_wrap=True).print(f"\nstopped{advice}", highlight=False)
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
     name="facebench",
+    cls=_Commands,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -66,15 +84,8 @@ def main() -> None:
     try:
         app()
     except BenchError as error:
-        _complain(told(error))
-    except KeyboardInterrupt:
-        Terminal(stderr=True).print("\nstopped; run the same command again to go on from here")
-        sys.exit(130)
-
-
-def _complain(message: str) -> None:
-    Terminal(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(message)}", highlight=False)
-    sys.exit(2)
+        Terminal(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(told(error))}", highlight=False)
+        sys.exit(2)
 
 
 @app.callback(invoke_without_command=True)
@@ -231,7 +242,8 @@ def run(
         typer.Option(help="Networks behind training losses: embedded, official, or auto (extra `backbones`)."),
     ] = None,
     methods: Annotated[
-        str | None, typer.Option(help="Run only these rows, for example mean,grig; tables keep what is done.")
+        str | None,
+        typer.Option(help="Run only these rows, by method or title: 'mean,GRIG (A)'; tables keep what is done."),
     ] = None,
     out_folder: Out = "runs",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -292,12 +304,13 @@ def run(
         changes["methods"] = [_without_steps(entry) for entry in loaded.get("methods", [])]
     if features is not None:
         changes["train"] = changes.get("train", loaded.get("train", {})) | {"features": features}
-    only = methods.split(",") if methods is not None else []
-    if only:
+    only: list[str] = []
+    if methods is not None:
         entries = changes.get("methods", loaded.get("methods", []))
-        suites.select(entries, only)
-        shown = set() if "://" in out_folder else stored.methods(Path(out_folder) / str(loaded.get("suite")))
-        changes["methods"] = suites.select(entries, [*only, *(name for name in suites.names(entries) if name in shown)])
+        wanted = [name.strip() for name in re.split(r",(?![^()]*\))", methods)]  # of titles such as `GRIG (T = 1, A)`
+        only = [suites.called(entry)[0] for entry in suites.select(entries, wanted)]
+        shown = set() if "://" in out_folder else stored.titles(Path(out_folder) / str(loaded.get("suite")))
+        changes["methods"] = suites.select(entries, wanted, shown)
     if changes:
         changes["expect"] = []  # said of the suite as it stands
     if groups is not None:
@@ -339,7 +352,7 @@ def _run(
 ) -> None:
     import time
 
-    from bench import disk, distributed, jobs, progress, results, runner
+    from bench import disk, distributed, jobs, lacking, progress, results, runner
     from bench.accept import accept
     from bench.device import checked, tell_bf16
     from bench.store import check_folder, hold
@@ -362,6 +375,8 @@ def _run(
     known = {} if all(map(made.done, made.jobs)) else finished(root)
     if space := disk.told(made):
         progress.say(space)
+    for line in lacking.told(made):
+        progress.say(f"warning: {line}")
     if plan_only:
         for job in made.jobs:
             out.print(f"{'done' if made.done(job) else 'to do':6} {job.label}", highlight=False, markup=False)

@@ -10,6 +10,7 @@ degraded/itself               the pictures themselves are degraded: there is no 
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -56,13 +57,17 @@ def parse(name: str) -> Condition:
         if rest not in (GIVEN, ITSELF):
             degradation.recipe(rest)
         return Condition("whole", (DEGRADED,), rest)
+    if difflib.get_close_matches(head, [DEGRADED], cutoff=0.8):
+        raise BenchError(f"condition '{name}': did you mean {DEGRADED}/{rest}?")
     erased, guides = name, list[str]()
     while erased.rpartition("+")[2] in GUIDES and not Path(erased.removeprefix("folder:")).is_dir():
         erased, _, guide = erased.rpartition("+")
         guides.insert(0, guide)
     if "+" in erased and not erased.startswith(("folder:", "frozen:")):
         unknown = erased.rpartition("+")[2]
-        raise BenchError(f"condition '{name}': a completion is guided by {', '.join(GUIDES)}, not by {unknown!r}")
+        close = difflib.get_close_matches(unknown, GUIDES, n=1)
+        hint = f": did you mean {close[0]}?" if close else ""
+        raise BenchError(f"condition '{name}': a completion is guided by {', '.join(GUIDES)}, not by {unknown!r}{hint}")
     if len(set(guides)) < len(guides):
         raise BenchError(f"condition '{name}': a guide stands there twice")
     masks.parse(erased)

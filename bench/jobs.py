@@ -142,11 +142,11 @@ class Plan:
             "run the same command again"
         )
 
-    def narrow(self, methods: Collection[str]) -> None:
-        """Leave the jobs that rows of these methods need, and those that are done."""
+    def narrow(self, titles: Collection[str]) -> None:
+        """Leave the jobs that these rows need, and those that are done."""
         needed: set[str] = set()
         for job in reversed(self.jobs):
-            if job.method in methods or job.id in needed:
+            if job.row["title"] in titles or job.id in needed:
                 needed |= {job.id, *job.needs}
         self.jobs = [job for job in self.jobs if job.id in needed or self.done(job)]
 
@@ -155,8 +155,19 @@ class Plan:
         for need in map(self.job, job.needs):
             if not self.done(need):
                 return f"needs `{need.label}`: {self.missing(need)}"
-        recorded = self.error_file(job)
-        return recorded.read_text(encoding="utf-8").partition("\n")[0] if recorded.exists() else "not done yet"
+        return self._recorded(job) if self.error_file(job).exists() else "not done yet"
+
+    def failure(self, job: Job) -> str:
+        """Why a job failed, or one that it needs; empty where it is done, or was never tried."""
+        if self.done(job):
+            return ""
+        reasons = [self.failure(need) for need in map(self.job, job.needs)]
+        if self.error_file(job).exists():
+            reasons.append(self._recorded(job))
+        return next(filter(None, reasons), "")
+
+    def _recorded(self, job: Job) -> str:
+        return self.error_file(job).read_text(encoding="utf-8").partition("\n")[0]
 
     def error_file(self, job: Job) -> Path:
         """Where the last failure of a job is recorded, with its traceback."""

@@ -1,8 +1,10 @@
 """The registry of methods: found through entry points, listed without importing torch.
 
 An entry point of the group `facebench.methods` names a module or a package. Every module there that assigns
-a `Card(...)` at its top level is a method. A card is made of literals only, so that it can be read from the
-source without running it: `facebench list` stays fast however many methods there are.
+a `Card(...)`, at its top level or in a class, is a method. A card is made of literals only, so that it can be read from
+the source without running it: `facebench list` stays fast however many methods there are.
+
+A faulty file of somebody else takes no other method with it: it is named in one line, and left out.
 """
 
 from __future__ import annotations
@@ -14,13 +16,14 @@ import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from bench import behaviour
 from bench.card import Card
 from bench.errors import BenchError
+from bench.progress import say
 from bench.store import digest
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from bench.method import Method
 
 GROUP = "facebench.methods"
+OURS = ("methods", "baselines")
+HOW = "a card is `CARD = Card(slug=..., name=..., ...)` of literals, at the top of the file or in the class"
 
 
 @dataclass(frozen=True)
@@ -68,13 +73,13 @@ class Entry:
 
 @cache
 def entries() -> dict[str, Entry]:
-    """All registered methods by slug, in the order of task, year and name."""
+    """All registered methods by slug, in the order of task, year and name; what is faulty is told, once."""
     found: dict[str, Entry] = {}
-    for point in entry_points(group=GROUP):
-        for entry in _scan(point.value):
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.value not in OURS):
+        for entry in _scan(point):
             other = found.setdefault(entry.card.slug, entry)
             if other.module != entry.module:
-                raise BenchError(f"the method {entry.card.slug!r} is registered by {other.path} and by {entry.path}")
+                _left_out(f"{entry.path}: {entry.card.slug!r} is the method of {other.path}: choose another slug")
     order = sorted(found.values(), key=lambda e: (e.card.task, e.card.year or 0, e.card.slug))
     return {entry.card.slug: entry for entry in order}
 
@@ -89,48 +94,84 @@ def get(slug: str) -> Entry:
     return known[slug]
 
 
-def _scan(target: str) -> Iterator[Entry]:
+def _left_out(text: object) -> None:
+    say(f"warning: left out: {text}")
+
+
+def _scan(point: EntryPoint) -> Iterator[Entry]:
     """The methods of an entry point. Nothing of it is run, nor the packages around it."""
-    module = target.partition(":")[0]
+    files = list(_files(point.value.partition(":")[0]))
+    found = [one for module, path in files for one in _cards(module, path)]
+    if not found:
+        why = f"there is no card in {files[0][1]}: {HOW}" if files else "there is no such module: install it again"
+        found = [f"entry point {point.name} = {point.value}: {why}"]
+    for one in found:
+        if isinstance(one, Entry):
+            yield one
+        else:
+            _left_out(one)
+
+
+def _files(module: str) -> Iterator[tuple[str, Path]]:
+    """A module's file, or those of a package and of the packages in it, with their names."""
     top, *inner = module.split(".")
     spec = importlib.util.find_spec(top)
     if spec and spec.submodule_search_locations is None and not inner:
-        yield from _cards(module, Path(str(spec.origin)))
+        yield module, Path(str(spec.origin))
         return
-    known = False
     for folder in (spec and spec.submodule_search_locations) or ():
         place = Path(folder).joinpath(*inner)
         file = place.with_suffix(".py")
-        known = known or place.is_dir() or file.is_file()
         if inner and file.is_file() and not (place / "__init__.py").is_file():
-            yield from _cards(module, file)
+            yield module, file
             continue
         for path in sorted(place.glob("*.py")):
-            yield from _cards(module if path.stem == "__init__" else f"{module}.{path.stem}", path)
+            yield module if path.stem == "__init__" else f"{module}.{path.stem}", path
         for path in sorted(place.glob("*/__init__.py")):
-            yield from _cards(f"{module}.{path.parent.name}", path)
-    if not known:
-        raise BenchError(f"entry point {GROUP}: cannot find the module {target!r}")
+            yield f"{module}.{path.parent.name}", path
 
 
-def _cards(module: str, path: Path) -> Iterator[Entry]:
-    source = path.read_text(encoding="utf-8")
-    if "Card(" not in source:
+def _cards(module: str, path: Path) -> Iterator[Entry | str]:
+    """The methods in a file, and what is wrong with others there."""
+    try:
+        source = path.read_text(encoding="utf-8")
+        tree = ast.parse(source if "Card(" in source else "", filename=str(path))
+    except (OSError, SyntaxError, ValueError) as error:  # ValueError: not UTF-8, or a null byte
+        line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        yield f"{path}{line}: {type(error).__name__}: {getattr(error, 'msg', error)}"
         return
-    for node in ast.parse(source, filename=str(path)).body:
-        call = node.value if isinstance(node, ast.Assign) else None
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Card":
-            try:
-                card = Card(**{str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords})
-            except (ValueError, TypeError) as error:
-                raise BenchError(f"{path}:{call.lineno}: a card is made of literals only: {error}") from error
-            yield Entry(card, module, path)
+    blocks = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]
+    assigned = [node.value for block in blocks for node in block.body if isinstance(node, ast.Assign | ast.AnnAssign)]
+    for call in filter(_is_card, ast.walk(tree)):
+        try:
+            if call not in assigned:
+                raise ValueError("this one stands elsewhere")
+            named = {str(keyword.arg): _literal(keyword.value) for keyword in call.keywords}
+            yield Entry(Card(*map(_literal, call.args), **named), module, path)
+        except (ValueError, TypeError) as error:
+            yield f"{path}:{call.lineno}: {HOW}; {error}"
+
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise ValueError(f"`{ast.unparse(node)}` is none") from None
+
+
+def _is_card(node: ast.AST) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and "Card" in (getattr(node.func, "id", ""), getattr(node.func, "attr", ""))
 
 
 def golden() -> dict[str, tuple[str, Golden]]:
-    """Golden file name -> (method, how to run it), over all methods."""
+    """Golden file name -> (method, how to run it), over all methods that can be imported."""
     found = {}
     for slug, entry in entries().items():
-        for name, how in entry.load().golden.items():
+        try:
+            loaded = entry.load()
+        except BenchError as error:
+            _left_out(error)
+            continue
+        for name, how in loaded.golden.items():
             found[name] = slug, how
     return found

@@ -24,6 +24,7 @@ from bench.export import export_first
 from bench.identity import VERSIONS, extractor
 from bench.jobs import Job, Plan
 from bench.metrics.images import to_uint8
+from bench.metrics.measurement import empty
 from bench.nn import embedded
 from bench.provenance import FACTS
 from bench.samples import save_png, shown
@@ -46,13 +47,14 @@ PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "opencv-py
 def collect(made: Plan) -> Path:
     """Write the tables (results, per_image, losses, costs, groups), protocol.json, run.json and samples/.
 
-    Returns the folder. Jobs that are not done are left out; the protocol names them.
+    Returns the folder. Jobs that are not done are left out, but those that failed have rows without values, which say
+    why; the protocol names them all.
     """
     done = [job for job in made.scores if made.done(job)]
     for job in done:
         _samples(made, job)
     if done:
-        _write(made.folder / "results.parquet", rows(made, done))
+        _write(made.folder / "results.parquet", rows(made, [job for job in made.scores if made.done(job) or made.failure(job)]))
         _write(made.folder / "per_image.parquet", rows(made, done, "per_image.parquet"))
     if not (table := costs(made, done)).empty:
         _write(made.folder / "costs.parquet", table)
@@ -70,10 +72,11 @@ def collect(made: Plan) -> Path:
 
 
 def rows(made: Plan, jobs: Sequence[Job], name: str = "rows.parquet") -> pd.DataFrame:
-    """The tidy rows that finished scores wrote: those of the metrics, or `per_image.parquet`."""
+    """The tidy rows that scores wrote: those of the metrics, or `per_image.parquet`. Scores that failed have no values."""
     parts = []
     for job in jobs:
-        measured = _table(made.job_folder(job.id) / name, pd.read_parquet)
+        failed = not made.done(job)
+        measured = _failed(made, job) if failed else _table(made.job_folder(job.id) / name, pd.read_parquet)
         completion = made.completion(job)
         if name == "rows.parquet":
             versions = [metrics.get(metric).version for metric in measured["metric"]]
@@ -84,7 +87,7 @@ def rows(made: Plan, jobs: Sequence[Job], name: str = "rows.parquet") -> pd.Data
             said = [
                 *([] if completion.identity["paste"] else [UNPASTED]),
                 *accepted(made, completion),
-                *made.remarks(completion),
+                *([] if failed else made.remarks(completion)),
                 *made.exposed.get((job.row["title"], job.row["dataset"]), ()),
             ]
             measured["note"] = ["; ".join(filter(None, (note, *said))) for note in measured["note"]]
@@ -95,17 +98,28 @@ def rows(made: Plan, jobs: Sequence[Job], name: str = "rows.parquet") -> pd.Data
     return table[COLUMNS + [column for column in table if column not in COLUMNS]]
 
 
+def _failed(made: Plan, job: Job) -> pd.DataFrame:
+    """The rows of a score that failed: no value, and a note that says why."""
+    count, note = len(made.data[job.row["dataset"]].test), f"failed: {made.failure(job)}"
+    parts = [
+        empty(metric, count, "", note)
+        | {"metric_title": metric.title, "higher_is_better": metric.higher_is_better}
+        for metric in map(metrics.get, metrics.expanded(made.suite.metrics, count))
+    ]
+    return pd.DataFrame(parts).astype({"value": float, "low": float, "high": float})
+
+
 def provenance(made: Plan, job: Job) -> dict[str, Any]:
     """What every row of a score says of its origin: the protocol, fingerprints, and where its pictures were made.
 
     `precision` is that of training where there was any; `deterministic` means that training was, too.
     """
     completion = made.completion(job)
-    found = [_facts(made, one) for one in (*map(made.job, completion.needs), completion)]
+    found = [_facts(made, one) for one in (*map(made.job, completion.needs), completion) if made.done(one)] or [{}]
     identity = completion.identity
     return {key: found[-1].get(key, "") for key in FACTS} | {
         "precision": found[0].get("precision", ""),
-        "deterministic": all(facts.get("deterministic", False) for facts in found),
+        "deterministic": made.done(job) and all(facts.get("deterministic", False) for facts in found),
         "suite_version": made.suite.version,
         "size": identity["size"],
         "data_fingerprint": identity["data"],

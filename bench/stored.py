@@ -84,13 +84,13 @@ class Run:
         return made
 
 
-def methods(folder: Path) -> set[str]:
-    """The methods of whose rows a suite's folder holds completed pictures; none where it holds no run."""
+def titles(folder: Path) -> set[str]:
+    """The rows of which a suite's folder holds completed pictures; none where it holds no run."""
     path = folder / RUN
     if not path.exists():
         return set()
     try:
-        return {str(cell["row"]["method"]) for cell in read_json(path)["cells"]}
+        return {str(cell["row"]["title"]) for cell in read_json(path)["cells"]}
     except (BenchError, KeyError, TypeError):
         return set()  # damaged: it is written anew
 

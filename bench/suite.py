@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from bench import expect, registry
 from bench.data import catalogue
@@ -220,7 +232,8 @@ class Train(Section):
 class Report(Section):
     """What the report shows."""
 
-    main: list[str] = ["perceptual@embedded", "l1@hole"]  # metrics of the table that ends a run
+    # metrics of the table that ends a run; default: these two where both are measured, else the suite's first two
+    main: list[str] = ["perceptual@embedded", "l1@hole"]
     groups: list[str] = []  # attributes by whose groups results are shown, too: of `data: attributes`, of synthfaces
     samples: int = Field(default=4, ge=0)  # test images kept for the picture grid, from each condition
 
@@ -250,25 +263,37 @@ class Suite(Section):
     completions: int = Field(default=1, ge=1, le=100)  # of each test image, each with a seed of its own
     train: Train = Train()
     metrics: list[str] = Field(min_length=1)  # `facebench list --metrics` shows them
-    report: Report = Report()
+    report: Report = Field(default=Report(), validate_default=True)
     keep: Literal["all", "samples", "none"] = "all"  # completed pictures; without them a new metric completes again
-    retries: int = Field(default=1, ge=0, le=100)  # how often a job that failed is tried again
+    retries: int = Field(default=1, ge=0, le=100)  # of a job that failed by what may pass, such as want of memory
     resources: Resources = Resources()  # what a job asks of a cluster
     expect: list[str] = []  # what the results must show; `pytest SUITE.yaml` checks it: see bench.expect
     smoke: Smoke | None = None  # the suite in seconds: `facebench run SUITE --smoke`
+
+    @field_validator("report")
+    @classmethod
+    def _measured(cls, report: Report, info: ValidationInfo) -> Report:
+        """The report with a main table that holds only what is measured, unless the user chose it."""
+        metrics: list[str] = info.data.get("metrics", [])
+        if "main" in report.model_fields_set or set(report.main) <= set(metrics):
+            return report
+        several = sum(name.startswith("ssim") for name in metrics[:2]) > 1  # which never share a table
+        return report.model_copy(update={"main": metrics[: 1 if several else 2]})
 
     @model_validator(mode="after")
     def _check(self) -> Suite:
         from bench import condition, metrics
 
-        for key, entries in (("methods", self.methods), ("priors", self.priors)):
-            for i, entry in enumerate(entries):
-                _at(f"{key}.{i}.method", lambda entry=entry: registry.get(entry.method))
-        for i, name in enumerate(self.conditions):
-            _at(f"conditions.{i}", lambda name=name: condition.parse(name))
-        for key, names in (("metrics", self.metrics), ("report.main", self.report.main)):
-            for i, name in enumerate(names):
-                _at(f"{key}.{i}", lambda name=name: metrics.get(name))
+        named = [
+            *((f"{key}.{i}.method", registry.get, entry.method)
+              for key, entries in (("methods", self.methods), ("priors", self.priors))
+              for i, entry in enumerate(entries)),
+            *((f"conditions.{i}", condition.parse, name) for i, name in enumerate(self.conditions)),
+            *((f"{key}.{i}", metrics.get, name)
+              for key, names in (("metrics", self.metrics), ("report.main", self.report.main))
+              for i, name in enumerate(names)),
+        ]  # fmt: skip
+        _each(named)
         for name in self.report.main:
             if name not in self.metrics:
                 raise ValueError(f"report.main: {name!r} is not among the metrics of this suite")
@@ -296,8 +321,7 @@ class Suite(Section):
                 raise ValueError(
                     f"metrics: {name}: {read!r} is none of `training`: {', '.join(others) or '-'}, or train"
                 )
-        for i, entry in enumerate(self.methods):
-            _at(f"methods.{i}", lambda entry=entry: self._check_conditions(entry))
+        _each((f"methods.{i}", self._check_conditions, entry) for i, entry in enumerate(self.methods))
         titles = [self.title_of(entry) for entry in self.methods]
         if len(set(titles)) < len(titles):
             raise ValueError("methods: two rows would have the same title; set `title` to tell them apart")
@@ -313,8 +337,7 @@ class Suite(Section):
         counts = len(self.methods), len(self.data), len(self.shots), len(self.seeds), len(self.conditions)
         if (cells := math.prod(counts)) > MOST:
             raise ValueError(f"the suite has {cells:,} cells, more than {MOST:,}: split it into several suites")
-        for i, line in enumerate(self.expect):
-            _at(f"expect.{i}", lambda line=line: expect.read(line, self))
+        _each((f"expect.{i}", partial(expect.read, suite=self), line) for i, line in enumerate(self.expect))
         return self
 
     def _check_conditions(self, entry: Entry) -> None:
@@ -363,14 +386,24 @@ class Suite(Section):
 
     def title_of(self, entry: Entry) -> str:
         """The printed name of a row."""
-        return entry.title or entry.with_variant(registry.get(entry.method).card.name)
+        return title_of(entry)
 
 
-def _at(key: str, check: Any) -> None:
-    try:
-        check()
-    except (BenchError, ValueError) as error:
-        raise ValueError(f"{key}: {error}") from None
+def title_of(entry: Entry) -> str:
+    """The printed name of a row."""
+    return entry.title or entry.with_variant(registry.get(entry.method).card.name)
+
+
+def _each(checks: Iterable[tuple[str, Callable[[Any], object], Any]]) -> None:
+    """Look at (key, check, value), each; ValueError with the problems of all of them."""
+    problems = []
+    for key, check, value in checks:
+        try:
+            check(value)
+        except (BenchError, ValueError) as error:
+            problems.append(f"{key}: {error}")
+    if problems:
+        raise ValueError(*problems)
 
 
 def content(name: str) -> dict[str, Any]:
@@ -398,18 +431,31 @@ def load(name: str) -> Suite:
     return parse(content(name), name)
 
 
-def select(entries: list[Any], wanted: Sequence[str]) -> list[Any]:
-    """The rows of a suite with these method names."""
-    known = names(entries)
+def select(entries: list[Any], wanted: Iterable[str], also: Collection[str] = ()) -> list[Any]:
+    """The rows of a suite with these names (see `called`), and those with the titles `also`."""
+    known = [called(entry) for entry in entries]
+    names = {name.lower(): name for row in known for name in row}
     for name in wanted:
-        if name not in known:
-            raise BenchError(f"--methods: the suite has no row {name!r}: it has {', '.join(map(str, known))}")
-    return [entry for entry, name in zip(entries, known, strict=True) if name in wanted]
+        if name.lower() not in names:
+            close = difflib.get_close_matches(name.lower(), names, n=1)
+            hint = f"did you mean {names[close[0]]}?" if close else f"it has {', '.join(row[0] for row in known)}"
+            raise BenchError(f"--methods: the suite has no row {name!r}: {hint}")
+    chosen = {name.lower() for name in wanted}
+    return [
+        entry
+        for entry, row in zip(entries, known, strict=True)
+        if row[0] in also or chosen.intersection(name.lower() for name in row)
+    ]
 
 
-def names(entries: list[Any]) -> list[Any]:
-    """The methods of rows, as a file says them."""
-    return [entry.get("method") if isinstance(entry, dict) else entry for entry in entries]
+def called(entry: Any) -> tuple[str, ...]:
+    """The names of a row, as a file says it: its title, which is one row's alone, `method (variant)`, and its method."""
+    entry = _named(entry)
+    try:
+        row = Entry.model_validate(entry)
+        return title_of(row), row.with_variant(row.method), row.method
+    except (BenchError, ValidationError):  # `parse` says what is wrong with it
+        return (str(entry.get("method") if isinstance(entry, dict) else entry),)
 
 
 def smoke(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -469,6 +515,8 @@ def located(
         for key, section in sections.items()
     }
     placed["data"] = [entry for entry in placed["data"] if not _absent(entry)]
+    if not entries and not placed["data"]:
+        raise BenchError(f"the suite {content.get('suite')} is for your own images: add --data DIR")
     if entries and not placed["data"]:
         wanted = " ".join(f"--data {name}=DIR" for name in names)
         raise BenchError(f"the suite needs your copies of its data sets, all or some: {wanted}")
@@ -497,14 +545,16 @@ def parse(content: Mapping[str, Any], source: str) -> Suite:
         _check_masks(suite)
         return suite
     except ValidationError as error:
-        lines = [f"{source}: {len(error.errors())} problem(s) in the suite"]
+        lines = []
         for problem in error.errors():
             key = ".".join(str(part) for part in problem["loc"] if part not in KINDS)
-            message = problem["msg"].removeprefix("Value error, ")
+            messages = [problem["msg"]]
             if problem["type"] == "extra_forbidden":
-                message = f"unknown key{_close(str(problem['loc'][-1]), problem['loc'][:-1])}"
-            lines.append(f"  {key + ': ' if key else ''}{message}")
-        raise BenchError("\n".join(lines)) from None
+                messages = [f"unknown key{_close(str(problem['loc'][-1]), problem['loc'][:-1])}"]
+            elif problem["type"] == "value_error":
+                messages = list(problem["ctx"]["error"].args)
+            lines += [f"  {key + ': ' if key else ''}{message}" for message in messages]
+        raise BenchError("\n".join([f"{source}: {len(lines)} problem(s) in the suite", *lines])) from None
 
 
 def _check_masks(suite: Suite) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -205,8 +206,9 @@ GENERATORS: dict[str, Generator] = {
 
 
 def generator(name: str) -> Generator:
-    """The generator of that name; MaskError lists the names."""
-    try:
-        return GENERATORS[name]
-    except KeyError:
-        raise MaskError(f"there is no mask generator '{name}': take one of {', '.join(GENERATORS)}") from None
+    """The generator of that name; MaskError names the closest one, or all."""
+    if name not in GENERATORS:
+        close = difflib.get_close_matches(name.partition(":")[0], GENERATORS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"take one of {', '.join(GENERATORS)}"
+        raise MaskError(f"there is no mask generator '{name}': {hint}")
+    return GENERATORS[name]

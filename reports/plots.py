@@ -22,6 +22,7 @@ from reports.numbers import head
 Styles = Mapping[str, dict[str, Any]]
 ACROSS = 3  # panels in a row
 FEW = 10  # methods that a panel has room for
+LINES = 15  # of a column of the legend
 _DEEP = 0.85  # inches below the panels: ratios, mask generators, the axis' name
 _BELOW: dict[str, Any] = {  # text below a panel, at a distance in points
     "xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top", "annotation_clip": False,
@@ -208,7 +209,7 @@ def _panels(
     # Matplotlib drops labels that start with "_" from legends, unless a space of no width stands before them.
     names = ["\u200b" * label.startswith("_") + markup.line(label) for label in styles]
     beside = left + (across - 1) * between + right
-    total = max(beside + across * width, style.legend_width(names))
+    total = max(beside + across * width, math.ceil(len(names) / LINES) * style.legend_width(names))
     width = (total - beside) / across
     columns = max(1, min(len(names), int(total / style.legend_width(names))))
     bottom = below + 0.1 + 0.17 * math.ceil(len(names) / columns)

@@ -22,7 +22,7 @@ COLUMNS = 12  # most of a table of data sets or conditions × metrics
 
 
 def build(run: str | Path, mix: bool = False, others: Sequence[Path] = ()) -> Path:
-    """Write the report of a run's folder, with rows of `others` (see `reports.joined`); return the path of `report.md`.
+    """Write the report of a run's folder, with rows of `others` (see `reports.joined`); return the path of the page.
 
     Writes `report/report.md`, the page `report/report.html` (see `reports.page`), `report/results.csv`,
     `report/tables/*.md|csv|tex` and `report/figures/*.png|svg|pdf`; for large runs `report/data/*.js` for the page;
@@ -43,8 +43,8 @@ def build(run: str | Path, mix: bool = False, others: Sequence[Path] = ()) -> Pa
         found = shown  # the largest table goes, of which figures and page need little
         figures = finish()
     _remove_stale(folder, written | {folder / "figures" / name for paths in figures.values() for name in paths})
-    page.write(folder / "report.html", found, cells, made, figures)
-    return write_text(folder / "report.md", _markdown(found, made, figures))
+    write_text(folder / "report.md", _markdown(found, made, figures))
+    return page.write(folder / "report.html", found, cells, made, figures)
 
 
 def paper_tables(run: str | Path, file: Path, mix: bool = False, others: Sequence[Path] = ()) -> list[Path]:

@@ -68,7 +68,7 @@ def load(run: Path, mix: bool = False) -> Results:
 
     Rows that were measured by different protocols are refused too, unless `mix`: then the protocol says what differs.
     """
-    protocol, path = _protocol(run / "protocol.json"), run / "results.parquet"
+    protocol, path = _protocol(_of_a_run(run) / "protocol.json"), run / "results.parquet"
     rows = tidy(_read(path, COLUMNS), str(path))
     if mixed := differences(rows):
         if not mix:
@@ -87,6 +87,15 @@ def load(run: Path, mix: bool = False) -> Results:
         samples=run / "samples",
         groups=_optional(run / "groups.parquet", GROUPS, []),
     )
+
+
+def _of_a_run(folder: Path) -> Path:
+    """The folder, which must be that of a suite with results; BenchError names those that lie in it."""
+    if not any((folder / name).exists() for name in ("protocol.json", "results.parquet")):
+        suites = sorted(str(path.parent) for path in folder.glob("*/protocol.json"))
+        hint = f"did you mean {' or '.join(suites)}?" if suites else "give that of a suite, for example runs/quickstart"
+        raise BenchError(f"{folder} is not the folder of a run: {hint}" if folder.is_dir() else f"there is no {folder}")
+    return folder
 
 
 def differences(rows: pd.DataFrame) -> list[str]:

@@ -214,7 +214,7 @@ def test_evaluate_names_what_is_wrong(folders: dict[str, str], tmp_path: Path) -
     completed, truth, masks = folders.values()
     with pytest.raises(BenchError, match="did you mean fid"):
         call("evaluate", completed, truth, "--metrics", "fidd")
-    with pytest.raises(BenchError, match="masks is None, but needed by l1@hole"):
+    with pytest.raises(BenchError, match="l1@hole looks at the holes: add --masks DIR"):
         call("evaluate", completed, truth, "--metrics", "l1@hole")
     with pytest.raises(BenchError, match="damage is measured before known pixels are pasted: say --raw"):
         call("evaluate", completed, truth, "--masks", masks, "--metrics", "psnr,damage")

@@ -72,6 +72,12 @@ def evaluate(
     names = [name.strip() for name in metrics.split(",") if name.strip()]
     if not names:
         raise BenchError("--metrics names no metric; see `facebench list --metrics`")
+    for metric in map(library.get, names):
+        if metric.needs_mask and not masks:
+            raise BenchError(f"{metric.name} looks at the holes: add --masks DIR (white = hole)")
+        if metric.reference and (reference is None or metric.reference != "reference"):
+            base = metric.name.partition("/")[0]
+            raise BenchError(f"{metric.name}: say {base}/reference, and --reference DIR for the images it compares with")
     if masks and metrics == WITHOUT_WEIGHTS:
         names.append("l1@hole")
     given: dict[str, Named] = {"completed": (completed, match), "truth": (truth, match_truth)}

@@ -148,18 +148,20 @@ def _sized(slug: str, preset: str, side: int) -> str:
 
 
 def _misfit(slug: str, preset: str, variant: str | None, side: int, training: bool) -> str:
-    """What a method takes that does not take this size, and the nearest; empty for the others."""
+    """Why a method cannot be measured: it lacks the preset, does not take this size, ...; empty for the others."""
     from bench import registry
     from bench.nn.sizes import Sizes, nearest
 
-    method = registry.get(slug).load()
-
     def sizes(side: int) -> Sizes:
+        method = registry.get(slug).load()
         config = method.configure(_sized(slug, preset, side), variant)
         return config.sizes("embedded" if training and method.trainable() else None)
 
-    if side in sizes(side):
-        return ""
+    try:
+        if side in sizes(side):
+            return ""
+    except BenchError as error:
+        return str(error)
     near = " or ".join(map(str, nearest(side, lambda other: other in sizes(other))))
     label = f"{slug} ({_sized(slug, preset, side)})"
     return f"{label} takes {sizes(side)}, not {side} x {side}" + (f": set --size {near}" if near else "")

@@ -8,6 +8,7 @@ follow it.
 
 from __future__ import annotations
 
+import difflib
 import math
 from dataclasses import dataclass
 
@@ -55,9 +56,11 @@ RECIPES: dict[str, Recipe] = {
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe of this name; BenchError lists the names."""
+    """The recipe of this name; BenchError names the closest one, or all."""
     if name not in RECIPES:
-        raise BenchError(f"there is no degradation {name!r}: choose from {', '.join(RECIPES)}")
+        close = difflib.get_close_matches(name, RECIPES, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(RECIPES)}"
+        raise BenchError(f"there is no degradation {name!r}: {hint}")
     return RECIPES[name]
 
 

@@ -50,6 +50,11 @@ class Extractor(Protocol):
         """Features of `images`, uint8 (N, 3, H, W)."""
 
 
+def files(name: str) -> tuple[str, ...]:
+    """The pretrained files behind an extractor, by their names in `bench.weights`; none for those that are built in."""
+    return _OFFICIAL[name][0] if name in _OFFICIAL else ()
+
+
 def load(name: str, device: str | torch.device = "cpu") -> Extractor:
     """The extractor of that name on `device`. BenchError when its weights are absent.
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bench import progress
 from bench.device import cores
 from bench.errors import BenchError
 
@@ -77,6 +78,7 @@ def measure(setting: Setting) -> dict[str, Any]:
 
 
 def _child(sender: Any, setting: Mapping[str, Any], threads: int) -> None:
+    progress.remote = lambda *_: None  # the parent has said what there is to say
     try:
         sender.send((_measure(Setting(**setting), threads), None))
     except Exception as error:  # whatever a method raises is told to the parent

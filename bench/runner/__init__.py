@@ -54,7 +54,9 @@ class Pool(Protocol):
 
 
 def run(made: Plan, options: Options, work: Work = execute) -> Outcome:
-    """Run what is not done. A job that fails is tried again `suite.retries` times, recorded, and the others go on.
+    """Run what is not done. A job that fails is recorded, and the others go on.
+
+    One that failed by what may pass, such as want of memory, is tried again `suite.retries` times.
 
     `work` does one job. BenchError about the run's own folder (a full disk, say), or about source that changed
     meanwhile, ends the run: whatever is finished stays.
@@ -130,7 +132,7 @@ def go_through(
             if ended.state == "lost":
                 record(made, job, ended.message)
             attempts[job.id] += 1
-            again = attempts[job.id] <= made.suite.retries and not ended.mendable
+            again = attempts[job.id] <= made.suite.retries and ended.passing
             what = "; trying again" if again else ""
             text = f"  failed: {job.label}: {ended.message}{what}"
             console.print(text, style="red", highlight=False, markup=False, soft_wrap=True)

@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import platform
+import re
 import sys
 import time
 import traceback
@@ -27,20 +28,20 @@ from bench.runner.remote import Remote
 from bench.store import hold, write_error, write_text
 
 LINES = 20  # of the log that a failure quotes
+OF_THE_MACHINE = (OSError, MemoryError, EOFError, torch.OutOfMemoryError, torch.AcceleratorError)
+_MACHINE = re.compile(r"CUDA|cuDNN|CUBLAS|NCCL|Gloo|allocate memory|killed by signal", re.IGNORECASE)
 
 Work = Callable[[Plan, Job, Options], None]
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How an attempt ended: `busy` means that another runner works on this job; `fatal` ends the whole run.
-
-    A failure that the user can mend comes again until then: it is not tried again.
-    """
+    """How an attempt ended: `busy` means that another runner works on this job; `fatal` ends the whole run."""
 
     state: Literal["done", "failed", "busy", "lost", "fatal"]
     message: str = ""
-    mendable: bool = False
+    mendable: bool = False  # the message says what the user can do
+    passing: bool = True  # another attempt may go well: see `passing`
 
 
 def attempt(made: Plan, job: Job, options: Options, work: Work = execute, own_streams: bool = False) -> Ended:
@@ -84,7 +85,7 @@ def _logged(
             raise
         if isinstance(error, BenchError) and str(error).startswith(f"cannot write {made.root}"):
             raise
-        ended = Ended("failed", explained(error), mendable=isinstance(error, BenchError))
+        ended = Ended("failed", explained(error), isinstance(error, BenchError), passing(error))
         record(made, job, ended.message, traceback.format_exc())
     if store:
         store.push_job(job.id)
@@ -92,6 +93,20 @@ def _logged(
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
     return ended
+
+
+def passing(error: BaseException | None) -> bool:
+    """Whether a failure may pass by itself: trouble of the machine, not of the code, which fails in the same way again.
+
+    Runs give the same bits again, and so they do the same errors.
+    """
+    while error is not None:
+        if isinstance(error, BenchError | FileNotFoundError | PermissionError):
+            return False
+        if isinstance(error, OF_THE_MACHINE) or (isinstance(error, RuntimeError) and _MACHINE.search(str(error))):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def explained(error: BaseException) -> str:

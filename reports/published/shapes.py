@@ -77,13 +77,15 @@ def names() -> list[str]:
 def table(name: str) -> Table:
     """One published table in the shape of its document; the best of each column is underlined.
 
-    Notes of doubtful values become footnotes. Raises BenchError for a name that is not in `names()`.
+    Notes of doubtful values become footnotes. The name of the suite, "thesis-5.1", stands for its table, too. Raises
+    BenchError for a name that is not in `names()`.
     """
-    frame = _rows()
-    chosen = frame[(frame["source"] + " " + frame["table"]) == name]
-    if chosen.empty:
-        close = difflib.get_close_matches(name, names(), n=3, cutoff=0.3)
+    frame, known = _rows(), {_plain(one): one for one in names()}
+    if _plain(name) not in known:
+        close = [known[one] for one in difflib.get_close_matches(_plain(name), known, n=3, cutoff=0.3)]
         raise BenchError(f"there is no published table {name!r}; there are {', '.join(close or names())}")
+    name = known[_plain(name)]
+    chosen = frame[(frame["source"] + " " + frame["table"]) == name]
     records: list[Record] = chosen.to_dict("records")
     layout = LAYOUTS.get(name, Layout())
     varies = {field for field in ("method", "dataset", "condition", "metric") if chosen[field].nunique() > 1}
@@ -110,6 +112,10 @@ def table(name: str) -> Table:
         blocks=ranked(blocks, columns, bold=False),
         notes=(UNTESTED,),
     )
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", " ").strip()
 
 
 def _key(record: Record, fields: Sequence[str]) -> Key:

@@ -55,7 +55,7 @@ def test_results_equal_those_of_one_process_and_failures_are_recorded(cluster, t
     failing = works.small_plan(tmp_path / "failing", 4, retries=0)
     outcome = runner.run(failing, RAY, works.odd)
     assert outcome.done == 2
-    assert set(outcome.failed.values()) == {"ValueError: the first time goes wrong"}
+    assert set(outcome.failed.values()) == {"ConnectionError: the first time goes wrong"}
     assert "Traceback" in failing.error_file(failing.jobs[1]).read_text()
 
 

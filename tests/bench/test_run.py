@@ -65,7 +65,7 @@ def faces(folder: Path, count: int, size: int = 40) -> Path:
 
 def test_the_run_ends_with_the_main_table_and_the_report(finished: Path) -> None:
     printed = (finished / "stdout.txt").read_text()
-    for text in ("Mean colour", "Telea", "AOT-GAN", "GRIG", "20-30", "report: ", "report.md"):
+    for text in ("Mean colour", "Telea", "AOT-GAN", "GRIG", "20-30", "report: ", "report.html"):
         assert text in printed
     assert "embedded-training" in printed  # the stand-in is named
     assert "VGG" in printed
@@ -229,7 +229,11 @@ def test_a_failing_method_is_recorded_and_the_others_go_on(tmp_path: Path) -> No
     assert "external: no image for" in done.stderr
     assert "trying again" not in done.stderr
     assert list((tmp_path / "runs/jobs").glob("complete-external-*/error.txt"))
-    assert set(pd.read_parquet(tmp_path / "runs/small/results.parquet").method) == {"mean"}
+    rows = pd.read_parquet(tmp_path / "runs/small/results.parquet")
+    failed = rows[rows.method == "external"]
+    assert failed.value.isna().all() and len(failed) == len(rows) / 2  # the row stays, and says why it has no numbers
+    assert failed.note.str.startswith("failed: external: no image for").all()
+    assert "External" in done.stdout and "failed: external: no image" in " ".join(done.stdout.split())
 
 
 def test_external_images_are_measured_like_every_other_method(finished: Path, tmp_path: Path) -> None:

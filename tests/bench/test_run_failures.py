@@ -85,9 +85,22 @@ def test_the_table_of_the_others_is_complete(ran) -> None:
     folder, done = ran
     assert done.returncode == 1, done.stderr
     rows = pd.read_parquet(folder / "runs/broken/results.parquet")
-    assert rows.groupby("method")["metric"].nunique().to_dict() == {"mean": 2, "telea": 2}
-    assert rows.value.notna().all()
+    measured = rows[rows.value.notna()]
+    assert measured.groupby("method")["metric"].nunique().to_dict() == {"mean": 2, "telea": 2}
     assert "Telea" in done.stdout
+
+
+def test_rows_without_a_result_stay_in_the_tables_and_say_why(ran) -> None:
+    folder, done = ran
+    rows = pd.read_parquet(folder / "runs/broken/results.parquet")
+    missing = rows[rows.value.isna()]
+    assert list(rows.title.drop_duplicates()) == ["Mean colour", *BODIES, "Telea"]
+    assert missing.groupby("method")["metric"].nunique().to_dict() == dict.fromkeys(BODIES, 2)
+    main = (folder / "runs/broken/report/tables/main.md").read_text()
+    for slug, why in WHY.items():
+        assert missing.note[missing.method == slug].str.startswith(f"failed: {why}").all()
+        assert slug in done.stdout
+        assert f"| {slug} |" in main
 
 
 @pytest.mark.parametrize("slug", BODIES)

@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from bench import runner
 from bench.errors import BenchError
 from bench.jobs import Job
-from bench.runner.attempt import attempt, explained, last_lines
+from bench.runner.attempt import attempt, explained, last_lines, passing
 from bench.runner.order import longest_first
 from bench.runner.processes import Processes
 from bench.store import hold
@@ -35,18 +36,52 @@ def test_a_job_that_fails_is_tried_again(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("error.txt"))  # it went well in the end
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("bad"),
+        RuntimeError("mat1 and mat2 shapes cannot be multiplied (1x2 and 3x4)"),
+        FileNotFoundError("no.txt"),
+        BenchError("mend it"),
+    ],
+)
+def test_what_would_fail_in_the_same_way_is_tried_once(tmp_path: Path, error: Exception) -> None:
+    made, tried = works.small_plan(tmp_path, 1, retries=3), []
+
+    def work(plan, job, options):
+        tried.append(job)
+        raise error
+
+    outcome = runner.run(made, HERE, work)
+    assert tried == [made.jobs[0]]
+    assert list(outcome.failed) == [made.jobs[0].id]
+
+
+def test_trouble_of_the_machine_may_pass() -> None:
+    for error in (
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("CUDA error: unspecified launch failure"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"),
+        OSError(5, "Input/output error"),
+    ):
+        assert passing(error), error
+        wrapped = ValueError("no picture")
+        wrapped.__cause__ = error
+        assert passing(wrapped), error
+
+
 def test_without_retries_it_is_recorded_and_the_others_go_on(tmp_path: Path) -> None:
     made = works.small_plan(tmp_path, retries=0)
     outcome = runner.run(made, HERE, works.odd)
     assert outcome.done == 3
     assert set(outcome.failed) == {job.id for job in made.jobs[1::2]}
-    assert set(outcome.failed.values()) == {"ValueError: the first time goes wrong"}
+    assert set(outcome.failed.values()) == {"ConnectionError: the first time goes wrong"}
     text = error_of(made, made.jobs[1])
-    assert text.startswith("ValueError: the first time goes wrong\n")
+    assert text.startswith("ConnectionError: the first time goes wrong\n")
     assert "Traceback" in text
     assert "works.py" in text
     assert "last lines of log.txt" in text
-    assert made.missing(made.jobs[1]) == "ValueError: the first time goes wrong"
+    assert made.missing(made.jobs[1]) == "ConnectionError: the first time goes wrong"
 
 
 def test_a_job_that_ends_the_process_fails_and_the_others_go_on(tmp_path: Path) -> None:
@@ -107,8 +142,6 @@ def test_a_job_that_the_plan_has_not_means_that_the_source_changed(tmp_path: Pat
 
 
 def test_out_of_memory_is_named() -> None:
-    import torch
-
     assert explained(torch.OutOfMemoryError("CUDA out of memory.\nTried")).startswith("out of memory: OutOfMemoryError")
     with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 60, dtype=torch.uint8)

@@ -57,7 +57,7 @@ def odd(made: Plan, job: Job, options: Options) -> None:
     tried = made.job_folder(job.id) / "tried"
     if number(made, job) % 2 and not tried.exists():
         tried.touch()
-        raise ValueError("the first time goes wrong")
+        raise ConnectionError("the first time goes wrong")
     finish(made, job)
 
 

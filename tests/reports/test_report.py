@@ -28,7 +28,7 @@ def test_import_needs_no_torch() -> None:
 def test_everything_is_written(tmp_path: Path) -> None:
     run = made_up.write_run(tmp_path / "run", made_up.rows(**SMALL))
     page = reports.build(run)
-    assert page == run / "report" / "report.md"
+    assert page == run / "report" / "report.html"
     text = page.read_text(encoding="utf-8")
     links = [link.split(")")[0] for link in text.split("](")[1:]]
     assert len(links) > 8

@@ -1,0 +1,36 @@
+"""Starts the command `facebench`, unless another package is imported in the place of one of this project.
+
+It stands beside the packages, so that it also runs where `bench` itself is another one.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+PACKAGES = ("bench", "masks", "methods", "baselines", "reports")
+
+
+def hidden(packages: tuple[str, ...] = PACKAGES) -> str:
+    """What hides one of our packages, with both paths and the remedy; empty where nothing does."""
+    home = Path(__file__).resolve().parent
+    for name in packages:
+        spec = importlib.util.find_spec(name)
+        places = [str(place) for place in (spec and (spec.submodule_search_locations or [spec.origin])) or ()]
+        if places and Path(places[0]).resolve() != home / name:
+            return (
+                f"{places[0]} hides {home / name}: both are `{name}` to Python, which takes the first on its path. "
+                f"Take {Path(places[0]).parent} out of PYTHONPATH, start in another folder, or rename yours"
+            )
+    return ""
+
+
+def main() -> None:
+    """The entry point of the command."""
+    if message := hidden():
+        sys.stderr.write(f"error: {message}\n")
+        sys.exit(2)
+    from bench.cli import main
+
+    main()
