@@ -54,7 +54,10 @@ def collect(made: Plan) -> Path:
     for job in done:
         _samples(made, job)
     if done:
-        _write(made.folder / "results.parquet", rows(made, [job for job in made.scores if made.done(job) or made.failure(job)]))
+        _write(
+            made.folder / "results.parquet",
+            rows(made, [job for job in made.scores if made.done(job) or made.failure(job)]),
+        )
         _write(made.folder / "per_image.parquet", rows(made, done, "per_image.parquet"))
     if not (table := costs(made, done)).empty:
         _write(made.folder / "costs.parquet", table)
@@ -102,8 +105,7 @@ def _failed(made: Plan, job: Job) -> pd.DataFrame:
     """The rows of a score that failed: no value, and a note that says why."""
     count, note = len(made.data[job.row["dataset"]].test), f"failed: {made.failure(job)}"
     parts = [
-        empty(metric, count, "", note)
-        | {"metric_title": metric.title, "higher_is_better": metric.higher_is_better}
+        empty(metric, count, "", note) | {"metric_title": metric.title, "higher_is_better": metric.higher_is_better}
         for metric in map(metrics.get, metrics.expanded(made.suite.metrics, count))
     ]
     return pd.DataFrame(parts).astype({"value": float, "low": float, "high": float})

@@ -40,7 +40,8 @@ class Sheet:
         step = self.tile + self.gap
         width, height = self.margin + columns * step, bands * self.margin + rows * step
         self.dpi = self.tile / TILE
-        self.figure = Figure(figsize=(width / self.dpi, height / self.dpi), dpi=self.dpi)
+        exact = [(side + 1e-6) / self.dpi for side in (width, height)]  # the pixels are cut off to whole ones
+        self.figure = Figure(figsize=exact, dpi=self.dpi)
         self.axes = self.figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
         self.axes.set_axis_off()
         self.pixels = np.full((height, width, 3), 255, np.uint8)

@@ -77,7 +77,9 @@ def evaluate(
             raise BenchError(f"{metric.name} looks at the holes: add --masks DIR (white = hole)")
         if metric.reference and (reference is None or metric.reference != "reference"):
             base = metric.name.partition("/")[0]
-            raise BenchError(f"{metric.name}: say {base}/reference, and --reference DIR for the images it compares with")
+            raise BenchError(
+                f"{metric.name}: say {base}/reference, and --reference DIR for the images it compares with"
+            )
     if masks and metrics == WITHOUT_WEIGHTS:
         names.append("l1@hole")
     given: dict[str, Named] = {"completed": (completed, match), "truth": (truth, match_truth)}

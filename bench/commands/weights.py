@@ -20,7 +20,8 @@ Name = Annotated[str, typer.Argument(help="Name of a file, as in `facebench weig
 def list_files(
     here: Annotated[bool, typer.Option("--here", help="Only the files that are on this machine.")] = False,
     suite: Annotated[
-        str | None, typer.Option("--for", metavar="SUITE", help="Only those that this suite needs and this machine lacks.")
+        str | None,
+        typer.Option("--for", metavar="SUITE", help="Only those that this suite needs and this machine lacks."),
     ] = None,
 ) -> None:
     """List the pretrained files that methods and metrics can use, with size and licence."""

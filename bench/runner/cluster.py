@@ -218,7 +218,9 @@ def _hint() -> str:
     """Ray joins a cluster at an address without a token unless it is told to: what it says then names no reason."""
     if _asks_for_token():
         return ""
-    return f". If the cluster was started with token authentication: {AUTHENTICATION}=token, and its token on this machine"
+    return (
+        f". If the cluster was started with token authentication: {AUTHENTICATION}=token, and its token on this machine"
+    )
 
 
 def _run(task: Task, job_id: str) -> tuple[Ended, str]:
