@@ -35,7 +35,7 @@ def test_a_task_has_the_threads_that_it_asked_for(tmp_path: Path, monkeypatch: p
     ray = pytest.importorskip("ray")
     import torch
 
-    from bench.runner import cluster, execute
+    from bench.runner import cluster
 
     made, seen, before = works.small_plan(tmp_path), [], torch.get_num_threads()
     task = cluster.Task("", tmp_path, tmp_path, runner.Options(), works.touch)
@@ -45,7 +45,7 @@ def test_a_task_has_the_threads_that_it_asked_for(tmp_path: Path, monkeypatch: p
     for on_gpu, cpus in ((True, 3.0), (True, 0.5), (False, 3.0)):
         context = SimpleNamespace(get_assigned_resources=lambda cpus=cpus: {"CPU": cpus}, get_node_id=lambda: "here")
         monkeypatch.setattr(ray, "get_runtime_context", lambda context=context: context)
-        monkeypatch.setattr(execute.Options, "on_gpu", property(lambda _, on_gpu=on_gpu: on_gpu))
+        monkeypatch.setattr(runner.Options, "on_gpu", property(lambda _, on_gpu=on_gpu: on_gpu))
         assert task.run(made.jobs[0].id)[1] == "here"
     torch.set_num_threads(before)
     assert seen == [3, 1, 1]
