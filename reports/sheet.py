@@ -40,7 +40,7 @@ class Sheet:
         step = self.tile + self.gap
         width, height = self.margin + columns * step, bands * self.margin + rows * step
         self.dpi = self.tile / TILE
-        exact = [(side + 1e-6) / self.dpi for side in (width, height)]  # the pixels are cut off to whole ones
+        exact = (width + 1e-6) / self.dpi, (height + 1e-6) / self.dpi  # matplotlib cuts pixels off to whole ones
         self.figure = Figure(figsize=exact, dpi=self.dpi)
         self.axes = self.figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
         self.axes.set_axis_off()

@@ -169,7 +169,7 @@ def test_weights_that_a_suite_needs_and_this_machine_lacks(tmp_path: Path, monke
     monkeypatch.setenv("FACEBENCH_WEIGHTS", str(tmp_path / "weights"))
     suite = tmp_path / "mine.yaml"
     suite.write_text(
-        "{suite: mine, data: [synthfaces], methods: [telea, {method: aot, preset: tiny}], size: 64, "
+        "{suite: mine, data: [{name: synthfaces}], methods: [telea, {method: aot, preset: tiny}], size: 64, "
         "conditions: [center/25], metrics: [psnr, lpips@alex], train: {features: official}, report: {main: [psnr]}}"
     )
     shown = call("weights", "list", "--for", str(suite))
