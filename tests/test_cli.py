@@ -169,11 +169,11 @@ def test_weights_that_a_suite_needs_and_this_machine_lacks(tmp_path: Path, monke
     monkeypatch.setenv("FACEBENCH_WEIGHTS", str(tmp_path / "weights"))
     suite = tmp_path / "mine.yaml"
     suite.write_text(
-        "{suite: mine, data: [{name: synthfaces}], methods: [telea, {method: aot, preset: tiny}], size: 64, "
+        "{suite: mine, data: [{name: synthfaces, train: 16, test: 8}], methods: [telea, {method: aot, preset: tiny}], size: 64, "
         "conditions: [center/25], metrics: [psnr, lpips@alex], train: {features: official}, report: {main: [psnr]}}"
     )
     shown = call("weights", "list", "--for", str(suite))
-    assert [line.split()[0] for line in shown.splitlines()[1:3]] == ["alexnet", "vgg19"]
+    assert [line.split()[0] for line in shown.splitlines()[1:3]] == ["vgg19", "alexnet"]
     assert "inception" not in shown
     suite.write_text(suite.read_text().replace("official", "embedded").replace("lpips@alex", "l1@hole"))
     assert "this machine has every file" in call("weights", "list", "--for", str(suite))
