@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -149,9 +150,13 @@ def _list_metrics() -> None:
 def _list_masks() -> None:
     import masks
 
-    table = Table("generator", "description", "source", box=None, pad_edge=False)
+    alike: dict[tuple[str, str], list[str]] = {}
     for name, generator in masks.GENERATORS.items():
-        table.add_row(name, generator.description, generator.source)
+        alike.setdefault((generator.description, generator.source), []).append(name)
+    table = Table("generator", "description", "source", box=None, pad_edge=False)
+    table.columns[0].max_width = 24  # the parts of a face are many
+    for (description, source), names in alike.items():
+        table.add_row(", ".join(names), description, source)
     out.print(table)
 
 
@@ -287,6 +292,10 @@ def run(
 
     What is finished is never done again: the same command goes on where it was stopped.
     """
+    from bench import progress
+
+    if not progress.console.is_terminal and os.environ.get("RANK", "0") == "0":
+        progress.say(f"suite {suite}: getting ready")  # libraries and data take their time
     from bench import stored
     from bench import suite as suites
 

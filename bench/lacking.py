@@ -13,6 +13,7 @@ from bench import metrics, registry, weights
 from bench.errors import BenchError
 from bench.jobs import Plan
 from bench.sources import source_of
+from bench.suite import Suite
 
 FILES = {  # what a card's `features` says -> the file that the training asks for
     r"VGG-16 \(ImageNet\)|LPIPS \(VGG-16": "vgg16",
@@ -31,7 +32,7 @@ def told(made: Plan) -> Iterator[str]:
                 needed[name].append(f"the training of {job.row['title']}")
     if not all(map(made.done, made.scores)):
         for metric in map(metrics.get, metrics.expanded(made.suite.metrics)):
-            for name in _of_metric(metric):
+            for name in _of_extractor(metric.extractor or ""):
                 needed[name].append(metric.name)
     for name, users in needed.items():
         try:
@@ -40,13 +41,24 @@ def told(made: Plan) -> Iterator[str]:
             yield f"{', '.join(dict.fromkeys(users))}: {error}"
 
 
+def needed(suite: Suite) -> set[str]:
+    """The files that a suite needs, whatever of it is done already."""
+    made = {metric.extractor for metric in map(metrics.get, metrics.expanded(suite.metrics))}
+    files = {name for extractor in made if extractor for name in _of_extractor(extractor)}
+    for entry in suite.methods:
+        trained = entry.weights is None and registry.get(entry.method).load().trainable()
+        if trained and suite.source_of(entry) == "official":
+            files.update(of_losses(entry.method))
+    return files
+
+
 def of_losses(method: str) -> list[str]:
     """The files that the card's `features` names for a training with official networks."""
     said = registry.get(method).card.features
     return [name for pattern, name in FILES.items() if re.search(pattern, said)]
 
 
-def _of_metric(metric: metrics.Metric) -> tuple[str, ...]:
+def _of_extractor(name: str) -> tuple[str, ...]:
     from bench.metrics import extractors
 
-    return extractors.files(metric.extractor) if metric.extractor else ()
+    return extractors.files(name)

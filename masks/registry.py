@@ -194,7 +194,7 @@ GENERATORS: dict[str, Generator] = {
     "folder": Plain("folder:<DIR>, folder:<DIR>/<a>-<b>, .../border or /inside: mask files", "the user", folder_mask),
     "frozen": Plain("frozen:<FILE.npz>: a frozen set, each mask for its own image", "the user", frozen_mask),
     **{
-        name: Plain(f"the region '{name}' of a label map", "CelebAMask-HQ's 19 labels", semantic.region)
+        name: Plain("the region of that name of a label map", "CelebAMask-HQ's 19 labels", semantic.region)
         for name in semantic.REGIONS
     },
     "local": OneOf(

@@ -17,7 +17,7 @@ _PAPER, _INK, _FRAME, _BEFORE, _AFTER = "white", "black", "#888888", "#b8c4d6", 
 def contact_sheet(
     masks: Iterable[np.ndarray], columns: int = 8, tile: int = 128, title: str = "", most: int = 64
 ) -> Image.Image:
-    """A sheet of masks, holes white, each with its ratio: a grey RGB picture.
+    """A sheet of masks, holes white, each with its number and its ratio: a grey RGB picture.
 
     masks: (height, width) arrays or a `MaskSet`; the first `most` are shown. tile: width of a mask in pixels.
     Raises MaskError when there is no mask.
@@ -28,11 +28,13 @@ def contact_sheet(
     height = round(tile * shown[0].shape[0] / shown[0].shape[1])
     columns = min(columns, len(shown))
     gap, line = 6, 14
-    head = 22 if title else 0
+    texts = [*filter(None, [title]), "white: the hole", "number: hole, % of the picture"]
+    head, font = line * len(texts) + gap, ImageFont.load_default(11)
     rows = -(-len(shown) // columns)
-    sheet = Image.new("RGB", (gap + columns * (tile + gap), head + gap + rows * (height + line + gap)), _PAPER)
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
-    pen.text((gap, gap), title, fill=_INK, font=font)
+    width = max(columns * (tile + gap), *(int(font.getlength(text)) + 2 * gap for text in texts)) + gap
+    sheet = Image.new("RGB", (width, head + gap + rows * (height + line + gap)), _PAPER)
+    pen = ImageDraw.Draw(sheet)
+    pen.text((gap, gap), "\n".join(texts), fill=_INK, font=font, spacing=2)
     for i, mask in enumerate(shown):
         x, y = gap + i % columns * (tile + gap), head + gap + i // columns * (height + line + gap)
         picture = Image.fromarray(np.asarray(mask, np.uint8) * 255)
@@ -49,9 +51,14 @@ def ratio_plot(generator: str, buckets: Sequence[str], n: int = 400, size: int =
     Both are scaled to one area, in 20 steps across the bucket.
     """
     own = np.array([ratio(draw(generator, size, seed, i)) for i in range(20 * n)]) * 100
-    width, height, gap = 300, 140, 30
-    plot = Image.new("RGB", (gap + len(buckets) * (width + gap), height + 3 * gap), _PAPER)
+    width, height, gap = 340, 140, 30
+    plot = Image.new("RGB", (gap + len(buckets) * (width + gap), height + 5 * gap), _PAPER)
     pen, font = ImageDraw.Draw(plot), ImageFont.load_default(11)
+    below = height + 3 * gap + gap // 2
+    pen.rectangle((gap, below + 2, gap + 20, below + 10), fill=_BEFORE)
+    pen.text((gap + 28, below), f"masks of {generator} that lie in the bucket", fill=_INK, font=font)
+    pen.line((gap, below + 24, gap + 20, below + 24), fill=_AFTER, width=2)
+    pen.text((gap + 28, below + 18), "masks that are drawn into the bucket", fill=_INK, font=font)
     for panel, name in enumerate(buckets):
         condition = f"{generator}/{name}"
         bucket = Bucket.parse(name)
@@ -73,8 +80,12 @@ def ratio_plot(generator: str, buckets: Sequence[str], n: int = 400, size: int =
             corners += [(x[i], level), (x[i + 1], level)]
         pen.line(corners, fill=_AFTER, width=2)
         pen.line((left, bottom, left + width, bottom), fill=_INK)
-        pen.text((left, bottom + 4), f"{bucket.low:f} %", fill=_INK, font=font)
-        pen.text((left + width - 30, bottom + 4), f"{bucket.high:f} %", fill=_INK, font=font)
+        for place, text, anchor in (
+            (left, f"{bucket.low:f} %", "la"),
+            (left + width / 2, "hole, % of the picture", "ma"),
+            (left + width, f"{bucket.high:f} %", "ra"),
+        ):
+            pen.text((place, bottom + 4), text, fill=_INK, font=font, anchor=anchor)
         share = 100 * len(inside) / len(own)
         pen.text((left, 8), f"{condition}: {share:.1f} % of the generator's masks", fill=_INK, font=font)
     return plot

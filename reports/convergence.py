@@ -15,8 +15,9 @@ from reports import markup, results, style
 
 ACROSS = 5  # panels in a row
 SHARE = 0.05  # of the iterations: the window of the running mean
-WIDTH, HEIGHT, LEFT, BETWEEN, ABOVE = 1.35, 0.95, 0.5, 0.45, 0.72  # inches
-NOTE = f"pale: logged loss; dark: running mean over {SHARE:.0%} of the iterations"
+WIDTH, HEIGHT, LEFT, BETWEEN, ABOVE = 1.35, 0.95, 0.5, 0.45, 0.72  # inches; panels are wider where a text asks for it
+BOLD, SMALL = 0.09, 0.053  # inches of a letter in headings, and below the panels
+NOTE = f"iterations; pale: logged loss; dark: running mean over {SHARE:.0%} of the iterations"
 
 
 def running_mean(values: pd.Series) -> pd.Series:
@@ -39,22 +40,26 @@ def convergence(losses: pd.DataFrame) -> Figure:
         for i in range(0, len(names), ACROSS)
     ]
     across = max(len(names) for *_, names in lines)
-    below = 0.55 + 0.2 * math.ceil(len(shots) / 4) * (len(shots) > 1)
-    total = LEFT + across * WIDTH + (across - 1) * BETWEEN + 0.15
+    beside = LEFT + (across - 1) * BETWEEN + 0.15
+    texts = [*(BOLD * len(heading) for heading, *_ in lines), SMALL * len(NOTE)]
+    total = max(beside + across * WIDTH, style.legend_width(shots.values()), *(0.2 + text for text in texts))
+    width = (total - beside) / across
+    columns = min(len(shots), int(total / style.legend_width(shots.values())))
+    below = 0.55 + 0.2 * math.ceil(len(shots) / columns) * (len(shots) > 1)
     tall = len(lines) * (ABOVE + HEIGHT) - 0.2 + below
     figure = Figure(figsize=(total, tall))
     for r, (heading, rows, names) in enumerate(lines):
         bottom = tall + 0.2 - (r + 1) * (ABOVE + HEIGHT)
         for c, name in enumerate(names):
-            left = LEFT + c * (WIDTH + BETWEEN)
-            axes = figure.add_axes((left / total, bottom / tall, WIDTH / total, HEIGHT / tall))
+            left = LEFT + c * (width + BETWEEN)
+            axes = figure.add_axes((left / total, bottom / tall, width / total, HEIGHT / tall))
             axes.set_title(markup.line(name.replace("_", " ")), fontsize=8)
             _curves(axes, rows[rows["loss"] == name], styles)
         figure.text(0.1 / total, (bottom + HEIGHT + 0.27) / tall, heading, fontsize=9, fontweight="bold")
-    figure.text(0.5, (below - 0.4) / tall, f"iterations; {NOTE}", ha="center", va="center", fontsize=7)
+    figure.text(0.5, (below - 0.4) / tall, NOTE, ha="center", va="center", fontsize=7)
     if len(shots) > 1:
         handles = [Line2D([], [], **styles[number]) for number in shots]
-        figure.legend(handles, list(shots.values()), loc="lower center", ncols=min(4, len(shots)), handlelength=3)
+        figure.legend(handles, list(shots.values()), loc="lower center", ncols=columns, handlelength=3)
     return figure
 
 

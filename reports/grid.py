@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from reports.sheet import Picture, Sheet
 MASKED, EXEMPLAR, ORIGINAL = "masked", "exemplar", "original"
 CAPTIONS = "captions.json"
 FEW = 3  # conditions; of fewer, several pictures are shown
+ACROSS = 10  # methods side by side: of more, the rest stand below
 ZOOM = 4  # how much larger a detail is
 LARGEST = 4096  # pixels of a picture's side; suites have half of it at most
 
@@ -64,10 +65,11 @@ def picture_grid(
     Raises BenchError that names a damaged picture.
     """
     guided = {EXEMPLAR: "Exemplar"} if any((samples / c.slug / EXEMPLAR).is_dir() for c, _ in chosen) else {}
-    columns = {MASKED: "Input", **guided, **titles, ORIGINAL: "Original"}
-    pictures = [[read(samples / c.slug / folder / name) for folder in columns] for c, name in chosen]
-    sheet = Sheet(len(chosen), len(columns), [picture for line in pictures for picture in line])
-    for r, (condition, name) in enumerate(chosen):
+    bands = [{MASKED: "Input", **guided, **part, ORIGINAL: "Original"} for part in _bands(titles)]
+    rows = [(*line, columns) for columns in bands for line in chosen]
+    pictures = [[read(samples / c.slug / folder / name) for folder in columns] for c, name, columns in rows]
+    sheet = Sheet(len(rows), max(map(len, bands)), [picture for line in pictures for picture in line], len(bands))
+    for r, (condition, name, columns) in enumerate(rows):
         hole = _hole(pictures[r][0], pictures[r][-1]) if outline else None
         sheet.beside(r, condition.title)
         sheet.say(r, 0, captions(samples / condition.slug).get(name, ""))
@@ -75,8 +77,7 @@ def picture_grid(
             sheet.place(r, c, pictures[r][c])
             if hole is not None and folder in titles and pictures[r][c] is not None:
                 sheet.outline(r, c, hole)
-    for c, title in enumerate(columns.values()):
-        sheet.above(c, title)
+    _heads(sheet, bands, len(chosen))
     return sheet.finished()
 
 
@@ -87,24 +88,42 @@ def zoomed_grid(
 
     Arguments, result and errors: see `picture_grid`.
     """
-    columns = {MASKED: "Input", **titles, ORIGINAL: "Original"}
-    pictures = [[read(samples / c.slug / folder / name) for folder in columns] for c, name in chosen]
-    sheet = Sheet(2 * len(chosen), len(columns), [picture for line in pictures for picture in line])
-    for r, (condition, _) in enumerate(chosen):
-        masked, *completed, original = pictures[r]
-        sheet.beside(2 * r, condition.title, rows=2)
-        box = window(masked, original, completed)
-        for c, picture in enumerate(pictures[r]):
-            sheet.place(2 * r, c, picture)
-            if picture is None or original is None or box is None or picture.shape != original.shape:
-                continue
-            left, top, side = box
-            sheet.place(2 * r + 1, c, picture[top : top + side, left : left + side])
-            sheet.frame(2 * r, c, left / len(picture), top / len(picture), side / len(picture))
-            sheet.frame(2 * r + 1, c)
-    for c, title in enumerate(columns.values()):
-        sheet.above(c, title)
+    bands = [{MASKED: "Input", **part, ORIGINAL: "Original"} for part in _bands(titles)]
+    whole = {folder: title for columns in bands for folder, title in columns.items()}
+    pictures = [{folder: read(samples / c.slug / folder / name) for folder in whole} for c, name in chosen]
+    every = [picture for line in pictures for picture in line.values()]
+    sheet = Sheet(2 * len(bands) * len(chosen), max(map(len, bands)), every, len(bands))
+    boxes = [window(line[MASKED], line[ORIGINAL], [line[folder] for folder in titles]) for line in pictures]
+    for b, columns in enumerate(bands):
+        for i, (condition, _) in enumerate(chosen):
+            r = 2 * (b * len(chosen) + i)
+            sheet.beside(r, condition.title, rows=2)
+            for c, folder in enumerate(columns):
+                picture, original, box = pictures[i][folder], pictures[i][ORIGINAL], boxes[i]
+                sheet.place(r, c, picture)
+                if picture is None or original is None or box is None or picture.shape != original.shape:
+                    continue
+                left, top, side = box
+                sheet.place(r + 1, c, picture[top : top + side, left : left + side])
+                sheet.frame(r, c, left / len(picture), top / len(picture), side / len(picture))
+                sheet.frame(r + 1, c)
+    _heads(sheet, bands, 2 * len(chosen))
     return sheet.finished()
+
+
+def _bands(titles: Mapping[str, str]) -> list[dict[str, str]]:
+    """The methods in parts of about equal size, of which each stands between the input and the original."""
+    count = max(1, -(-len(titles) // ACROSS))
+    size = max(1, -(-len(titles) // count))
+    named = list(titles.items())
+    return [dict(named[i * size : (i + 1) * size]) for i in range(count)]
+
+
+def _heads(sheet: Sheet, bands: Sequence[Mapping[str, str]], rows: int) -> None:
+    """Titles above the columns of each band of so many rows."""
+    for b, columns in enumerate(bands):
+        for c, title in enumerate(columns.values()):
+            sheet.above(c, title, b * rows)
 
 
 def window(

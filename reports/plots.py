@@ -15,12 +15,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from reports import conditions, markup, results
+from reports import conditions, markup, results, style
 from reports.conditions import Condition
 from reports.numbers import head
 
 Styles = Mapping[str, dict[str, Any]]
 ACROSS = 3  # panels in a row
+FEW = 10  # methods that a panel has room for
+LINES = 15  # of a column of the legend
 _DEEP = 0.85  # inches below the panels: ratios, mask generators, the axis' name
 _BELOW: dict[str, Any] = {  # text below a panel, at a distance in points
     "xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top", "annotation_clip": False,
@@ -66,8 +68,8 @@ def against_shots(cells: pd.DataFrame, styles: Styles) -> Figure:
         rows = cells[cells["metric"] == metric]
         grid = rows.pivot_table(index=["label", "shots"], columns="condition", values="value").dropna(axis=1)
         mean = grid.mean(axis=1)
-        for label, style in _used(rows, styles).items():
-            axes.plot(range(len(shots)), [mean.get((label, number), math.nan) for number in shots], **style)
+        for label, look in _used(rows, styles).items():
+            axes.plot(range(len(shots)), [mean.get((label, number), math.nan) for number in shots], **look)
         axes.set_xticks(range(len(shots)), shots)
         axes.set_xlabel("training images" if _outer(axes) else "")
     return figure
@@ -82,16 +84,16 @@ def against_cost(cells: pd.DataFrame, costs: pd.DataFrame, styles: Styles) -> Fi
     metrics = _heads(cells)
     priced = cells.merge(costs[results.COSTS], on=results.METHOD)
     axis_titles = {"params": (1e6, "parameters, M"), "macs": (1e9, "multiply-accumulates, G")}
-    styles = {label: {**style, "linestyle": "none"} for label, style in _used(priced, styles).items()}
+    styles = {label: {**look, "linestyle": "none"} for label, look in _used(priced, styles).items()}
     figure, panels = _panels(2 * len(metrics), 2, 0, styles, shared=True)
     for axes, (metric, cost) in zip(panels, product(metrics, axis_titles), strict=True):
         unit, title = axis_titles[cost]
         rows = priced[priced["metric"] == metric]
         mean = rows.pivot_table(index="label", columns="condition", values="value").dropna(axis=1).mean(axis=1)
         price = rows.groupby("label")[cost].first()
-        for label, style in _used(rows, styles).items():
+        for label, look in _used(rows, styles).items():
             if price[label] > 0 and label in mean.index:
-                axes.plot(price[label] / unit, mean[label], **style)
+                axes.plot(price[label] / unit, mean[label], **look)
         axes.set_xscale("log")
         least, most = price[price > 0].min(), price.max()
         narrow = most < 20 * least
@@ -115,7 +117,7 @@ def _heads(cells: pd.DataFrame) -> dict[str, str]:
 
 def _used(cells: pd.DataFrame, styles: Styles) -> Styles:
     labels = set(cells["label"])
-    return {label: style for label, style in styles.items() if label in labels}
+    return {label: look for label, look in styles.items() if label in labels}
 
 
 def _lines(axes: Axes, rows: pd.DataFrame, families: Sequence[tuple[str, list[Condition]]], styles: Styles) -> None:
@@ -127,8 +129,8 @@ def _lines(axes: Axes, rows: pd.DataFrame, families: Sequence[tuple[str, list[Co
     points = {(r.label, r.condition): r for r in rows.itertuples() if math.isfinite(r.value)}
     bands: list[tuple[list[tuple[float, float]], str]] = []
     bars: list[tuple[list[tuple[float, float]], str]] = []
-    for turn, (label, style) in enumerate(styles.items()):
-        aside = (turn - (len(styles) - 1) / 2) * min(0.12, 0.6 / len(styles))
+    for turn, (label, look) in enumerate(styles.items()):
+        aside = (turn - (len(styles) - 1) / 2) * min(0.12, 0.8 / len(styles))
         across: list[float] = []
         values: list[float] = []
         for _, group in families:
@@ -143,15 +145,15 @@ def _lines(axes: Axes, rows: pd.DataFrame, families: Sequence[tuple[str, list[Co
                     lows.append((position[point.condition] + shift, point.low))
                     highs.append((position[point.condition] + shift, point.high))
                 if len(found) > 1 and lows:
-                    bands.append((lows + highs[::-1], style["color"]))
+                    bands.append((lows + highs[::-1], look["color"]))
                 elif lows:
-                    bars.append((lows + highs, style["color"]))
-        axes.plot(across[:-1], values[:-1], **style)
+                    bars.append((lows + highs, look["color"]))
+        axes.plot(across[:-1], values[:-1], **look)
     if bands:
-        corners, colours = zip(*bands, strict=True)
+        corners, colours = map(list, zip(*bands, strict=True))  # a tuple of two colours means (colour, opacity)
         axes.add_collection(PolyCollection(corners, facecolors=colours, alpha=0.15, linewidth=0))
     if bars:
-        ends, colours = zip(*bars, strict=True)
+        ends, colours = map(list, zip(*bars, strict=True))
         axes.add_collection(LineCollection(ends, colors=colours, linewidth=1))
     axes.autoscale_view()
 
@@ -160,7 +162,7 @@ def _ratio_axis(axes: Axes, here: Sequence[Condition], families: Sequence[tuple[
     """Conditions side by side: ratios as tick labels, mask generators below them, a line between two generators."""
     place = axes.get_subplotspec()
     if place is None or place.is_first_row():  # the panels below share its axis
-        axes.set_xlim(-0.4, len(here) - 0.6)
+        axes.set_xlim(-0.5, len(here) - 0.5)
         axes.set_xticks(range(len(here)), [markup.line(condition.label.removesuffix("%")) for condition in here])
     crowded = sum(len(condition.label) for condition in here) > 14 * axes.bbox.width / axes.figure.dpi
     axes.tick_params(axis="x", rotation=45 if crowded else 0)
@@ -198,14 +200,18 @@ def _panels(
     """`count` panels, `across` in a row, with the legend below; sizes in inches, so that nothing needs fitting.
 
     With `shared`, the panels of a row have one scale. `below` is the room for the labels of the horizontal axes.
+    Panels grow with the number of methods, and with the longest name in the legend.
     """
     down = math.ceil(count / across)
-    width, height, top, right = max(2.0, 0.27 * ticks), 1.55, 0.3, 0.15
+    many = math.sqrt(max(1, len(styles) / FEW))
+    width, height, top, right = max(2.0, 0.27 * ticks) * many, 1.55 * many, 0.3, 0.15
     left, between, above = (0.85, 0.15, 0.2) if shared else (0.55, 0.55, 0.35)
-    total = left + across * width + (across - 1) * between + right
     # Matplotlib drops labels that start with "_" from legends, unless a space of no width stands before them.
     names = ["\u200b" * label.startswith("_") + markup.line(label) for label in styles]
-    columns = max(1, min(len(names), int(total * 13 / (max(map(len, names), default=0) + 8))))
+    beside = left + (across - 1) * between + right
+    total = max(beside + across * width, math.ceil(len(names) / LINES) * style.legend_width(names))
+    width = (total - beside) / across
+    columns = max(1, min(len(names), int(total / style.legend_width(names))))
     bottom = below + 0.1 + 0.17 * math.ceil(len(names) / columns)
     tall = top + down * height + (down - 1) * above + bottom
     figure = Figure(figsize=(total, tall))
@@ -213,7 +219,7 @@ def _panels(
     figure.subplots_adjust(
         left / total, bottom / tall, 1 - right / total, 1 - top / tall, wspace=between / width, hspace=above / height
     )
-    handles = [Line2D([], [], **style) for style in styles.values()]
+    handles = [Line2D([], [], **look) for look in styles.values()]
     figure.legend(handles, names, loc="lower center", ncols=columns, handlelength=3, borderaxespad=0.2)
     panels = list(grid.flat)
     for axes in panels[count:]:

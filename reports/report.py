@@ -34,7 +34,7 @@ def build(run: str | Path, mix: bool = False, others: Sequence[Path] = ()) -> Pa
     for place in (folder, *(folder / name for name in ("tables", "figures", page.DATA, page.pictures.FOLDER))):
         if place.is_symlink():  # what is written or removed there would be another folder's
             raise BenchError(f"{place} is a link to another place: remove it")
-    cells = results.over_seeds(found.rows)
+    found, cells = _with_values(found, results.over_seeds(found.rows))
     write_text(folder / "results.csv", found.rows.drop(columns="label").to_csv(index=False, lineterminator="\n"))
     shown = replace(found, per_image=None, scores=scored.kept(found))
     with drawing(shown, cells, folder) as finish:
@@ -65,6 +65,23 @@ def scores(run: str | Path, file: Path, mix: bool = False, others: Sequence[Path
     chosen = found[found["metric"].isin(names)].astype(dict.fromkeys([*places, "metric"], object))
     wide = chosen.pivot(index=places, columns="metric", values="value")[names].reset_index()
     return write_text(file, wide.to_csv(index=False, lineterminator="\n"))
+
+
+def _with_values(found: Results, cells: pd.DataFrame) -> tuple[Results, pd.DataFrame]:
+    """The cells of the metrics that have a value anywhere; of the others the protocol's `missing` says why.
+
+    Their tables would be "n/a" all over. Where no metric has a value, all stay.
+    """
+    told, empty = [], []
+    for metric, rows in cells.groupby("metric", sort=False):
+        if rows["value"].isna().all():
+            empty.append(metric)
+            notes = rows["note"][rows["note"] != ""].mode()  # what is said of most of them
+            told.append(f"{rows['metric_title'].iloc[0]}: {notes.iloc[0] if len(notes) else 'no value'}")
+    if not empty or len(empty) == cells["metric"].nunique():
+        return found, cells
+    protocol = found.protocol | {"missing": [*(found.protocol.get("missing") or []), *told]}
+    return replace(found, protocol=protocol), cells[~cells["metric"].isin(empty)]
 
 
 def _tables(found: Results, cells: pd.DataFrame) -> dict[str, Table]:

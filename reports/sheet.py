@@ -27,22 +27,29 @@ Picture = NDArray[np.uint8]
 
 
 class Sheet:
-    """Tiles in rows and columns. All pictures are one image: an axes for each takes ten times as long to draw."""
+    """Tiles in rows and columns. All pictures are one image: an axes for each takes ten times as long to draw.
 
-    def __init__(self, rows: int, columns: int, pictures: Sequence[Picture | None]) -> None:
+    With several `bands`, the rows are so many equal parts, each with room for titles of columns above it.
+    """
+
+    def __init__(self, rows: int, columns: int, pictures: Sequence[Picture | None], bands: int = 1) -> None:
         size = max((picture.shape[0] for picture in pictures if picture is not None), default=PIXELS)
         self.tile = size * math.ceil(PIXELS / size)
         self.gap, self.margin = round(GAP * self.tile), round(MARGIN * self.tile)
-        width, height = (self.margin + count * (self.tile + self.gap) for count in (columns, rows))
+        self.band = max(1, rows // bands)
+        step = self.tile + self.gap
+        width, height = self.margin + columns * step, bands * self.margin + rows * step
         self.dpi = self.tile / TILE
-        self.figure = Figure(figsize=(width / self.dpi, height / self.dpi), dpi=self.dpi)
+        exact = (width + 1e-6) / self.dpi, (height + 1e-6) / self.dpi  # matplotlib cuts pixels off to whole ones
+        self.figure = Figure(figsize=exact, dpi=self.dpi)
         self.axes = self.figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
         self.axes.set_axis_off()
         self.pixels = np.full((height, width, 3), 255, np.uint8)
 
     def corner(self, row: int, column: int) -> tuple[int, int]:
         """Left and top pixel of a tile."""
-        return self.margin + column * (self.tile + self.gap), self.margin + row * (self.tile + self.gap)
+        step = self.tile + self.gap
+        return self.margin + column * step, self.margin * (1 + row // self.band) + row * step
 
     def place(self, row: int, column: int, picture: Picture | None) -> None:
         """Put a square picture (height, width, 3) on a tile; "n/a" where there is none."""
@@ -74,10 +81,10 @@ class Sheet:
         style: dict[str, Any] = {"edgecolor": "#BBBBBB", "linewidth": 0.5}
         self.axes.add_artist(Rectangle((left, top), self.tile, self.tile, fill=False, **style))
 
-    def above(self, column: int, text: str) -> None:
-        """Title of a column."""
-        x = self.corner(0, column)[0] + self.tile / 2
-        self.axes.text(x, self.margin - 0.04 * self.tile, _wrapped(text), ha="center", va="bottom", **_NAMED)
+    def above(self, column: int, text: str, row: int = 0) -> None:
+        """Title of a column, above the first row of a band."""
+        left, top = self.corner(row, column)
+        self.axes.text(left + self.tile / 2, top - 0.04 * self.tile, _wrapped(text), ha="center", va="bottom", **_NAMED)
 
     def beside(self, row: int, text: str, rows: int = 1) -> None:
         """Title of one row or several, at the left."""

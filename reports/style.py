@@ -71,6 +71,11 @@ def lines(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
     }
 
 
+def legend_width(names: Iterable[str]) -> float:
+    """Inches of a column of a legend with these names."""
+    return (max(map(len, names), default=0) + 8) / 13
+
+
 def save(figure: Figure, stem: Path, formats: Iterable[str] = FORMATS, dpi: float = 150) -> list[Path]:
     """Write the figure in each format; equal figures give equal bytes."""
     made = paths(stem, formats)

@@ -55,7 +55,9 @@ def test_list_shows_every_method_metric_and_generator() -> None:
     listed = call("list", "--metrics")
     assert "perceptual@embedded" in listed
     assert "identity@embedded: knows pictures, not persons" in listed
-    assert "freeform" in call("list", "--masks")
+    generators = call("list", "--masks")
+    assert all(name in generators.split() or f"{name}," in generators.split() for name in masks.GENERATORS)
+    assert generators.count("the region of that name") == 1
     with pytest.raises(BenchError, match="no method has the task"):
         call("list", "--task", "nothing")
 
@@ -163,6 +165,30 @@ def test_weights_are_listed_added_and_converted(tmp_path: Path, monkeypatch: pyt
     assert list(load_file(tmp_path / "out.safetensors")) == ["g.w"]
     with pytest.raises(BenchError, match="not the official file"):
         call("weights", "add", "vgg16", str(file))
+
+
+def test_weights_that_a_suite_needs_and_this_machine_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEBENCH_WEIGHTS", str(tmp_path / "weights"))
+    suite = tmp_path / "mine.yaml"
+    suite.write_text(
+        "{suite: mine, data: [{name: synthfaces, train: 16, test: 8}], methods: [telea, {method: aot, preset: tiny}], size: 64, "
+        "conditions: [center/25], metrics: [psnr, lpips@alex], train: {features: official}, report: {main: [psnr]}}"
+    )
+    shown = call("weights", "list", "--for", str(suite))
+    assert [line.split()[0] for line in shown.splitlines()[1:3]] == ["vgg19", "alexnet"]
+    assert "inception" not in shown
+    suite.write_text(suite.read_text().replace("official", "embedded").replace("lpips@alex", "l1@hole"))
+    assert "this machine has every file" in call("weights", "list", "--for", str(suite))
+    with pytest.raises(BenchError, match="give one of them"):
+        call("weights", "list", "--here", "--for", str(suite))
+
+
+def test_a_run_without_a_terminal_says_at_once_that_it_has_begun(tmp_path: Path) -> None:
+    """Before the libraries are there, whose import takes longest."""
+    arguments = ["run", "nothing", "--out", str(tmp_path)]
+    code = f"import sys; sys.modules['torch'] = None; sys.argv[1:] = {arguments}; from bench.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.startswith("suite nothing: getting ready\n")
 
 
 @pytest.fixture

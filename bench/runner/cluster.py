@@ -37,6 +37,7 @@ from bench.store import MARK, check_folder
 from bench.suite import Suite
 
 LOST = 5  # machines that a job may lose before it counts as failed
+AUTHENTICATION = "RAY_AUTH_MODE"  # in the environment: Ray's mode, `token` or `disabled`
 GLANCE = 2.0  # seconds between two looks at which machines there are
 
 
@@ -55,14 +56,16 @@ class Task:
         import ray
 
         progress.remote = _unseen
-        if not self.options.on_gpu:
-            torch.set_num_threads(1)
+        context = ray.get_runtime_context()
+        cpus = context.get_assigned_resources().get("CPU", 1)
+        # Ray sets them once, by the first task of a worker, and gives the worker to tasks that ask for something else.
+        torch.set_num_threads(max(1, int(cpus)) if self.options.on_gpu else 1)
         try:
             made = _plan(self.suite, self.root, self.cwd, bool(self.options.url))
             ended = attempt(made, made.job(job_id), self.options, self.work, own_streams=True)
         except BenchError as error:  # of the plan: the same for every job
             ended = Ended("fatal", str(error))
-        return ended, ray.get_runtime_context().get_node_id()
+        return ended, context.get_node_id()
 
 
 def _unseen(title: str, done: int, total: int) -> None:
@@ -108,9 +111,9 @@ class Cluster:
         if self.own:
             try:
                 ray.init(address=self.options.address, log_to_driver=False, logging_level="ERROR")
-            except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-                where = self.options.address or "this machine"
-                raise BenchError(f"--on ray: no cluster at {where}: {error}") from error
+            except (ConnectionError, RuntimeError, ValueError, TimeoutError, self.error) as error:
+                where = self.options.address or os.environ.get("RAY_ADDRESS") or "this machine"
+                raise BenchError(f"--on ray: no cluster at {where}: {error}{_hint()}") from error
         self.remote = ray.remote(max_retries=LOST)(_run)
         here = ray.get_runtime_context().get_node_id()
         for name in self.made.data:
@@ -118,6 +121,7 @@ class Cluster:
         machines = self.machines()
         cpus, gpus = (sum(machine.get(what, 0) for machine in machines.values()) for what in ("CPU", "GPU"))
         text = f"Ray cluster: {len(machines)} machine(s), {cpus:g} CPUs, {gpus:g} GPUs"
+        text += "; it asks for Ray's token, see docs/many-machines.md" if _asks_for_token() else ""
         console.print(text, highlight=False, markup=False)
         return self
 
@@ -203,6 +207,20 @@ class Cluster:
                 self.trained[job.id] = machine
                 self.homes[job.row["dataset"]].add(machine)
             yield job, ended
+
+
+def _asks_for_token() -> bool:
+    """Whether Ray works with token authentication here: it says so in the environment when it turns it on by itself."""
+    return os.environ.get(AUTHENTICATION, "").lower() == "token"
+
+
+def _hint() -> str:
+    """Ray joins a cluster at an address without a token unless it is told to: what it says then names no reason."""
+    if _asks_for_token():
+        return ""
+    return (
+        f". If the cluster was started with token authentication: {AUTHENTICATION}=token, and its token on this machine"
+    )
 
 
 def _run(task: Task, job_id: str) -> tuple[Ended, str]:

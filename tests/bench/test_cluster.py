@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,6 +28,44 @@ def test_without_ray_there_is_one_message(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "pip install face-inpaint-bench[ray]" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_task_has_the_threads_that_it_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the worker did before: Ray gives it to tasks that ask for something else."""
+    ray = pytest.importorskip("ray")
+    import torch
+
+    from bench.runner import cluster
+
+    made, seen, before = works.small_plan(tmp_path), [], torch.get_num_threads()
+    task = cluster.Task("", tmp_path, tmp_path, runner.Options(), works.touch)
+    monkeypatch.setattr(cluster, "_plan", lambda *_: made)
+    monkeypatch.setattr(cluster, "attempt", lambda *_, **__: seen.append(torch.get_num_threads()))
+    monkeypatch.setattr(cluster.progress, "remote", None)
+    for on_gpu, cpus in ((True, 3.0), (True, 0.5), (False, 3.0)):
+        context = SimpleNamespace(get_assigned_resources=lambda cpus=cpus: {"CPU": cpus}, get_node_id=lambda: "here")
+        monkeypatch.setattr(ray, "get_runtime_context", lambda context=context: context)
+        monkeypatch.setattr(runner.Options, "on_gpu", property(lambda _, on_gpu=on_gpu: on_gpu))
+        assert task.run(made.jobs[0].id)[1] == "here"
+    torch.set_num_threads(before)
+    assert seen == [3, 1, 1]
+
+
+def test_a_cluster_that_asks_for_a_token_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+    from bench.runner.cluster import Cluster
+
+    def refuse(**_: object) -> None:
+        raise ray.exceptions.AuthenticationError("no token was found")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    pool = Cluster(works.small_plan(tmp_path), runner.Options(on="ray", address="10.0.0.1:6379"), works.touch)
+    with pytest.raises(
+        BenchError, match=r"no cluster at 10\.0\.0\.1:6379: no token.*RAY_AUTH_MODE=token, and its token"
+    ):
+        pool.__enter__()
 
 
 @pytest.fixture

@@ -182,15 +182,24 @@ def test_a_place_that_cannot_be_written(frozen: MaskSet, tmp_path: Path) -> None
 
 
 def test_contact_sheet(frozen: MaskSet) -> None:
-    sheet = masks.contact_sheet(frozen, columns=4, tile=32, title="freeform")
-    assert sheet.mode == "RGB" and sheet.width == 6 + 4 * 38
+    sheet = masks.contact_sheet(frozen, columns=4, tile=64, title="freeform")
+    assert sheet.mode == "RGB" and sheet.width == 6 + 4 * 70
     assert np.asarray(sheet).min() == 0
     with pytest.raises(MaskError, match="one mask or more"):
         masks.contact_sheet([])
 
 
+def test_a_sheet_of_one_mask_has_room_for_its_words(frozen: MaskSet) -> None:
+    narrow, wide = (masks.contact_sheet(frozen, most=1, tile=32, title=title) for title in ("a", "a long title " * 5))
+    assert narrow.width > 150  # more than the mask, since the legend is longer
+    assert wide.width > 1.5 * narrow.width
+    assert np.asarray(wide.convert("L"))[:, -4:].min() == 255  # the last word ends inside
+
+
 def test_ratio_plot() -> None:
     plot = masks.ratio_plot("gconv-brush", ["0-10", "10-20"], n=20, size=32)
     assert plot.width > 600
+    legend = {tuple(pixel) for pixel in np.asarray(plot)[-45:].reshape(-1, 3)}
+    assert {(0xB8, 0xC4, 0xD6), (0xC2, 0x41, 0x0C)} <= legend  # of the bars and the line
     with pytest.raises(MaskError, match="no bucket"):
         masks.ratio_plot("irregular", ["left"], n=2, size=32)

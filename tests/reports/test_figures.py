@@ -119,6 +119,42 @@ def test_many_losses_wrap_and_a_steep_one_has_a_logarithmic_axis() -> None:
     assert [axes.get_yscale() for axes in figure.axes] == ["linear", "log", *["linear"] * 5]
 
 
+def test_the_texts_of_a_single_loss_are_not_cut() -> None:
+    frame = losses(names=("l1",), shots=("5", "10", "30", "all")).assign(
+        label="A method with quite a long name (A), tiny"
+    )
+    with style.context():
+        figure = convergence.convergence(frame)
+        figure.draw_without_rendering()
+        boxes = [part.get_window_extent() for part in (*figure.texts, *figure.legends)]
+    assert len(boxes) == 5  # three stages, the caption, the legend
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y0 >= 0 and box.y1 <= figure.bbox.y1 for box in boxes)
+
+
+def test_many_methods_stand_in_bands_between_input_and_original(tmp_path: Path) -> None:
+    titles = {f"M{i}": f"Method {i}" for i in range(24)}
+    run = made_up.write_run(tmp_path / "run", made_up.rows({t: t for t in titles}, ("center/25",), ("psnr",)), 1, 16)
+    samples = run / "samples" / "made-up faces"
+    chosen = grid.choose(samples, ["center/25"])
+    original, last = (grid.read(samples / "center_25" / name / "000.png") for name in ("original", "M23"))
+    for draw, rows in ((grid.picture_grid, 1), (grid.zoomed_grid, 2)):
+        with style.context():
+            figure, dpi = draw(samples, chosen, titles)
+            drawn = pixels(figure, dpi, tmp_path)
+        texts = [text.get_text() for text in figure.axes[0].texts]
+        assert texts.count("Input") == texts.count("Original") == 3
+        assert [texts.count(title) for title in titles.values()] == [1] * len(titles)
+        tile, margin = 160, round(MARGIN * 160)
+        step = tile + round(GAP * tile)
+        assert drawn.shape[:2] == (3 * (margin + rows * step), margin + 10 * step)
+        top = 3 * margin + 2 * rows * step  # of the third band
+        for column, expected in ((8, last), (9, original)):
+            left = margin + column * step
+            shown = drawn[top : top + tile, left : left + tile][5::10, 5::10]
+            assert rows == 2 or np.array_equal(shown, expected)
+            assert np.array_equal(shown[:3], expected[:3])  # above the frame around the detail
+
+
 def test_step_maps_show_completions_above_their_residuals(tmp_path: Path) -> None:
     run = made_up.write_run(tmp_path / "run", made_up.rows(**SMALL))
     samples = run / "samples" / "made-up faces"
@@ -204,7 +240,7 @@ def test_the_report_has_every_figure_that_the_run_left(tmp_path: Path) -> None:
     run = made_up.write_run(tmp_path, made_up.rows(**SMALL, datasets=("made-up faces", "b")))
     losses().to_parquet(run / "losses.parquet", index=False)
     write_steps(run / "samples" / "made-up faces" / "irregular_10-20" / "GRIG" / "steps" / "000")
-    text = reports.build(run).read_text(encoding="utf-8")
+    text = reports.build(run).with_name("report.md").read_text(encoding="utf-8")
     figures = {path.name for path in (run / "report" / "figures").iterdir()}
     for stem in ("losses-made-up-faces", "steps-made-up-faces-grig", "zoom-made-up-faces", "grid-b", "zoom-b"):
         assert {f"{stem}.png", f"{stem}.svg", f"{stem}.pdf"} <= figures

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
+import io
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import reports
 from bench.errors import BenchError
@@ -352,6 +354,20 @@ def test_dark_and_light(report: Path, visit: Callable[..., Any]) -> None:
     tab.emulate_media(media="print")
     assert tab.evaluate(lightness) > 200
     assert visit(report, color_scheme="light").evaluate(lightness) > 200
+
+
+def test_drawings_lie_on_the_page_s_own_colour(report: Path, visit: Callable[..., Any]) -> None:
+    for scheme in ("dark", "light"):
+        tab = visit(report, color_scheme=scheme)
+        drawing = tab.locator("img.drawn").first
+        drawing.scroll_into_view_if_needed()
+        drawing.evaluate("(image) => image.decode()")
+        box = drawing.bounding_box()
+        shown = np.asarray(Image.open(io.BytesIO(tab.screenshot())).convert("RGB")).astype(int)
+        around = shown[int(box["y"] + box["height"] / 2), int(box["x"]) - 6]
+        inside = shown[int(box["y"]) + 12 : int(box["y"]) + 200, int(box["x"]) + 12 : int(box["x"]) + 400]
+        assert np.array_equal(inside[0, 0], around)
+        assert abs(inside - around).max() > 120  # its lines can be seen
 
 
 def test_narrow_screens_need_no_sideways_scrolling(report: Path, visit: Callable[..., Any]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 from PIL import Image
 
 import reports
@@ -27,18 +28,23 @@ def test_import_needs_no_torch() -> None:
 
 def test_everything_is_written(tmp_path: Path) -> None:
     run = made_up.write_run(tmp_path / "run", made_up.rows(**SMALL))
-    page = reports.build(run)
-    assert page == run / "report" / "report.html"
+    built = reports.build(run)
+    page = built.with_name("report.md")
+    assert built == run / "report" / "report.html"
     text = page.read_text(encoding="utf-8")
     links = [link.split(")")[0] for link in text.split("](")[1:]]
     assert len(links) > 8
     for link in links:
         assert (page.parent / link).stat().st_size > 0
     files = {str(path.relative_to(page.parent)) for path in page.parent.rglob("*.*")}
-    for stem in ("main", "psnr", "psnr-intervals", "u-ids-embedded"):
+    for stem in ("main", "psnr", "psnr-intervals"):
         assert {f"tables/{stem}.{suffix}" for suffix in ("md", "csv", "tex")} <= files
     assert {f"figures/ratio-made-up-faces.{suffix}" for suffix in ("png", "svg", "pdf")} <= files
     assert {f"figures/grid-made-up-faces.{suffix}" for suffix in ("png", "pdf")} <= files
+    assert not [file for file in files if "u-ids" in file]  # no number stands in it
+    told = f"U-IDS (embedded): {made_up.SMALL}"
+    assert told in text
+    assert (page.parent / "report.html").read_text(encoding="utf-8").count(told) == 1
     assert made_up.EXTRACTOR in text
     assert "the published method uses LPIPS VGG-16" in text
     back = pd.read_csv(page.parent / "results.csv", dtype={"shots": str}, keep_default_na=False, na_values=[""])
@@ -139,6 +145,39 @@ def test_a_line_for_each_method_and_generator() -> None:
         *irregular, freeform, center = values["value"]
         assert np.array_equal(line.get_ydata(), [*irregular, np.nan, freeform, np.nan, center], equal_nan=True)
     assert len({(line.get_marker(), line.get_linestyle(), line.get_color()) for line in drawn}) == 4
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+def test_intervals_have_the_colours_of_their_methods(count: int) -> None:
+    """Of two methods, too: matplotlib takes a tuple of two colours for a colour and its opacity."""
+    rows = made_up.rows({f"m{i}": f"M{i}" for i in range(count)}, metrics=("psnr",))
+    cells = results.over_seeds(results.tidy(rows))
+    with style.context():
+        figure = plots.against_ratio(cells, style.lines(dict.fromkeys(cells["label"])))
+    bands, bars = figure.axes[0].collections
+    colours = [to_rgb(colour) for colour in style.COLOURS]
+    colours = [colours[i % len(colours)] for i in range(count)]
+    assert [tuple(colour[:3]) for colour in bands.get_facecolors()] == colours
+    assert [tuple(colour[:3]) for colour in bars.get_colors()] == [colour for colour in colours for _ in range(2)]
+    assert {colour[3] for colour in bands.get_facecolors()} == {0.15}
+
+
+@pytest.mark.parametrize("count", [1, 8, 30])
+def test_nothing_that_a_figure_says_is_cut(count: int) -> None:
+    rows = made_up.rows(
+        {f"m{i}": f"A method with quite a long name, {i}" for i in range(count)}, ("center/25",), ("psnr",)
+    )
+    cells = results.over_seeds(results.tidy(rows))
+    with style.context():
+        figure = plots.against_ratio(cells, style.lines(dict.fromkeys(cells["label"])))
+        figure.draw_without_rendering()
+        panel, legend = (part.get_window_extent() for part in (figure.axes[0], figure.legends[0]))
+        markers = [line.get_transform().transform(line.get_xydata()) for line in figure.axes[0].lines]
+    assert legend.x0 >= 0 and legend.x1 <= figure.bbox.x1
+    assert legend.y0 >= 0 and legend.y1 < panel.y0
+    assert legend.height < 1.2 * panel.height + 0.2 * figure.dpi
+    reach = 4.5 / 72 * figure.dpi / 2
+    assert all(panel.x0 + reach <= x <= panel.x1 - reach for line in markers for x, _ in line)
 
 
 def test_styles_differ_for_thirty_methods() -> None:
