@@ -17,7 +17,9 @@ def hidden(packages: tuple[str, ...] = PACKAGES) -> str:
     home = Path(__file__).resolve().parent
     for name in packages:
         spec = importlib.util.find_spec(name)
-        places = [str(place) for place in (spec and (spec.submodule_search_locations or [spec.origin])) or ()]
+        places: list[str] = []
+        if spec:
+            places = [*(spec.submodule_search_locations or ()), str(spec.origin)]
         if places and Path(places[0]).resolve() != home / name:
             return (
                 f"{places[0]} hides {home / name}: both are `{name}` to Python, which takes the first on its path. "

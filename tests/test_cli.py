@@ -171,8 +171,9 @@ def test_weights_that_a_suite_needs_and_this_machine_lacks(tmp_path: Path, monke
     monkeypatch.setenv("FACEBENCH_WEIGHTS", str(tmp_path / "weights"))
     suite = tmp_path / "mine.yaml"
     suite.write_text(
-        "{suite: mine, data: [{name: synthfaces, train: 16, test: 8}], methods: [telea, {method: aot, preset: tiny}], size: 64, "
-        "conditions: [center/25], metrics: [psnr, lpips@alex], train: {features: official}, report: {main: [psnr]}}"
+        "{suite: mine, data: [{name: synthfaces, train: 16, test: 8}], size: 64, "
+        "methods: [telea, {method: aot, preset: tiny}], conditions: [center/25], "
+        "metrics: [psnr, lpips@alex], train: {features: official}, report: {main: [psnr]}}"
     )
     shown = call("weights", "list", "--for", str(suite))
     assert [line.split()[0] for line in shown.splitlines()[1:3]] == ["vgg19", "alexnet"]
