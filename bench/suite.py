@@ -560,7 +560,7 @@ def still_expected(content: Mapping[str, Any], changes: Mapping[str, Any]) -> li
 
     Any other change makes another suite, of which nothing is expected.
     """
-    before, now = ([str(entry["name"]) for entry in part.get("data") or []] for part in (content, content | changes))
+    before, now = ([str(entry["name"]) for entry in part.get("data") or []] for part in (content, {**content, **changes}))
     if not (changes.keys() <= {"data", "training"} and {*now} <= {*before}):
         return []
     left_out = {*before} - {*now}
