@@ -95,7 +95,7 @@ def test_two_groups_must_be_large_enough(tmp_path: Path) -> None:
 
 def test_the_report_has_the_table_in_every_form(tmp_path: Path) -> None:
     run = write(tmp_path / "run")
-    text = reports.build(run).read_text(encoding="utf-8")
+    text = reports.build(run).with_name("report.md").read_text(encoding="utf-8")
     assert "made-up faces by group" in text and "tables/groups-made-up-faces-intervals.md" in text
     page = (run / "report/report.html").read_text(encoding="utf-8")
     assert 'id="table-groups-made-up-faces"' in page

@@ -105,7 +105,7 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
 def test_odd_names_and_no_pictures(tmp_path: Path) -> None:
     methods = {"_a": "_$x$ | <b>", "b": r"100% \frac{1}{2} & #1", "c": "é中"}
     run = made_up.write_run(tmp_path, made_up.rows(**SMALL, methods=methods, datasets=("../x$y$_z",)), pictures=0)
-    text = reports.build(run).read_text(encoding="utf-8")
+    text = reports.build(run).with_name("report.md").read_text(encoding="utf-8")
     assert "<b>" not in text
     assert (run / "report" / "figures" / "ratio-x-y-z.svg").exists()
 
@@ -228,7 +228,7 @@ def test_costs_bring_a_table_and_a_figure(tmp_path: Path) -> None:
     costs = pd.DataFrame({"method": made_up.METHODS.keys(), "title": made_up.METHODS.values(), "preset": "tiny"})
     costs = costs.assign(params=[0, 0, 15_200_000, 31_760_000])
     costs.assign(macs=costs["params"] * 2000.0).to_parquet(run / "costs.parquet", index=False)
-    text = reports.build(run).read_text(encoding="utf-8")
+    text = reports.build(run).with_name("report.md").read_text(encoding="utf-8")
     assert "| GRIG | 31.76 | 63.52 |" in text
     assert (run / "report" / "figures" / "cost-made-up-faces.pdf").exists()
 
@@ -236,5 +236,7 @@ def test_costs_bring_a_table_and_a_figure(tmp_path: Path) -> None:
 def test_the_report_shows_published_numbers_beside(tmp_path: Path) -> None:
     rows = made_up.rows(methods={"exegan": "EXE-GAN"}, conditions=("irregular/50-60",), metrics=("fid@embedded",))
     rows = rows.assign(preset="paper", dataset="FFHQ", metric="fid", metric_title="FID", value=4.0)
-    text = reports.build(made_up.write_run(tmp_path, rows, pictures=0)).read_text(encoding="utf-8")
+    text = (
+        reports.build(made_up.write_run(tmp_path, rows, pictures=0)).with_name("report.md").read_text(encoding="utf-8")
+    )
     assert "| EXE-GAN, irregular 50-60% | 4.00 | 3.57<sup>a</sup> | +0.43 |" in text
