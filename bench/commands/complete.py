@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands import is_frozen, out
+from bench.commands import is_frozen, out, values
 from bench.errors import BenchError, about
 
 if TYPE_CHECKING:
@@ -18,7 +18,12 @@ SUFFIX = ".png"
 
 
 def complete(
-    method: Annotated[str, typer.Argument(help="Name of a method, as in `facebench list`; with --run also a title.")],
+    method: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a method, as in `facebench list`; with --run also a title.", autocompletion=values.method
+        ),
+    ],
     image: Annotated[Path, typer.Argument(help="A picture, or a folder of them.")],
     mask: Annotated[
         Path | None,
