@@ -94,7 +94,8 @@ def _of_a_run(folder: Path) -> Path:
     if not any((folder / name).exists() for name in ("protocol.json", "results.parquet")):
         suites = sorted(str(path.parent) for path in folder.glob("*/protocol.json"))
         hint = f"did you mean {' or '.join(suites)}?" if suites else "give that of a suite, for example runs/quickstart"
-        raise BenchError(f"{folder} is not the folder of a run: {hint}" if folder.is_dir() else f"there is no {folder}")
+        there = f"{folder} is not the folder of a run: {hint}"
+        raise BenchError(there if folder.is_dir() else f"there is no folder {folder}")
     return folder
 
 

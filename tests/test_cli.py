@@ -247,7 +247,7 @@ def test_evaluate_names_what_is_wrong(folders: dict[str, str], tmp_path: Path) -
         call("evaluate", completed, truth, "--metrics", "l1@hole")
     with pytest.raises(BenchError, match="damage is measured before known pixels are pasted: say --raw"):
         call("evaluate", completed, truth, "--masks", masks, "--metrics", "psnr,damage")
-    with pytest.raises(BenchError, match="no reference is called 'train'"):
+    with pytest.raises(BenchError, match="fid@embedded/train: say fid@embedded/reference, and --reference DIR"):
         call("evaluate", completed, truth, "--metrics", "fid@embedded/train")
     result = CliRunner().invoke(cli.app, ["evaluate", completed, truth, "--metrics", "fid,lpips@alex"])
     assert result.exit_code == 1  # nothing could be computed
@@ -462,7 +462,7 @@ def test_stopped_by_ctrl_c(command: str, advice: str, tmp_path: Path, monkeypatc
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 130
-    assert capsys.readouterr().err == f"\nstopped{advice}\n"
+    assert capsys.readouterr().err.endswith(f"\nstopped{advice}\n")
 
 
 def test_messages_about_what_is_not_given(tmp_path: Path) -> None:

@@ -14,11 +14,22 @@ from bench.nn.stylegan2 import NoiseMaps, Width, check_size, fixed
 from bench.nn.stylegan2_blocks import GAIN, EqualLinear, low_pass, minibatch_deviation, upsample
 
 
-def activate(x: Tensor, gain: float = 1.0) -> Tensor:
-    """Leaky ReLU (0.2), times sqrt(2), limited to ± 256; all times `gain`. Without gradients it overwrites `x`."""
+def activated(layer: nn.Conv2d, x: Tensor, gain: float = 1.0) -> Tensor:
+    """A convolution, then leaky ReLU (0.2) times sqrt(2), limited to ± 256; all times `gain`."""
+    return limited(scaled(layer, x, GAIN * gain), gain)
+
+
+def scaled(layer: nn.Conv2d, x: Tensor, factor: float) -> Tensor:
+    """A convolution times a factor above 0, by its filters: they hold fewer numbers than maps."""
+    bias = None if layer.bias is None else layer.bias * factor
+    return F.conv2d(x, layer.weight * factor, bias, padding=layer.padding, groups=layer.groups)
+
+
+def limited(x: Tensor, gain: float) -> Tensor:
+    """Leaky ReLU (0.2) of a map that is scaled, limited to ± 256 times `gain`. Without gradients it overwrites `x`."""
     if torch.is_grad_enabled():
-        return (F.leaky_relu(x, 0.2) * (GAIN * gain)).clamp(-256 * gain, 256 * gain)
-    return F.leaky_relu_(x, 0.2).mul_(GAIN * gain).clamp_(-256 * gain, 256 * gain)
+        return F.leaky_relu(x, 0.2).clamp(-256 * gain, 256 * gain)
+    return F.leaky_relu_(x, 0.2).clamp_(-256 * gain, 256 * gain)
 
 
 def unit(weight: Tensor) -> Tensor:
@@ -107,10 +118,11 @@ class Separable(nn.Module):
             self.register_buffer("noise_const", torch.randn(noise, noise))
 
     def forward(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
-        x = self.up(self.conv2(self.down(activate(self.conv1(x), self.gain))))
+        factor = GAIN * self.gain
+        x = self.up(scaled(self.conv2, self.down(activated(self.conv1, x, self.gain)), factor))
         if self.noise:
-            x += (self.noise_strength * (self.noise_const if noise is None else noise)).to(x.dtype)
-        return activate(x, self.gain)
+            x += (factor * self.noise_strength * (self.noise_const if noise is None else noise)).to(x.dtype)
+        return limited(x, self.gain)
 
 
 class EncoderBlock(nn.Module):
@@ -124,7 +136,7 @@ class EncoderBlock(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         if self.fromrgb is not None:
-            x = activate(self.fromrgb(x))
+            x = activated(self.fromrgb, x)
         feature = self.conv1(x)
         return feature, self.conv2(feature)
 
@@ -220,7 +232,7 @@ class DiscriminatorBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.fromrgb is not None:
-            x = activate(self.fromrgb(x))
+            x = activated(self.fromrgb, x)
         return self.conv2(self.conv1(x)) + self.skip(x) / GAIN
 
 

@@ -148,7 +148,7 @@ class Attention(nn.Module):
             layer(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
             for layer, x in ((self.to_q, query), (self.to_k, key), (self.to_v, value))
         )
-        logits = q @ k.transpose(2, 3) * q.shape[-1] ** -0.5  # (N, heads, T, T)
+        logits = q * q.shape[-1] ** -0.5 @ k.transpose(2, 3)  # (N, heads, T, T)
         if weight is not None:
             logits = weighted(logits, weight[:, None, None], 1e-5)
         return self.to_out((logits.softmax(3) @ v).transpose(1, 2).flatten(2))
@@ -194,7 +194,7 @@ class AttentionAwareLayer(nn.Module):
             y.flatten(2).unflatten(1, (self.heads, -1)).transpose(2, 3)
             for y in (self.query_conv(x), self.key_conv(x), x, before)
         )
-        logits = q @ k.transpose(2, 3) * q.shape[-1] ** -0.5  # (N, heads, HW, HW)
+        logits = q * q.shape[-1] ** -0.5 @ k.transpose(2, 3)  # (N, heads, HW, HW)
         visible = known.flatten(1)[:, None, None]
         sides = ((visible, b), (1 - visible, v))
         with torch.no_grad():

@@ -17,7 +17,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         q, k, v = (layer(x).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer in self.projections())
-        logits = q @ k.transpose(2, 3) * q.shape[-1] ** -0.5
+        logits = q * q.shape[-1] ** -0.5 @ k.transpose(2, 3)
         weights = (logits if bias is None else logits + bias).softmax(3)
         return self.proj((weights @ v).transpose(1, 2).flatten(2))
 
