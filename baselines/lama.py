@@ -233,7 +233,7 @@ class LaMaStage(Stage):
         )
         with torch.no_grad():
             fake = self.method.predict(batch)
-        losses["discriminator"], losses["r1"] = self.discriminator_losses(fake, real, batch.mask)
+        losses["discriminator"], losses["r1"] = discriminator_losses(self.discriminator, fake, real, batch.mask)
         update("discriminator", losses["discriminator"] + c.r1 * losses["r1"])
         return losses
 
@@ -251,15 +251,16 @@ class LaMaStage(Stage):
             "matching": feature_matching(fake_maps, real_maps),
         }
 
-    def discriminator_losses(self, fake: Tensor, real: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """(Eq. 4, R1): only patches that see the hole count as fake, other patches of completions as real."""
-        real = real.detach().requires_grad_()
-        with differentiable_twice():
-            real_logits, _ = self.discriminator(real)
-        fake_logits, _ = self.discriminator(fake)
-        hole = F.interpolate(mask, fake_logits.shape[2:], mode="nearest")
-        judged = F.softplus(fake_logits) * hole + F.softplus(-fake_logits) * (1 - hole)
-        return F.softplus(-real_logits).mean() + judged.mean(), r1(real_logits, real)
+
+def discriminator_losses(network: Discriminator, fake: Tensor, real: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """(Eq. 4, R1): only patches that see the hole count as fake, other patches of completions as real."""
+    real = real.detach().requires_grad_()
+    with differentiable_twice():
+        real_logits, _ = network(real)
+    fake_logits, _ = network(fake)
+    hole = F.interpolate(mask, fake_logits.shape[2:], mode="nearest")
+    judged = F.softplus(fake_logits) * hole + F.softplus(-fake_logits) * (1 - hole)
+    return F.softplus(-real_logits).mean() + judged.mean(), r1(real_logits, real)
 
 
 def _thin(x: Tensor) -> Tensor:

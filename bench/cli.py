@@ -32,6 +32,7 @@ from bench.commands import (
     why,
 )
 from bench.errors import BenchError, about, told
+from bench.reporters import reporter
 from bench.terminal import Terminal
 
 GOES_ON = ("run", "profile", "score")  # commands that do not do again what is finished
@@ -489,22 +490,12 @@ def report(
     runs = {"mix": mix, "others": others or []}
     made = []
     if tables:
-        made += _reporter("paper_tables")(run_folder, tables, **runs)
+        made += reporter("paper_tables")(run_folder, tables, **runs)
     if scores:
-        made.append(_reporter("scores")(run_folder, scores, **runs))
-    lines = [f"wrote {path}" for path in made] or [f"report: {_reporter('build')(run_folder, **runs)}"]
+        made.append(reporter("scores")(run_folder, scores, **runs))
+    lines = [f"wrote {path}" for path in made] or [f"report: {reporter('build')(run_folder, **runs)}"]
     for line in lines:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def _reporter(name: str) -> Any:
-    """A function of the registered reports: the harness never imports them."""
-    from importlib.metadata import entry_points
-
-    found = [point for point in entry_points(group="facebench.reports") if point.name == name]
-    if not found:
-        raise BenchError(f"this installation is older than its source and lacks {name!r}: install the package again")
-    return found[0].load()
 
 
 FORMATS = {"md": "to_markdown", "csv": "to_csv", "tex": "to_latex"}
@@ -522,11 +513,11 @@ def published(
     if form not in ("rich", *FORMATS):
         raise BenchError(f"--format: {form!r} is none of rich, {', '.join(FORMATS)}")
     if name is None:
-        for known in _reporter("published_names")():
+        for known in reporter("published_names")():
             out.print(known, highlight=False, markup=False)
         return
-    written = {known.replace(" ", "-"): known for known in _reporter("published_names")()}  # as suites are called
-    table = _reporter("published_table")(written.get(name, name))
+    written = {known.replace(" ", "-"): known for known in reporter("published_names")()}  # as suites are called
+    table = reporter("published_table")(written.get(name, name))
     if form == "rich":
         out.print(table.to_rich())
     else:

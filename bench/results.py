@@ -6,7 +6,6 @@ import importlib.metadata
 import platform
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from bench.metrics.images import to_uint8
 from bench.metrics.measurement import empty
 from bench.nn import embedded
 from bench.provenance import FACTS
+from bench.reporters import reporter
 from bench.samples import save_png, shown
 from bench.sources import of_backbone
 from bench.store import digest, file_slug, image_file, read_json, write_json, write_table
@@ -288,12 +288,12 @@ def _table(path: Path, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
 
 def report(made: Plan) -> Path:
     """Build the suite's report with the registered reporter; returns the path of the page to open."""
-    return _reporter("build")(made.folder)
+    return reporter("build")(made.folder)
 
 
 def main_table(made: Plan, names: Sequence[str] | None = None) -> Any:
     """The table that ends a run, or that of these metrics, as a Rich renderable."""
-    return _reporter("main_table")(made.folder, metrics=names).to_rich()
+    return reporter("main_table")(made.folder, metrics=names).to_rich()
 
 
 def notes(made: Plan) -> list[str]:
@@ -312,10 +312,6 @@ def expected(made: Plan) -> list[str]:
         if not verdict.passed:
             lines.append(f"  {'fails' if verdict.compared else 'open':5} {one.text}: {verdict.reason}")
     return lines
-
-
-def _reporter(name: str) -> Any:
-    return next(point for point in entry_points(group="facebench.reports") if point.name == name).load()
 
 
 def _samples(made: Plan, job: Job) -> None:

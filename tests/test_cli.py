@@ -457,7 +457,7 @@ def test_stopped_by_ctrl_c(command: str, advice: str, tmp_path: Path, monkeypatc
         raise KeyboardInterrupt
 
     monkeypatch.setattr("bench.cli._run", stop)
-    monkeypatch.setattr("bench.cli._reporter", stop)
+    monkeypatch.setattr("bench.cli.reporter", stop)
     monkeypatch.setattr(sys, "argv", ["facebench", command, {"run": "quickstart"}.get(command, str(tmp_path))])
     with pytest.raises(SystemExit) as ended:
         cli.main()

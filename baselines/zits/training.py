@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
-from baselines.lama import Discriminator
+from baselines.lama import Discriminator, discriminator_losses
 from bench.method import Batch, Noise, Stage, Update
 from bench.nn.dilated_resnet import SegmentationLoss
-from bench.nn.losses import differentiable_twice, feature_matching, nonsaturating, r1
+from bench.nn.losses import feature_matching, nonsaturating
 
 if TYPE_CHECKING:
     from baselines.zits import ZITS
@@ -176,19 +176,11 @@ class BaseStage(ZITSStage):
             "matching": feature_matching(fake_maps, real_maps),
         }
         update("generator", torch.stack([getattr(c, name) * loss for name, loss in losses.items()]).sum())
-        losses["discriminator"], losses["r1"] = self.judge(output.detach(), real, batch.mask)
+        losses["discriminator"], losses["r1"] = discriminator_losses(
+            self.discriminator, output.detach(), real, batch.mask
+        )
         update("discriminator", losses["discriminator"] + c.r1 * losses["r1"])
         return losses
-
-    def judge(self, fake: Tensor, real: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The discriminator's loss, where only patches in the hole count as fake, and R1."""
-        real = real.detach().requires_grad_()
-        with differentiable_twice():
-            real_logits, _ = self.discriminator(real)
-        logits, _ = self.discriminator(fake)
-        hole = F.interpolate(mask, logits.shape[2:], mode="nearest")
-        judged = F.softplus(logits) * hole + F.softplus(-logits) * (1 - hole)
-        return F.softplus(-real_logits).mean() + judged.mean(), r1(real_logits, real)
 
 
 class TextureStage(BaseStage):

@@ -50,8 +50,6 @@ def profile(
 
     Each setting runs in a process of its own; results go to OUT/profile/profile.parquet and finished ones are reused.
     """
-    from importlib.metadata import entry_points
-
     import pandas as pd
     import torch
 
@@ -59,6 +57,7 @@ def profile(
     from bench.device import checked, tell_bf16
     from bench.profile.cell import Setting, environment, measure
     from bench.progress import many
+    from bench.reporters import reporter
     from bench.store import check_folder, write_table
 
     place = checked(device)
@@ -111,9 +110,8 @@ def profile(
             write_table(path, known)
     rows = pd.concat([known[_matches(known, key)] for key in keys], ignore_index=True)
     if len(rows):
-        reports = entry_points(group="facebench.reports")
-        costs, published = (reports[name].load() for name in ("costs", "published_costs"))
-        out.print((published if compare else costs)(rows).to_rich())
+        costs = reporter("costs")
+        out.print((reporter("published_costs") if compare else costs)(rows).to_rich())
         if modules:
             out.print(costs(rows, modules=True).to_rich())
         out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)

@@ -65,10 +65,9 @@ def _data() -> Iterable[str]:
 
 
 def _tables() -> Iterable[str]:
-    from importlib.metadata import entry_points
+    from bench.reporters import reporter
 
-    names = next(iter(entry_points(group="facebench.reports", name="published_names"))).load()
-    return [name.replace(" ", "-") for name in names()]  # a space would end the word in a shell
+    return [name.replace(" ", "-") for name in reporter("published_names")()]  # a space would end the word in a shell
 
 
 def jobs(ctx: typer.Context, incomplete: str) -> list[str]:
