@@ -33,6 +33,9 @@ def test_a_package_that_hides_ours_is_one_message_with_both_paths(tmp_path: Path
 
 def test_a_folder_without_code_hides_nothing(tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
-    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-    done = subprocess.run([sys.executable, "-c", START], cwd="/", env=environment, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    for start in ("from facebench_start import main; main()", "import facebench; facebench.draw_mask"):
+        program = f"import sys; sys.argv = ['facebench', '--version']; {start}"
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
