@@ -214,7 +214,7 @@ class _Pass:
                     ours_host,
                     *([host] if network.faces and host is not None else []),
                 ]  # crops by the original's face
-                ours[name] = self._features(network, completed, shown, self._names(name), faces, self.keep)
+                ours[name] = self._features(network, completed, shown, self._names(name), faces, self.keep, again=False)
             except Unsuited as error:
                 self._drop([m for m in self.wanted if m.extractor == name], error)
                 del self.networks[name]
@@ -257,11 +257,12 @@ class _Pass:
         names: set[str],
         faces: Mapping[str, Tensor] | None = None,
         keep: bool = True,
+        again: bool = True,
     ) -> Features:
         """Features of images, from the cache where they are known. Maps are too large for the disk: those that this
         process has seen last are in memory.
 
-        `host`: what they depend on, on the CPU.
+        `host`: what they depend on, on the CPU. `again`: the next cell has these images, too.
         """
         if self.cache is None or not keep:
             return extractors.extract(network, images, faces, self.batch)
@@ -270,7 +271,7 @@ class _Pass:
         if known is not None and names <= set(known):
             return known if "maps" in names else {name: value.to(self.device) for name, value in known.items()}
         features = extractors.extract(network, images, faces, self.batch)
-        if "maps" in names and self.device.type == "cpu":
+        if again and "maps" in names and self.device.type == "cpu":
             RECENT.put(key, features)
         vectors = {name: value.cpu().contiguous() for name, value in features.items() if _is_vector(value)}
         if vectors and not ("maps" in names and self.cache.has(key)):

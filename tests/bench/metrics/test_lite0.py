@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench import metrics, weights
-from bench.metrics import extractors, measure
+from bench.metrics import extractors, measure, measurement
 from bench.metrics.measurement import _Recent
 
 from .conftest import pictures
@@ -86,6 +86,7 @@ def test_maps_of_originals_are_made_once_for_several_cells(tmp_path, monkeypatch
     seen: list[int] = []
     extract = extractors.extract
     monkeypatch.setattr(extractors, "extract", lambda *given: seen.append(len(given[1])) or extract(*given))
+    monkeypatch.setattr(measurement, "RECENT", _Recent(2 << 20))  # room for the maps of three pictures, not of six
     measure(truth.flip(0), truth, masks, "perceptual@lite0", cache=tmp_path)
     assert seen == [3, 3]
     found = measure(completed, truth, masks, "perceptual@lite0", cache=tmp_path)
