@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from bench import allocator
 from bench.errors import BenchError
 from bench.npz import open_npz
 from bench.profile import count_macs, count_parameters
@@ -169,10 +170,14 @@ def filled(folder: Path, lists: Mapping[str, str], rule: Mapping[str, Any]) -> d
 class _Blank(TorchFunctionMode):
     """Random starting values are zeros: all of them are filled afterwards, and drawing 100 million takes seconds."""
 
+    random = (Tensor.normal_, Tensor.uniform_, nn.init.kaiming_uniform_, nn.init.normal_, nn.init.uniform_)
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in (Tensor.normal_, Tensor.uniform_):
-            return args[0].zero_()
-        return func(*args, **(kwargs or {}))
+        named = kwargs or {}
+        if func not in self.random:
+            return func(*args, **named)
+        with torch.no_grad():
+            return (args[0] if args else named["tensor"]).zero_()
 
 
 @dataclass
@@ -203,6 +208,7 @@ class Result:
         )
 
 
+@allocator.keeping()
 def check(path: Path, keys: Path, known: Mapping[str, tuple[str, Golden]]) -> Result:
     """Run one golden file against the network of that name."""
     file = File.load(path)
