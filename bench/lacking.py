@@ -20,6 +20,9 @@ FILES = {  # what a card's `features` says -> the file that the training asks fo
     r"VGG-19 \(ImageNet\)": "vgg19",
     r"AlexNet": "alexnet",
     r"ADE20K": "ade20k-resnet50",
+    r"EfficientNet-Lite0": "efficientnet-lite0",
+    r"IR-SE50": "arcface-ir-se50",
+    r"ResNet-101": "arcface-resnet101",
 }
 
 

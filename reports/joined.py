@@ -17,8 +17,8 @@ ONE = [*CELL, "seed"]  # columns that tell one row from all others
 def joined(run: Path, others: Sequence[Path], mix: bool = False) -> Results:
     """The results of `run`, with the rows of the others whose columns it has: equal `protocol` hashes.
 
-    Of a row that both have, that of `run` stays. The protocol says under `joined` what came from where. Raises
-    BenchError for a run that shares no column, and as `load`.
+    Of a row that both have, that of `run` stays, unless it alone has no value: it failed there, say. The protocol says
+    under `joined` what came from where. Raises BenchError for a run that shares no column, and as `load`.
     """
     found = load(run, mix)
     for folder in others:
@@ -29,19 +29,19 @@ def joined(run: Path, others: Sequence[Path], mix: bool = False) -> Results:
 def _with(found: Results, other: Results, folder: Path) -> Results:
     asked = set(found.rows.get("protocol", ())) - {""}
     theirs = other.rows["protocol"] if "protocol" in other.rows else pd.Series("", index=other.rows.index)
-    new = theirs.isin(asked) & ~_known(other.rows, found.rows)
-    if not theirs.isin(asked).any():
+    same = theirs.isin(asked)
+    ours = found.rows[found.rows["value"].notna() | ~_known(found.rows, other.rows[same & other.rows["value"].notna()])]
+    new = same & ~_known(other.rows, ours)
+    if not same.any():
         raise BenchError(
             f"{folder} shares no column with the run, so its rows stay away: {_why(found.rows, other.rows)}"
         )
-    rows = tidy(
-        pd.concat([found.rows, other.rows[new].assign(suite=found.rows["suite"].iloc[0])]).drop(columns="label")
-    )
+    rows = tidy(pd.concat([ours, other.rows[new].assign(suite=found.rows["suite"].iloc[0])]).drop(columns="label"))
     titles = dict.fromkeys(other.rows["title"][new])
     columns = other.rows["protocol"][new].nunique()
     text = f"{', '.join(titles) or 'no further row'} of {folder}: {columns} of {theirs.nunique()} columns"
     if columns < theirs.nunique():
-        text += f"; of the others, {_why(found.rows, other.rows[~theirs.isin(asked)])}"
+        text += f"; of the others, {_why(found.rows, other.rows[~same])}"
     return replace(
         found,
         rows=rows,

@@ -46,3 +46,9 @@ def test_the_training_asks_for_the_file_that_is_told(slug: str) -> None:
     with pytest.raises(BenchError) as caught:
         loaded.create("tiny").stages("official")[0].optimisers()
     assert any(INDEX[name].filename in str(caught.value) for name in lacking.of_losses(slug))
+
+
+def test_networks_that_recognise_faces_and_backbones_are_named_too() -> None:
+    assert lacking.of_losses("psp") == ["alexnet", "arcface-ir-se50"]
+    assert lacking.of_losses("exegan") == ["vgg16", "arcface-resnet101"]
+    assert lacking.of_losses("projected") == ["vgg16", "efficientnet-lite0"]

@@ -50,3 +50,20 @@ def test_columns_that_mean_something_else_stay_away(tmp_path: Path) -> None:
         BenchError, match="/c shares no column with the run, so its rows stay away: protocol of made-up faces"
     ):
         joined(first, [run(tmp_path / "c", ("telea",), psnr="another", l1="another")])
+
+
+def test_a_row_that_failed_here_gives_way_to_that_of_another_run(tmp_path: Path) -> None:
+    first, second = run(tmp_path / "a", ("grig", "mean")), run(tmp_path / "b", ("mean", "telea"))
+    path = first / "results.parquet"
+    rows = pd.read_parquet(path)
+    rows.loc[rows["method"] == "mean", ["value", "note"]] = [float("nan"), "failed: no memory"]
+    rows.to_parquet(path)
+    found = joined(first, [second]).rows
+    assert not found.duplicated(["method", "condition", "metric", "seed"]).any()
+    expected = joined(second, []).rows
+    pd.testing.assert_series_equal(
+        found[found["method"] == "mean"].set_index(["condition", "metric"])["value"].sort_index(),
+        expected[expected["method"] == "mean"].set_index(["condition", "metric"])["value"].sort_index(),
+    )
+    alone = joined(second, [first]).rows  # a failure takes nothing away
+    assert alone[alone["method"] == "mean"]["value"].notna().all()
