@@ -59,6 +59,7 @@ class StyleGAN2Config(Config):
     code: int = 512  # entries of z and w
     depth: int = 8  # layers of the mapping network
     clamp: float | None = 256.0  # limit of what convolutions give
+    noise: bool = True  # maps are added in every layer; False: their weights stay 0
     group: int = 8  # images of the minibatch deviation
     learning_rate: float = 0.0025
     batch_size: int = 64
@@ -109,11 +110,12 @@ class StyleGAN2(Method):
             code=64,
             depth=4,
             clamp=None,
+            noise=False,  # at 64 px it would be drawn as specks before there is a face
             group=4,
-            learning_rate=0.004,
+            learning_rate=0.008,
             mixing=0.5,
-            gamma=0.5,
-            path=0.5,
+            gamma=0.1,
+            path=0.2,
             ema=0.99,
         ),
     }
@@ -165,7 +167,7 @@ class StyleGAN2Stage(Stage):
         """(images, codes) of random z."""
         c, generator = self.config, self.method.generator
         codes = mixed_codes(generator.style, noise, c.code, generator.codes, c.mixing)
-        return generator(codes, noise.maps(generator.sides)), codes
+        return generator(codes, noise.maps(generator.sides) if c.noise else None), codes
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         with torch.no_grad():
