@@ -175,7 +175,7 @@ def info(
     entry = registry.get(method)
     table = Table(box=None, show_header=False, pad_edge=False)
     for key, value in asdict(entry.card).items():
-        if value not in (None, "", {}, ()):
+        if value not in (None, "", {}, (), False):
             table.add_row(f"[bold]{key}", escape(_plain(value)))
     out.print(table)
     loaded = entry.load()

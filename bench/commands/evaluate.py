@@ -25,6 +25,12 @@ PATTERN = (
     "How {} are called, without suffix, if not as the {}: `{{name}}_pred`, `{{name}}/0`, ...; said as `{{name}}`, "
     "files of other names are left out."
 )
+OPTIONS = {"completed": "--match {}", "truth": "--match-truth {}", "masks": "--match-masks {}"}
+IN_PYTHON = {
+    "completed": 'Images(COMPLETED, "completed", match={})',
+    "truth": 'Images(TRUTH, "truth", match={})',
+    "masks": 'Images(MASKS, "masks", masks=True, match={})',
+}
 NAMED = {"completed": "results", "truth": "originals"}
 ENDS = {"truth": "gt", "masks": "mask"}  # of names, in an example
 LOOKED = 20  # files, spread evenly, in which masks are looked for among completed images
@@ -159,16 +165,21 @@ def described(row: dict[str, Any], images: str) -> dict[str, Any]:
     return {"metric": metric.name, "title": metric.title, **row, "images": images, "caution": metric.caution}
 
 
-def opened(given: Mapping[str, Named], mask_threshold: int | None = None, invert_masks: bool = False) -> list[Images]:
+def opened(
+    given: Mapping[str, Named],
+    mask_threshold: int | None = None,
+    invert_masks: bool = False,
+    options: Mapping[str, str] = OPTIONS,
+) -> list[Images]:
     """Completed images, originals and masks, file by file; BenchError says which option pairs names that differ.
 
-    A folder whose files are said to be called `{name}` may hold others: these are left out, aloud.
+    `options`: how the pattern of each is said. A folder whose files are said to be called `{name}` may hold others:
+    these are left out, aloud.
     """
     from bench import matching
     from bench.metrics.images import Images
     from bench.progress import say
 
-    options = {"completed": "--match {}", "truth": "--match-truth {}", "masks": "--match-masks {}"}
     for what, (folder, pattern) in given.items():
         for other in list(given)[: list(given).index(what)]:
             place, called = given[other]

@@ -36,11 +36,14 @@ def score(
     The folder of one completion, runs/jobs/complete-..., may come from somebody else: it is scored without its method,
     with the very same images. Exit code 1 where something has no pictures, or could not be scored as you asked.
     """
+    from bench import metrics as library
     from bench import stored
     from bench.device import checked
 
     place = checked(device)
     names = [name.strip() for name in (metrics or "").split(",") if name.strip()]
+    for name in names:
+        library.get(name)  # a wrong one is the option's, not the suite's
     if stored.is_handed(run):
         _completion(run, names or [*evaluate.WITHOUT_WEIGHTS.split(","), "l1@hole"], data or [], path, place)
         return
