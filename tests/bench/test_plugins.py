@@ -65,6 +65,7 @@ PLUGINS = {
     "dice": COMPLETE + "return torch.randn_like(batch.image)",
     "fresh": COMPLETE + "return batch.masked + float(np.random.default_rng().random())",
     "learner": COMPLETE + "wreck(batch); return torch.zeros_like(batch.image) + self.level.tanh()\n" + TRAINED,
+    "slip": COMPLETE + GREY + "\n" + TRAINED.replace("def stages", "def stage"),
     "coarse": COMPLETE + "return batch.masked, batch.masked",
     "leaver": COMPLETE + "quit()",
     "gone": COMPLETE + "pass\n\n\nraise SystemExit(0)\n",
@@ -157,6 +158,14 @@ def test_a_run_again_gives_the_same_numbers(
     again = pd.read_parquet(tmp_path / "runs/guests/results.parquet")
     for method, part in again.groupby("method"):
         pd.testing.assert_series_equal(part.set_index("metric")["value"], rows[str(method)]["value"])
+
+
+def test_networks_that_nothing_trains_are_told(tmp_path: Path) -> None:
+    done = run(tmp_path, ["slip", "mean"])
+    assert done.returncode == 0, done.stderr
+    rows = pd.read_parquet(tmp_path / "runs/guests/results.parquet").query("metric == 'psnr'").set_index("method")
+    assert rows.note["slip"].startswith("its networks are as its class makes them: it has no `stages`")
+    assert not rows.note["mean"]
 
 
 def test_a_tuple_is_one_clear_message(tmp_path: Path) -> None:
