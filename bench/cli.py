@@ -425,7 +425,7 @@ def _run(
             if store:
                 store.push(suite.suite)
         out.print(results.main_table(made))
-        for line in (*results.notes(made), *results.expected(made)):
+        for line in results.expected(made):
             out.print(line, highlight=False, markup=False)
         if options.deterministic and (names := results.could_not(made)):
             out.print(f"no deterministic algorithm, so bits may differ: {', '.join(names)}", markup=False)

@@ -112,8 +112,6 @@ def _run(folder: Path, names: list[str], data: list[str], device: str, workers: 
             results.collect(table)
             page = results.report(table)
         out.print(results.main_table(table, names or None))
-        for line in results.notes(table):
-            out.print(line, highlight=False, markup=False)
         out.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
     if absent:
         console = Terminal(stderr=True, soft_wrap=True)
