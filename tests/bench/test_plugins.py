@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -70,6 +71,8 @@ PLUGINS = {
     "leaver": COMPLETE + "quit()",
     "gone": COMPLETE + "pass\n\n\nraise SystemExit(0)\n",
 }
+GUIDE = (ROOT / "docs/adding-a-method.md").read_text(encoding="utf-8")
+TRAINED_IN_DOCS = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)[1]
 SUITE: dict[str, Any] = {
     "suite": "guests",
     "size": 32,
@@ -89,10 +92,11 @@ def run(folder: Path, methods: list[str], *arguments: str, **changes: Any) -> su
         info = packages / "guests-1.0.dist-info"
         info.mkdir(parents=True)
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: guests\nVersion: 1.0\n")
-        points = "".join(f"{slug} = guest_{slug}\n" for slug in PLUGINS)
+        points = "".join(f"{slug} = guest_{slug}\n" for slug in (*PLUGINS, "mine"))
         (info / "entry_points.txt").write_text(f"[facebench.methods]\n{points}")
         for slug, body in PLUGINS.items():
             (packages / f"guest_{slug}.py").write_text(HEAD.format(slug=slug) + body)
+        (packages / "guest_mine.py").write_text(TRAINED_IN_DOCS)
     (folder / "guests.yaml").write_text(yaml.safe_dump(SUITE | {"methods": methods} | changes))
     environment = os.environ | {"PYTHONPATH": f"{packages}{os.pathsep}{ROOT}", "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
     command = [FACEBENCH, "run", "guests.yaml", "--workers", "0", *arguments]
@@ -158,6 +162,14 @@ def test_a_run_again_gives_the_same_numbers(
     again = pd.read_parquet(tmp_path / "runs/guests/results.parquet")
     for method, part in again.groupby("method"):
         pd.testing.assert_series_equal(part.set_index("metric")["value"], rows[str(method)]["value"])
+
+
+def test_the_method_of_the_guide_is_trained(tmp_path: Path) -> None:
+    done = run(tmp_path, ["mine"])
+    assert done.returncode == 0, done.stderr
+    assert "train mine (tiny)" in done.stdout + done.stderr and "warning" not in done.stdout + done.stderr
+    losses = pd.read_parquet(tmp_path / "runs/guests/losses.parquet")
+    assert set(losses["loss"]) == {"l1"} and len(losses) == 3
 
 
 def test_networks_that_nothing_trains_are_told(tmp_path: Path) -> None:
