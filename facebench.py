@@ -129,7 +129,6 @@ def measure(
     from bench.commands.evaluate import WITHOUT_WEIGHTS
     from bench.device import found
     from bench.errors import BenchError
-    from bench.metrics.images import opened
     from bench.metrics.likeness import Likeness
 
     if metrics is None:
@@ -137,11 +136,9 @@ def measure(
     names = [metrics] if isinstance(metrics, str) else list(metrics)
     if not raw and masks is not None and (before := [name for name in names if library.get(name).raw]):
         raise BenchError(f"{before[0]} is measured before known pixels are pasted: say raw=True")
-    images = opened(_stacked(completed, "completed"), "completed", value_range=value_range)
-    originals = opened(_stacked(truth, "truth"), "truth", ids=images.ids, value_range=value_range)
-    holes, likeness, shown = None, Likeness(), images
-    if masks is not None:
-        holes = _holes(masks, images, mask_threshold)
+    images, originals, holes = _opened(completed, truth, masks, mask_threshold, value_range)
+    likeness, shown = Likeness(), images
+    if holes is not None:
         shown = likeness.watch(images, originals, holes, 8, "masks", paste=not raw)  # type: ignore[assignment]
     place = found(device)
     result = library.measure(
@@ -200,6 +197,28 @@ def plot(run: str | Path, figure: str = "ratio", metrics: Sequence[str] | None =
     return figures.one(Path(run), figure, metrics)
 
 
+def _opened(
+    completed: Any, truth: Any, masks: Any, threshold: int | None, value_range: Range | None
+) -> tuple[Images, Images, Images | None]:
+    """Completed pictures, originals and masks; of folders, BenchError says which pattern pairs names that differ."""
+    from bench.commands import evaluate
+    from bench.metrics.images import opened
+
+    given = {"completed": completed, "truth": truth}
+    if isinstance(masks, str | Path) and Path(masks).suffix != ".npz":
+        given["masks"] = masks
+    rest: list[Images] = []
+    if all(isinstance(one, str | Path) for one in given.values()):
+        folders: dict[str, evaluate.Named] = {what: (Path(one), None) for what, one in given.items()}
+        images, originals, *rest = evaluate.opened(folders, threshold, options=evaluate.IN_PYTHON)
+    else:
+        images = opened(_stacked(completed, "completed"), "completed", value_range=value_range)
+        originals = opened(_stacked(truth, "truth"), "truth", ids=images.ids, value_range=value_range)
+    if masks is None or rest:
+        return images, originals, rest[0] if rest else None
+    return images, originals, _holes(masks, images, threshold)
+
+
 def _stacked(given: Any, name: str) -> Any:
     """A list of pictures as one tensor (N, 3, H, W) uint8; other sources as they are."""
     import numpy as np
@@ -232,3 +251,9 @@ def _holes(given: Any, images: Images, threshold: int | None) -> Images:
     if isinstance(given, list | tuple | MaskSet):
         given = np.stack([hole(one, f"masks, mask {i}", threshold) for i, one in enumerate(given)])[:, None]
     return opened(given, "masks", masks=True, ids=images.ids, threshold=threshold)
+
+
+if __name__ == "__main__":  # python -m facebench is the command, too
+    from facebench_start import main
+
+    main()

@@ -63,7 +63,7 @@ class External(Method):
         with about(self.config.folder):
             images = [torch.from_numpy(self._read(name, batch)) for name in batch.ids]
             if len(self.odd) > self.read / 2:
-                raise BenchError(f"external: {files.no_results(self.odd, self.read)}")
+                raise BenchError(f"external: {files.no_pictures(self.odd, self.read)}")
         return torch.stack(images).to(batch.image).permute(0, 3, 1, 2) / 127.5 - 1
 
     def _read(self, name: str, batch: Batch) -> np.ndarray:
@@ -97,17 +97,27 @@ class External(Method):
             for sought in (wanted, flat):
                 if path := self._listed(folder / sought.parent, pattern).get(sought.name):
                     return path
-        beside = [other.name for other in map(_plain, batch.ids or ()) if other.parent == wanted.parent]
-        found = (
-            matching.advice(place, "the option match: {}", beside, several=True)
-            for place, pattern in zip(places, patterns, strict=True)
-            if place.is_dir() and not self._listed(place, pattern).keys() & set(beside)
-        )
+        others = [] if folders[0].is_dir() else self._folders_with(wanted, patterns[1])
+        more = f"; {wanted} lies in {', '.join(others)}: put those of this condition into {slug}"
+        if len(others) < 2:
+            beside = [other.name for other in map(_plain, batch.ids or ()) if other.parent == wanted.parent]
+            found = (
+                matching.advice(place, "the option match: {}", beside, several=True)
+                for place, pattern in zip(places, patterns, strict=True)
+                if place.is_dir() and not self._listed(place, pattern).keys() & set(beside)
+            )
+            more = next(filter(None, found), "")
         own, shared = ((wanted.parent / one.replace(matching.PLAIN, wanted.name)).as_posix() for one in patterns)
         raise BenchError(
             f"external: no image for {wanted} and {batch.condition}: looked for {slug}/{own}.png and "
-            f"{shared}.png (or .jpg, .webp, .tif, ...) in {self.config.folder}{next(filter(None, found), '')}"
+            f"{shared}.png (or .jpg, .webp, .tif, ...) in {self.config.folder}{more}"
         )
+
+    def _folders_with(self, wanted: Path, pattern: str) -> list[str]:
+        """The folders that hold an image of this name; several are those of conditions."""
+        root = self.config.folder
+        folders = sorted(path for path in root.iterdir() if path.is_dir()) if root and root.is_dir() else []
+        return [path.name for path in folders if wanted.name in self._listed(path / wanted.parent, pattern)]
 
     def _pattern(self, folder: Path, number: int) -> str:
         """How the files of this completion are called."""

@@ -175,7 +175,7 @@ def info(
     entry = registry.get(method)
     table = Table(box=None, show_header=False, pad_edge=False)
     for key, value in asdict(entry.card).items():
-        if value not in (None, "", {}, ()):
+        if value not in (None, "", {}, (), False):
             table.add_row(f"[bold]{key}", escape(_plain(value)))
     out.print(table)
     loaded = entry.load()
@@ -425,7 +425,7 @@ def _run(
             if store:
                 store.push(suite.suite)
         out.print(results.main_table(made))
-        for line in (*results.notes(made), *results.expected(made)):
+        for line in results.expected(made):
             out.print(line, highlight=False, markup=False)
         if options.deterministic and (names := results.could_not(made)):
             out.print(f"no deterministic algorithm, so bits may differ: {', '.join(names)}", markup=False)

@@ -24,6 +24,8 @@ FILES = {  # what a card's `features` says -> the file that the training asks fo
     r"IR-SE50": "arcface-ir-se50",
     r"ResNet-101": "arcface-resnet101",
 }
+TRAINING = "the training of"
+EMBEDDED = "; or train without it, as tables will say: `--features embedded`, in a suite `train: {features: embedded}`"
 
 
 def told(made: Plan) -> Iterator[str]:
@@ -32,7 +34,7 @@ def told(made: Plan) -> Iterator[str]:
     for job in made.jobs:
         if job.kind == "train" and not made.done(job) and source_of(job.identity["features"]) == "official":
             for name in of_losses(job.method):
-                needed[name].append(f"the training of {job.row['title']}")
+                needed[name].append(f"{TRAINING} {job.row['title']}")
     if not all(map(made.done, made.scores)):
         for metric in map(metrics.get, metrics.expanded(made.suite.metrics)):
             for name in _of_extractor(metric.extractor or ""):
@@ -41,7 +43,8 @@ def told(made: Plan) -> Iterator[str]:
         try:
             weights.path(name)
         except BenchError as error:
-            yield f"{', '.join(dict.fromkeys(users))}: {error}"
+            trained = any(user.startswith(TRAINING) for user in users)
+            yield f"{', '.join(dict.fromkeys(users))}: {error}{EMBEDDED if trained else ''}"
 
 
 def needed(suite: Suite) -> set[str]:

@@ -296,11 +296,6 @@ def main_table(made: Plan, names: Sequence[str] | None = None) -> Any:
     return reporter("main_table")(made.folder, metrics=names).to_rich()
 
 
-def notes(made: Plan) -> list[str]:
-    """What a reader of the main table must know beside its footnotes: what stood in for the networks of the papers."""
-    return list(read_json(made.folder / "protocol.json")["stand_ins"])
-
-
 def expected(made: Plan) -> list[str]:
     """How many expectations of the suite hold, then those that do not, or of which there is no number, and why."""
     if not made.suite.expect:

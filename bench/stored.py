@@ -61,7 +61,8 @@ class Run:
         if not path.exists():
             raise BenchError(
                 f"{path} is missing: give the folder of a suite that was run, for example runs/quickstart, or one of a "
-                "completion, runs/jobs/complete-...; an older run writes the file when its command is given again"
+                "completion, runs/jobs/complete-...; a run that was stopped or is of an older release, writes the file "
+                "when its command is given again"
             )
         found = read_json(path)
         try:

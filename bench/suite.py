@@ -638,6 +638,12 @@ def _absent(entry: Mapping[str, Any]) -> bool:
     return entry["name"] != "synthfaces" and not entry.get("folder")
 
 
+SPELT = {
+    "suite": "take small letters, digits, '.', '_' and '-', as in my-suite",
+    "name": "it must not begin with '.' or hold '/' or '\\\\'",
+}
+
+
 def parse(content: Mapping[str, Any], source: str) -> Suite:
     """A suite from its content; `source` names it in errors. Test masks that also train are refused."""
     try:
@@ -651,6 +657,8 @@ def parse(content: Mapping[str, Any], source: str) -> Suite:
             messages = [problem["msg"]]
             if problem["type"] == "extra_forbidden":
                 messages = [f"unknown key{_close(str(problem['loc'][-1]), problem['loc'][:-1])}"]
+            elif problem["type"] == "string_pattern_mismatch":
+                messages = [f"{problem['input']!r} is no name: {SPELT[str(problem['loc'][-1])]}"]
             elif problem["type"] == "value_error":
                 messages = list(problem["ctx"]["error"].args)
             lines += [f"  {key + ': ' if key else ''}{message}" for message in messages]

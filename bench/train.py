@@ -215,6 +215,11 @@ class Run:
                 compiled(network)
         self.enter(0)
 
+    @property
+    def user(self) -> str:
+        """Who is at work, for messages."""
+        return f"{self.method.card.slug} ({self.stages[self.stage].name})"
+
     def enter(self, number: int) -> None:
         self.stage, self.step = number, 0
         stage = self.stages[number].to(self.device).train()
@@ -282,6 +287,8 @@ class Run:
 
     def update(self, name: str, loss: Tensor) -> None:
         """One step of the optimiser `name` on `loss`; no other network receives a gradient."""
+        if name not in self.optimisers:
+            raise BenchError(f"{self.user}: update({name!r}, ...): optimisers() has {', '.join(self.optimisers)}")
         parameters, optimiser = self.parameters[name], self.optimisers[name]
         with torch.autocast(self.device.type, enabled=False):
             gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
@@ -315,6 +322,8 @@ class Run:
         batch = self.floats(batch.to(self.device))
         with self.fabric.autocast(), across.processes(self.rank, self.ranks):
             losses = stage.step(augmented(batch, stage, noise), self.update, noise)
+        if not (isinstance(losses, Mapping) and losses and all(isinstance(one, Tensor) for one in losses.values())):
+            raise BenchError(f'{self.user}: step() must return the losses to log, such as {{"l1": loss}}: tensors')
         self.step += 1
         values = torch.stack([value.detach().float() for value in losses.values()])
         if self.ranks > 1:

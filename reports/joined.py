@@ -42,13 +42,20 @@ def _with(found: Results, other: Results, folder: Path) -> Results:
     text = f"{', '.join(titles) or 'no further row'} of {folder}: {columns} of {theirs.nunique()} columns"
     if columns < theirs.nunique():
         text += f"; of the others, {_why(found.rows, other.rows[~same])}"
+    kept = found.protocol.get("stand_ins") or []
+    theirs_stand_ins = [
+        line
+        for line in other.protocol.get("stand_ins") or []
+        if line not in kept and any(line.startswith(f"{title}: ") for title in titles)
+    ]
     return replace(
         found,
         rows=rows,
         per_image=_beside(found.per_image, other.per_image, rows, ONE),
         losses=_beside(found.losses, other.losses, rows, [*METHOD, "dataset", "shots", "seed"]),
         costs=_beside(found.costs, other.costs, rows, METHOD),
-        protocol=found.protocol | {"joined": [*found.protocol.get("joined", []), text]},
+        protocol=found.protocol
+        | {"joined": [*found.protocol.get("joined", []), text], "stand_ins": [*kept, *theirs_stand_ins]},
     )
 
 

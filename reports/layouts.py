@@ -137,7 +137,7 @@ def arrange(
         stub=_named(down).capitalize(),
         columns=tuple(columns),
         blocks=made,
-        notes=(*below, *notes(cells, protocol, made)),
+        notes=(*below, *notes(cells, protocol, made, {label: name.title for label, name in titles["label"].items()})),
     )
 
 

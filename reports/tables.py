@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -17,6 +17,7 @@ from reports.table import Block, Cell, Column, Row, Table, ranked
 
 MAIN = ("lpips", "perceptual", "fid", "psnr")
 NOT_RUN = "not run"
+PAPER = "paper"  # the preset of the published options
 COUNTED = "Counts are exact and need no test. Bold: the best; underlined: the second best."
 
 
@@ -131,14 +132,25 @@ def _block(block: pd.DataFrame, title: str, names: Sequence[str]) -> Block:
     return Block(rows, f"{title}: {first.metric_title}", bool(first.higher_is_better))
 
 
-def notes(cells: pd.DataFrame, protocol: dict[str, Any] | None, blocks: Sequence[Block]) -> tuple[str, ...]:
-    """What stands below a table of `results.over_seeds` rows: seeds, what its marks mean, metrics, protocol."""
+def notes(
+    cells: pd.DataFrame,
+    protocol: dict[str, Any] | None,
+    blocks: Sequence[Block],
+    printed: Mapping[str, str] | None = None,
+) -> tuple[str, ...]:
+    """What stands below a table of `results.over_seeds` rows: seeds, what its marks mean, networks, metrics, protocol.
+
+    `printed`: what labels are called in this table, where they are called otherwise.
+    """
     lines = []
     several = sorted(set(cells["asked"][cells["asked"] > 1]))
     if several:
         counts = " or ".join(str(count) for count in several)
         lines.append(f"Means over {counts} seeds; ±: their standard deviation; intervals cover those of every seed.")
     lines += explained(blocks)
+    called = {label: (printed or {}).get(label, label) for label in cells["label"]}
+    lines += presets(cells, called)
+    lines += stand_ins(cells, protocol, called)
     metrics = [*cells.drop_duplicates("metric_title").itertuples()]
     lines += [f"{metric.metric_title}: {metric.caution}." for metric in metrics if metric.caution]
     named = [f"{metric.metric_title}: {metric.extractor}" for metric in metrics if metric.extractor]
@@ -151,3 +163,22 @@ def notes(cells: pd.DataFrame, protocol: dict[str, Any] | None, blocks: Sequence
     if protocol and protocol.get("hash"):
         lines.append(f"Protocol {protocol['hash']}.")
     return tuple(lines)
+
+
+def presets(cells: pd.DataFrame, called: Mapping[str, str]) -> list[str]:
+    """Which rows have another preset than `paper`, where their names do not say so."""
+    said: dict[str, list[str]] = {}
+    for row in cells.drop_duplicates(results.METHOD).itertuples():
+        if row.preset not in (PAPER, results.PUBLISHED) and f"({row.preset})" not in called[row.label]:
+            said.setdefault(row.preset, []).append(called[row.label])
+    return [f"Preset {preset}: {', '.join(dict.fromkeys(names))}." for preset, names in said.items()]
+
+
+def stand_ins(cells: pd.DataFrame, protocol: dict[str, Any] | None, called: Mapping[str, str]) -> list[str]:
+    """What takes the place of published networks in these rows: a sentence for all rows of which it is true."""
+    said: dict[str, list[str]] = {}
+    for row in cells.drop_duplicates(results.METHOD).itertuples():
+        for line in (protocol or {}).get("stand_ins") or ():
+            if line.startswith(f"{row.title}: "):
+                said.setdefault(line.removeprefix(f"{row.title}: "), []).append(called[row.label])
+    return [f"{', '.join(dict.fromkeys(names))}: {text}." for text, names in said.items()]

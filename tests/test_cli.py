@@ -66,7 +66,7 @@ def test_list_shows_every_method_metric_and_generator() -> None:
 def test_info_shows_the_card(slug: str) -> None:
     shown = call("info", slug)
     assert registry.get(slug).card.name in shown
-    assert "preset paper" in shown
+    assert "preset paper" in shown and "False" not in shown.partition("preset")[0]
 
 
 def test_version() -> None:
@@ -328,7 +328,7 @@ def test_masks_beside_the_results_are_not_measured(folders: dict[str, str]) -> N
         call(*arguments)
     shown = call(*arguments, "--match", "{name}")
     assert "12 files of other names" in shown and shown.endswith(expected)
-    with pytest.raises(BenchError, match=r"12 of 12 completed images are masks .*0_mask\.png \(mask\)"):
+    with pytest.raises(BenchError, match=r"12 of 12 results are masks .*0_mask\.png \(mask\)"):
         call(*arguments, "--match", "{name}_mask")
     Image.new("L", (64, 64)).save(f"{masks}/more.png")
     with pytest.raises(BenchError, match=r'not expected \(more\); they match with --match-masks "\{name\}"$'):
@@ -337,6 +337,35 @@ def test_masks_beside_the_results_are_not_measured(folders: dict[str, str]) -> N
     Path(f"{completed}/3.png").unlink()
     with pytest.raises(BenchError, match=r"1 missing \(3\)"):
         call(*arguments, "--match", "{name}")
+
+
+def test_masks_beside_the_originals_are_no_originals(folders: dict[str, str]) -> None:
+    """As LaMa has them: NAME.png and NAME_mask001.png in one folder, and its results are called like the masks."""
+    completed, truth, masks = folders.values()
+    psnr = ["--metrics", "psnr"]
+    expected = call("evaluate", completed, truth, "--masks", masks, *psnr)
+    for path in Path(masks).iterdir():
+        path.rename(Path(truth) / f"{path.stem}_mask001.png")
+    for path in Path(completed).iterdir():
+        path.rename(path.with_name(f"{path.stem}_mask001.png"))
+    given = ["evaluate", completed, truth, "--masks", truth, "--match-masks", "{name}_mask001", *psnr]
+    with pytest.raises(BenchError, match=r'not expected .*; they match with --match "\{name\}_mask001"$'):
+        call(*given)
+    given += ["--match", "{name}_mask001"]
+    with pytest.raises(BenchError, match=r'say which one with --match-truth "\{name\}" \(or --match-truth'):
+        call(*given)
+    assert call(*given, "--match-truth", "{name}").endswith(expected)
+    with pytest.raises(BenchError, match=r"truth: 12 of 12 originals are masks .*0_mask001\.png \(mask\)"):
+        call("evaluate", completed, truth, *given[-2:], "--match-truth", "{name}_mask001", *psnr)
+
+
+def test_a_pattern_that_was_said_is_not_advised_again(folders: dict[str, str]) -> None:
+    completed, truth, masks = folders.values()
+    for path in [*Path(masks).iterdir()]:
+        path.rename(path.with_name(f"{path.stem}_mask001.png"))
+    Image.new("L", (64, 64)).save(f"{masks}/more_mask001.png")
+    with pytest.raises(BenchError, match=r"1 not expected \(more\)$"):
+        call("evaluate", completed, truth, "--masks", masks, "--match-masks", "{name}_mask001", "--metrics", "psnr")
 
 
 def test_one_folder_given_twice_is_refused(folders: dict[str, str]) -> None:

@@ -131,6 +131,14 @@ def test_measure_takes_lists_tensors_and_frozen_sets(folders: Path) -> None:
         facebench.measure(files["results"], [], files["masks"], "l1")
 
 
+def test_names_that_differ_are_paired_by_what_the_message_says(folders: Path) -> None:
+    given = [folders / "results", folders / "originals", folders / "masks", "l1"]
+    with pytest.raises(BenchError, match=r'they match with Images\(COMPLETED, "completed", match="\{name\}_pred"\)$'):
+        facebench.measure(*given)
+    given[0] = facebench.Images(given[0], "completed", match="{name}_pred")
+    assert facebench.measure(*given).value("l1") > 0
+
+
 def test_results_of_other_masks_are_told(folders: Path) -> None:
     """In memory as in folders."""
     originals = sorted((folders / "originals").iterdir())

@@ -39,3 +39,10 @@ def test_a_folder_without_code_hides_nothing(tmp_path: Path) -> None:
         command = [sys.executable, "-c", program]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_python_starts_the_command_by_either_name() -> None:
+    for name in ("bench", "facebench"):
+        command = [sys.executable, "-m", name, "--version"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert done.stdout.startswith("face-inpaint-bench "), done.stderr

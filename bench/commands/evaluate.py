@@ -25,6 +25,14 @@ PATTERN = (
     "How {} are called, without suffix, if not as the {}: `{{name}}_pred`, `{{name}}/0`, ...; said as `{{name}}`, "
     "files of other names are left out."
 )
+OPTIONS = {"completed": "--match {}", "truth": "--match-truth {}", "masks": "--match-masks {}"}
+IN_PYTHON = {
+    "completed": 'Images(COMPLETED, "completed", match={})',
+    "truth": 'Images(TRUTH, "truth", match={})',
+    "masks": 'Images(MASKS, "masks", masks=True, match={})',
+}
+NAMED = {"completed": "results", "truth": "originals"}
+ENDS = {"truth": "gt", "masks": "mask"}  # of names, in an example
 LOOKED = 20  # files, spread evenly, in which masks are looked for among completed images
 
 
@@ -157,21 +165,26 @@ def described(row: dict[str, Any], images: str) -> dict[str, Any]:
     return {"metric": metric.name, "title": metric.title, **row, "images": images, "caution": metric.caution}
 
 
-def opened(given: Mapping[str, Named], mask_threshold: int | None = None, invert_masks: bool = False) -> list[Images]:
+def opened(
+    given: Mapping[str, Named],
+    mask_threshold: int | None = None,
+    invert_masks: bool = False,
+    options: Mapping[str, str] = OPTIONS,
+) -> list[Images]:
     """Completed images, originals and masks, file by file; BenchError says which option pairs names that differ.
 
-    A folder whose files are said to be called `{name}` may hold others: these are left out, aloud.
+    `options`: how the pattern of each is said. A folder whose files are said to be called `{name}` may hold others:
+    these are left out, aloud.
     """
     from bench import matching
     from bench.metrics.images import Images
     from bench.progress import say
 
-    options = {"completed": "--match {}", "truth": "--match-truth {}", "masks": "--match-masks {}"}
     for what, (folder, pattern) in given.items():
         for other in list(given)[: list(given).index(what)]:
             place, called = given[other]
             if (folder.resolve(), pattern or matching.PLAIN) == (place.resolve(), called or matching.PLAIN):
-                how = " ".join(options[part].format(f'"{{name}}_{part}"') for part in (other, what))
+                how = " ".join((options[other].format('"{name}"'), options[what].format(f'"{{name}}_{ENDS[what]}"')))
                 raise BenchError(
                     f"{other} and {what} are one folder, {folder}: name two; if it holds both, say how each is called, "
                     f"for example {how}"
@@ -186,13 +199,20 @@ def opened(given: Mapping[str, Named], mask_threshold: int | None = None, invert
             return []
 
     def advice(what: str, wanted: list[str]) -> str:
-        """Which pattern finds `what` by these names."""
-        plain = what != "truth" and given[what][1] is None  # an original without a result is no other file
-        return (
-            matching.advice(given[what][0], options[what], wanted, several=what == "completed", plain=plain)
-            if wanted
-            else ""
-        )
+        """Which pattern finds `what` by these names; "" where it was said already."""
+        folder, said = given[what]
+        others = matching.patterns(folder, wanted) if wanted else []
+        if not wanted or said in others:
+            return ""
+        # an original without a result is no other file, unless something else of each image lies beside the originals
+        plain = said is None and (what != "truth" or bool(others))
+        return matching.advice(folder, options[what], wanted, several=what == "completed", plain=plain)
+
+    def unpaired() -> list[str]:
+        """The names of originals that are no results' names, where they are half of all: others lie beside them."""
+        theirs, ours = names("truth"), set(names("completed"))
+        rest = [name for name in theirs if name not in ours]
+        return rest if 2 * len(rest) >= len(theirs) else theirs
 
     def both() -> str:
         """Which two patterns pair completed images and originals that each have something at their names."""
@@ -215,31 +235,34 @@ def opened(given: Mapping[str, Named], mask_threshold: int | None = None, invert
             if masks:
                 found = advice("masks", ids or [])
             else:
-                found = advice("completed", names("truth")) or advice("truth", names("completed")) or both()
+                found = advice("completed", unpaired()) or advice("truth", names("completed")) or both()
             raise BenchError(f"{error}{found}") from error
         done.append(source)
         if chosen and (others := len(names(what)) - len(source.files)):
             say(f"left out of {folder}: {others:,} files of other names")
-    _check_results(done[0], done[1])
+    _check_kinds(done[0], done[1])
     return done
 
 
-def _check_results(images: Images, originals: Images) -> None:
-    """BenchError where most completed images are masks or label maps, and the originals are not."""
+def _check_kinds(images: Images, originals: Images) -> None:
+    """BenchError where most completed images are masks or label maps and the originals are not, or the reverse."""
     from bench import pictures
     from bench.data import folder
 
     step = -(-len(images.files) // LOOKED)
+    count = len(images.files[::step])
 
     def odd(source: Images) -> dict[str, str]:
-        looked = source.files[::step]
-        kinds = {str(file): folder.annotation(pictures.decode(pictures.read(file), file)) for file in looked}
+        with source.about():
+            looked = source.files[::step]
+            kinds = {str(file): folder.annotation(pictures.decode(pictures.read(file), file)) for file in looked}
         return {file: kind for file, kind in kinds.items() if kind}
 
-    with images.about():
-        found, count = odd(images), len(images.files[::step])
-        if len(found) > count / 2 and len(odd(originals)) <= count / 2:
-            raise BenchError(f"completed: {folder.no_results(found, count)}")
+    found = {source: odd(source) for source in (images, originals)}
+    most = [source for source, kinds in found.items() if len(kinds) > count / 2]
+    for source in most if len(most) == 1 else ():
+        with source.about():
+            raise BenchError(f"{source.name}: {folder.no_pictures(found[source], count, NAMED[source.name])}")
 
 
 def rich_table(rows: list[dict[str, Any]], remark: str = "") -> Table:

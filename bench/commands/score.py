@@ -36,11 +36,14 @@ def score(
     The folder of one completion, runs/jobs/complete-..., may come from somebody else: it is scored without its method,
     with the very same images. Exit code 1 where something has no pictures, or could not be scored as you asked.
     """
+    from bench import metrics as library
     from bench import stored
     from bench.device import checked
 
     place = checked(device)
     names = [name.strip() for name in (metrics or "").split(",") if name.strip()]
+    for name in names:
+        library.get(name)  # a wrong one is the option's, not the suite's
     if stored.is_handed(run):
         _completion(run, names or [*evaluate.WITHOUT_WEIGHTS.split(","), "l1@hole"], data or [], path, place)
         return
@@ -109,8 +112,6 @@ def _run(folder: Path, names: list[str], data: list[str], device: str, workers: 
             results.collect(table)
             page = results.report(table)
         out.print(results.main_table(table, names or None))
-        for line in results.notes(table):
-            out.print(line, highlight=False, markup=False)
         out.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
     if absent:
         console = Terminal(stderr=True, soft_wrap=True)

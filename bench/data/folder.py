@@ -165,13 +165,13 @@ def no_photographs(folder: Path, found: Mapping[str, str], count: int) -> str:
     return f"{len(found):,} of {count:,} files are masks or label maps, no photographs: {first}{more}: {REMEDY}"
 
 
-def no_results(found: Mapping[str, str], count: int) -> str:
-    """The same of completed pictures (path -> what `annotation` calls it): their pattern finds the wrong files."""
+def no_pictures(found: Mapping[str, str], count: int, what: str = "results") -> str:
+    """The same of results or originals (path -> what `annotation` calls it): their pattern finds the wrong files."""
     first = ", ".join(f"{path} ({what})" for path, what in list(found.items())[:3])
     more = ", ..." if len(found) > 3 else ""
     return (
-        f"{len(found):,} of {count:,} completed images are masks or label maps by their values, no results: "
-        f"{first}{more}: say how the results are called with another pattern (match)"
+        f"{len(found):,} of {count:,} {what} are masks or label maps by their values: "
+        f"{first}{more}: say how the {what} are called with another pattern (match)"
     )
 
 

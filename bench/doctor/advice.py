@@ -71,14 +71,16 @@ def _evaluated(groups: Sequence[Group], holes: Sequence[Group]) -> Iterator[str]
     masked = f" --masks {_path(holes[0].folder)}{_match('--match-masks', holes[0])}" if len(holes) == 1 else ""
     own = len(results) == 1 and not results[0].tool and not originals
     for group in results[:SHOWN]:
+        mixed = any(other.folder == group.folder for other in (*groups, *holes) if other is not group)
         command = f"facebench evaluate {_path(group.folder)} {truth}"
         if own and group.pattern != PLAIN:
             yield f"{command}{masked}  # if these are results, and the originals have the same names"
         why = f"and the originals are called {PLAIN}" if group.pattern != PLAIN else "with originals of the same names"
         remark = "" if originals else f"  # if these are results, {why}"
-        yield f"{command}{_match('--match', group)}{beside}{masked}{remark}"
+        yield f"{command}{_match('--match', group, mixed)}{beside}{masked}{remark}"
         if own:
-            yield f"facebench evaluate RESULTS {_path(group.folder)}{masked}  # if these are the originals"
+            called = _match("--match-truth", group, mixed) if group.pattern == PLAIN else ""
+            yield f"facebench evaluate RESULTS {_path(group.folder)}{called}{masked}  # if these are the originals"
     for group in results[:1]:
         match = {} if group.pattern == PLAIN else {"match": group.pattern}
         options = json.dumps({"folder": str(group.folder)} | match, ensure_ascii=False)
@@ -176,8 +178,9 @@ def _common(folders: Iterable[Path]) -> Path:
     return Path(os.path.commonpath(list(folders)))
 
 
-def _match(option: str, group: Group) -> str:
-    return f' {option} "{group.pattern}"' if group.pattern != PLAIN else ""
+def _match(option: str, group: Group, mixed: bool = False) -> str:
+    """How the files of a group are called, where that must be said; `mixed`: files of other names lie beside them."""
+    return f' {option} "{group.pattern}"' if mixed or group.pattern != PLAIN else ""
 
 
 def _path(folder: Path) -> str:

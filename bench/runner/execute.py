@@ -34,6 +34,8 @@ from bench.train import Budget, train
 
 LIGHT = 5e7  # pixels times metrics: about a second
 
+UNTRAINED = "its networks are as its class makes them: it has no `stages`, so nothing trained them"
+
 
 @dataclass(frozen=True)
 class Options:
@@ -132,7 +134,9 @@ def _complete(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
     facts |= {key: job.row[key] for key in ("title", "dataset")}
     facts |= {"count": len(task.images), "filter": task.images.filter}  # how drawn images are drawn again
     seen = complete(method, task, folder, options.place, facts)
-    result = {"images": len(task.positions), "masks": identity["masks"], "remarks": seen.remarks}
+    untrained = not job.needs and identity["weights"] is None and any(p.requires_grad for p in method.parameters())
+    remarks = [*([UNTRAINED] if untrained else []), *seen.remarks]
+    result = {"images": len(task.positions), "masks": identity["masks"], "remarks": remarks}
     return result | ({} if seen.repeats else {"deterministic": False})
 
 

@@ -26,5 +26,21 @@ def test_masks_in_the_place_of_results_are_refused(tmp_path: Path) -> None:
     batch = Batch(torch.zeros(4, 3, 16, 16), torch.zeros(4, 1, 16, 16), ids=ids, condition="center/25")
     noise = Noise([0] * 4)
     assert External(ExternalConfig(folder=tmp_path)).complete(batch, noise).shape == (4, 3, 16, 16)
-    with pytest.raises(BenchError, match=r"4 of 4 completed images are masks .*0_mask\.png \(mask\)"):
+    with pytest.raises(BenchError, match=r"4 of 4 results are masks .*0_mask\.png \(mask\)"):
         External(ExternalConfig(folder=tmp_path, match="{name}_mask")).complete(batch, noise)
+
+
+def test_a_condition_without_a_folder_is_not_sent_to_those_of_others(tmp_path: Path) -> None:
+    for folder in ("center_25", "irregular_20-30"):
+        for i in range(4):
+            path = tmp_path / folder / f"{i}_pred.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.new("RGB", (16, 16)).save(path)
+    ids = [f"{i}.png" for i in range(4)]
+    batch = Batch(torch.zeros(4, 3, 16, 16), torch.zeros(4, 1, 16, 16), ids=ids, condition="folder:/data/masks")
+    method = External(ExternalConfig(folder=tmp_path, match="{name}_pred"))
+    with pytest.raises(BenchError) as told:
+        method.complete(batch, Noise([0] * 4))
+    assert str(told.value).endswith(
+        "; 0 lies in center_25, irregular_20-30: put those of this condition into folder_data_masks"
+    )

@@ -94,6 +94,16 @@ def test_a_command_that_it_says_works(tmp_path: Path) -> None:
     assert "25.0 to 25.0 %" in call(*arguments, "--metrics", "psnr")
 
 
+def test_a_command_for_originals_beside_their_masks_works(tmp_path: Path) -> None:
+    for i in range(N):
+        save(tmp_path / "in" / f"{i:03d}.png", picture(i))
+        save(tmp_path / "in" / f"{i:03d}_mask001.png", hole())
+        save(tmp_path / "done" / f"{i:03d}.png", picture(i + 50))
+    (command,) = [line for line in examine(tmp_path / "in").do if "evaluate RESULTS" in line]
+    command = command.partition("  #")[0].replace("RESULTS", str(tmp_path / "done"))
+    assert "25.0 to 25.0 %" in call(*(word.strip('"') for word in command.split()[1:]), "--metrics", "psnr")
+
+
 def test_photographs(tmp_path: Path) -> None:
     for i in range(N):
         save(tmp_path / f"{i}.jpg", picture(i), exif=_turned())

@@ -33,6 +33,7 @@ def test_files_of_losses_and_metrics_are_named_with_what_stands_on_them(tmp_path
         "niqe",
     ]
     assert all(str(folder()) in line or "facebench weights fetch" in line for line in told)
+    assert ["or train without it" in line for line in told] == [True, False, False]
 
 
 def test_what_is_not_needed_is_not_told(tmp_path: Path) -> None:

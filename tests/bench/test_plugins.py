@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -65,10 +66,13 @@ PLUGINS = {
     "dice": COMPLETE + "return torch.randn_like(batch.image)",
     "fresh": COMPLETE + "return batch.masked + float(np.random.default_rng().random())",
     "learner": COMPLETE + "wreck(batch); return torch.zeros_like(batch.image) + self.level.tanh()\n" + TRAINED,
+    "slip": COMPLETE + GREY + "\n" + TRAINED.replace("def stages", "def stage"),
     "coarse": COMPLETE + "return batch.masked, batch.masked",
     "leaver": COMPLETE + "quit()",
     "gone": COMPLETE + "pass\n\n\nraise SystemExit(0)\n",
 }
+GUIDE = (ROOT / "docs/adding-a-method.md").read_text(encoding="utf-8")
+TRAINED_IN_DOCS = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)[1]
 SUITE: dict[str, Any] = {
     "suite": "guests",
     "size": 32,
@@ -88,10 +92,11 @@ def run(folder: Path, methods: list[str], *arguments: str, **changes: Any) -> su
         info = packages / "guests-1.0.dist-info"
         info.mkdir(parents=True)
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: guests\nVersion: 1.0\n")
-        points = "".join(f"{slug} = guest_{slug}\n" for slug in PLUGINS)
+        points = "".join(f"{slug} = guest_{slug}\n" for slug in (*PLUGINS, "mine"))
         (info / "entry_points.txt").write_text(f"[facebench.methods]\n{points}")
         for slug, body in PLUGINS.items():
             (packages / f"guest_{slug}.py").write_text(HEAD.format(slug=slug) + body)
+        (packages / "guest_mine.py").write_text(TRAINED_IN_DOCS)
     (folder / "guests.yaml").write_text(yaml.safe_dump(SUITE | {"methods": methods} | changes))
     environment = os.environ | {"PYTHONPATH": f"{packages}{os.pathsep}{ROOT}", "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
     command = [FACEBENCH, "run", "guests.yaml", "--workers", "0", *arguments]
@@ -157,6 +162,22 @@ def test_a_run_again_gives_the_same_numbers(
     again = pd.read_parquet(tmp_path / "runs/guests/results.parquet")
     for method, part in again.groupby("method"):
         pd.testing.assert_series_equal(part.set_index("metric")["value"], rows[str(method)]["value"])
+
+
+def test_the_method_of_the_guide_is_trained(tmp_path: Path) -> None:
+    done = run(tmp_path, ["mine"])
+    assert done.returncode == 0, done.stderr
+    assert "train mine (tiny)" in done.stdout + done.stderr and "warning" not in done.stdout + done.stderr
+    losses = pd.read_parquet(tmp_path / "runs/guests/losses.parquet")
+    assert set(losses["loss"]) == {"l1"} and len(losses) == 3
+
+
+def test_networks_that_nothing_trains_are_told(tmp_path: Path) -> None:
+    done = run(tmp_path, ["slip", "mean"])
+    assert done.returncode == 0, done.stderr
+    rows = pd.read_parquet(tmp_path / "runs/guests/results.parquet").query("metric == 'psnr'").set_index("method")
+    assert rows.note["slip"].startswith("its networks are as its class makes them: it has no `stages`")
+    assert not rows.note["mean"]
 
 
 def test_a_tuple_is_one_clear_message(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_defaults_are_filled_in() -> None:
         ({"data": [{"name": "synthfaces"}]}, "say how many images"),
         ({"data": [{"name": "mine"}]}, "--data"),
         ({"data": []}, "data: List should have at least 1 item"),
-        ({"suite": "../escape"}, "suite: String should match pattern"),
+        ({"suite": "../escape"}, r"suite: '\.\./escape' is no name: take small letters"),
     ],
 )
 def test_bad_suites_name_the_key_and_the_remedy(change: dict, message: str) -> None:

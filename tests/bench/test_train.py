@@ -189,6 +189,15 @@ def test_update_reaches_only_its_own_parameters(tmp_path: Path) -> None:
     assert critic.weight.grad is None
 
 
+def test_a_step_says_what_it_did_by_known_names(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(ToyStage, "step", lambda self, batch, update, noise: None)
+    with pytest.raises(BenchError, match=r"toy \(first\): step\(\) must return the losses to log"):
+        training.train(Toy(), Pictures(), range(10), budget(), tmp_path, quiet)
+    monkeypatch.setattr(ToyStage, "step", lambda self, batch, update, noise: update("mian", batch.image.mean()))
+    with pytest.raises(BenchError, match=r"toy \(first\): update\('mian', \.\.\.\): optimisers\(\) has main, critic"):
+        training.train(Toy(), Pictures(), range(10), budget(), tmp_path, quiet)
+
+
 @pytest.mark.parametrize("waits", [1, 5])
 def test_a_loss_that_is_not_finite_stops_with_the_remedy(tmp_path: Path, waits: int, monkeypatch) -> None:
     monkeypatch.setitem(training.WAITS, "cpu", waits)

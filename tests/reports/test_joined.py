@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from bench.errors import BenchError
+from bench.store import read_json, write_json
 from reports import build
 from reports.joined import joined
 
@@ -38,6 +39,16 @@ def test_rows_of_equal_columns_stand_beside(tmp_path: Path) -> None:
     text = build(first, others=[second]).read_text()
     assert "Telea" in text
     assert "Rows of other runs, of the same protocol: Telea of " in text and "/b: 4 of 4 columns." in text
+
+
+def test_what_stood_in_for_networks_goes_with_the_rows(tmp_path: Path) -> None:
+    first, second = run(tmp_path / "a", ("mean", "telea")), run(tmp_path / "b", ("grig", "mean"))
+    protocol = read_json(first / "protocol.json")
+    (line,) = protocol["stand_ins"]
+    write_json(first / "protocol.json", protocol | {"stand_ins": []})
+    assert joined(first, [second]).protocol["stand_ins"] == [line]
+    assert joined(second, [first]).protocol["stand_ins"] == [line]
+    assert joined(first, []).protocol["stand_ins"] == []
 
 
 def test_columns_that_mean_something_else_stay_away(tmp_path: Path) -> None:

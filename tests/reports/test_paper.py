@@ -68,6 +68,14 @@ def test_what_is_named_is_shown_in_this_order_and_called_so(run: Path, tmp_path:
     assert "Bold: better than every other method" in tex
 
 
+def test_what_stood_in_for_published_networks_is_told_by_the_names_of_the_table(run: Path, tmp_path: Path) -> None:
+    text = "training losses stand on embedded-training-00000000; the published method uses LPIPS VGG-16."
+    shown = written(run, tmp_path, methods=["telea", {"grig": "GRIG (ours)"}])
+    assert f"GRIG (ours): {text}" in shown["tex"] and f"GRIG (ours): {text}" in shown["md"]
+    assert "Preset tiny: Telea, GRIG (ours)." in shown["tex"]
+    assert "embedded-training" not in written(run, tmp_path, methods=["telea", "aot"])["tex"]
+
+
 def test_keys_of_the_file_are_those_of_every_table(run: Path, tmp_path: Path) -> None:
     text = "methods: [grig, mean]\ndigits: 1\ntables:\n  one: {}\n  two: {methods: [aot]}\n"
     (tmp_path / "paper.yaml").write_text(text)
