@@ -19,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facebench_start import hidden
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
@@ -51,6 +53,9 @@ __all__ = [
     "results",
     "table",
 ]
+
+if message := hidden():
+    raise ImportError(message)
 
 _ELSEWHERE = {  # the very objects of the library, imported at their first use
     "BenchError": "bench.errors:BenchError",

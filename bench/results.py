@@ -232,6 +232,7 @@ def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
             for data, condition in cells
         },
         "stand_ins": stand_ins,
+        "trained": [text for entry in suite.methods for text in _trained_for(entry, suite)],
         "missing": missing,
         "facebench": bench.__version__,
         "environment": {
@@ -259,6 +260,12 @@ def _trained_with(entry: Entry, suite: Suite) -> Iterator[str]:
         told.append(f"{'all other ' if told else ''}training losses stand on {network}")
     if told:
         yield f"{suite.title_of(entry)}: {'; '.join(told)}; the published method uses {registered.card.features}"
+
+
+def _trained_for(entry: Entry, suite: Suite) -> Iterator[str]:
+    """Steps and images a step of a row that is trained here."""
+    if registry.get(entry.method).load().trainable() and entry.weights is None:
+        yield f"{suite.title_of(entry)}: {entry.steps or suite.train.steps:,} x {entry.batch or suite.train.batch}"
 
 
 def standing(made: Plan, dataset: str) -> list[Any]:

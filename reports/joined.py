@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from bench.errors import BenchError
-from reports.results import CELL, METHOD, Results, differences, load, tidy
+from reports.results import CELL, METHOD, OF_ROWS, Results, differences, load, tidy
 
 ONE = [*CELL, "seed"]  # columns that tell one row from all others
 
@@ -42,12 +42,7 @@ def _with(found: Results, other: Results, folder: Path) -> Results:
     text = f"{', '.join(titles) or 'no further row'} of {folder}: {columns} of {theirs.nunique()} columns"
     if columns < theirs.nunique():
         text += f"; of the others, {_why(found.rows, other.rows[~same])}"
-    kept = found.protocol.get("stand_ins") or []
-    theirs_stand_ins = [
-        line
-        for line in other.protocol.get("stand_ins") or []
-        if line not in kept and any(line.startswith(f"{title}: ") for title in titles)
-    ]
+    told = {name: [*(found.protocol.get(name) or []), *_of(titles, other.protocol.get(name) or [])] for name in OF_ROWS}
     return replace(
         found,
         rows=rows,
@@ -55,8 +50,14 @@ def _with(found: Results, other: Results, folder: Path) -> Results:
         losses=_beside(found.losses, other.losses, rows, [*METHOD, "dataset", "shots", "seed"]),
         costs=_beside(found.costs, other.costs, rows, METHOD),
         protocol=found.protocol
-        | {"joined": [*found.protocol.get("joined", []), text], "stand_ins": [*kept, *theirs_stand_ins]},
+        | {name: list(dict.fromkeys(lines)) for name, lines in told.items()}
+        | {"joined": [*found.protocol.get("joined", []), text]},
     )
+
+
+def _of(titles: Collection[str], lines: Sequence[str]) -> list[str]:
+    """The lines of `OF_ROWS` that are about these rows."""
+    return [line for line in lines if any(line.startswith(f"{title}: ") for title in titles)]
 
 
 def _why(rows: pd.DataFrame, others: pd.DataFrame) -> str:

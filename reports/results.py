@@ -253,6 +253,9 @@ def _typed(frame: pd.DataFrame, numbers: list[str], source: str, texts: list[str
     return frame
 
 
+OF_ROWS = ("stand_ins", "trained")  # lists of the protocol: a row's title, then what is true of it
+
+
 def _protocol(path: Path) -> dict[str, Any]:
     """protocol.json, with what the report reads of it in its proper form."""
     if path.exists() and not path.is_file():  # reading a pipe would wait without end
@@ -263,7 +266,7 @@ def _protocol(path: Path) -> dict[str, Any]:
     suite = found.get("suite")
     asked = suite.get("report", {}) if isinstance(suite, dict) else {}
     main = asked.get("main", []) if isinstance(asked, dict) else None
-    lists = {"suite.report.main": main} | {name: found.get(name) or [] for name in ("missing", "stand_ins")}
+    lists = {"suite.report.main": main} | {name: found.get(name) or [] for name in ("missing", *OF_ROWS)}
     for name, lines in lists.items():
         if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
             raise BenchError(f"{path}: {name} is no list of texts; delete it and {AGAIN}")

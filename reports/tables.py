@@ -150,6 +150,7 @@ def notes(
     lines += explained(blocks)
     called = {label: (printed or {}).get(label, label) for label in cells["label"]}
     lines += presets(cells, called)
+    lines += trained(cells, protocol, called)
     lines += stand_ins(cells, protocol, called)
     metrics = [*cells.drop_duplicates("metric_title").itertuples()]
     lines += [f"{metric.metric_title}: {metric.caution}." for metric in metrics if metric.caution]
@@ -176,9 +177,22 @@ def presets(cells: pd.DataFrame, called: Mapping[str, str]) -> list[str]:
 
 def stand_ins(cells: pd.DataFrame, protocol: dict[str, Any] | None, called: Mapping[str, str]) -> list[str]:
     """What takes the place of published networks in these rows: a sentence for all rows of which it is true."""
+    return [f"{names}: {text}." for text, names in _said("stand_ins", cells, protocol, called).items()]
+
+
+def trained(cells: pd.DataFrame, protocol: dict[str, Any] | None, called: Mapping[str, str]) -> list[str]:
+    """How long the rows were trained that were trained here: their budgets may differ."""
+    said = _said("trained", cells, protocol, called)
+    return [f"Trained here, steps x images: {'; '.join(f'{names} {text}' for text, names in said.items())}."] * bool(
+        said
+    )
+
+
+def _said(name: str, cells: pd.DataFrame, protocol: dict[str, Any] | None, called: Mapping[str, str]) -> dict[str, str]:
+    """What a list of `results.OF_ROWS` says of these rows -> the rows."""
     said: dict[str, list[str]] = {}
     for row in cells.drop_duplicates(results.METHOD).itertuples():
-        for line in (protocol or {}).get("stand_ins") or ():
+        for line in (protocol or {}).get(name) or ():
             if line.startswith(f"{row.title}: "):
                 said.setdefault(line.removeprefix(f"{row.title}: "), []).append(called[row.label])
-    return [f"{', '.join(dict.fromkeys(names))}: {text}." for text, names in said.items()]
+    return {text: ", ".join(dict.fromkeys(names)) for text, names in said.items()}

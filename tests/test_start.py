@@ -31,6 +31,14 @@ def test_a_package_that_hides_ours_is_one_message_with_both_paths(tmp_path: Path
     assert done.stderr.count("\n") == 1
 
 
+def test_the_library_says_so_too(tmp_path: Path) -> None:
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / "__init__.py").touch()
+    done = subprocess.run([sys.executable, "-c", "import facebench"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"ImportError: {tmp_path / 'bench'} hides ")
+
+
 def test_a_folder_without_code_hides_nothing(tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

@@ -116,7 +116,7 @@ class GRIG(Method):
             patch_width=16,
             patch_strides=(2, 1, 1),
             learning_rate=1e-3,
-            ema=0.99,
+            ema=0.98,
             augment=False,
         ),
     }

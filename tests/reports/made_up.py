@@ -90,6 +90,7 @@ PROTOCOL = {
     "data": {"made-up faces": {"images": 44, "fingerprint": "00000000", "masks": {"irregular/10-20": "11111111"}}},
     "hash": "0123456789abcdef",
     "stand_ins": ["GRIG: training losses stand on embedded-training-00000000; the published method uses LPIPS VGG-16"],
+    "trained": ["GRIG: 400 x 8"],
     "missing": [],
     "environment": {"python": "3.11", "numpy": "2.4"},
 }  # fmt: skip

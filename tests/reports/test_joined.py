@@ -11,6 +11,7 @@ from bench.errors import BenchError
 from bench.store import read_json, write_json
 from reports import build
 from reports.joined import joined
+from reports.results import OF_ROWS
 
 from . import made_up
 
@@ -41,14 +42,15 @@ def test_rows_of_equal_columns_stand_beside(tmp_path: Path) -> None:
     assert "Rows of other runs, of the same protocol: Telea of " in text and "/b: 4 of 4 columns." in text
 
 
-def test_what_stood_in_for_networks_goes_with_the_rows(tmp_path: Path) -> None:
+def test_what_stood_in_for_networks_and_how_long_they_were_trained_goes_with_the_rows(tmp_path: Path) -> None:
     first, second = run(tmp_path / "a", ("mean", "telea")), run(tmp_path / "b", ("grig", "mean"))
     protocol = read_json(first / "protocol.json")
-    (line,) = protocol["stand_ins"]
-    write_json(first / "protocol.json", protocol | {"stand_ins": []})
-    assert joined(first, [second]).protocol["stand_ins"] == [line]
-    assert joined(second, [first]).protocol["stand_ins"] == [line]
-    assert joined(first, []).protocol["stand_ins"] == []
+    for name in OF_ROWS:
+        (line,) = protocol[name]
+        write_json(first / "protocol.json", protocol | {name: []})
+        assert joined(first, [second]).protocol[name] == [line]
+        assert joined(second, [first]).protocol[name] == [line]
+        assert joined(first, []).protocol[name] == []
 
 
 def test_columns_that_mean_something_else_stay_away(tmp_path: Path) -> None:

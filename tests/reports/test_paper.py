@@ -73,6 +73,7 @@ def test_what_stood_in_for_published_networks_is_told_by_the_names_of_the_table(
     shown = written(run, tmp_path, methods=["telea", {"grig": "GRIG (ours)"}])
     assert f"GRIG (ours): {text}" in shown["tex"] and f"GRIG (ours): {text}" in shown["md"]
     assert "Preset tiny: Telea, GRIG (ours)." in shown["tex"]
+    assert "Trained here, steps x images: GRIG (ours) 400 x 8." in shown["tex"]
     assert "embedded-training" not in written(run, tmp_path, methods=["telea", "aot"])["tex"]
 
 
