@@ -29,8 +29,12 @@ DAMAGE, MASKS = "damage.parquet", "masks.npz"
 
 
 @allocator.keeping()
-def complete(method: Method, task: Task, folder: Path, device: str, facts: dict[str, Any]) -> Completion:
+def complete(
+    method: Method, task: Task, folder: Path, device: str, facts: dict[str, Any], at: int | None = None
+) -> Completion:
     """Complete all images of a task into a folder; what is returned tells what was seen of the method.
+
+    `at`: the side of the pictures in which the method works, where it is another one.
 
     completed.zip: the pictures, 8 bits, exactly as they are scored (see `bench.archive`); `facts` stand in its
     manifest. masks.npz: their holes. damage.parquet: what the method did to known pixels before the original's were
@@ -39,7 +43,7 @@ def complete(method: Method, task: Task, folder: Path, device: str, facts: dict[
 
     Raises BenchError as `completed`.
     """
-    completion = Completion(method, task.seeds, device)
+    completion = Completion(method, task.seeds, device, at)
     ids = [task.images.ids[i] for i in task.positions]
     each = _different(completion, task)
     manifest = facts | {"ids": ids, "whole": not task.pasted, "completions": each}

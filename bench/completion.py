@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench import resizing
 from bench.batch import Batch, Noise
 from bench.errors import BenchError
 from bench.isolation import isolated
@@ -25,10 +26,11 @@ class Completion:
     One that draws from them, not from `noise`, completes image by image, each under a seed of its own; so does one
     whose result depends on the other images of the batch. So no completion depends on the batch size, on the images
     beside it or on what ran before. `remarks` say that, and what else a reader of its numbers must know.
+    With `at` it works in pictures of so many pixels a side (see `bench.resizing`).
     """
 
-    def __init__(self, method: Method, seeds: Callable[[Batch], list[int]], device: str = "cpu"):
-        self.method, self.seeds, self.device = method.to(device).eval(), seeds, device
+    def __init__(self, method: Method, seeds: Callable[[Batch], list[int]], device: str = "cpu", at: int | None = None):
+        self.method, self.seeds, self.device, self.at = method.to(device).eval(), seeds, device, at
         self.alone = ""  # why it completes image by image
         self.compared = False  # an image in a batch with the same one alone
         self.repeats = True  # a completion is the same again
@@ -77,10 +79,19 @@ class Completion:
 
     def _run(self, batch: Batch, seeds: list[int]) -> tuple[Tensor, bool]:
         """The checked output, and whether a global generator was moved."""
+        shown = self._shown(batch)
         with isolated(seeds[0]) as moved:
-            output = self.method.complete(batch.given(self.device), Noise(seeds, self.device))
+            output = self.method.complete(shown.given(self.device), Noise(seeds, self.device))
             drew = moved()
-        return checked(output, batch, self.method.card.slug), drew
+        return self._back(checked(output, shown, self.method.card.slug), batch), drew
+
+    def _shown(self, batch: Batch) -> Batch:
+        """A batch at the size at which the method works."""
+        return batch if self.at is None else resizing.there(batch, self.at)
+
+    def _back(self, output: Tensor, batch: Batch) -> Tensor:
+        """An output at the size of its batch."""
+        return output if self.at is None else resizing.back(output, (batch.image.shape[2], batch.image.shape[3]))
 
     @torch.no_grad()
     def again(self, batch: Batch) -> None:
@@ -92,10 +103,10 @@ class Completion:
     @torch.no_grad()
     def steps(self, batch: Batch) -> Iterator[Tensor]:
         """The completion after each step, float32 on the CPU, for methods that complete in steps."""
-        seeds = self.seeds(batch)
+        seeds, shown = self.seeds(batch), self._shown(batch)
         with isolated(seeds[0]):
-            found = self.method.steps(batch.given(self.device), Noise(seeds, self.device))
-            yield from [checked(step, batch, self.method.card.slug) for step in found]
+            found = self.method.steps(shown.given(self.device), Noise(seeds, self.device))
+            yield from [self._back(checked(step, shown, self.method.card.slug), batch) for step in found]
 
     @property
     def remarks(self) -> list[str]:

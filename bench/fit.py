@@ -23,12 +23,13 @@ def required(entry: Entry, suite: Suite, wanted: Presets = NONE) -> tuple[list[E
     method, preset = registry.get(entry.method).load(), suite.preset_of(entry)
     wanted = {**method.prior_presets.get(preset, {}), **wanted}
     needed = () if entry.weights and method.complete_weights else method.card.requires
-    return [suite.prior(slug, wanted.get(slug, preset)) for slug in needed], wanted
+    priors = [suite.prior(slug, wanted.get(slug, preset)) for slug in needed]
+    return [prior if prior.at else prior.model_copy(update={"at": entry.at}) for prior in priors], wanted
 
 
 def check(suite: Suite) -> None:
     """Raise BenchError, which names them and what they take, unless all rows and priors take images of the suite."""
-    misfits = [one for one in _models(suite) if suite.size not in _sizes(*one, suite)]
+    misfits = [one for one in _models(suite) if (one[0].at or suite.size) not in _sizes(*one, suite)]
     problems = list(dict.fromkeys(_problem(*one, suite) for one in misfits))
     if len(problems) > 1:
         common = " or ".join(f"`size: {side}`" for side in nearest(suite.size, lambda side: _all_fit(suite, side)))
@@ -61,22 +62,24 @@ def _sizes(entry: Entry, user: str, suite: Suite) -> Sizes:
 
 def _all_fit(suite: Suite, side: int) -> bool:
     other = suite.model_copy(update={"size": side})
-    return all(side in _sizes(*one, other) for one in _models(other))
+    return all((one[0].at or side) in _sizes(*one, other) for one in _models(other))
 
 
 def _problem(entry: Entry, user: str, suite: Suite) -> str:
     """What a row takes, and what to set: sizes, presets or an option with which it fits."""
-    preset, size, sizes = suite.preset_of(entry), suite.size, _sizes(entry, user, suite)
+    preset, size, sizes = suite.preset_of(entry), entry.at or suite.size, _sizes(entry, user, suite)
 
     def fits(side: int, **changes: object) -> bool:
         other = suite.model_copy(update={"size": side})
         return side in _sizes(entry.model_copy(update=changes), user, other)
 
-    sides = [f"`size: {side}`" for side in nearest(size, fits)]
+    near = nearest(size, lambda side: fits(side, at=entry.at and side))
+    sides = [] if entry.at else [f"`size: {side}`" for side in near]
     presets = registry.get(entry.method).load().presets
     row = [f"`preset: {name}`" for name in presets if fits(size, preset=name)]
     if not row and sizes.option and fits(size, options=entry.options | {sizes.option: size}):
         row = [f"`options: {{{sizes.option}: {size}}}`"]
+    row += [f"`at: {side}`" for side in near]
     remedies = [
         *([" or ".join(sides)] if sides else []),
         *([f"{' or '.join(row)} in its row{' under `priors`' if user else ''}"] if row else []),

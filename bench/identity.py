@@ -63,7 +63,7 @@ def of_training(
         "data": images.fingerprint,
         "beside": _learned(images.beside, card),
         "images": digest(list(shown)),
-        "size": suite.size,
+        "size": entry.at or suite.size,
         "seed": [suite.seed, seed],
         "steps": entry.steps or train.steps,
         "batch": entry.batch or train.batch,
@@ -102,6 +102,7 @@ def of_completion(
         "seed": suite.seed,
         "paste": entry.paste,
         "completions": suite.completions,
+        **({"at": entry.at} if entry.at else {}),
     }
 
 

@@ -53,6 +53,11 @@ class Prepared:
     images: ImageData
     split: Split
     masks: dict[str, masks.MaskSet]
+    others: dict[int, ImageData] = field(default_factory=dict)  # the same images at other sizes, for rows with `at`
+
+    def at(self, side: int) -> ImageData:
+        """The images at that size."""
+        return self.others.get(side, self.images)
 
     def train(self, shots: int | str) -> list[int]:
         """Positions of the training images, all or the first of the fixed few-shot order."""
@@ -226,24 +231,13 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
     """Decode and split one data set; its masks are not there yet."""
     if data.absent:
         raise BenchError(f"{suite.suite} needs your copy of {data.name}: --data {data.name}=DIR")
-    if data.folder is None:
-        count = int(data.train or 0) + int(data.test or 0)
-        images = dataset.prepare_synthfaces(count, suite.size, suite.seed, root / "cache", progress)
-    else:
-        name = data.name if data.published else None
-        others = _named_otherwise(suite, root)
-        images = dataset.prepare_folder(data.folder, suite.size, root / "cache", name, progress, without=others)
-    if data.labels is not None:
-        maps = dataset.prepare_labels(data.labels, suite.size, root / "cache", data.labels_order, progress)
-        images = replace(images, labels=maps)
-    if data.degraded is not None:
-        copies = dataset.prepare_folder(data.degraded, suite.size, root / "cache", None, progress)
-        images = replace(images, copies=copies)
-    if data.captions is not None:
-        texts = dataset.prepare_captions(data.captions, suite.size, root / "cache", progress)
-        images = replace(images, texts=texts)
+    images = _images(data, suite, suite.size, root, progress)
+    trained = [entry for entry in suite.methods if entry.at and not entry.weights]
+    sides = {int(entry.at or 0) for entry in trained if registry.get(entry.method).load().trainable()}
+    others = {side: _images(data, suite, side, root, progress) for side in sorted(sides)}
     if data in suite.training:
-        return Prepared(images, splits.only_training(data.name, images.fingerprint, images.ids, suite.seed), {})
+        split = splits.only_training(data.name, images.fingerprint, images.ids, suite.seed)
+        return Prepared(images, split, {}, others)
     if data.trained and not images.published and not data.split:
         data = data.model_copy(update={"train": 0, "test": data.test or len(images)})
     place = f"-{digest(str(data.folder.resolve()))[:6]}" if data.folder else ""  # other folders may have this name, too
@@ -261,7 +255,25 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
     _tell_copies(images, split)
     for shots in suite.shots if not data.trained else ():
         splits.shots(split, shots)
-    return Prepared(images, split, {})
+    return Prepared(images, split, {}, others)
+
+
+def _images(data: Data, suite: Suite, size: int, root: Path, progress: Progress | None) -> ImageData:
+    """The images of a data set, with what is known beside them, at that size."""
+    cache = root / "cache"
+    if data.folder is None:
+        count = int(data.train or 0) + int(data.test or 0)
+        images = dataset.prepare_synthfaces(count, size, suite.seed, cache, progress)
+    else:
+        name, others = data.name if data.published else None, _named_otherwise(suite, root)
+        images = dataset.prepare_folder(data.folder, size, cache, name, progress, without=others)
+    if data.labels is not None:
+        images = replace(images, labels=dataset.prepare_labels(data.labels, size, cache, data.labels_order, progress))
+    if data.degraded is not None:
+        images = replace(images, copies=dataset.prepare_folder(data.degraded, size, cache, None, progress))
+    if data.captions is not None:
+        images = replace(images, texts=dataset.prepare_captions(data.captions, size, cache, progress))
+    return images
 
 
 def freeze(prepared: Prepared, data: Data, suite: Suite, root: Path) -> None:
@@ -375,7 +387,8 @@ def _models(
         yield Untrained(described, row)
         return
     shown = [prepared.images.ids[i] for i in prepared.train(row["shots"])]
-    trained = identity.of_training(described, entry, suite, prepared.images, shown, row["seed"])
+    images = prepared.at(entry.at or suite.size)
+    trained = identity.of_training(described, entry, suite, images, shown, row["seed"])
     needs = tuple(model.id for model in priors.values() if isinstance(model, Job))
     yield Job("train", _label("train", row), trained, row, needs, entry.resources or suite.resources)
 

@@ -139,7 +139,7 @@ def _of_run(name: str, folder: Path, place: str) -> Model:
         method = create(identity, trained, files)
         for job in [chosen.name] if identity["kind"] == "train" else identity["model"]:
             take(method, jobs / job)
-    return Model(method, f"{identity['method']} of {folder}", identity["size"], place)
+    return Model(method, f"{identity['method']} of {folder}", identity["size"], place, identity.get("at"))
 
 
 def _row(name: str, run: stored.Run, jobs: Path) -> Path:
@@ -152,7 +152,7 @@ def _row(name: str, run: stored.Run, jobs: Path) -> Path:
     for cell in cells:
         identity = read_json(jobs / cell.completion / "job.json")
         where = jobs / (identity["model"] or [cell.completion])[0]
-        key = identity["model"] or [identity["config"], identity["weights"], identity["priors"]]
+        key = identity["model"] or [identity["config"], identity["weights"], identity["priors"], identity.get("at")]
         found.setdefault(digest(key), (where, cell.label.rpartition(", ")[0]))
     if len(found) > 1:
         listed = "".join(f"\n  {where}: {label}" for where, label in found.values())

@@ -36,6 +36,8 @@ class Model:
     size: int | None = None
     """The side of the pictures that it was trained or completed with, where a run made it."""
     device: str = "cpu"
+    at: int | None = None
+    """The side at which it works, where that is another one: its pictures are resized there and back."""
 
     def complete(
         self,
@@ -95,7 +97,7 @@ class Model:
         pixels = floats(torch.from_numpy(np.array(shown)).permute(2, 0, 1)[None])
         mask = torch.ones_like(pixels[:, :1]) if erased is None else torch.from_numpy(erased)[None, None].float()
         batch = Batch(pixels, mask, ids=("image",), **guides | ({"degraded": pixels} if erased is None else {}))
-        completion = Completion(self.method, lambda batch: [seed] * len(batch), self.device)
+        completion = Completion(self.method, lambda batch: [seed] * len(batch), self.device, self.at)
         with allocator.keeping(), one_thread() if self.device == "cpu" else nullcontext():  # as in a run
             output = completion(batch)
         if erased is not None and completion.range.doubtful:
@@ -111,7 +113,7 @@ class Model:
                 f"{self.label} was made for {self.size} x {self.size}, and {name} has {width} x {height}: "
                 f"say size={self.size} (--size {self.size}), or another size at your own risk"
             )
-        if width not in sizes or height not in sizes:
+        if self.at is None and (width not in sizes or height not in sizes):
             sides = " or ".join(f"size={side} (--size {side})" for side in nearest(min(size), sizes.__contains__))
             raise BenchError(f"{self.label} takes {sizes}, and {name} has {width} x {height}: say {sides}")
 

@@ -27,6 +27,7 @@ from bench.metrics.measurement import empty
 from bench.nn import embedded
 from bench.provenance import FACTS
 from bench.reporters import reporter
+from bench.resizing import FILTER
 from bench.samples import save_png, shown
 from bench.sources import of_backbone
 from bench.store import digest, file_slug, image_file, read_json, write_json, write_table
@@ -233,6 +234,11 @@ def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
         },
         "stand_ins": stand_ins,
         "trained": [text for entry in suite.methods for text in _trained_for(entry, suite)],
+        "sized": [
+            f"{suite.title_of(entry)}: works at {entry.at} x {entry.at} pixels, resized there and back ({FILTER})"
+            for entry in suite.methods
+            if entry.at
+        ],
         "missing": missing,
         "facebench": bench.__version__,
         "environment": {

@@ -203,6 +203,8 @@ class Entry(Section):
     """Training iterations of this method; default: `train: steps`."""
     batch: int | None = Field(default=None, ge=1)
     """Images an iteration of this method; default: `train: batch`."""
+    at: int | None = Field(default=None, ge=SMALLEST, le=LARGEST)
+    """The side, in pixels, at which it is trained and completes; pictures are resized there and back."""
     weights: Path | None = None
     """An official checkpoint instead of training."""
     trained_on: Path | None = None
@@ -432,7 +434,7 @@ class Suite(Section):
         """The preset of a row."""
         presets = registry.get(entry.method).load().presets
         if entry.preset is None:
-            return "tiny" if self.size <= 64 and "tiny" in presets else "paper"
+            return "tiny" if (entry.at or self.size) <= 64 and "tiny" in presets else "paper"
         return entry.preset
 
     def config_of(self, entry: Entry) -> Config:

@@ -253,7 +253,7 @@ def _typed(frame: pd.DataFrame, numbers: list[str], source: str, texts: list[str
     return frame
 
 
-OF_ROWS = ("stand_ins", "trained")  # lists of the protocol: a row's title, then what is true of it
+OF_ROWS = ("stand_ins", "trained", "sized")  # lists of the protocol: a row's title, then what is true of it
 
 
 def _protocol(path: Path) -> dict[str, Any]:

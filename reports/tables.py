@@ -151,7 +151,7 @@ def notes(
     called = {label: (printed or {}).get(label, label) for label in cells["label"]}
     lines += presets(cells, called)
     lines += trained(cells, protocol, called)
-    lines += stand_ins(cells, protocol, called)
+    lines += sentences("sized", cells, protocol, called) + sentences("stand_ins", cells, protocol, called)
     metrics = [*cells.drop_duplicates("metric_title").itertuples()]
     lines += [f"{metric.metric_title}: {metric.caution}." for metric in metrics if metric.caution]
     named = [f"{metric.metric_title}: {metric.extractor}" for metric in metrics if metric.extractor]
@@ -175,9 +175,10 @@ def presets(cells: pd.DataFrame, called: Mapping[str, str]) -> list[str]:
     return [f"Preset {preset}: {', '.join(dict.fromkeys(names))}." for preset, names in said.items()]
 
 
-def stand_ins(cells: pd.DataFrame, protocol: dict[str, Any] | None, called: Mapping[str, str]) -> list[str]:
-    """What takes the place of published networks in these rows: a sentence for all rows of which it is true."""
-    return [f"{names}: {text}." for text, names in _said("stand_ins", cells, protocol, called).items()]
+def sentences(name: str, cells: pd.DataFrame, protocol: dict[str, Any] | None, called: Mapping[str, str]) -> list[str]:
+    """What a list of `results.OF_ROWS` says, such as what takes the place of published networks: a sentence for all
+    rows of which it is true."""
+    return [f"{names}: {text}." for text, names in _said(name, cells, protocol, called).items()]
 
 
 def trained(cells: pd.DataFrame, protocol: dict[str, Any] | None, called: Mapping[str, str]) -> list[str]:

@@ -110,7 +110,8 @@ def _train(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, An
     )
     try:
         with isolated(seed):
-            train(method, prepared.images, prepared.train(row["shots"]), budget, folder, partial(track, job.label))
+            shown = prepared.at(identity["size"])
+            train(method, shown, prepared.train(row["shots"]), budget, folder, partial(track, job.label))
     except Exception as error:
         if distributed.world().size > 1 and not isinstance(error, BenchError):
             raise SystemExit(f"{job.label}: {error}") from error  # of this process alone: the others wait for it
@@ -133,7 +134,7 @@ def _complete(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
     facts = {key: identity[key] for key in ("method", "data", "masks", "condition", "size", "seed")}
     facts |= {key: job.row[key] for key in ("title", "dataset")}
     facts |= {"count": len(task.images), "filter": task.images.filter}  # how drawn images are drawn again
-    seen = complete(method, task, folder, options.place, facts)
+    seen = complete(method, task, folder, options.place, facts, identity.get("at"))
     untrained = not job.needs and identity["weights"] is None and any(p.requires_grad for p in method.parameters())
     remarks = [*([UNTRAINED] if untrained else []), *seen.remarks]
     result = {"images": len(task.positions), "masks": identity["masks"], "remarks": remarks}

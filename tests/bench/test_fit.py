@@ -26,24 +26,24 @@ MESSAGES = {
     "alone": (
         {"methods": ["mean", "rfr"]},
         "sizes: rfr (paper) takes images with sides that are multiples of 16, not 100 x 100: set `size: 96` or "
-        "`size: 112`",
+        "`size: 112`, or `at: 96` or `at: 112` in its row",
     ),
     "tiny": ({"methods": ["grig"], "size": 40}, "grig (tiny) takes images with sides that are multiples of 64, not 40"),
     "training alone": (
         {"methods": ["ca"], "size": 200},
         "ca (paper) takes images of 256 x 256, as its option `resolution` says, not 200 x 200: set `size: 64` or "
-        "`size: 256`, or `options: {resolution: 200}` in its row",
+        "`size: 256`, or `options: {resolution: 200}` or `at: 64` or `at: 256` in its row",
     ),
     "features": ({"methods": [{"method": "grig", "preset": "paper"}], "size": 64}, "multiples of 64 from 128 on"),
     "another preset": (
         {"methods": ["vspbfr"], "size": 256, "conditions": ["degraded/mild"]},
         "vspbfr (paper) takes images of 512 x 512, as its option `size` says, not 256 x 256: set `size: 64` or "
-        "`size: 512`, or `preset: 256` in its row",
+        "`size: 512`, or `preset: 256` or `at: 64` or `at: 512` in its row",
     ),
     "a prior": (
         {"methods": [{"method": "hierinv", "options": {"size": 128}}], "size": 128},
         "stylegan2 (paper), a prior of hierinv, takes images of 256 x 256, as its option `size` says, not 128 x 128: "
-        "set `size: 256`, or `options: {size: 128}` in its row under `priors`",
+        "set `size: 256`, or `options: {size: 128}` or `at: 256` in its row under `priors`",
     ),
     "an option that nothing fits": (
         {"methods": [{"method": "comodgan", "options": {"size": 100}}]},

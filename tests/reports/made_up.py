@@ -91,6 +91,7 @@ PROTOCOL = {
     "hash": "0123456789abcdef",
     "stand_ins": ["GRIG: training losses stand on embedded-training-00000000; the published method uses LPIPS VGG-16"],
     "trained": ["GRIG: 400 x 8"],
+    "sized": ["GRIG: works at 128 x 128 pixels, resized there and back (bicubic, antialiased)"],
     "missing": [],
     "environment": {"python": "3.11", "numpy": "2.4"},
 }  # fmt: skip
