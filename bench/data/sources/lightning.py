@@ -37,7 +37,7 @@ class Lmdb(Source):
                 raise BenchError(f"{folder} has no pictures of {asked} pixels: choose {_listed(found)}")
             side = asked or min((side for side in found if side >= (size or max(found))), default=max(found))
             if asked is None and len(found) > 1:
-                say(f"{folder} has pictures of {_listed(found)} pixels: {side} are read; or say {folder}/SIZE")
+                say(f"{folder} has pictures of {_listed(found)} pixels: those of {side} are read, or of {folder}/SIZE")
             self.place = folder / str(side)
             with self._environment.begin() as reader:
                 first = bytes(reader.get(found[side][0][1]))

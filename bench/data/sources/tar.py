@@ -72,7 +72,9 @@ def _members(path: Path) -> Iterator[tuple[str, _Member]]:
                 if not one.isdir():
                     yield one.name, _Member(path, one.offset_data, one.size, one.isreg() and not one.issparse())
                 end = archive.offset
-        if path.stat().st_size <= end:
-            raise EOFError("its end is missing")
+        with path.open("rb") as handle:  # `tarfile` takes a damaged header for the end, without a word
+            handle.seek(end)
+            if handle.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise EOFError(f"the header at byte {end:,} is damaged or missing")
     except (OSError, EOFError, ValueError, tarfile.TarError) as error:
         raise damaged(path, KIND, error) from error
