@@ -11,10 +11,11 @@ from bench.data import folder as files
 from bench.data.sources.folder import Folder
 from bench.data.sources.lightning import Lmdb
 from bench.data.sources.parquet import Parquet
+from bench.data.sources.shards import RANGE
 from bench.data.sources.source import Source
 from bench.data.sources.tar import Tar
 from bench.data.sources.zipped import Zip
-from bench.errors import BenchError, about
+from bench.errors import BenchError
 
 ARCHIVES: tuple[type[Zip | Tar | Lmdb | Parquet], ...] = (Zip, Tar, Lmdb, Parquet)
 
@@ -35,20 +36,21 @@ def opened(
     Raises BenchError where there are none, or an archive is damaged; for a folder see `bench.data.folder.find`.
     """
     place = Path(place)
-    with about(place):
-        for archive in ARCHIVES:
-            if archive.takes(place):
-                return archive(place, size, labels)
-        if place.is_file():
-            raise BenchError(
-                f"{place} is a file: give the folder that holds the images, or a .zip, .tar or .parquet file of them "
-                "(.tar.gz: unpack it; others: write the pictures out)"
-            )
-        return Folder(place, files.find_images(place, without, labels))
+    for archive in ARCHIVES:
+        if archive.takes(place):
+            return archive(place, size, labels)
+    if place.is_file():
+        raise BenchError(
+            f"{place} is a file: give the folder that holds the images, or a .zip, .tar or .parquet file of them "
+            "(.tar.gz: unpack it; others: write the pictures out)"
+        )
+    return Folder(place, files.find_images(place, without, labels))
 
 
 def title(place: Path) -> str:
-    """What a data set without a name of its own is called: as its folder, or its archive without the suffix."""
-    if not place.exists() or place.is_file():
-        return re.sub(r"[-_.]*\{\d+\.\.\d+\}", "", place.resolve().stem) if is_archive(place) else place.resolve().name
-    return place.resolve().name
+    """What a data set without a name of its own is called: as its folder, or its archive without suffix and range."""
+    place = place.resolve()
+    if place.is_dir() or not is_archive(place):
+        return place.name
+    named = place if place.suffix else place.parent  # FOLDER/512 of an LMDB
+    return re.sub(rf"[-_.]*{RANGE.pattern}", "", named.stem) or named.parent.name

@@ -19,7 +19,7 @@ KIND = "Parquet file"
 KEPT = 2  # groups of rows in memory: where rows are in the order of their names, each is read once
 EMBED = (
     "Dataset.to_parquet wrote where they lay on the machine that made it; give the folder of the pictures, or put them "
-    'in with `dataset.with_format("arrow").map(datasets.table.embed_table_storage, batched=True)`'
+    'in: `dataset.with_format("arrow").map(datasets.table.embed_table_storage, batched=True).to_parquet(FILE)`'
 )
 
 
