@@ -41,7 +41,8 @@ def examine(folder: str | Path, progress: Progress | None = None) -> Findings:
         names, unread, other, left_out = _walk(folder)
         source = sources.Folder(folder, names)
     else:
-        raise BenchError(f"{folder} {'is a file' if folder.exists() else 'does not exist'}: give a folder")
+        what = "is a file" if folder.exists() else "does not exist"
+        raise BenchError(f"{folder} {what}: give a folder, or a .zip, .tar or .parquet file of pictures")
     seen: list[Seen] = []
     rows = np.zeros((len(LABELS), SIDE), np.int64)
     with source:

@@ -50,7 +50,9 @@ def opened(
 def title(place: Path) -> str:
     """What a data set without a name of its own is called: as its folder, or its archive without suffix and range."""
     place = place.resolve()
-    if place.is_dir() or not is_archive(place):
+    if not is_archive(place):
         return place.name
+    if place.is_dir():
+        return place.name.removesuffix(".lmdb")
     named = place if place.suffix else place.parent  # FOLDER/512 of an LMDB
     return re.sub(rf"[-_.]*{RANGE.pattern}", "", named.stem) or named.parent.name

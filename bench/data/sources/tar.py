@@ -33,7 +33,6 @@ class Tar(Source):
 
     def __init__(self, place: Path, size: int | None = None, labels: bool = False) -> None:
         self.place = place
-        self._files: dict[Path, int] = {}
         found = ((prefix + name, one) for path, prefix in shards(place, ".tar").items() for name, one in _members(path))
         self._members = chosen(place, found, labels)
         for name, member in self._members.items():

@@ -67,7 +67,7 @@ FORMATS: dict[str, Callable[[Path, Path], Path]] = {
     "tar": lambda folder, out: tarred(folder, out / "mine.tar"),
     "tar shards": lambda folder, out: shards(tarred, folder, out / "mine", "all-{:06d}.tar"),
     "tar range": lambda folder, out: shards(tarred, folder, out / "in", "mine-{:03d}.tar") / "mine-{000..002}.tar",
-    "lmdb": lambda folder, out: lmdb(folder, out / "mine"),
+    "lmdb": lambda folder, out: lmdb(folder, out / "mine.lmdb"),
     "parquet": lambda folder, out: parquet(folder, out / "mine.parquet"),
     "parquet shards": lambda folder, out: shards(parquet, folder, out / "mine", "train-{:05d}-of-00003.parquet"),
 }
