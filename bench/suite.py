@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from bench import expect, registry
-from bench.data import catalogue
+from bench.data import catalogue, sources
 from bench.data.lists import HELD_OUT
 from bench.errors import BenchError
 from bench.expect import Expectation
@@ -116,12 +116,12 @@ def _listed(value: Any) -> Any:
 
 
 class Data(Section):
-    """A data set: the embedded synthetic faces, or a folder of images."""
+    """A data set: the embedded synthetic faces, or a folder or archive of images."""
 
     name: str = Field(pattern=r"^[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*$", max_length=80)
     """Printed in tables; `synthfaces` is the embedded generator, `facebench data list` shows published ones."""
     folder: Path | None = None
-    """A folder of images; none for `synthfaces`, or where `--data NAME=DIR` gives it."""
+    """A folder, zip, tar, LMDB or Parquet of images; none for `synthfaces`, or where `--data NAME=DIR` gives it."""
     train: int | None = Field(default=None, ge=1, le=IMAGES)
     """Training images; default: what the test set leaves."""
     test: int | None = Field(default=None, ge=1, le=IMAGES)
@@ -589,7 +589,7 @@ def located(
         elif len(names) == 1 and _absent(entries[0]):
             folders[names[0]] = text
         else:
-            own = {"name": Path(text).resolve().name, "folder": text, "published": False}
+            own = {"name": sources.title(Path(text)), "folder": text, "published": False}
             sections["data"], names = [own], [own["name"]]
     beside = {
         what: dict(_assigned(f"--{what.replace('_', '-')}", text, names) for text in assigned)

@@ -12,7 +12,9 @@ from bench.errors import BenchError
 
 
 def doctor(
-    folder: Annotated[Path, typer.Argument(help="Any folder of pictures, results, masks or label maps.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Any folder of pictures, results, masks or label maps; or an archive.")
+    ],
     truth: Annotated[
         Path | None, typer.Option(help="Folder of the originals: say whether names and sizes of results pair with it.")
     ] = None,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench import pictures
 from bench.data import folder as files
-from bench.data import near, splits
+from bench.data import near, sources, splits
 from bench.data.cache import Progress, in_parallel
 from bench.errors import BenchError
 from bench.progress import say
@@ -229,27 +229,28 @@ class _File:
 
 
 def check(name: str, folder: str | Path, progress: Progress | None = None) -> Report:
-    """Say whether `folder` can serve as the data set `name`, or, for "folder", as a data set of the user's own.
+    """Say whether a folder or archive can serve as the data set `name`, or, for "folder", as one of the user's own.
 
     Every file is decoded. Bad files are listed, not raised. Raises BenchError for an unknown name and for a folder that
     is missing or has no images.
     """
     dataset = None if name == OWN else find(name)
     folder = dataset.pictures_of(Path(folder)) if dataset else Path(folder)
-    ids = files.find_images(folder)
+    with sources.opened(folder) as source:
+        ids = source.names
 
-    def inspect(image: str) -> _File:
-        path = folder / image
-        sha256 = ""
-        try:
-            data = pictures.read(path)
-            sha256 = hashlib.sha256(data).hexdigest()
-            picture = pictures.decode(data, path)
-            return _File(sha256, picture.size, "", files.annotation(picture), near.signature(picture))
-        except BenchError as error:
-            return _File(sha256, error=str(error))
+        def inspect(image: str) -> _File:
+            path = source.place / image
+            sha256 = ""
+            try:
+                data = source.read(image)
+                sha256 = hashlib.sha256(data).hexdigest()
+                picture = pictures.decode(data, path)
+                return _File(sha256, picture.size, "", files.annotation(picture), near.signature(picture))
+            except BenchError as error:
+                return _File(sha256, error=str(error))
 
-    found = [one for chunk in in_parallel(inspect, ids, "checking", progress) for one in chunk]
+        found = [one for chunk in in_parallel(inspect, ids, "checking", progress) for one in chunk]
     sizes = [one.size for one in found if one.size]
     readable = [image for image, one in zip(ids, found, strict=True) if one.size]
     odd = {image: one.annotation for image, one in zip(ids, found, strict=True) if one.annotation}
@@ -260,7 +261,7 @@ def check(name: str, folder: str | Path, progress: Progress | None = None) -> Re
             same.setdefault(one.sha256, []).append(image)
     duplicates = tuple(tuple(group) for group in same.values() if len(group) > 1)
 
-    title = dataset.title if dataset else folder.resolve().name
+    title = dataset.title if dataset else sources.title(folder)
     problems, notes = [], []
     if unreadable:
         problems.append(f"{len(unreadable)} of {len(ids)} files cannot be used: replace or remove them")

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from bench import pictures
-from bench.data import cache, captions, catalogue, degradation, lists, modalities, splits, synthfaces
+from bench.data import cache, captions, catalogue, degradation, lists, modalities, sources, splits, synthfaces
 from bench.data import folder as files
 from bench.data import labels as label_maps
 from bench.data.cache import Batch, Progress
@@ -243,7 +243,7 @@ def prepare_folder(
     progress: Progress | None = None,
     without: Mapping[Path, str] = MappingProxyType({}),
 ) -> ImageData:
-    """Decode a folder of images once into the cache, or reuse what stands there.
+    """Decode a folder of images, or an archive of them, once into the cache, or reuse what stands there.
 
     Folders `without` are no part of it (see `bench.data.folder.find`). A second run compares the files' sizes and time
     stamps only. Without `name`, the data set is called like its folder and is not looked up in the catalogue. Raises
@@ -254,33 +254,34 @@ def prepare_folder(
     published = catalogue.known(name) if name else None
     if published:
         folder = published.pictures_of(folder)
-    ids = files.find_images(folder, without)
-    fingerprint, read = _hashed(folder, ids, cache_dir, progress)
-    facts = {"fingerprint": fingerprint, "filter": files.FILTER, "size": size, "ids": ids}
-    odd: dict[str, str] = {}  # what is no photograph
+    with sources.opened(folder, size, without) as source:
+        ids = source.names
+        fingerprint, read = _hashed(source, cache_dir, progress)
+        facts = {"fingerprint": fingerprint, "filter": files.FILTER, "size": size, "ids": ids}
+        odd: dict[str, str] = {}  # what is no photograph
 
-    def decode(name: str) -> np.ndarray:
-        image = pictures.decode(read(name), folder / name)
-        if what := files.annotation(image):
-            odd[name] = what
-        return files.square(image, size)
+        def decode(name: str) -> np.ndarray:
+            image = pictures.decode(read(name), source.place / name)
+            if what := files.annotation(image):
+                odd[name] = what
+            return files.square(image, size)
 
-    def batches() -> Iterator[Batch]:
-        with about(folder):
-            for chunk in cache.in_parallel(decode, ids, "decoding", progress):
-                yield {"images": np.stack(chunk), "digests": np.stack([_digest(one) for one in chunk])}
-            if odd:
-                raise BenchError(files.no_photographs(folder, dict(sorted(odd.items())), len(ids)))
+        def batches() -> Iterator[Batch]:
+            with about(folder):
+                for chunk in cache.in_parallel(decode, ids, "decoding", progress):
+                    yield {"images": np.stack(chunk), "digests": np.stack([_digest(one) for one in chunk])}
+                if odd:
+                    raise BenchError(files.no_photographs(source.place, dict(sorted(odd.items())), len(ids)))
 
-    key = digest([cache.VERSION, fingerprint, files.FILTER, size, PICTURES])
-    entry, _ = _prepare(cache_dir / f"{size}px-{key[:16]}", facts, batches(), len(ids) * (size * size * 3 + DIGEST))
-    return ImageData(name or folder.resolve().name, size, fingerprint, ids, files.FILTER, entry, published)
+        key = digest([cache.VERSION, fingerprint, files.FILTER, size, PICTURES])
+        entry, _ = _prepare(cache_dir / f"{size}px-{key[:16]}", facts, batches(), len(ids) * (size * size * 3 + DIGEST))
+    return ImageData(name or sources.title(folder), size, fingerprint, ids, files.FILTER, entry, published)
 
 
 def prepare_labels(
     folder: str | Path, size: int, cache_dir: str | Path, order: str | None = None, progress: Progress | None = None
 ) -> ImageData:
-    """Decode a folder of label maps, or of CelebAMask-HQ's part files, once into the cache, or reuse what stands there.
+    """Decode a place of label maps, or of CelebAMask-HQ's part files, once into the cache, or reuse what stands there.
 
     `order`: of the numbers in the files, one of `bench.data.labels.ORDERS`, default the project's own; the cache holds
     our numbers. The names of part files tell their classes. Raises BenchError for a folder without images, for maps
@@ -289,36 +290,36 @@ def prepare_labels(
     """
     folder, cache_dir = Path(folder), Path(cache_dir)
     _check_size(size)
-    names = files.find_images(folder, labels=True)
-    fingerprint, read = _hashed(folder, names, cache_dir, progress)
-    with about(folder):
-        parts = label_maps.parts(folder, names)
-    ids = list(parts) or names
-    stored = label_maps.CELEBAMASK if parts else order or label_maps.OWN
-    if stored != label_maps.OWN:  # equal files mean other classes
-        fingerprint = digest([fingerprint, stored])
-    facts = {"fingerprint": fingerprint, "filter": files.NEAREST, "size": size, "ids": ids}
-
-    def decode(name: str) -> np.ndarray:
-        if parts:
-            classes = label_maps.joined(folder, parts[name], read)
-        else:
-            classes = pictures.decode_labels(read(name), folder / name, len(LABELS))
-        return files.square(Image.fromarray(classes).convert("RGB"), size, labels=True)
-
-    def batches() -> Iterator[Batch]:
-        rows = np.zeros((len(LABELS), size), np.int64)
+    with sources.opened(folder, size, labels=True) as source:
+        fingerprint, read = _hashed(source, cache_dir, progress)
         with about(folder):
-            for chunk in cache.in_parallel(decode, ids, "decoding", progress):
-                maps = np.stack(chunk)
-                rows += label_maps.rows(maps[..., 0])
-                yield {"images": label_maps.RENUMBER[stored][maps]}
-            if not parts:  # the last step of building: an entry that stands was checked
-                label_maps.check_order(rows, stored, folder, order is not None)
+            parts = label_maps.parts(source.place, source.names)
+        ids = list(parts) or source.names
+        stored = label_maps.CELEBAMASK if parts else order or label_maps.OWN
+        if stored != label_maps.OWN:  # equal files mean other classes
+            fingerprint = digest([fingerprint, stored])
+        facts = {"fingerprint": fingerprint, "filter": files.NEAREST, "size": size, "ids": ids}
 
-    key = digest([cache.VERSION, fingerprint, files.NEAREST, stored, size])
-    entry, _ = _prepare(cache_dir / f"{size}px-{key[:16]}", facts, batches(), len(ids) * size * size * 3)
-    return ImageData(folder.resolve().name, size, fingerprint, ids, files.NEAREST, entry)
+        def decode(name: str) -> np.ndarray:
+            if parts:
+                classes = label_maps.joined(source.place, parts[name], read)
+            else:
+                classes = pictures.decode_labels(read(name), source.place / name, len(LABELS))
+            return files.square(Image.fromarray(classes).convert("RGB"), size, labels=True)
+
+        def batches() -> Iterator[Batch]:
+            rows = np.zeros((len(LABELS), size), np.int64)
+            with about(folder):
+                for chunk in cache.in_parallel(decode, ids, "decoding", progress):
+                    maps = np.stack(chunk)
+                    rows += label_maps.rows(maps[..., 0])
+                    yield {"images": label_maps.RENUMBER[stored][maps]}
+                if not parts:  # the last step of building: an entry that stands was checked
+                    label_maps.check_order(rows, stored, folder, order is not None)
+
+        key = digest([cache.VERSION, fingerprint, files.NEAREST, stored, size])
+        entry, _ = _prepare(cache_dir / f"{size}px-{key[:16]}", facts, batches(), len(ids) * size * size * 3)
+    return ImageData(sources.title(folder), size, fingerprint, ids, files.NEAREST, entry)
 
 
 def prepare_captions(
@@ -330,7 +331,7 @@ def prepare_captions(
     """
     folder, cache_dir = Path(folder), Path(cache_dir)
     ids = files.find(folder, captions.SUFFIXES, "captions", "text files, NAME.txt")
-    fingerprint, read = _hashed(folder, ids, cache_dir, progress, CAPTIONS, captions.MAX_BYTES)
+    fingerprint, read = _hashed(sources.Folder(folder, ids), cache_dir, progress, CAPTIONS, captions.MAX_BYTES)
 
     def decode(name: str) -> bytes:
         return captions.decode(read(name), folder / name).encode()
@@ -380,25 +381,26 @@ def prepare_synthfaces(
 
 
 def _hashed(
-    folder: Path,
-    ids: Sequence[str],
+    source: sources.Source,
     cache_dir: Path,
     progress: Progress | None,
     kind: str | None = None,
     most: int = files.MAX_BYTES,
 ) -> tuple[str, Callable[[str], bytes]]:
-    """The fingerprint of a folder's files, and what reads one of them as it was hashed.
+    """The fingerprint of the files in a place, and what reads one of them as it was hashed.
 
-    `kind` tells the files of one folder apart from others of it; each has at most `most` bytes.
+    `kind` tells the files of one place apart from others of it; each has at most `most` bytes.
     """
-    place = str(folder.resolve())
+    place = str(source.place.resolve())
     listing = cache_dir / "listings" / f"{digest([place, kind] if kind else place)[:16]}.json"
-    hashes = files.hash_files(folder, ids, listing, progress, most)
+    hashes = files.hash_files(source, listing, progress, most)
 
     def read(name: str) -> bytes:
-        data = files.read(folder / name, most)
+        data = source.read(name, most)
         if hashlib.sha256(data).hexdigest() != hashes[name]:
-            raise BenchError(f"{folder / name} changed while the data set was prepared: run the same command again")
+            raise BenchError(
+                f"{source.place / name} changed while the data set was prepared: run the same command again"
+            )
         return data
 
     return files.fingerprint(hashes), read

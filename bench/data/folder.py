@@ -7,10 +7,10 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -18,14 +18,18 @@ from PIL import Image
 from bench import pictures
 from bench.data.cache import Progress, in_parallel
 from bench.errors import BenchError, about
-from bench.pictures import MAX_BYTES, read
+from bench.pictures import MAX_BYTES
 from bench.progress import say
 from bench.store import MARK, read_json, write_json
+
+if TYPE_CHECKING:
+    from bench.data.sources.source import Source
 
 FILTER = "pillow-lanczos"
 """Name of the antialiased filter, recorded in every cache."""
 NEAREST = "nearest"
 """Stands in its place for label maps."""
+IMAGES = f"{pictures.KINDS} files"
 ANNOTATIONS = frozenset(
     {"label", "labels", "mask", "masks", "anno", "annotation", "annotations", "seg", "segmentation", "parsing"}
     | {"edge", "edges", "sketch", "sketches", "landmark", "landmarks"}
@@ -51,7 +55,7 @@ def find_images(
     """Relative POSIX paths (the image ids) of all pictures, or label maps, below `folder`: see `find`."""
     skipped = {} if labels else NO_PICTURES
     with about(folder):
-        return find(folder, pictures.SUFFIXES, "images", f"{pictures.KINDS} files", without, skipped)
+        return find(folder, pictures.SUFFIXES, "images", IMAGES, without, skipped)
 
 
 def find(
@@ -115,24 +119,32 @@ def find(
     if unnamed:
         example = min(unnamed).encode(errors="replace").decode()
         left_out[f"files such as {example} (pictures without a known suffix: name them .png, .jpg, ...)"] = len(unnamed)
+    return settled(folder, found, left_out, what, kinds)
+
+
+def settled(
+    place: Path, found: Collection[str], left_out: Mapping[str, int], what: str = "images", kinds: str = IMAGES
+) -> list[str]:
+    """The names that were found in a folder or archive, sorted; what was left out (what -> how many) is said.
+
+    Raises BenchError where nothing was found, and for names that are not UTF-8 or differ in their suffix alone.
+    """
     listed = [f"{count:,} {what}" if what.startswith("files") else what for what, count in left_out.items()]
     reasons = ", ".join(listed if len(listed) <= MOST else [*listed[:MOST], f"and {len(listed) - MOST:,} more"])
     if not found:
         least = f" (left out: {reasons})" if reasons else ""
-        raise BenchError(f"{folder} has no {what}{least}: put {kinds} into it or its sub-folders")
+        raise BenchError(f"{place} has no {what}{least}: put {kinds} into it or its sub-folders")
     if reasons:
-        say(f"left out of {folder}: {reasons}")
+        say(f"left out of {place}: {reasons}")
     stems: dict[str, str] = {}
     for name in sorted(found):
         try:
             name.encode()
         except UnicodeEncodeError as error:
-            raise BenchError(
-                f"the file name {os.fsencode(name)!r} in {folder} is not UTF-8: rename the file"
-            ) from error
+            raise BenchError(f"the file name {os.fsencode(name)!r} in {place} is not UTF-8: rename the file") from error
         if (other := stems.setdefault(stem(name), name)) != name:
             raise BenchError(
-                f"{folder / other} and {folder / name} have one name: results, masks, labels and captions are matched "
+                f"{place / other} and {place / name} have one name: results, masks, labels and captions are matched "
                 "by it; rename or remove one of them"
             )
     return sorted(found)
@@ -185,16 +197,16 @@ def _unreadable(error: OSError) -> None:
 
 
 def hash_files(
-    folder: Path,
-    ids: Sequence[str],
+    source: Source,
     listing: Path | None = None,
     progress: Progress | None = None,
     most: int = MAX_BYTES,
 ) -> dict[str, str]:
-    """SHA-256 of the bytes of each file, which has `most` bytes: id -> hash.
+    """SHA-256 of the bytes of each picture or text, which has `most` bytes: id -> hash.
 
-    `listing` is a file that remembers the hashes between runs: a file whose size and time stamps stayed is not read.
+    `listing` is a file that remembers the hashes between runs: where size and time stamps stayed, nothing is read.
     """
+    ids = source.names
     known: dict[str, list] = {}
     if listing and listing.exists():
         try:
@@ -202,18 +214,20 @@ def hash_files(
         except Exception:  # damaged: all files are hashed again
             known = {}
     started = time.time_ns()
-    stamps: dict[str, list[int]] = {}
-    for name in ids:
+    holders = {name: source.file(name) for name in ids}
+    times: dict[Path, list[int]] = {}
+    for path in dict.fromkeys(holders.values()):  # an archive is asked once
         try:
-            status = (folder / name).stat()
+            status = path.stat()
         except OSError as error:  # a link that leads nowhere
-            raise BenchError(f"cannot read {folder / name}: {error.strerror}; replace or remove it") from error
-        stamps[name] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+            raise BenchError(f"cannot read {path}: {error.strerror}; replace or remove it") from error
+        times[path] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    stamps = {name: times[path] for name, path in holders.items()}
     hashes = {name: known[name][1] for name in ids if name in known and known[name][0] == stamps[name]}
     unknown = [name for name in ids if name not in hashes]
 
     def sha256(name: str) -> str:
-        return hashlib.sha256(read(folder / name, most)).hexdigest()
+        return hashlib.sha256(source.read(name, most)).hexdigest()
 
     done = [value for chunk in in_parallel(sha256, unknown, "reading", progress) for value in chunk]
     hashes.update(zip(unknown, done, strict=True))

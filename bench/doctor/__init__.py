@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from bench import pictures
-from bench.data import labels
+from bench.data import labels, sources
 from bench.data.cache import Progress, in_parallel
-from bench.doctor.advice import advise
+from bench.doctor.advice import advise, as_data
 from bench.doctor.findings import Findings
 from bench.doctor.look import MAPS, MASK, PARTS, PICTURE, SIDE, SOFT, Seen, look
 from bench.doctor.names import groups
@@ -25,20 +25,32 @@ MODES |= {"LA": "grey with alpha", "PA": "palette with alpha", "RGBA": "colour w
 
 
 def examine(folder: str | Path, progress: Progress | None = None) -> Findings:
-    """Look at all pictures in a folder and below it; each is decoded by every reader that could take it.
+    """Look at all pictures in a folder and below it, or in an archive; every reader that could take it decodes each.
 
-    Damaged and odd files are findings, not errors. Raises BenchError where the folder is missing or no folder.
+    Damaged and odd files are findings, not errors. Raises BenchError where the place is missing, or a file of another
+    kind, and where an archive is damaged.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise BenchError(f"{folder} {'is a file' if folder.exists() else 'does not exist'}: give a folder")
-    names, unread, other, left_out = _walk(folder)
+    unread: dict[str, int] = {}
+    other: dict[str, int] = {}
+    left_out: list[str] = []
+    source: sources.Source
+    if archived := sources.is_archive(folder):
+        source = sources.opened(folder, labels=True)
+    elif folder.is_dir():
+        names, unread, other, left_out = _walk(folder)
+        source = sources.Folder(folder, names)
+    else:
+        what = "is a file" if folder.exists() else "does not exist"
+        raise BenchError(f"{folder} {what}: give a folder, or a .zip, .tar or .parquet file of pictures")
     seen: list[Seen] = []
     rows = np.zeros((len(LABELS), SIDE), np.int64)
-    for chunk in in_parallel(lambda name: look(folder, name), names, "looking", progress):
-        for one, places in chunk:
-            seen.append(one)
-            rows += 0 if places is None else places
+    with source:
+        names = source.names
+        for chunk in in_parallel(lambda name: look(source, name), names, "looking", progress):
+            for one, places in chunk:
+                seen.append(one)
+                rows += 0 if places is None else places
     _settle(seen)
     by_kind: dict[str, list[Seen]] = defaultdict(list)
     for one in seen:
@@ -50,7 +62,10 @@ def examine(folder: str | Path, progress: Progress | None = None) -> Findings:
     facts = [one.facts for one in seen if one.facts]
     sizes = Counter(f"{fact.size[0]} x {fact.size[1]}" for fact in facts)
     usual = max(sizes, key=sizes.__getitem__, default="")
-    do, refused = advise(folder, found, seen, rows if classes else None, order)
+    if archived:
+        do, refused = as_data(folder, seen)
+    else:
+        do, refused = advise(folder, found, seen, rows if classes else None, order)
     return Findings(
         folder=str(folder),
         pictures=len(names),

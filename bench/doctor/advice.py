@@ -13,7 +13,7 @@ import numpy as np
 import masks
 from bench import pictures
 from bench.data import folder as files
-from bench.data import labels
+from bench.data import labels, sources
 from bench.doctor.look import MAPS, MASK, PARTS, PICTURE, SOFT, Seen
 from bench.doctor.names import Group
 from bench.errors import BenchError
@@ -61,6 +61,13 @@ def advise(
                 do[-1] += f"; add --labels-order {labels.CELEBAMASK} if CelebAMask-HQ's own script made them"
             refused += _asked("run --labels" + " without --labels-order" * bool(said), _labels, place, counts)
     return do, list(dict.fromkeys(refused))
+
+
+def as_data(place: Path, seen: Sequence[Seen]) -> tuple[list[str], list[str]]:
+    """The same of an archive: it is taken as a data set, and as nothing else."""
+    why = _asked("run --data", _pictures, place, place, seen)
+    do = [] if why else [f"facebench run folder --data {_path(place)}  # train and measure on them"]
+    return do, list(dict.fromkeys([*_files(place, seen), *why]))
 
 
 def _evaluated(groups: Sequence[Group], holes: Sequence[Group]) -> Iterator[str]:
@@ -135,7 +142,8 @@ def _opened(root: Path, group: Group, seen: Sequence[Seen]) -> None:
 
 def _pictures(place: Path, root: Path, seen: Sequence[Seen]) -> None:
     """BenchError where a run refuses the folder as data."""
-    found = set(files.find_images(place))
+    with sources.opened(place) as source:
+        found = set(source.names)
     names = {(root / one.name).relative_to(place).as_posix(): one for one in seen if place in (root / one.name).parents}
     if odd := {name: one.annotation for name, one in names.items() if one.annotation and name in found}:
         raise BenchError(files.no_photographs(place, odd, len(found)))

@@ -15,7 +15,9 @@ CONTAINERS = {
     ".mdb": "LMDB", ".parquet": "Parquet", ".zip": "an archive", ".tar": "an archive", ".tfrecord": "TFRecord",
     ".h5": "HDF5", ".npy": "arrays", ".npz": "arrays", ".mp4": "a film", ".pt": "tensors",
 }  # fmt: skip
-"""Files that may hold pictures, and are not read."""
+"""Files that may hold pictures, and are not read beside pictures."""
+ALONE = (".mdb", ".parquet", ".zip", ".tar")
+"""Those that are read as a data set (see `bench.data.sources`)."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ class Findings:
             parts.append(f"{_counted(self.unread, numbers=True)} (not read: save them as PNG)")
         if self.other:
             known = {suffix: what for suffix, what in CONTAINERS.items() if suffix in self.other}
-            hint = "; ".join(f"{what} ({suffix}) is not read: write out its pictures" for suffix, what in known.items())
+            remedy = {suffix: "name it alone" if suffix in ALONE else "write out its pictures" for suffix in known}
+            hint = "; ".join(f"{what} ({suffix}) is not read: {remedy[suffix]}" for suffix, what in known.items())
             parts.append(f"other files: {_counted(self.other, numbers=True)}" + (f" ({hint})" if hint else ""))
         return ", ".join(parts)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -12,6 +11,7 @@ from PIL import Image
 from bench import pictures
 from bench.data import folder as files
 from bench.data import labels
+from bench.data.sources import Source
 from bench.errors import BenchError
 from masks.generators.semantic import LABELS
 
@@ -46,11 +46,11 @@ class Seen:
     kind: str = REFUSED
 
 
-def look(folder: Path, name: str) -> tuple[Seen, np.ndarray | None]:
+def look(source: Source, name: str) -> tuple[Seen, np.ndarray | None]:
     """What the readers say of a file; and of a label map where its classes lie (see `bench.data.labels.rows`)."""
-    seen, path = Seen(name), folder / name
+    seen, path = Seen(name), source.place / name
     try:
-        data = pictures.read(path)
+        data = source.read(name)
         seen.sha256 = hashlib.sha256(data).digest()[:16]
         seen.facts = pictures.facts(data, path)
     except BenchError as error:

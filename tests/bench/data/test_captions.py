@@ -106,6 +106,6 @@ def test_a_folder_is_read_once_and_matched_by_name(tmp_path: Path) -> None:
 def test_a_text_that_changes_meanwhile_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "1.txt").write_text("She smiles.", "utf-8")
-    monkeypatch.setattr(files, "hash_files", lambda folder, ids, *rest: dict.fromkeys(ids, "hash of other bytes"))
+    monkeypatch.setattr(files, "hash_files", lambda source, *rest: dict.fromkeys(source.names, "hash of other bytes"))
     with pytest.raises(BenchError, match=r"texts/1\.txt changed while .*run the same command again"):
         dataset.prepare_captions(tmp_path / "texts", 8, tmp_path / "cache")

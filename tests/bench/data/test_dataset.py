@@ -129,7 +129,7 @@ def test_a_bad_file_is_named_and_leaves_no_cache(faces: Path, tmp_path: Path, co
 
 
 def test_a_file_that_changes_meanwhile_is_named(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "hash_files", lambda folder, ids, *rest: dict.fromkeys(ids, "hash of other bytes"))
+    monkeypatch.setattr(files, "hash_files", lambda source, *rest: dict.fromkeys(source.names, "hash of other bytes"))
     with pytest.raises(BenchError, match=r"a/001\.jpg changed while .*run the same command again"):
         prepare_folder(faces, 8, tmp_path / "cache")
 

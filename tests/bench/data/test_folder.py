@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bench.data import folder as files
+from bench.data.sources import Folder
 from bench.errors import BenchError
 from bench.pictures import decode
 
@@ -120,7 +121,7 @@ def test_hashes_are_remembered_and_renewed(tmp_path: Path, monkeypatch: pytest.M
 
     def hashes(*ids: str) -> dict[str, str]:
         reads.clear()
-        return files.hash_files(data, ids, listing, lambda *done: reads.append(done))
+        return files.hash_files(Folder(data, [*ids]), listing, lambda *done: reads.append(done))
 
     first = hashes("a.png", "b.png")
     assert reads == [("reading", 2, 2)]
@@ -137,11 +138,11 @@ def test_hashes_are_remembered_and_renewed(tmp_path: Path, monkeypatch: pytest.M
 def test_a_file_that_just_changed_is_hashed_again(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"one")
     listing = tmp_path / "listing.json"
-    first = files.hash_files(tmp_path, ["a.png"], listing)
+    first = files.hash_files(Folder(tmp_path, ["a.png"]), listing)
     stamp = (tmp_path / "a.png").stat()
     (tmp_path / "a.png").write_bytes(b"two")
     os.utime(tmp_path / "a.png", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-    assert files.hash_files(tmp_path, ["a.png"], listing) != first
+    assert files.hash_files(Folder(tmp_path, ["a.png"]), listing) != first
 
 
 def test_natural_order_counts() -> None:
