@@ -26,8 +26,10 @@ LONGEST_IMAGE = 200  # bytes of an image's file name; systems take 255, of which
 
 
 @contextmanager
-def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
+def atomic_write(path: str | Path, mode: str = "wb", durable: bool = True) -> Iterator[IO[Any]]:
     """Open a temporary file beside `path`; on success it is renamed to `path`, on failure removed.
+
+    Without `durable` a loss of power may damage it, but nothing waits for the disk: for what is checked when it is read.
 
     Raises BenchError that names the path when the folder cannot be written or the disk is full.
     """
@@ -40,13 +42,15 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
         with os.fdopen(descriptor, mode, encoding=text, newline=None if text is None else "") as handle:
             yield handle
             handle.flush()
-            os.fsync(handle.fileno())
+            if durable:
+                os.fsync(handle.fileno())
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
         temporary = None
-        _persist(path.parent)
+        if durable:
+            _persist(path.parent)
     except OSError as error:
         raise write_error(path, error) from error
     finally:

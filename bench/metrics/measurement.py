@@ -450,5 +450,5 @@ class _Cache:
 
     def put(self, key: str, features: Mapping[str, Tensor]) -> None:
         data = tensor_bytes(dict(features))
-        with atomic_write(self.folder / f"{key}.features") as handle:
+        with atomic_write(self.folder / f"{key}.features", durable=False) as handle:
             handle.write(hashlib.sha256(data).digest() + data)
