@@ -57,6 +57,7 @@ class External(Method):
         self.listed: dict[tuple[Path, str], Mapping[str, Path]] = {}
         self.read = 0
         self.odd: dict[str, str] = {}  # what is no picture
+        self.taken: dict[Path, str] = {}  # a file -> the image that it was taken for
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         assert batch.ids is not None
@@ -85,7 +86,7 @@ class External(Method):
         return image
 
     def _find(self, name: str, batch: Batch) -> Path:
-        """The finished image of that id: of its name, whatever its suffix."""
+        """The finished image of that id: of its name, whatever its suffix and, where no other image has it, folder."""
         if self.config.folder is None:
             raise BenchError("external: say where the images are: {method: external, options: {folder: DIR}}")
         wanted, slug = _plain(name), file_slug(batch.condition)
@@ -94,8 +95,12 @@ class External(Method):
         places = [folder / wanted.parent for folder in folders]
         patterns = [self._pattern(place, batch.number) for place in places]
         for folder, pattern in zip(folders, patterns, strict=True):
-            for sought in (wanted, flat):
+            for sought in (wanted, flat, Path(wanted.name)):
                 if path := self._listed(folder / sought.parent, pattern).get(sought.name):
+                    if (other := self.taken.setdefault(path, name)) != name:
+                        raise BenchError(
+                            f"external: {path} could belong to {other} and to {name}: call it {flat.name}{path.suffix}"
+                        )
                     return path
         beside = [other.name for other in map(_plain, batch.ids or ()) if other.parent == wanted.parent]
         found = (
