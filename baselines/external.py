@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench import matching, pictures
+from bench import matching, ordered, pictures
 from bench.data import folder as files
 from bench.errors import BenchError, about
 from bench.method import Batch, Card, Config, Method, Noise
@@ -30,7 +30,8 @@ CARD = Card(
     notes="option `folder`: FOLDER/<condition>/<image name>.png (or another suffix that is read), or "
     "FOLDER/<image name>.png for all conditions; in <condition> every `/` and `:` is `_`, for example irregular_40-50; "
     "option `match`: how the files are called, if otherwise: '{name}_pred', '{name}/0'; '{name}_{k}' for as many "
-    "completions of each image as the suite's `completions`, counted from 0 or 1",
+    "completions of each image as the suite's `completions`, counted from 0 or 1; option `order`: a list of the "
+    "images, one name a line, in the order in which the files are numbered",
 )
 
 
@@ -40,8 +41,10 @@ class ExternalConfig(Config):
     folder: Path | None = None  # finished images, matched by the names of the test images
     match: str = matching.PLAIN  # how they are called, without suffix; {k}: which completion of the image
 
+    order: Path | None = None  # list by whose lines the images are numbered
+
     def files(self) -> list[Path]:
-        return [self.folder] if self.folder else []
+        return [path for path in (self.folder, self.order) if path]
 
 
 class External(Method):
@@ -125,7 +128,16 @@ class External(Method):
         """The pictures in a folder by their names; it is looked at once."""
         if (folder, pattern) not in self.listed:
             try:
-                self.listed[folder, pattern] = matching.listed(folder, pattern)[0] if folder.is_dir() else {}
+                found = matching.listed(folder, pattern)[0] if folder.is_dir() else {}
+                if self.config.order and found:
+                    told = ordered.lines(list(found), self.config.order)[0]
+                    named = {_plain(Path(line).name).name: found[number] for number, line in told.items()}
+                    if len(named) < len(found):
+                        raise BenchError(
+                            f"{self.config.order}: lines that differ in their folders alone: write a__b.png"
+                        )
+                    found = named
+                self.listed[folder, pattern] = found
             except BenchError as error:
                 raise BenchError(f"external: {error}") from error
         return self.listed[folder, pattern]

@@ -26,7 +26,7 @@ def test_numbers_are_lines_from_0_or_from_1(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [["1", "2"], ["0", "4"], ["0", "5"], ["0_inpaint", "1_inpaint"], ["a0", "b0"]])
 def test_what_tells_no_line_is_refused(names: list[str], tmp_path: Path) -> None:
     (tmp_path / "order.txt").write_text("\n".join(IMAGES))
-    with pytest.raises(BenchError, match=r"--order: the names of the results, such as .*, do not tell their lines"):
+    with pytest.raises(BenchError, match=r"the names of the results, such as .*, do not tell their lines"):
         ordered.named(names, tmp_path / "order.txt", IMAGES)
 
 
