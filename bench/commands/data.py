@@ -16,6 +16,7 @@ Named = Annotated[
     typer.Argument(
         help="quickstart, folder, kinds, a paper's table (thesis-5.1, hierinv-1), or a YAML file.",
         autocompletion=values.suites,
+        metavar="SUITE",
     ),
 ]
 Data = Annotated[

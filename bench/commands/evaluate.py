@@ -121,7 +121,8 @@ def evaluate(
             progress=lambda done: report("evaluate", done, len(ids)),
         )
     rows = [described(row, "composite" if paste else "as given") for row in result.rows]
-    out.print(rich_table(rows, "original under the hole, see below" if likeness.note else ""))
+    remarks = [found.part, "original under the hole, see below" if likeness.note else ""]
+    out.print(rich_table(rows, "; ".join(filter(None, remarks))))
     for row in rows:
         row["note"] = "; ".join(filter(None, (row["note"], found.part, likeness.note)))
     if shares := likeness.shares:
@@ -247,6 +248,7 @@ def opened(
         else:
             ids = (there or originals or None) if chosen else None
         fewer = bool(done) and (partial or bool(order)) and set(ids or ()) == set(there)  # results than originals
+        fewer = fewer and (not masks or set(names("masks")) <= set(originals))
         try:
             source = Images(
                 folder,
