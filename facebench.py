@@ -215,7 +215,7 @@ def _opened(
     rest: list[Images] = []
     if all(isinstance(one, str | Path) for one in given.values()):
         folders: dict[str, evaluate.Named] = {what: (Path(one), None) for what, one in given.items()}
-        images, originals, *rest = evaluate.opened(folders, threshold, options=evaluate.IN_PYTHON)
+        images, originals, *rest = evaluate.opened(folders, threshold, options=evaluate.IN_PYTHON).sources
     else:
         images = opened(_stacked(completed, "completed"), "completed", value_range=value_range)
         originals = opened(_stacked(truth, "truth"), "truth", ids=images.ids, value_range=value_range)

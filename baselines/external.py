@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench import matching, pictures
+from bench import matching, ordered, pictures
 from bench.data import folder as files
 from bench.errors import BenchError, about
 from bench.method import Batch, Card, Config, Method, Noise
@@ -30,7 +30,8 @@ CARD = Card(
     notes="option `folder`: FOLDER/<condition>/<image name>.png (or another suffix that is read), or "
     "FOLDER/<image name>.png for all conditions; in <condition> every `/` and `:` is `_`, for example irregular_40-50; "
     "option `match`: how the files are called, if otherwise: '{name}_pred', '{name}/0'; '{name}_{k}' for as many "
-    "completions of each image as the suite's `completions`, counted from 0 or 1",
+    "completions of each image as the suite's `completions`, counted from 0 or 1; option `order`: a list of the "
+    "images, one name a line, in the order in which the files are numbered",
 )
 
 
@@ -40,8 +41,10 @@ class ExternalConfig(Config):
     folder: Path | None = None  # finished images, matched by the names of the test images
     match: str = matching.PLAIN  # how they are called, without suffix; {k}: which completion of the image
 
+    order: Path | None = None  # list by whose lines the images are numbered
+
     def files(self) -> list[Path]:
-        return [self.folder] if self.folder else []
+        return [path for path in (self.folder, self.order) if path]
 
 
 class External(Method):
@@ -57,6 +60,7 @@ class External(Method):
         self.listed: dict[tuple[Path, str], Mapping[str, Path]] = {}
         self.read = 0
         self.odd: dict[str, str] = {}  # what is no picture
+        self.taken: dict[Path, str] = {}  # a file -> the image that it was taken for
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         assert batch.ids is not None
@@ -85,7 +89,7 @@ class External(Method):
         return image
 
     def _find(self, name: str, batch: Batch) -> Path:
-        """The finished image of that id: of its name, whatever its suffix."""
+        """The finished image of that id: of its name, whatever its suffix and, where no other image has it, folder."""
         if self.config.folder is None:
             raise BenchError("external: say where the images are: {method: external, options: {folder: DIR}}")
         wanted, slug = _plain(name), file_slug(batch.condition)
@@ -94,8 +98,12 @@ class External(Method):
         places = [folder / wanted.parent for folder in folders]
         patterns = [self._pattern(place, batch.number) for place in places]
         for folder, pattern in zip(folders, patterns, strict=True):
-            for sought in (wanted, flat):
+            for sought in (wanted, flat, Path(wanted.name)):
                 if path := self._listed(folder / sought.parent, pattern).get(sought.name):
+                    if (other := self.taken.setdefault(path, name)) != name:
+                        raise BenchError(
+                            f"external: {path} could belong to {other} and to {name}: call it {flat.name}{path.suffix}"
+                        )
                     return path
         others = [] if folders[0].is_dir() else self._folders_with(wanted, patterns[1])
         more = f"; {wanted} lies in {', '.join(others)}: put those of this condition into {slug}"
@@ -130,7 +138,16 @@ class External(Method):
         """The pictures in a folder by their names; it is looked at once."""
         if (folder, pattern) not in self.listed:
             try:
-                self.listed[folder, pattern] = matching.listed(folder, pattern)[0] if folder.is_dir() else {}
+                found = matching.listed(folder, pattern)[0] if folder.is_dir() else {}
+                if self.config.order and found:
+                    told = ordered.lines(list(found), self.config.order)[0]
+                    named = {_plain(Path(line).name).name: found[number] for number, line in told.items()}
+                    if len(named) < len(found):
+                        raise BenchError(
+                            f"{self.config.order}: lines that differ in their folders alone: write a__b.png"
+                        )
+                    found = named
+                self.listed[folder, pattern] = found
             except BenchError as error:
                 raise BenchError(f"external: {error}") from error
         return self.listed[folder, pattern]

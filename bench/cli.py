@@ -19,7 +19,6 @@ from bench.commands import (
     doctor,
     evaluate,
     export,
-    is_frozen,
     jobs,
     metrics,
     out,
@@ -31,11 +30,12 @@ from bench.commands import (
     weights,
     why,
 )
+from bench.commands import data as data_options
 from bench.errors import BenchError, about, told
 from bench.reporters import reporter
 from bench.terminal import Terminal
 
-GOES_ON = ("run", "profile", "score")  # commands that do not do again what is finished
+GOES_ON = ("run", "profile", "score", "export")  # commands that do not do again what is finished
 
 
 class _Commands(TyperGroup):
@@ -199,38 +199,12 @@ def _plain(value: Any) -> str:
 
 @app.command()
 def run(
-    suite: Annotated[
-        str,
-        typer.Argument(
-            help="quickstart, folder, kinds, a paper's table (thesis-5.1, hierinv-1), or a YAML file.",
-            autocompletion=values.suites,
-        ),
-    ],
-    data: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="DIR or NAME=DIR",
-            help="Your copy of a data set that the suite names, once for each; or a folder in the place of its data.",
-        ),
-    ] = None,
-    labels: Annotated[
-        list[str] | None,
-        typer.Option(metavar="DIR or NAME=DIR", help="Label maps of a data set, for semantic regions and guides."),
-    ] = None,
-    labels_order: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ORDER or NAME=ORDER", help="How they are numbered: face-parsing (default) or celebamask-hq."
-        ),
-    ] = None,
-    degraded: Annotated[
-        list[str] | None,
-        typer.Option(metavar="DIR or NAME=DIR", help="Degraded copies of a data set, for degraded/given."),
-    ] = None,
-    captions: Annotated[
-        list[str] | None,
-        typer.Option(metavar="DIR or NAME=DIR", help="Text files of a data set (NAME.txt), for conditions with +text."),
-    ] = None,
+    suite: data_options.Named,
+    data: data_options.Data = None,
+    labels: data_options.Labels = None,
+    labels_order: data_options.LabelsOrder = None,
+    degraded: data_options.Degraded = None,
+    captions: data_options.Captions = None,
     attributes: Annotated[
         list[str] | None,
         typer.Option(
@@ -240,15 +214,10 @@ def run(
     groups: Annotated[
         str | None, typer.Option(help="Show results by the groups of these attributes, too, for example Male,Young.")
     ] = None,
-    masks: Annotated[
-        Path | None,
-        typer.Option(help="Folder of mask files (white = hole), or a frozen set (.npz): one more condition."),
-    ] = None,
-    mask_threshold: Annotated[
-        int | None, typer.Option(min=0, max=254, help="For masks with grey values: what is above it, of 255, is hole.")
-    ] = None,
-    invert_masks: Annotated[bool, typer.Option("--invert-masks", help="Black is the hole.")] = False,
-    size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
+    masks: data_options.Masks = None,
+    mask_threshold: data_options.Threshold = None,
+    invert_masks: data_options.Inverted = False,
+    size: data_options.Size = None,
     shots: Annotated[str | None, typer.Option(help="Training images: a number, or several such as 5,10,all.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training iterations of every method.")] = None,
     features: Annotated[
@@ -300,23 +269,10 @@ def run(
     from bench import stored
     from bench import suite as suites
 
-    changes: dict[str, Any] = {}
-    pair = ""
     loaded = suites.smoke(suites.content(suite)) if smoke else suites.content(suite)
     beside = {"labels": labels, "labels_order": labels_order, "degraded": degraded, "captions": captions}
     beside["attributes"] = attributes
-    changes |= suites.located(loaded, data or [], **{what: given or [] for what, given in beside.items()})
-    if masks is not None and is_frozen(masks, {"--mask-threshold": mask_threshold, "--invert-masks": invert_masks}):
-        changes["conditions"] = [*loaded.get("conditions", []), f"frozen:{masks}"]
-    elif masks is not None:
-        option = "" if mask_threshold is None else f"/>{mask_threshold}"
-        option += "/inverted" if invert_masks else ""
-        changes["conditions"] = [*loaded.get("conditions", []), pair := f"folder:{masks}{option}"]
-    elif mask_threshold is not None or invert_masks:
-        given = "--invert-masks" if invert_masks else "--mask-threshold"
-        raise BenchError(f"{given} goes with --masks; in a suite write the condition folder:DIR/>127 or /inverted")
-    if size is not None:
-        changes["size"] = size
+    changes, pair = data_options.changed(loaded, data, beside, masks, mask_threshold, invert_masks, size)
     if shots is not None:
         changes["shots"] = [s if s == "all" else _number("--shots", s) for s in shots.split(",")]
     if steps is not None:

@@ -46,7 +46,7 @@ def export(archive: Archive, task: Task, folder: Path, names: str = matching.PLA
         names = f"{names}_{matching.NUMBER}"
     for number in range(archive.completions):
         called = names.replace(matching.NUMBER, str(number))
-        _write(folder, _stems(archive), pictures(archive, task, number), called)
+        _write(folder, stems(task), pictures(archive, task, number), called)
 
 
 def export_first(archive: Archive, task: Task, count: int, folder: Path) -> None:
@@ -56,21 +56,37 @@ def export_first(archive: Archive, task: Task, count: int, folder: Path) -> None
         save_png(folder / image_file(name), image)
 
 
-def export_truth(archive: Archive, task: Task, folder: Path) -> None:
+def export_truth(task: Task, folder: Path) -> None:
     """Write what the rows of one condition share: originals/, masks/ (white = hole) and order.txt."""
-    stems = _stems(archive)
-    _write(folder / ORIGINALS, stems, task.originals())
-    _write(folder / HOLES, stems, (holes.byte() * 255 for holes in task.holes()))
-    write_text(folder / matching.ORDER, "".join(f"{stem}\n" for stem in stems))
+    names = stems(task)
+    _write(folder / ORIGINALS, names, task.originals())
+    _write(folder / HOLES, names, map(white, task.holes()))
+    export_order(task, folder)
 
 
-def _stems(archive: Archive) -> list[str]:
-    return [image_file(name).removesuffix(".png") for name in archive.ids]
+def export_order(task: Task, folder: Path) -> None:
+    """Write order.txt: the names of the test images, as files are called, in the order of the test list."""
+    write_text(folder / matching.ORDER, "".join(f"{stem}\n" for stem in stems(task)))
 
 
-def _write(folder: Path, stems: list[str], batches: Iterable[Tensor], names: str = matching.PLAIN) -> None:
-    if folder.is_dir() and (others := set(matching.listed(folder, names)[0]).difference(stems)):
-        raise BenchError(f"{folder} holds other pictures, such as {min(others)}: delete them or choose another --to")
+def stems(task: Task) -> list[str]:
+    """What the files of the test images are called, without suffix."""
+    return [image_file(task.images.ids[i]).removesuffix(".png") for i in task.positions]
+
+
+def white(holes: Tensor) -> Tensor:
+    """Masks as pictures: holes (N, 1, H, W) of 0 and 1 to uint8, white = hole."""
+    return holes.byte() * 255
+
+
+def check_others(folder: Path, expected: Iterable[str], names: str = matching.PLAIN) -> None:
+    """BenchError where a folder holds pictures of other names than are expected: they would be measured with these."""
+    if folder.is_dir() and (others := set(matching.listed(folder, names)[0]).difference(expected)):
+        raise BenchError(f"{folder} holds other pictures, such as {min(others)}: delete them or choose another folder")
+
+
+def _write(folder: Path, expected: list[str], batches: Iterable[Tensor], names: str = matching.PLAIN) -> None:
+    check_others(folder, expected, names)
     images = (image for batch in batches for image in batch)
-    for stem, image in zip(stems, images, strict=True):
+    for stem, image in zip(expected, images, strict=True):
         save_png(folder / f"{names.replace(matching.PLAIN, stem)}.png", image)

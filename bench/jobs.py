@@ -187,15 +187,11 @@ def plan(suite: Suite, root: Path, progress: Progress | None = None, pair: str =
     """
     suite = features.settled(suite, root)
     fit.check(suite)
-    made = Plan(suite, root)
-    for data in (*suite.data, *(data for data in suite.training if not data.absent)):
-        made.data[data.name] = prepare(data, suite, root, progress)
-    if pair:
-        made.suite = suite = _paired(made, pair)
+    made = ready(suite, root, progress, pair)
+    suite = made.suite
     if suite.report.groups:
         made.groups = groups.chosen({data.name: _groups(made, data) for data in suite.data}, suite.report.groups)
     for data in suite.data:
-        freeze(made.data[data.name], data, suite, root)
         _expose(made, data)
     seen: dict[str, Job] = {}
     for job in _expand(made):
@@ -208,6 +204,18 @@ def plan(suite: Suite, root: Path, progress: Progress | None = None, pair: str =
     for job in made.jobs:
         if job.kind == "train" and not made.done(job):
             features.require(job.label, job.identity)
+    return made
+
+
+def ready(suite: Suite, root: Path, progress: Progress | None = None, pair: str = "") -> Plan:
+    """A suite with its data sets and their frozen masks, and without jobs. `pair`: see `plan`."""
+    made = Plan(suite, root)
+    for data in (*suite.data, *(data for data in suite.training if not data.absent)):
+        made.data[data.name] = prepare(data, suite, root, progress)
+    if pair:
+        made.suite = suite = _paired(made, pair)
+    for data in suite.data:
+        freeze(made.data[data.name], data, suite, root)
     return made
 
 

@@ -13,6 +13,7 @@ from bench import pictures
 from bench.errors import BenchError
 
 PLAIN = "{name}"
+BELOW = "**/"  # before a pattern: files of these names in any folder below
 NUMBER = "{k}"  # in a pattern for several completions of each image
 ALL = 'the method external with match: "{}", in a suite with completions: {}'  # measures several of an image
 ORDER = "order.txt"  # in a folder of pictures or beside it: names, one a line
@@ -26,11 +27,14 @@ def listed(folder: Path, match: str = PLAIN) -> tuple[dict[str, Path], Counter[s
 
     The order is that of order.txt in the folder or beside it, else of names: intervals and scores of sets depend on it.
 
-    `match` says how files are called, without their suffix: `{name}_pred`, or `{name}/0` in a folder an image. Files
-    of other names are passed over. Names are compared as people read them (Unicode's NFC), suffixes in either case.
+    `match` says how files are called, without their suffix: `{name}_pred`, or `{name}/0` in a folder an image, or
+    `**/{name}` in any folder below. Files of other names are passed over. Names are compared as people read them
+    (Unicode's NFC), suffixes in either case.
     Raises BenchError where two have one name, the folder cannot be read, or the pattern holds no `{name}`.
     """
     before, after = parted(match)
+    if before.startswith(BELOW):
+        return _found_below(folder, before.removeprefix(BELOW), after)
     *folders, last = before.split("/")
     start = folder.joinpath(*folders)
     if "/" not in after:
@@ -47,6 +51,22 @@ def listed(folder: Path, match: str = PLAIN) -> tuple[dict[str, Path], Counter[s
         if path and _inside(stem := unicodedata.normalize("NFC", below.name), last, first):
             names[stem[len(last) : len(stem) - len(first)]] = path
     return _sorted(folder, names), Counter()
+
+
+def _found_below(folder: Path, before: str, after: str) -> tuple[dict[str, Path], Counter[str]]:
+    """`listed` of all folders below: each file must have a name of its own."""
+    names: dict[str, Path] = {}
+    left: Counter[str] = Counter()
+    for place, folders, _ in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found, unread = pictures.listed(Path(place))
+        left += unread
+        for stem, path in found.items():
+            if _inside(stem, before, after):
+                name = stem[len(before) : len(stem) - len(after)]
+                if (other := names.setdefault(name, path)) != path:
+                    raise BenchError(f"{other} and {path} have one name: rename one, or take each folder by itself")
+    return _sorted(folder, names), left
 
 
 def _sorted(folder: Path, found: dict[str, Path]) -> dict[str, Path]:
@@ -76,6 +96,8 @@ def parted(match: str) -> tuple[str, str]:
         )
     if not name or PLAIN in after or ".." in match or before.startswith("/"):
         raise BenchError(f"the pattern {match!r} must hold {PLAIN} once, for example {PLAIN}_pred or {PLAIN}/0")
+    if before.startswith(BELOW) and "/" in before.removeprefix(BELOW) + after:
+        raise BenchError(f"the pattern {match!r} names more folders: write {BELOW}{PLAIN} or {BELOW}{PLAIN}_pred")
     return before, after
 
 

@@ -29,7 +29,7 @@ LONGEST_IMAGE = 200  # bytes of an image's file name; systems take 255, of which
 def atomic_write(path: str | Path, mode: str = "wb", durable: bool = True) -> Iterator[IO[Any]]:
     """Open a temporary file beside `path`; on success it is renamed to `path`, on failure removed.
 
-    Without `durable` a loss of power may damage it, but nothing waits for the disk: for what is checked when it is read.
+    Without `durable` a loss of power may damage it, and nothing waits for the disk: for what is checked on reading.
 
     Raises BenchError that names the path when the folder cannot be written or the disk is full.
     """

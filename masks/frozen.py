@@ -38,7 +38,8 @@ def frozen_mask(request: Request, stream: Stream) -> np.ndarray:
 def numbers(path: str, images: Sequence[str]) -> list[int]:
     """Which mask of the file belongs to each image: that of its name, or of its place where the set has no names.
 
-    Suffixes do not count, and folders only where they tell two images apart. MaskError where the set belongs to others.
+    Suffixes do not count, and folders only where they tell two images apart; `a/b.png` may be called `a__b.png`, as
+    `facebench export` does. MaskError where the set belongs to others.
     """
     frozen = opened(path)
     names = frozen.manifest.get("images")
@@ -50,7 +51,7 @@ def numbers(path: str, images: Sequence[str]) -> list[int]:
             )
         return list(range(len(images)))
     missing = list(images)
-    for key in (_path, _plain):
+    for key in (_path, _flat, _plain):
         places, wanted = {key(name): i for i, name in enumerate(names)}, list(map(key, images))
         if len(places) < len(names) or len(set(wanted)) < len(wanted):
             continue  # these names tell no two images apart
@@ -67,6 +68,10 @@ def numbers(path: str, images: Sequence[str]) -> list[int]:
 def _path(name: str) -> str:
     stem, suffix = splitext(unicodedata.normalize("NFC", name))
     return stem if suffix.lower() in pictures.SUFFIXES else stem + suffix
+
+
+def _flat(name: str) -> str:
+    return _path(name).replace("/", "__")
 
 
 def _plain(name: str) -> str:

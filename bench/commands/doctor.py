@@ -60,7 +60,8 @@ def _paired(folder: Path, truth: Path, masks: Path | None) -> list[str]:
             if place.is_dir() and names != set(matching.listed(place)[0]):
                 found = matching.patterns(place, names, plain=True)
                 given[what] = (place, found[0] if len(found) == 1 else None)
-        images, originals, *rest = evaluate.opened(given)
+        opened = evaluate.opened(given)
+        images, originals, *rest = opened.sources
         size = evaluate.fitting(images.files[0])
         if rest:
             for _ in likeness.watch(images, originals, rest[0], size, str(masks), paste=False):
@@ -75,7 +76,7 @@ def _paired(folder: Path, truth: Path, masks: Path | None) -> list[str]:
     for what, (_, pattern) in given.items():
         option = {"completed": "--match", "truth": "--match-truth", "masks": "--match-masks"}[what]
         words += [option, f'"{pattern}"'] if pattern else []
-    lines = [f"all {len(images.files):,} pair, and their sizes agree: {' '.join(words)}"]
+    lines = [f"{opened.part or f'all {len(images.files):,}'} pair, and their sizes agree: {' '.join(words)}"]
     if masks:
         lines.append(likeness.note or "the results do not hold the original under their holes, as it should be")
     return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +24,7 @@ BATCH = 32, 512  # images at a time up to this side in pixels; so many pixels of
 Named = tuple[Path, str | None]  # a folder, and how its files are called, if that is said
 PATTERN = (
     "How {} are called, without suffix, if not as the {}: `{{name}}_pred`, `{{name}}/0`, ...; said as `{{name}}`, "
-    "files of other names are left out."
+    "files of other names are left out; `**/{{name}}`: in any folder below."
 )
 OPTIONS = {"completed": "--match {}", "truth": "--match-truth {}", "masks": "--match-masks {}"}
 IN_PYTHON = {
@@ -61,6 +62,12 @@ def evaluate(
     match: Annotated[str | None, typer.Option(help=PATTERN.format("completed images", "originals"))] = None,
     match_truth: Annotated[str | None, typer.Option(help=PATTERN.format("originals", "completed images"))] = None,
     match_masks: Annotated[str | None, typer.Option(help=PATTERN.format("masks", "originals"))] = None,
+    order: Annotated[
+        Path | None,
+        typer.Option(
+            help="The completed images are numbered in the order of this list, as of order.txt: one name a line."
+        ),
+    ] = None,
     batch: Annotated[
         int | None, typer.Option(min=1, help="Images at a time. Default: 32, on a CPU 8; of large pictures fewer.")
     ] = None,
@@ -69,8 +76,8 @@ def evaluate(
 ) -> None:
     """Measure completed images against their originals, with intervals.
 
-    Files are matched by name. With masks, known pixels are pasted from the originals first, unless you say --raw;
-    without masks nothing is pasted.
+    Files are matched by name; originals without a result are told, and not measured. With masks, known pixels are
+    pasted from the originals first, unless you say --raw; without masks nothing is pasted.
     """
     import pandas as pd
 
@@ -99,7 +106,8 @@ def evaluate(
     frozen = masks and is_frozen(masks, of_files | {"--match-masks": match_masks})
     if masks and not frozen:
         given["masks"] = (masks, match_masks)
-    images, originals, *rest = opened(given, mask_threshold, invert_masks)
+    found = opened(given, mask_threshold, invert_masks, order)
+    images, originals, *rest = found.sources
     if masks and frozen:
         rest = [of_set(masks, images)]
     ids, count = images.ids or [], batch or fitting(images.files[0])
@@ -121,9 +129,10 @@ def evaluate(
             progress=lambda done: report("evaluate", done, len(ids)),
         )
     rows = [described(row, "composite" if paste else "as given") for row in result.rows]
-    out.print(rich_table(rows, "original under the hole, see below" if likeness.note else ""))
+    remarks = [found.part, "original under the hole, see below" if likeness.note else ""]
+    out.print(rich_table(rows, "; ".join(filter(None, remarks))))
     for row in rows:
-        row["note"] = "; ".join(filter(None, (row["note"], likeness.note)))
+        row["note"] = "; ".join(filter(None, (row["note"], found.part, likeness.note)))
     if shares := likeness.shares:
         mean, least, most = (f"{100 * value:.1f}" for value in (sum(shares) / len(shares), min(shares), max(shares)))
         out.print(f"holes: {mean} % of a picture on average, {least} to {most} %", highlight=False)
@@ -165,21 +174,38 @@ def described(row: dict[str, Any], images: str) -> dict[str, Any]:
     return {"metric": metric.name, "title": metric.title, **row, "images": images, "caution": metric.caution}
 
 
+@dataclass(frozen=True)
+class Opened:
+    """What is measured."""
+
+    sources: list[Images]
+    """Completed images, originals and, where they are files, masks."""
+    part: str
+    """`37 of 100 originals`, where the others have no result."""
+
+
 def opened(
     given: Mapping[str, Named],
     mask_threshold: int | None = None,
     invert_masks: bool = False,
+    order: Path | None = None,
     options: Mapping[str, str] = OPTIONS,
-) -> list[Images]:
+) -> Opened:
     """Completed images, originals and masks, file by file; BenchError says which option pairs names that differ.
 
     `options`: how the pattern of each is said. A folder whose files are said to be called `{name}` may hold others:
-    these are left out, aloud.
+    these are left out, aloud. So are originals without a result, and originals in folders are taken by the names of
+    their files. `order`: see `bench.ordered`.
     """
-    from bench import matching
+    from bench import matching, ordered
     from bench.metrics.images import Images
     from bench.progress import say
 
+    given = dict(given)
+    place, pattern = given["truth"]
+    if pattern is None and _nested(place):
+        given["truth"] = place, f"{matching.BELOW}{matching.PLAIN}"
+        say(f"{place} holds folders: originals are taken by the names of their files")
     for what, (folder, pattern) in given.items():
         for other in list(given)[: list(given).index(what)]:
             place, called = given[other]
@@ -222,14 +248,34 @@ def opened(
         beside = " " + options["truth"].format(f'"{found[1]}"')
         return matching.advice(given["completed"][0], options["completed"], found[0], beside, several=True)
 
+    originals, results = names("truth"), names("completed")
+    numbered, total = ordered.named(results, order, originals) if order and results else ({}, len(originals))
+    results = list(numbered.values()) or results
+    known = set(results)
+    there = [name for name in originals if name in known]
+    partial = len(there) < total
     done: list[Images] = []
     for what, (folder, pattern) in given.items():
         masks, chosen = what == "masks", pattern == matching.PLAIN
-        ids = done[0].ids if done else (names("truth") or None) if chosen else None
-        threshold, match, exact = mask_threshold, pattern or matching.PLAIN, not chosen
+        if done:
+            ids = done[0].ids
+        elif numbered:
+            ids = results
+        else:
+            ids = (there or originals or None) if chosen else None
+        fewer = bool(done) and (partial or bool(order)) and set(ids or ()) == set(there)  # results than originals
+        fewer = fewer and (not masks or set(names("masks")) <= set(originals))
         try:
             source = Images(
-                folder, what, masks=masks, ids=ids, exact=exact, threshold=threshold, inverted=invert_masks, match=match
+                folder,
+                what,
+                masks=masks,
+                ids=ids,
+                exact=not (chosen or fewer),
+                threshold=mask_threshold,
+                inverted=invert_masks,
+                match=pattern or matching.PLAIN,
+                called=None if done else numbered,
             )
         except BenchError as error:
             if masks:
@@ -241,7 +287,22 @@ def opened(
         if chosen and (others := len(names(what)) - len(source.files)):
             say(f"left out of {folder}: {others:,} files of other names")
     _check_kinds(done[0], done[1])
-    return done
+    part = f"{len(there):,} of {total:,} originals" if partial and given["truth"][1] != matching.PLAIN else ""
+    if part:
+        say(f"{part} have a result: the others are not measured")
+    return Opened(done, part)
+
+
+def _nested(place: Path) -> bool:
+    """Whether a folder holds folders, and no picture beside them."""
+    from bench import pictures
+
+    if not place.is_dir():
+        return False
+    visible = [path for path in place.iterdir() if not path.name.startswith(".")]
+    return any(path.is_dir() for path in visible) and not any(
+        path.suffix.lower() in pictures.SUFFIXES for path in visible
+    )
 
 
 def _check_kinds(images: Images, originals: Images) -> None:

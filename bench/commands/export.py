@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands import RUN, Moved, out
+from bench.commands import data as options
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.stored import Cell
 
 app = typer.Typer(no_args_is_help=True, help="Results in forms that other tools read.")
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps `images` a command of its own while it is the only one."""
 
 
 @app.command("images")
@@ -51,7 +47,7 @@ def images(
             archive, task = stored.handed(run, data or [], Path(cache))
             folder = export.place(to, archive.manifest)
             export.export(archive, task, folder, names)
-            export.export_truth(archive, task, folder.parent)
+            export.export_truth(task, folder.parent)
         out.print(f"wrote {folder}", highlight=False, markup=False, soft_wrap=True)
         return
     found = stored.Run.open(run, data or [])
@@ -64,10 +60,52 @@ def images(
             folder = export.place(to, cell.row, cell.trained)
             export.export(archive, task, folder, names)
             if folder.parent not in shared:
-                export.export_truth(archive, task, folder.parent)
+                export.export_truth(task, folder.parent)
                 shared.add(folder.parent)
             step(1)
     text = f"wrote {len(cells)} folders of pictures, with masks and originals, below {to}"
+    out.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command("inputs")
+def inputs(
+    suite: options.Named,
+    to: Annotated[Path, typer.Argument(help="Folder to write.", metavar="DIR")],
+    data: options.Data = None,
+    labels: options.Labels = None,
+    labels_order: options.LabelsOrder = None,
+    degraded: options.Degraded = None,
+    captions: options.Captions = None,
+    masks: options.Masks = None,
+    mask_threshold: options.Threshold = None,
+    invert_masks: options.Inverted = False,
+    size: options.Size = None,
+    runs: Annotated[Path, typer.Option("--out", help="Folder of all runs, as of `facebench run`.")] = Path("runs"),
+) -> None:
+    """Write what a suite gives to its methods as PNG files, for a program that is none of them.
+
+    DIR/DATASET/CONDITION/ holds originals/, masks/ (white = hole), masked/, order.txt and the guides; results belong in
+    DIR/DATASET/results/CONDITION/NAME.png. DIR/README.txt has the row that reads them. The pictures and masks are the
+    very ones that `facebench run` takes with the same options; nothing is trained or completed.
+    """
+    from bench import inputs as given
+    from bench import jobs
+    from bench import suite as suites
+    from bench.progress import many, track
+    from bench.store import check_folder
+
+    content = suites.content(suite)
+    beside = {"labels": labels, "labels_order": labels_order, "degraded": degraded, "captions": captions}
+    changes, pair = options.changed(content, data, beside, masks, mask_threshold, invert_masks, size)
+    checked = suites.parse(content | changes | {"expect": []}, suite)
+    for folder in (runs, runs / checked.suite):
+        check_folder(folder)
+    with many() as report:
+        made = jobs.ready(checked, runs, report, pair)
+    every = given.of_suite(made, to)
+    with track("export", sum(len(one.task.positions) for one in every)) as step:
+        given.write(made.suite, every, to, step)
+    text = f"wrote the inputs of {len(every)} conditions below {to}: read {to / given.README}"
     out.print(text, highlight=False, markup=False, soft_wrap=True)
 
 

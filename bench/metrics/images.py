@@ -7,7 +7,7 @@ import os
 import queue
 import threading
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any, Union, cast
@@ -77,7 +77,8 @@ class Images:
     `ids`: the names that a folder's files must have, in order; None takes what is there. `exact`: a folder with other
     files than `ids` is an error (scored images must equal the manifest). `value_range`: what floats lie in; without it
     they lie in [-1, 1], and hardly any below 0 is an error. `threshold`, `inverted`: of mask files, see
-    `bench.pictures.decode_mask`. `match`: how files are called, see `bench.matching.listed`.
+    `bench.pictures.decode_mask`. `match`: how files are called, see `bench.matching.listed`; `called`: the id of each
+    name that is found so, where that is another one.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Images:
         threshold: int | None = None,
         inverted: bool = False,
         match: str = matching.PLAIN,
+        called: Mapping[str, str] | None = None,
     ) -> None:
         self.source, self.name, self.masks, self.threshold, self.inverted = source, name, masks, threshold, inverted
         self.value_range = None if value_range is None else _checked_range(value_range)
@@ -101,7 +103,7 @@ class Images:
         self.first = ""  # size of the first image
         if isinstance(source, str | os.PathLike):
             with about(source):
-                found = _files(Path(source), name, ids, exact, match)
+                found = _files(Path(source), name, ids, exact, match, called)
             self.ids, self.files = list(found), list(found.values())
         elif isinstance(source, np.ndarray):
             self.source = _tensor(source, name)
@@ -249,7 +251,9 @@ def _tensor(array: np.ndarray, name: str) -> Tensor:
         raise BenchError(f"{name}: arrays of {array.dtype} are not read: give uint8 or floats") from error
 
 
-def _files(folder: Path, name: str, ids: Sequence[str] | None, exact: bool, match: str) -> dict[str, Path]:
+def _files(
+    folder: Path, name: str, ids: Sequence[str] | None, exact: bool, match: str, called: Mapping[str, str] | None
+) -> dict[str, Path]:
     if not folder.is_dir():
         raise BenchError(f"{name}: {folder} is not a folder of images")
     try:
@@ -259,10 +263,12 @@ def _files(folder: Path, name: str, ids: Sequence[str] | None, exact: bool, matc
     left_out = ", ".join(f"{count} files {suffix}" for suffix, count in unread.items())
     if not found:
         more = f" that can be read, only {left_out}: save them as PNG" if left_out else ""
-        called = f" called {match}" if match != matching.PLAIN else ""
-        raise BenchError(f"{name}: no images{called} in {folder}{more}")
+        pattern = f" called {match}" if match != matching.PLAIN else ""
+        raise BenchError(f"{name}: no images{pattern} in {folder}{more}")
     if left_out:
         say(f"left out of {folder}: {left_out} (not read: save them as PNG)")
+    if called is not None:
+        found = {called.get(stem, stem): path for stem, path in found.items()}
     if ids is None:
         return found
     missing = [i for i in ids if i not in found]

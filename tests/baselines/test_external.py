@@ -44,3 +44,36 @@ def test_a_condition_without_a_folder_is_not_sent_to_those_of_others(tmp_path: P
     assert str(told.value).endswith(
         "; 0 lies in center_25, irregular_20-30: put those of this condition into folder_data_masks"
     )
+
+
+def pictures(folder: Path, *names: str) -> ExternalConfig:
+    """Grey pictures, each of another level: the first 1, the second 2, ..."""
+    for level, name in enumerate(names, 1):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16, 16), (level,) * 3).save(folder / name)
+    return ExternalConfig(folder=folder)
+
+
+def levels(config: ExternalConfig, *ids: str) -> list[int]:
+    batch = Batch(torch.zeros(len(ids), 3, 16, 16), torch.zeros(len(ids), 1, 16, 16), ids=ids, condition="center/25")
+    done = External(config).complete(batch, Noise([0] * len(ids)))
+    return ((done[:, 0, 0, 0] + 1) * 127.5).round().int().tolist()
+
+
+def test_numbered_results_are_those_of_the_lines_of_a_list(tmp_path: Path) -> None:
+    config = pictures(tmp_path / "results", "center_25/000000_inpaint.png", "center_25/000001_inpaint.png")
+    order = tmp_path / "list.txt"
+    order.write_text("b.png\na.png\n")
+    numbered = config.model_copy(update={"order": order, "match": "{name}_inpaint"})
+    assert levels(numbered, "a.jpg", "b.jpg") == [2, 1]
+    assert order in numbered.files()
+    order.write_text("x/a.png\ny/a.png\n")
+    with pytest.raises(BenchError, match=r"lines that differ in their folders alone: write a__b\.png"):
+        levels(numbered, "x/a.png")
+
+
+def test_one_file_is_never_the_result_of_two_images(tmp_path: Path) -> None:
+    config = pictures(tmp_path, "anna.png", "x__bob.png", "bob.png")
+    assert levels(config, "x/anna.png", "x/bob.png", "bob.png") == [1, 2, 3]
+    with pytest.raises(BenchError, match=r"anna\.png could belong to x/anna\.png and to y/anna\.png: .* y__anna\.png"):
+        levels(config, "x/anna.png", "y/anna.png")

@@ -150,7 +150,7 @@ def test_options_choose_and_what_is_wrong_is_named(small: Path, tmp_path: Path) 
     assert not (tmp_path / "synthfaces/center_25/Mean_colour").exists()
     (tmp_path / "synthfaces/center_25/Telea/other.png").touch()
     for arguments, message in (
-        ([small, "--to", tmp_path], r"Telea holds other pictures, such as other: delete them or choose another --to"),
+        ([small, "--to", tmp_path], r"Telea holds other pictures, such as other: delete them or choose another folder"),
         ([small, "--methods", "aot"], r"--methods: the run has no pictures of 'aot': it has Mean colour, Telea, mean"),
         ([small, "--conditions", "center/5"], r"--conditions: .*it has center/25, irregular/20-30"),
         ([small, "--names", "pred"], r"the pattern 'pred' must hold \{name\}"),

@@ -104,6 +104,18 @@ def test_a_pattern_holds_the_name_once(pattern: str, tmp_path: Path) -> None:
         matching.listed(tmp_path, pattern)
 
 
+def test_files_in_any_folder_below(tmp_path: Path) -> None:
+    written(tmp_path / "a/b", "1_pred.png", "1.png")
+    written(tmp_path / ".hidden", "3_pred.png")
+    written(tmp_path, "2_pred.png")
+    assert list(matching.listed(tmp_path, "**/{name}_pred")[0]) == ["1", "2"]
+    written(tmp_path / "c", "1_pred.png")
+    with pytest.raises(BenchError, match=r"1_pred\.png and .*1_pred\.png have one name"):
+        matching.listed(tmp_path, "**/{name}_pred")
+    with pytest.raises(BenchError, match="names more folders"):
+        matching.listed(tmp_path, "**/{name}/0")
+
+
 def test_order_txt_says_the_order(tmp_path: Path) -> None:
     """In the folder or beside it; what it does not name follows, sorted."""
     names = ["b", "c", "a", "10", "1"]

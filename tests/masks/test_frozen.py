@@ -74,6 +74,11 @@ def test_a_name_in_two_folders_is_two_images(tmp_path: Path) -> None:
         MaskSet.make(name, 32, 2, 0, images=["one/a.png", "two/a.png"])
 
 
+def test_flat_names_are_those_of_exported_pictures(tmp_path: Path) -> None:
+    name = frozen(tmp_path, ["a/1.png", "b/1.png", "c.png"])
+    assert order(name, ["c", "b__1", "a__1.png"]) == [2, 1, 0]
+
+
 def test_sets_of_other_images_are_refused(tmp_path: Path) -> None:
     name = frozen(tmp_path)
     other = r"set\.npz has no mask of 2 of 3 images \(first: d\.png\), it belongs to test/b\.png and others: give those"
