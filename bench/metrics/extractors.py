@@ -28,7 +28,6 @@ from bench.errors import BenchError
 from bench.isolation import one_thread
 from bench.metrics import naturalness, perceptual, quality
 from bench.metrics.identity import FRAME, align, square
-from bench.metrics.pixel import one_by_one
 from bench.nn import adaface, dinov2, dists, dlib_face, fan, s3fd, text
 from bench.nn.irse import IRSE
 from bench.nn.perceptual import IMAGENET
@@ -149,6 +148,26 @@ def _folded(network: nn.Module) -> nn.Module:
     return network
 
 
+class _Pointwise(nn.Module):
+    """A 1 x 1 convolution of maps that lie channels last: one product of pixels and filters, without copies."""
+
+    def __init__(self, layer: nn.Conv2d) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(layer.weight.flatten(1)), layer.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x.permute(0, 2, 3, 1), self.weight, self.bias).permute(0, 3, 1, 2)
+
+
+def _as_products(network: nn.Module) -> nn.Module:
+    """A network whose 1 x 1 convolutions are products."""
+    for block in list(network.modules()):
+        for name, layer in list(block.named_children()):
+            if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1):
+                setattr(block, name, _Pointwise(layer))
+    return network
+
+
 def _fill_network(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> nn.Module:
     try:
         network.load_state_dict(state)
@@ -184,10 +203,12 @@ def _lite0(path: Path, digest: str, device: torch.device) -> Extractor:
     Its four maps (1/4 to 1/32), and as features their means over space: 24 + 40 + 112 + 320 = 496 numbers.
     """
     network = _folded(_fill_network(EfficientNetLite("lite0"), from_timm(weights.tensors(path)), path))
+    if device.type == "cpu":
+        network = _as_products(network)
 
     @one_thread()  # as for the embedded network
     def run(network: nn.Module, images: Tensor) -> Features:
-        each = [network(one) for one in one_by_one(signed(images))]  # on a CPU 0.6 of the time of eight together
+        each = [network(two) for two in signed(images).split(2)]  # on a CPU 0.9 of the time of one, or of eight
         maps = [torch.cat(layers) for layers in zip(*each, strict=True)]
         pooled = torch.cat([layer.mean(dim=(2, 3)) for layer in maps], dim=1)
         return {"features": pooled, "maps": perceptual.unit_alike(maps)}
@@ -288,14 +309,14 @@ class _HOG:
         except ImportError as error:
             raise BenchError("dlib's detector needs dlib: pip install 'face-inpaint-bench[identity]'") from error
         self.fingerprint = f"dlib-hog-{dlib.__version__}-{FRAME}"
-        self._detector = _dlib_detector()
 
     def __call__(self, images: Tensor, faces: Mapping[str, Tensor] | None = None) -> Features:
         shorter = min(images.shape[-2:])
         height, width = (round(side * FRAME / shorter) for side in images.shape[-2:])
         boxes = torch.full((len(images), 4), torch.nan)
+        detect = _dlib_detector()
         for i, image in enumerate(resize(images, height, width).permute(0, 2, 3, 1).cpu().numpy()):
-            if found := self._detector(np.ascontiguousarray(image)):
+            if found := detect(np.ascontiguousarray(image)):
                 box = max(found, key=lambda one: one.area())
                 boxes[i] = torch.tensor([box.left(), box.top(), box.right(), box.bottom()]) * (shorter / FRAME)
         return {"box": boxes.to(images.device)}
