@@ -1,4 +1,4 @@
-"""Starts the command `facebench`, unless another package is imported in the place of one of this project.
+"""Starts the command `facebench`, and its plugin for pytest, unless another package is imported in the place of ours.
 
 It stands beside the packages, so that it also runs where `bench` itself is another one.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import warnings
 from pathlib import Path
+from types import ModuleType
 
 PACKAGES = ("bench", "masks", "methods", "baselines", "reports")
 
@@ -36,3 +38,13 @@ def main() -> None:
     from bench.cli import main
 
     main()
+
+
+def __getattr__(name: str) -> ModuleType:
+    """The plugin for pytest. It stays away, aloud, where `bench` is another package: tests there are of that one."""
+    if name != "pytest_plugin":
+        raise AttributeError(name)
+    if message := hidden(("bench",)):
+        warnings.warn(f"facebench's plugin for pytest stays away: {message}", stacklevel=2)
+        return ModuleType(name)
+    return importlib.import_module("bench.pytest_plugin")

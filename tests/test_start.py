@@ -39,6 +39,18 @@ def test_the_library_says_so_too(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1].startswith(f"ImportError: {tmp_path / 'bench'} hides ")
 
 
+def test_the_plugin_for_pytest_stays_away_from_the_tests_of_another_bench(tmp_path: Path) -> None:
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / "__init__.py").write_text("TEN = 10\n")
+    (tmp_path / "test_it.py").write_text("from bench import TEN\n\ndef test_it():\n    assert TEN == 10\n")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "test_it.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    assert f"stays away: {tmp_path / 'bench'} hides " in done.stdout + done.stderr
+
+
 def test_a_folder_without_code_hides_nothing(tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
