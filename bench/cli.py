@@ -32,6 +32,7 @@ from bench.commands import (
     why,
 )
 from bench.errors import BenchError, about, told
+from bench.framing import Size, typed
 from bench.reporters import reporter
 from bench.terminal import Terminal
 
@@ -248,7 +249,7 @@ def run(
         int | None, typer.Option(min=0, max=254, help="For masks with grey values: what is above it, of 255, is hole.")
     ] = None,
     invert_masks: Annotated[bool, typer.Option("--invert-masks", help="Black is the hole.")] = False,
-    size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
+    size: Annotated[str | None, typer.Option(help="Side of the images in pixels, or HEIGHTxWIDTH.")] = None,
     shots: Annotated[str | None, typer.Option(help="Training images: a number, or several such as 5,10,all.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training iterations of every method.")] = None,
     features: Annotated[
@@ -316,7 +317,7 @@ def run(
         given = "--invert-masks" if invert_masks else "--mask-threshold"
         raise BenchError(f"{given} goes with --masks; in a suite write the condition folder:DIR/>127 or /inverted")
     if size is not None:
-        changes["size"] = size
+        changes["size"] = typed("--size", size)
     if shots is not None:
         changes["shots"] = [s if s == "all" else _number("--shots", s) for s in shots.split(",")]
     if steps is not None:
@@ -577,14 +578,14 @@ def masks_make(
         typer.Argument(help="For example irregular/40-50; `facebench list --masks`.", autocompletion=values.condition),
     ],
     path: Annotated[Path, typer.Argument(help="File to write (.npz).")],
-    size: Annotated[int, typer.Option(help="Side in pixels.")] = 256,
+    size: Annotated[str, typer.Option(help="Side in pixels, or HEIGHTxWIDTH.")] = "256",
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Masks.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other masks.")] = 0,
 ) -> None:
     """Freeze a test set of masks in one file with a manifest."""
     import masks
 
-    made = masks.MaskSet.make(condition, size, count, seed)
+    made = masks.MaskSet.make(condition, typed("--size", size), count, seed)
     made.save(path)
     out.print(f"wrote {path}: {len(made)} masks, fingerprint {made.fingerprint[:16]}", highlight=False, markup=False)
 
@@ -593,7 +594,7 @@ def masks_make(
 def masks_show(
     source: Annotated[str, typer.Argument(help="A frozen set (.npz) or a condition such as freeform/60-80.")],
     path: Annotated[Path, typer.Argument(help="PNG file to write.")] = Path("masks.png"),
-    size: Annotated[int, typer.Option(help="Side in pixels, for a condition.")] = 256,
+    size: Annotated[str, typer.Option(help="Side in pixels, or HEIGHTxWIDTH, for a condition.")] = "256",
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Masks to show.")] = 32,
     buckets: Annotated[
         str | None, typer.Option(help="Plot instead how these buckets treat the generator's ratios: 10-20,90-100.")
@@ -603,10 +604,11 @@ def masks_show(
     import masks
     from bench.store import atomic_write
 
+    sides = typed("--size", size)
     if buckets:
-        picture = masks.ratio_plot(source, buckets.split(","), size=size)
+        picture = masks.ratio_plot(source, buckets.split(","), size=sides)
     else:
-        shown = masks.MaskSet.load(source) if source.endswith(".npz") else masks.MaskSet.make(source, size, count, 0)
+        shown = masks.MaskSet.load(source) if source.endswith(".npz") else masks.MaskSet.make(source, sides, count, 0)
         picture = masks.contact_sheet(shown, title=source, most=count)
     with atomic_write(path) as handle:
         picture.save(handle, format="PNG")
@@ -616,7 +618,7 @@ def masks_show(
 @masks_app.command("check")
 def masks_check(
     path: Annotated[Path, typer.Argument(help="A frozen set (.npz), or a folder of mask files.")],
-    size: Annotated[int, typer.Option(help="Side in pixels, for a folder.")] = 256,
+    size: Annotated[str, typer.Option(help="Side in pixels, or HEIGHTxWIDTH, for a folder.")] = "256",
     mask_threshold: Annotated[
         int | None, typer.Option(min=0, max=254, help="For masks with grey values: what is above it, of 255, is hole.")
     ] = None,
@@ -627,7 +629,7 @@ def masks_check(
 
     if path.is_dir():
         with about(path):
-            _masks_sorted(masks.MaskFolder(path, mask_threshold, invert_masks), size)
+            _masks_sorted(masks.MaskFolder(path, mask_threshold, invert_masks), typed("--size", size))
         return
     loaded = masks.verify(path)
     ratios = loaded.ratios
@@ -636,7 +638,7 @@ def masks_check(
     out.print(f"{path}: {what}: sound", highlight=False, markup=False)
 
 
-def _masks_sorted(folder: Any, size: int) -> None:
+def _masks_sorted(folder: Any, size: Size) -> None:
     """Show how many masks of a folder lie in which bucket; BenchError where some have no hole."""
     ratios = folder.ratios(size)
     table = Table("bucket", "masks", box=None, pad_edge=False)

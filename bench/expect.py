@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from bench import metrics, registry
 from bench.data import catalogue
 from bench.errors import BenchError
-from bench.framing import told
+from bench.framing import Size, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,7 @@ class Suite(Protocol):
     @property
     def suite(self) -> str: ...
     @property
-    def size(self) -> int: ...
+    def size(self) -> Size: ...
     @property
     def methods(self) -> Sequence[Row]: ...
     @property

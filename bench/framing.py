@@ -56,7 +56,7 @@ class Framing:
 
     rule: Rule = "crop"
     aspect: tuple[int, int] | None = None
-    """The (height, width) in whose ratio pictures are framed, where they are squeezed to the size, which has another."""
+    """The (height, width) in whose ratio pictures are framed, where they are then squeezed to a size of another one."""
 
     @property
     def decides(self) -> dict[str, Any]:

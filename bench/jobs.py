@@ -275,7 +275,8 @@ def _images(data: Data, suite: Suite, size: Size, root: Path, progress: Progress
         maps = dataset.prepare_labels(data.labels, size, cache, data.labels_order, progress, framing)
         images = replace(images, labels=maps)
     if data.degraded is not None:
-        images = replace(images, copies=dataset.prepare_folder(data.degraded, size, cache, None, progress, framing=framing))
+        copies = dataset.prepare_folder(data.degraded, size, cache, None, progress, framing=framing)
+        images = replace(images, copies=copies)
     if data.captions is not None:
         images = replace(images, texts=dataset.prepare_captions(data.captions, size, cache, progress))
     return images

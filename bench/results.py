@@ -20,7 +20,7 @@ from bench.accept import accepted
 from bench.archive import FILE, Archive
 from bench.errors import BenchError
 from bench.export import export_first
-from bench.framing import normal, plain, told
+from bench.framing import extent, normal, plain, told
 from bench.identity import VERSIONS, extractor
 from bench.jobs import Job, Plan
 from bench.metrics.images import to_uint8
@@ -241,6 +241,7 @@ def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
             for entry in suite.methods
             if entry.at
         ],
+        "framed": _framed(suite) if suite.framing == "pad" else [],
         "missing": missing,
         "facebench": bench.__version__,
         "environment": {
@@ -251,6 +252,12 @@ def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
         }
         | {package: importlib.metadata.version(package) for package in PACKAGES},
     }
+
+
+def _framed(suite: Suite) -> list[str]:
+    """What padding means, in a sentence."""
+    sides = " x ".join(map(str, extent(suite.size)))
+    return [f"Pictures are padded by their outermost pixels to {sides} (height x width): masks and scores cover them"]
 
 
 def _trained_with(entry: Entry, suite: Suite) -> Iterator[str]:

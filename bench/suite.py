@@ -246,6 +246,7 @@ class Features(Section):
 
 
 Side = Annotated[int, Field(ge=SMALLEST, le=LARGEST)]
+Sides = Annotated[list[Side], Field(min_length=2, max_length=2)]
 
 
 def _sized(value: Any) -> Any:
@@ -317,7 +318,7 @@ class Suite(Section):
     """One line for reports."""
     version: int = 1
     """Of the protocol: raise it when numbers are no longer comparable."""
-    size: Annotated[Size, BeforeValidator(_sized, json_schema_input_type=Side | tuple[Side, Side])] = 256
+    size: Annotated[Size, BeforeValidator(_sized, json_schema_input_type=Side | Sides)] = 256
     """Pixels of a side; or [height, width] of pictures that are not square."""
     framing: Rule = "crop"
     """How pictures come into it: their largest central part, or all of them, padded by their outermost pixels."""

@@ -130,7 +130,8 @@ def _heads(sheet: Sheet, bands: Sequence[Mapping[str, str]], rows: int) -> None:
 def window(
     masked: Picture | None, original: Picture | None, completed: Iterable[Picture | None]
 ) -> tuple[int, int, int, int] | None:
-    """Left, top, width and height of the detail: a quarter of the sides, where the mean error of the completions is largest.
+    """Left, top, width and height of the detail: a quarter of the sides, where the mean error of the
+    completions is largest.
 
     Without errors it lies at the centre of the hole; None without a hole.
     """

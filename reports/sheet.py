@@ -87,7 +87,8 @@ class Sheet:
     def above(self, column: int, text: str, row: int = 0) -> None:
         """Title of a column, above the first row of a band."""
         left, top = self.corner(row, column)
-        self.axes.text(left + self.width / 2, top - 0.04 * self.width, _wrapped(text), ha="center", va="bottom", **_NAMED)
+        where = left + self.width / 2, top - 0.04 * self.width
+        self.axes.text(*where, _wrapped(text), ha="center", va="bottom", **_NAMED)
 
     def beside(self, row: int, text: str, rows: int = 1) -> None:
         """Title of one row or several, at the left."""

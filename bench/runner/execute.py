@@ -135,7 +135,8 @@ def _complete(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
     task = _task(made, job, method.card.needs)
     facts = {key: identity[key] for key in ("method", "data", "masks", "condition", "size", "seed")}
     facts |= {key: job.row[key] for key in ("title", "dataset")}
-    facts |= {"count": len(task.images), "filter": task.images.filter, "framing": task.images.framing.rule}  # how drawn images are drawn again
+    facts |= {"count": len(task.images), "filter": task.images.filter}  # how drawn images are drawn again
+    facts |= {"framing": task.images.framing.rule}  # and files brought to their size
     seen = complete(method, task, folder, options.place, facts, identity.get("at"))
     untrained = not job.needs and identity["weights"] is None and any(p.requires_grad for p in method.parameters())
     remarks = [*([UNTRAINED] if untrained else []), *seen.remarks]
