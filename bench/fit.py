@@ -87,8 +87,8 @@ def _problem(entry: Entry, user: str, suite: Suite) -> str:
         return size in _sizes(entry.model_copy(update=changes), user, other)
 
     squares = nearest(max(extent(size)), lambda side: fits(side, at=entry.at and side))
-    near = squares if isinstance(size, int) else [other for other in sizes.around(size) if fits(other)]
-    sides = [] if entry.at else [f"`size: {plain(other)}`" for other in near]  # type: ignore[arg-type]
+    near: list[Size] = [*squares] if isinstance(size, int) else [other for other in sizes.around(size) if fits(other)]
+    sides = [] if entry.at else [f"`size: {plain(other)}`" for other in near]
     presets = registry.get(entry.method).load().presets
     row = [f"`preset: {name}`" for name in presets if fits(size, preset=name)]
     if not row and sizes.option and isinstance(size, int) and fits(size, options=entry.options | {sizes.option: size}):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
-from bench.framing import Size, extent
+from bench.framing import Size, extent, normal
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,11 +40,11 @@ class Sizes:
         return fits and self.only in (None, side)
 
     def around(self, size: tuple[int, int]) -> list[Size]:
-        """The (height, width) whose sides are the nearest multiples below and above."""
+        """The sizes whose sides are the nearest multiples below and above those of (height, width)."""
         least = math.ceil(max(self.smallest, SMALLEST) / self.multiple)
         counts = [side / self.multiple for side in size]
         ways = [[max(least, way(count)) * self.multiple for count in counts] for way in (math.floor, math.ceil)]
-        return list(dict.fromkeys((height, width) for height, width in ways))
+        return list(dict.fromkeys(map(normal, ways)))
 
     def __str__(self) -> str:
         if self.only is not None and self.only in self:
