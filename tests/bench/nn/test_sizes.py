@@ -50,7 +50,7 @@ def test_some_take_squares_alone() -> None:
     assert (48, 64) in Sizes(16) and (48, 40) not in Sizes(16)
     assert (48, 64) not in Sizes(16, square=True) and 48 in Sizes(16, square=True)
     assert (96, 64) not in Sizes(only=96)
-    with pytest.raises(BenchError, match="^it takes square images with sides .* of 16, not 48 x 64$"):
+    with pytest.raises(BenchError, match=r"^it takes square images with sides .* of 16, not 48 x 64$"):
         Sizes(16, square=True).check(torch.zeros(1, 3, 48, 64), "it")
 
 
