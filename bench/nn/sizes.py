@@ -67,4 +67,4 @@ class Sizes:
 def nearest(side: int, fits: Callable[[int], bool]) -> list[int]:
     """The nearest sides below and above, of those that a suite can have, which fit; there may be none."""
     ways = range(min(side, LARGEST), SMALLEST - 1, -1), range(max(side, SMALLEST), LARGEST + 1)
-    return [found for way in ways if (found := next(filter(fits, way), None))]
+    return list(dict.fromkeys(found for way in ways if (found := next(filter(fits, way), None))))

@@ -50,12 +50,12 @@ MESSAGES = {
     "not square": (
         {"methods": ["mean", "pconv"], "size": [100, 200], **MINE},
         "sizes: pconv (paper) takes images with sides that are multiples of 128, not 100 x 200 (height x width): set "
-        "`size: [128, 256]`, or `at: 128` or `at: 256` in its row",
+        "`size: 128` or `size: [128, 256]`, or `at: 128` or `at: 256` in its row",
     ),
     "squares alone": (
         {"methods": ["mean", "mat"], "size": [256, 192], **MINE},
         "sizes: mat (paper) takes images of 256 x 256, as its option `size` says, not 256 x 192 (height x width): set "
-        "`at: 64` or `at: 256` in its row",
+        "`at: 256` in its row",
     ),
     "drawn faces": (
         {"methods": ["mean"], "size": [64, 96]},
