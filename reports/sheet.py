@@ -94,7 +94,9 @@ class Sheet:
         """Title of one row or several, at the left."""
         top, bottom = self.corner(row, 0)[1], self.corner(row + rows - 1, 0)[1] + self.height
         middle = (self.margin - 0.05 * self.width, (top + bottom) / 2)
-        self.axes.text(*middle, _wrapped(text), rotation=90, ha="right", va="center", **_NAMED)
+        letters = round(18 * min(1, self.height / self.width))  # fewer fit a lower tile
+        said = _wrapped(text, letters, 2 if letters == 18 else 3)
+        self.axes.text(*middle, said, rotation=90, ha="right", va="center", **_NAMED)
 
     def say(self, row: int, column: int, text: str) -> None:
         """Write what is said of a picture over the lower end of its tile."""
