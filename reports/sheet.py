@@ -95,7 +95,7 @@ class Sheet:
         top, bottom = self.corner(row, 0)[1], self.corner(row + rows - 1, 0)[1] + self.height
         middle = (self.margin - 0.05 * self.width, (top + bottom) / 2)
         letters = round(18 * min(1, self.height / self.width))  # fewer fit a lower tile
-        said = _wrapped(text, letters, 2 if letters == 18 else 3)
+        said = _wrapped(text, letters)
         self.axes.text(*middle, said, rotation=90, ha="right", va="center", **_NAMED)
 
     def say(self, row: int, column: int, text: str) -> None:
