@@ -14,7 +14,7 @@ from torch.optim import SGD, Optimizer
 from bench import weights
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn.embedded import load as load_embedded
 from bench.nn.irse import IRSE, UNITS, WIDTHS
 from bench.nn.perceptual import Frozen, frozen
@@ -62,6 +62,9 @@ class ArcFaceConfig(Config):
     dropout: float = 0.6
     learning_rate: float = 0.1
     weight_decay: float = 5e-4
+
+    def sizes(self, features: Source | None = None) -> Sizes:
+        return Sizes(square=True)
 
 
 class ArcFace(Method):

@@ -17,7 +17,7 @@ from bench import weights
 from bench.data.modalities import one_hot
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
-from bench.method import Batch, Card, Config, Method, Noise, Source, Stage, Update
+from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn.irse import UNITS, WIDTHS, Trunk
 from bench.nn.perceptual import Frozen, PerceptualDistance, frozen, lpips_network
 from bench.nn.psp import GradualStyleEncoder, SingleCodeEncoder, SingleLayerEncoder
@@ -82,6 +82,9 @@ class PSPConfig(Config):
         """Of the encoder's input."""
         return 19 if self.input == "semantics" else 3
 
+    def sizes(self, features: Source | None = None) -> Sizes:
+        return Sizes(square=True)
+
 
 class PSP(Method):
     """An encoder of images to the codes of a StyleGAN2, which is attached as `decoder`."""
@@ -140,6 +143,7 @@ class PSP(Method):
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         """The image of the masked picture's codes, at the size of the picture. Its known pixels are near, not equal."""
+        self.config.sizes().check(batch.image, self.card.name)
         erased = replace(batch, image=batch.masked)
         images = resized(self.decode(self.codes(self.source(erased)), noise), batch.masked.shape[-1])
         return images.clamp(-1, 1)

@@ -32,6 +32,7 @@ from bench.commands import (
 )
 from bench.commands import data as data_options
 from bench.errors import BenchError, about, told
+from bench.framing import Size, typed
 from bench.reporters import reporter
 from bench.terminal import Terminal
 
@@ -533,14 +534,14 @@ def masks_make(
         typer.Argument(help="For example irregular/40-50; `facebench list --masks`.", autocompletion=values.condition),
     ],
     path: Annotated[Path, typer.Argument(help="File to write (.npz).")],
-    size: Annotated[int, typer.Option(help="Side in pixels.")] = 256,
+    size: Annotated[str, typer.Option(help="Side in pixels, or HEIGHTxWIDTH.")] = "256",
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Masks.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other masks.")] = 0,
 ) -> None:
     """Freeze a test set of masks in one file with a manifest."""
     import masks
 
-    made = masks.MaskSet.make(condition, size, count, seed)
+    made = masks.MaskSet.make(condition, typed("--size", size), count, seed)
     made.save(path)
     out.print(f"wrote {path}: {len(made)} masks, fingerprint {made.fingerprint[:16]}", highlight=False, markup=False)
 
@@ -549,7 +550,7 @@ def masks_make(
 def masks_show(
     source: Annotated[str, typer.Argument(help="A frozen set (.npz) or a condition such as freeform/60-80.")],
     path: Annotated[Path, typer.Argument(help="PNG file to write.")] = Path("masks.png"),
-    size: Annotated[int, typer.Option(help="Side in pixels, for a condition.")] = 256,
+    size: Annotated[str, typer.Option(help="Side in pixels, or HEIGHTxWIDTH, for a condition.")] = "256",
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Masks to show.")] = 32,
     buckets: Annotated[
         str | None, typer.Option(help="Plot instead how these buckets treat the generator's ratios: 10-20,90-100.")
@@ -559,10 +560,11 @@ def masks_show(
     import masks
     from bench.store import atomic_write
 
+    sides = typed("--size", size)
     if buckets:
-        picture = masks.ratio_plot(source, buckets.split(","), size=size)
+        picture = masks.ratio_plot(source, buckets.split(","), size=sides)
     else:
-        shown = masks.MaskSet.load(source) if source.endswith(".npz") else masks.MaskSet.make(source, size, count, 0)
+        shown = masks.MaskSet.load(source) if source.endswith(".npz") else masks.MaskSet.make(source, sides, count, 0)
         picture = masks.contact_sheet(shown, title=source, most=count)
     with atomic_write(path) as handle:
         picture.save(handle, format="PNG")
@@ -572,7 +574,7 @@ def masks_show(
 @masks_app.command("check")
 def masks_check(
     path: Annotated[Path, typer.Argument(help="A frozen set (.npz), or a folder of mask files.")],
-    size: Annotated[int, typer.Option(help="Side in pixels, for a folder.")] = 256,
+    size: Annotated[str, typer.Option(help="Side in pixels, or HEIGHTxWIDTH, for a folder.")] = "256",
     mask_threshold: Annotated[
         int | None, typer.Option(min=0, max=254, help="For masks with grey values: what is above it, of 255, is hole.")
     ] = None,
@@ -583,7 +585,7 @@ def masks_check(
 
     if path.is_dir():
         with about(path):
-            _masks_sorted(masks.MaskFolder(path, mask_threshold, invert_masks), size)
+            _masks_sorted(masks.MaskFolder(path, mask_threshold, invert_masks), typed("--size", size))
         return
     loaded = masks.verify(path)
     ratios = loaded.ratios
@@ -592,7 +594,7 @@ def masks_check(
     out.print(f"{path}: {what}: sound", highlight=False, markup=False)
 
 
-def _masks_sorted(folder: Any, size: int) -> None:
+def _masks_sorted(folder: Any, size: Size) -> None:
     """Show how many masks of a folder lie in which bucket; BenchError where some have no hole."""
     ratios = folder.ratios(size)
     table = Table("bucket", "masks", box=None, pad_edge=False)

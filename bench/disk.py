@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from math import prod
+
+from bench.framing import extent
 from bench.jobs import Plan
 
 A_PIXEL = 1.7
@@ -16,7 +19,7 @@ def needed(made: Plan) -> float:
         if job.kind == "complete" and not made.done(job):
             prepared = made.data[job.row["dataset"]]
             share = float(prepared.masks[job.row["condition"]].ratios.mean()) if job.identity["paste"] else 1.0
-            pixels += len(prepared.test) * share * made.suite.size**2
+            pixels += len(prepared.test) * share * prod(extent(made.suite.size))
     return A_PIXEL * pixels
 
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from bench import metrics, registry
 from bench.data import catalogue
 from bench.errors import BenchError
+from bench.framing import Size, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +64,7 @@ class Suite(Protocol):
     @property
     def suite(self) -> str: ...
     @property
-    def size(self) -> int: ...
+    def size(self) -> Size: ...
     @property
     def methods(self) -> Sequence[Row]: ...
     @property
@@ -381,7 +382,7 @@ def _head(expected: Expectation, suite: Suite) -> list[str]:
     metric = metrics.get(expected.quantity)
     better = "higher" if metric.higher_is_better else "lower"
     unit = f" in {metric.unit}" if metric.unit else ""
-    return [f"{metric.title}{unit}, {better} is better; suite {suite.suite}, {suite.size} px:"]
+    return [f"{metric.title}{unit}, {better} is better; suite {suite.suite}, {told(suite.size)} px:"]
 
 
 def _difference(left_name: str, left: float, right_name: str, right: float, expected: Expectation) -> str:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from bench import registry
 from bench.errors import BenchError
+from bench.framing import Size, extent, plain
 from bench.nn.sizes import Sizes, nearest
 from bench.suite import Entry, Suite
 
@@ -29,17 +30,24 @@ def required(entry: Entry, suite: Suite, wanted: Presets = NONE) -> tuple[list[E
 
 def check(suite: Suite) -> None:
     """Raise BenchError, which names them and what they take, unless all rows and priors take images of the suite."""
-    misfits = [one for one in _models(suite) if (one[0].at or suite.size) not in _sizes(*one, suite)]
+    height, width = extent(suite.size)
+    if height != width and "synthfaces" in [data.name for data in (*suite.data, *suite.training)]:
+        raise BenchError(
+            f"{suite.suite}: synthfaces draws square pictures, not {height} x {width} (height x width): set "
+            f"`size: {max(height, width)}`, or give a folder of pictures"
+        )
+    misfits = [one for one in models(suite) if (one[0].at or suite.size) not in _sizes(*one, suite)]
     problems = list(dict.fromkeys(_problem(*one, suite) for one in misfits))
     if len(problems) > 1:
-        common = " or ".join(f"`size: {side}`" for side in nearest(suite.size, lambda side: _all_fit(suite, side)))
+        near = nearest(max(height, width), lambda side: _all_fit(suite, side))
+        common = " or ".join(f"`size: {side}`" for side in near)
         remedy = f"; all of them take {common}" if common else ""
-        problems.insert(0, f"`size: {suite.size}` does not suit every row{remedy}")
+        problems.insert(0, f"`size: {plain(suite.size)}` does not suit every row{remedy}")
     if problems:
         raise BenchError(f"{suite.suite}: " + "\n  ".join(problems))
 
 
-def _models(suite: Suite) -> Iterator[tuple[Entry, str]]:
+def models(suite: Suite) -> Iterator[tuple[Entry, str]]:
     """The priors of each row, with the names of the methods that require them, and the row itself, with none."""
     for entry in suite.methods:
         yield from _model(entry, "", suite, NONE)
@@ -52,9 +60,14 @@ def _model(entry: Entry, user: str, suite: Suite, wanted: Presets) -> Iterator[t
     yield entry, user
 
 
+def is_trained(entry: Entry) -> bool:
+    """Whether a run trains a row or prior."""
+    return registry.get(entry.method).load().trainable() and entry.weights is None
+
+
 def _sizes(entry: Entry, user: str, suite: Suite) -> Sizes:
     """What a row takes, for training where it is trained. A prior that is not trained sees no image of the suite."""
-    trained = registry.get(entry.method).load().trainable() and entry.weights is None
+    trained = is_trained(entry)
     if user and not trained:
         return Sizes()
     return suite.config_of(entry).sizes(suite.source_of(entry) if trained else None)
@@ -62,27 +75,29 @@ def _sizes(entry: Entry, user: str, suite: Suite) -> Sizes:
 
 def _all_fit(suite: Suite, side: int) -> bool:
     other = suite.model_copy(update={"size": side})
-    return all((one[0].at or side) in _sizes(*one, other) for one in _models(other))
+    return all((one[0].at or side) in _sizes(*one, other) for one in models(other))
 
 
 def _problem(entry: Entry, user: str, suite: Suite) -> str:
     """What a row takes, and what to set: sizes, presets or an option with which it fits."""
     preset, size, sizes = suite.preset_of(entry), entry.at or suite.size, _sizes(entry, user, suite)
 
-    def fits(side: int, **changes: object) -> bool:
-        other = suite.model_copy(update={"size": side})
-        return side in _sizes(entry.model_copy(update=changes), user, other)
+    def fits(size: Size, **changes: object) -> bool:
+        other = suite.model_copy(update={"size": size})
+        return size in _sizes(entry.model_copy(update=changes), user, other)
 
-    near = nearest(size, lambda side: fits(side, at=entry.at and side))
-    sides = [] if entry.at else [f"`size: {side}`" for side in near]
+    squares = nearest(max(extent(size)), lambda side: fits(side, at=entry.at and side))
+    near: list[Size] = [*squares] if isinstance(size, int) else [other for other in sizes.around(size) if fits(other)]
+    sides = [] if entry.at else [f"`size: {plain(other)}`" for other in near]
     presets = registry.get(entry.method).load().presets
     row = [f"`preset: {name}`" for name in presets if fits(size, preset=name)]
-    if not row and sizes.option and fits(size, options=entry.options | {sizes.option: size}):
+    if not row and sizes.option and isinstance(size, int) and fits(size, options=entry.options | {sizes.option: size}):
         row = [f"`options: {{{sizes.option}: {size}}}`"]
-    row += [f"`at: {side}`" for side in near]
+    row += [f"`at: {side}`" for side in squares]
     remedies = [
         *([" or ".join(sides)] if sides else []),
         *([f"{' or '.join(row)} in its row{' under `priors`' if user else ''}"] if row else []),
     ] or [f"`size` and its option `{sizes.option}` to such a side"]
     label = f"{entry.method} ({preset})" + (f", a prior of {user}," if user else "")
-    return f"{label} takes {sizes}, not {size} x {size}: set {', or '.join(remedies)}"
+    given = f"{size} x {size}" if isinstance(size, int) else f"{size[0]} x {size[1]} (height x width)"
+    return f"{label} takes {sizes}, not {given}: set {', or '.join(remedies)}"

@@ -15,6 +15,7 @@ from bench import condition as conditions
 from bench import metrics, registry, sources
 from bench.data import cache
 from bench.errors import BenchError
+from bench.framing import plain
 from bench.metrics import extractors
 from bench.store import MARK, digest
 from masks import maskset
@@ -63,13 +64,14 @@ def of_training(
         "data": images.fingerprint,
         "beside": _learned(images.beside, card),
         "images": digest(list(shown)),
-        "size": entry.at or suite.size,
+        "size": plain(images.size),
         "seed": [suite.seed, seed],
         "steps": entry.steps or train.steps,
         "batch": entry.batch or train.batch,
         "features": sources.told(suite.source_of(entry)),
         "precision": train.precision,
         "compile": train.compile,
+        **images.framing.decides,
     }
 
 
@@ -98,10 +100,11 @@ def of_completion(
         "masks": holes,
         "condition": condition,  # seeds are derived from its name
         "stand_ins": config.stand_ins(read.guides),
-        "size": suite.size,
+        "size": plain(images.size),
         "seed": suite.seed,
         "paste": entry.paste,
         "completions": suite.completions,
+        **images.framing.decides,
         **({"at": entry.at} if entry.at else {}),
     }
 

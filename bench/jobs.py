@@ -16,6 +16,7 @@ from bench.data import dataset, groups, splits
 from bench.data.dataset import ImageData, Progress
 from bench.data.splits import Split
 from bench.errors import BenchError, about
+from bench.framing import Framing, Size, extent
 from bench.method import Config
 from bench.progress import say
 from bench.store import digest, file_slug, read_json
@@ -53,11 +54,11 @@ class Prepared:
     images: ImageData
     split: Split
     masks: dict[str, masks.MaskSet]
-    others: dict[int, ImageData] = field(default_factory=dict)  # the same images at other sizes, for rows with `at`
+    others: dict[Size, ImageData] = field(default_factory=dict)  # the same images at other sizes, for rows with `at`
 
-    def at(self, side: int) -> ImageData:
+    def at(self, size: Size) -> ImageData:
         """The images at that size."""
-        return self.others.get(side, self.images)
+        return self.others.get(size, self.images)
 
     def train(self, shots: int | str) -> list[int]:
         """Positions of the training images, all or the first of the fixed few-shot order."""
@@ -240,9 +241,8 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
     if data.absent:
         raise BenchError(f"{suite.suite} needs your copy of {data.name}: --data {data.name}=DIR")
     images = _images(data, suite, suite.size, root, progress)
-    trained = [entry for entry in suite.methods if entry.at and not entry.weights]
-    sides = {int(entry.at or 0) for entry in trained if registry.get(entry.method).load().trainable()}
-    others = {side: _images(data, suite, side, root, progress) for side in sorted(sides)}
+    sides = {entry.at for entry, _ in fit.models(suite) if entry.at and fit.is_trained(entry)}
+    others: dict[Size, ImageData] = {side: _images(data, suite, side, root, progress) for side in sorted(sides)}
     if data in suite.training:
         split = splits.only_training(data.name, images.fingerprint, images.ids, suite.seed)
         return Prepared(images, split, {}, others)
@@ -266,19 +266,25 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
     return Prepared(images, split, {}, others)
 
 
-def _images(data: Data, suite: Suite, size: int, root: Path, progress: Progress | None) -> ImageData:
+def _images(data: Data, suite: Suite, size: Size, root: Path, progress: Progress | None) -> ImageData:
     """The images of a data set, with what is known beside them, at that size."""
     cache = root / "cache"
+    height, width = extent(suite.size)
+    squeezed = isinstance(size, int) and height != width  # of a row with `at`: it sees what it completes
+    framing = Framing(suite.framing, (height, width) if squeezed else None)
     if data.folder is None:
+        assert isinstance(size, int)  # see `bench.fit.check`
         count = int(data.train or 0) + int(data.test or 0)
         images = dataset.prepare_synthfaces(count, size, suite.seed, cache, progress)
     else:
         name, others = data.name if data.published else None, _named_otherwise(suite, root)
-        images = dataset.prepare_folder(data.folder, size, cache, name, progress, without=others)
+        images = dataset.prepare_folder(data.folder, size, cache, name, progress, others, framing)
     if data.labels is not None:
-        images = replace(images, labels=dataset.prepare_labels(data.labels, size, cache, data.labels_order, progress))
+        maps = dataset.prepare_labels(data.labels, size, cache, data.labels_order, progress, framing)
+        images = replace(images, labels=maps)
     if data.degraded is not None:
-        images = replace(images, copies=dataset.prepare_folder(data.degraded, size, cache, None, progress))
+        copies = dataset.prepare_folder(data.degraded, size, cache, None, progress, framing=framing)
+        images = replace(images, copies=copies)
     if data.captions is not None:
         images = replace(images, texts=dataset.prepare_captions(data.captions, size, cache, progress))
     return images

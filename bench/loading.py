@@ -12,6 +12,7 @@ from bench import registry, stored
 from bench import weights as official
 from bench.device import found
 from bench.errors import BenchError
+from bench.framing import Framing, normal
 from bench.identity import file_digest
 from bench.isolation import isolated
 from bench.method import Method
@@ -139,7 +140,8 @@ def _of_run(name: str, folder: Path, place: str) -> Model:
         method = create(identity, trained, files)
         for job in [chosen.name] if identity["kind"] == "train" else identity["model"]:
             take(method, jobs / job)
-    return Model(method, f"{identity['method']} of {folder}", identity["size"], place, identity.get("at"))
+    label, framing = f"{identity['method']} of {folder}", Framing(identity.get("framing", "crop"))
+    return Model(method, label, normal(identity["size"]), place, identity.get("at"), framing)
 
 
 def _row(name: str, run: stored.Run, jobs: Path) -> Path:

@@ -13,9 +13,9 @@ from PIL import Image
 from bench import allocator, pictures
 from bench.batch import Batch
 from bench.completion import Completion
-from bench.data import folder
 from bench.data.dataset import floats
 from bench.errors import BenchError
+from bench.framing import CROP, Framing, Size, extent, framed, normal, told
 from bench.given import Given, called, hole, picture
 from bench.isolation import one_thread
 from bench.method import Method
@@ -33,11 +33,13 @@ class Model:
     method: Method
     label: str
     """What it is, for messages."""
-    size: int | None = None
-    """The side of the pictures that it was trained or completed with, where a run made it."""
+    size: Size | None = None
+    """That of the pictures that it was trained or completed with, where a run made it."""
     device: str = "cpu"
     at: int | None = None
     """The side at which it works, where that is another one: its pictures are resized there and back."""
+    framing: Framing = CROP
+    """How pictures come into another size, as in the run that made it."""
 
     def complete(
         self,
@@ -45,7 +47,7 @@ class Model:
         mask: Given | None = None,
         *,
         seed: int = 0,
-        size: int | None = None,
+        size: Size | None = None,
         exemplar: Given | None = None,
         text: str | None = None,
         value_range: Range | None = None,
@@ -58,8 +60,8 @@ class Model:
         mask: of the same size, white or 1 = hole: a file, image, array or tensor, a mask of a `MaskSet`. None where a
             degraded picture is restored.
         seed: the same seed gives the same picture.
-        size: the central square of image and mask is taken at so many pixels a side, as a run does with its images; a
-            mask that has this size already is that of the square.
+        size: image and mask are brought to that many pixels a side, or to that (height, width), as a run does with its
+            images: of others their central part is taken. A mask that has this size already stays as it is.
         exemplar, text: what guides methods that take it.
         mask_threshold, invert_masks: of grey masks what is above it, of 255, is hole; black is the hole.
 
@@ -76,17 +78,18 @@ class Model:
             )
         shown = picture(image, "image", value_range)
         erased = None if mask is None else hole(mask, "mask", mask_threshold, invert_masks)
-        if size is not None and not SMALLEST <= size <= LARGEST:
-            raise BenchError(f"size: {size} is none of {SMALLEST} to {LARGEST} pixels")
-        ready = size is not None and erased is not None and erased.shape == (size, size)
+        size = None if size is None else normal(size)
+        if size is not None and not all(SMALLEST <= side <= LARGEST for side in extent(size)):
+            raise BenchError(f"size: {told(size)} is none of {SMALLEST} to {LARGEST} pixels")
+        ready = size is not None and erased is not None and erased.shape == extent(size)
         if erased is not None and erased.shape[::-1] != shown.size and not ready:
             sizes = _size(shown.size, image, "the image"), _size(erased.shape[::-1], mask, "the mask")
             raise BenchError(f"{' and '.join(sizes)}: {SAME}")
         if size is not None:
-            shown = Image.fromarray(folder.square(shown, size))
+            shown = Image.fromarray(framed(shown, size, self.framing))
             if erased is not None and not ready:
-                small = folder.square(Image.fromarray(erased.view(np.uint8)), size, labels=True)
-                erased = pictures.check_hole(small > 0, f"{called(mask, 'the mask')} at {size} x {size}")
+                small = framed(Image.fromarray(erased.view(np.uint8)), size, self.framing, labels=True)
+                erased = pictures.check_hole(small > 0, f"{called(mask, 'the mask')} at {_sides(size)}")
         self._check_size(shown.size, size, called(image, "the image"))
         return self._completed(shown, erased, seed, self._guides(shown, exemplar, text))
 
@@ -105,15 +108,16 @@ class Model:
         scored = to_uint8(output) if erased is None else composite(output, pixels, mask)
         return Image.fromarray(scored[0].permute(1, 2, 0).numpy())
 
-    def _check_size(self, size: tuple[int, int], said: int | None, name: str) -> None:
+    def _check_size(self, size: tuple[int, int], said: Size | None, name: str) -> None:
         """BenchError where the method does not take such a picture, or a run made it for another size."""
         sizes, (width, height) = self.method.config.sizes(), size
-        if self.size and said is None and size != (self.size, self.size):
+        if self.size and said is None and (height, width) != extent(self.size):
+            option = told(self.size).replace(" ", "")
             raise BenchError(
-                f"{self.label} was made for {self.size} x {self.size}, and {name} has {width} x {height}: "
-                f"say size={self.size} (--size {self.size}), or another size at your own risk"
+                f"{self.label} was made for {_sides(self.size)}, and {name} has {width} x {height}: "
+                f"say size={self.size} (--size {option}), or another size at your own risk"
             )
-        if self.at is None and (width not in sizes or height not in sizes):
+        if self.at is None and (height, width) not in sizes:
             sides = " or ".join(f"size={side} (--size {side})" for side in nearest(min(size), sizes.__contains__))
             raise BenchError(f"{self.label} takes {sizes}, and {name} has {width} x {height}: say {sides}")
 
@@ -128,13 +132,14 @@ class Model:
         fields: dict[str, Any] = {} if text is None else {"text": (text,)}
         if exemplar is not None:
             other = picture(exemplar, "exemplar")
-            if shown.width == shown.height:
-                other = Image.fromarray(folder.square(other, shown.width))
-            if other.size != shown.size:
-                sizes = _size(shown.size, None, "the image"), _size(other.size, exemplar, "the exemplar")
-                raise BenchError(f"{' and '.join(sizes)}: {SAME}")
+            other = Image.fromarray(framed(other, (shown.height, shown.width), self.framing))
             fields["exemplar"] = floats(torch.from_numpy(np.array(other)).permute(2, 0, 1)[None])
         return fields
+
+
+def _sides(size: Size) -> str:
+    """Width and height, as pictures say them."""
+    return " x ".join(map(str, extent(size)[::-1]))
 
 
 def _size(size: tuple[int, ...], given: Given | None, name: str) -> str:

@@ -13,7 +13,9 @@ import ast
 import difflib
 import importlib
 import importlib.util
+import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -49,7 +51,7 @@ class Entry:
         from bench.method import Method
 
         try:
-            with isolated(0):
+            with nullcontext() if self.module in sys.modules else isolated(0):
                 module = importlib.import_module(self.module)
         except (Exception, SystemExit) as error:  # another's module may do anything
             raise BenchError(

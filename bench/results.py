@@ -20,6 +20,7 @@ from bench.accept import accepted
 from bench.archive import FILE, Archive
 from bench.errors import BenchError
 from bench.export import export_first
+from bench.framing import extent, normal, plain, told
 from bench.identity import VERSIONS, extractor
 from bench.jobs import Job, Plan
 from bench.metrics.images import to_uint8
@@ -130,7 +131,7 @@ def provenance(made: Plan, job: Job) -> dict[str, Any]:
         "precision": found[0].get("precision", ""),
         "deterministic": made.done(job) and all(facts.get("deterministic", False) for facts in found),
         "suite_version": made.suite.version,
-        "size": identity["size"],
+        "size": told(size) if isinstance(size := normal(identity["size"]), tuple) else size,
         "data_fingerprint": identity["data"],
         "images_fingerprint": identity["images"],
         "masks_fingerprint": identity["masks"],
@@ -204,6 +205,7 @@ def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
                 "images": len(p.images.ids),
                 "fingerprint": p.images.fingerprint,
                 "filter": p.images.filter,
+                "framing": p.images.framing.rule,
                 "train": len(p.split.train),
                 "test": len(p.split.test),
                 "split": p.divided,
@@ -239,6 +241,7 @@ def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
             for entry in suite.methods
             if entry.at
         ],
+        "framed": _framed(suite) if suite.framing == "pad" else [],
         "missing": missing,
         "facebench": bench.__version__,
         "environment": {
@@ -249,6 +252,12 @@ def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
         }
         | {package: importlib.metadata.version(package) for package in PACKAGES},
     }
+
+
+def _framed(suite: Suite) -> list[str]:
+    """What padding means, in a sentence."""
+    sides = " x ".join(map(str, extent(suite.size)))
+    return [f"Pictures are padded by their outermost pixels to {sides} (height x width): masks and scores cover them"]
 
 
 def _trained_with(entry: Entry, suite: Suite) -> Iterator[str]:
@@ -278,7 +287,9 @@ def standing(made: Plan, dataset: str) -> list[Any]:
     """What numbers of a data set stand on, whatever is compared: content, split, size, seed, and how it is read."""
     prepared, suite = made.data[dataset], made.suite
     versions = [VERSIONS[name] for name in ("pictures", "guides", "degradation")]
-    return [dataset, prepared.images.fingerprint, prepared.divided, suite.size, suite.seed, versions]
+    images = prepared.images
+    found = [dataset, images.fingerprint, prepared.divided, plain(images.size), suite.seed, versions]
+    return [*found, images.framing.decides] if images.framing.decides else found
 
 
 def column(made: Plan, dataset: str, condition: str, metric: str) -> str:

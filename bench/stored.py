@@ -16,6 +16,7 @@ from bench.complete import MASKS
 from bench.data import dataset
 from bench.data.dataset import RENDERED, ImageData
 from bench.errors import BenchError
+from bench.framing import Framing, normal
 from bench.jobs import Plan
 from bench.progress import many
 from bench.store import RUN, read_json, write_json
@@ -129,7 +130,9 @@ def handed(folder: Path, data: Sequence[str], cache: Path) -> tuple[Archive, Tas
     if len(data) > 1:
         raise BenchError(f"--data: {folder} has one data set, {facts['dataset']}: give one folder")
     if data:
-        return opened(folder, dataset.prepare_folder(data[0], facts["size"], cache, facts["dataset"]))
+        framing = Framing(facts.get("framing", "crop"))  # older files were made of cropped pictures
+        size = normal(facts["size"])
+        return opened(folder, dataset.prepare_folder(data[0], size, cache, facts["dataset"], framing=framing))
     if facts["filter"] != RENDERED:
         raise BenchError(f"{folder} holds completed pictures of {facts['dataset']}: give its images with --data DIR")
     return opened(folder, dataset.prepare_synthfaces(facts["count"], facts["size"], facts["seed"], cache))

@@ -29,6 +29,7 @@ from bench.data import catalogue, sources
 from bench.data.lists import HELD_OUT
 from bench.errors import BenchError
 from bench.expect import Expectation
+from bench.framing import Rule, Size, extent, normal
 from bench.nn.sizes import LARGEST, SMALLEST
 from bench.sources import BackboneSource, Source, mixed
 from bench.store import LONGEST, file_slug
@@ -244,6 +245,21 @@ class Features(Section):
         return f"{{projected: {self.projected}, perceptual: {self.perceptual}}}"
 
 
+Side = Annotated[int, Field(ge=SMALLEST, le=LARGEST)]
+Sides = Annotated[list[Side], Field(min_length=2, max_length=2)]
+
+
+def _sized(value: Any) -> Any:
+    """A size in its normal form."""
+    sides = list(value) if isinstance(value, list | tuple) else [value]
+    if len(sides) not in (1, 2) or not all(type(side) is int and SMALLEST <= side <= LARGEST for side in sides):
+        raise ValueError(
+            f"{value!r} is no size: give the side of square pictures, {SMALLEST} to {LARGEST:,} pixels, or "
+            "[height, width]"
+        )
+    return normal(sides if len(sides) == 2 else sides[0])
+
+
 KINDS = ("word", "each")  # of `features`, which pydantic tells in the place of a problem
 
 
@@ -302,8 +318,10 @@ class Suite(Section):
     """One line for reports."""
     version: int = 1
     """Of the protocol: raise it when numbers are no longer comparable."""
-    size: int = Field(default=256, ge=SMALLEST, le=LARGEST)
-    """Pixels of a side."""
+    size: Annotated[Size, BeforeValidator(_sized, json_schema_input_type=Side | Sides)] = 256
+    """Pixels of a side; or [height, width] of pictures that are not square."""
+    framing: Rule = "crop"
+    """How pictures come into it: their largest central part, or all of them, padded by their outermost pixels."""
     seed: int = Field(default=0, ge=0)
     """Of splits, masks and draws."""
     seeds: list[int] = Field(default=[0], min_length=1)
@@ -434,7 +452,7 @@ class Suite(Section):
         """The preset of a row."""
         presets = registry.get(entry.method).load().presets
         if entry.preset is None:
-            return "tiny" if (entry.at or self.size) <= 64 and "tiny" in presets else "paper"
+            return "tiny" if max(extent(entry.at or self.size)) <= 64 and "tiny" in presets else "paper"
         return entry.preset
 
     def config_of(self, entry: Entry) -> Config:

@@ -31,6 +31,8 @@ NAMES = {  # of what an identity says, for people
     "config": "the option",
     "seed": "the seed",
     "size": "the size in pixels",
+    "framing": "how pictures come into their size",
+    "aspect": "the aspect ratio of pictures",
     "condition": "the condition",
 }
 

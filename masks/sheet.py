@@ -44,7 +44,9 @@ def contact_sheet(
     return sheet
 
 
-def ratio_plot(generator: str, buckets: Sequence[str], n: int = 400, size: int = 256, seed: int = 0) -> Image.Image:
+def ratio_plot(
+    generator: str, buckets: Sequence[str], n: int = 400, size: int | tuple[int, int] = 256, seed: int = 0
+) -> Image.Image:
     """How bucketing treats a generator's ratios: one panel a bucket, each from `n` masks in the bucket.
 
     Grey bars: ratios of the generator's own masks (20 n draws) inside the bucket. Lines: ratios of the bucket's draws.

@@ -81,7 +81,8 @@ class ISFRNetConfig(Config):
 
     def sizes(self, features: Source | None = None) -> Sizes:
         multiple = 2**self.levels if self.sfr else 4  # SFR halves `levels` times, IFR twice
-        return Sizes(multiple, smallest=1 if features is None else SNDiscriminator.smallest)
+        smallest = 1 if features is None else SNDiscriminator.smallest
+        return Sizes(multiple, smallest, square=True)  # its prior inverts squares
 
 
 class Encoder(nn.Module):

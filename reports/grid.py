@@ -103,9 +103,10 @@ def zoomed_grid(
                 sheet.place(r, c, picture)
                 if picture is None or original is None or box is None or picture.shape != original.shape:
                     continue
-                left, top, side = box
-                sheet.place(r + 1, c, picture[top : top + side, left : left + side])
-                sheet.frame(r, c, left / len(picture), top / len(picture), side / len(picture))
+                left, top, wide, tall = box
+                sheet.place(r + 1, c, picture[top : top + tall, left : left + wide])
+                height, width = picture.shape[:2]
+                sheet.frame(r, c, (left / width, top / height, wide / width, tall / height))
                 sheet.frame(r + 1, c)
     _heads(sheet, bands, 2 * len(chosen))
     return sheet.finished()
@@ -128,29 +129,33 @@ def _heads(sheet: Sheet, bands: Sequence[Mapping[str, str]], rows: int) -> None:
 
 def window(
     masked: Picture | None, original: Picture | None, completed: Iterable[Picture | None]
-) -> tuple[int, int, int] | None:
-    """Left, top and side of the detail: a quarter of the side, where the mean error of the completions is largest.
+) -> tuple[int, int, int, int] | None:
+    """Left, top, width and height of the detail: a quarter of the sides, where the mean error of the
+    completions is largest.
 
     Without errors it lies at the centre of the hole; None without a hole.
     """
     hole = _hole(masked, original)
     if hole is None or original is None or not hole.any():
         return None
-    size = len(hole)
-    side = max(1, size // ZOOM)
+    tall, wide = sides = [max(1, side // ZOOM) for side in hole.shape]
     error = np.zeros(hole.shape)
     for picture in completed:
         if picture is not None and picture.shape == original.shape:
             error += hole * np.abs(picture.astype(float) - original).sum(axis=2)
-    error = _box_sums(error, side)
+    error = _box_sums(error, sides)
     row, column = np.unravel_index(error.argmax(), error.shape) if error.any() else np.argwhere(hole).mean(axis=0)
-    left, top = (int(np.clip(round(float(middle)) - side // 2, 0, size - side)) for middle in (column, row))
-    return left, top, side
+    top, left = (
+        int(np.clip(round(float(middle)) - side // 2, 0, whole - side))
+        for middle, side, whole in zip((row, column), sides, hole.shape, strict=True)
+    )
+    return left, top, wide, tall
 
 
-def _box_sums(values: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-    """The sum over the square of `side` around each pixel. (The import of scipy.ndimage takes longer than a figure.)"""
-    for axis in (0, 1):
+def _box_sums(values: NDArray[np.float64], sides: Sequence[int]) -> NDArray[np.float64]:
+    """The sum over the box of (height, width) around each pixel. (The import of scipy.ndimage takes longer than a
+    figure.)"""
+    for axis, side in enumerate(sides):
         room = [(0, 0), (0, 0)]
         room[axis] = (side // 2 + 1, side - side // 2 - 1)
         sums = np.pad(values, room).cumsum(axis)
@@ -170,7 +175,7 @@ def checked(path: Path, decode: Callable[[bytes], NDArray[Any]]) -> NDArray[Any]
     """A picture that a run left, decoded. Raises BenchError that names a damaged one and the remedy."""
     try:
         found = decode(pictures.read(path))
-        if found.shape[0] != found.shape[1] or found.shape[0] > LARGEST:
+        if max(found.shape[:2]) > LARGEST:
             raise BenchError(f"{path}: {found.shape[1]} x {found.shape[0]} pixels are not those of a run")
     except BenchError as error:
         raise BenchError(f"cannot read a picture: {error}; delete it and run the same command again") from error

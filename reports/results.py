@@ -266,7 +266,7 @@ def _protocol(path: Path) -> dict[str, Any]:
     suite = found.get("suite")
     asked = suite.get("report", {}) if isinstance(suite, dict) else {}
     main = asked.get("main", []) if isinstance(asked, dict) else None
-    lists = {"suite.report.main": main} | {name: found.get(name) or [] for name in ("missing", *OF_ROWS)}
+    lists = {"suite.report.main": main} | {name: found.get(name) or [] for name in ("missing", "framed", *OF_ROWS)}
     for name, lines in lists.items():
         if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
             raise BenchError(f"{path}: {name} is no list of texts; delete it and {AGAIN}")

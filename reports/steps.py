@@ -81,7 +81,8 @@ def _bar(sheet: Sheet, row: int, column: int, most: float) -> None:
     """The scale of a row of maps, from 0 to `most`, on a tile of its own."""
     left, top = sheet.corner(row, column)
     height, width = sheet.pixels.shape[:2]
-    box = (left / width, 1 - (top + 0.95 * sheet.tile) / height, 0.1 * sheet.tile / width, 0.9 * sheet.tile / height)
+    lower = 1 - (top + 0.95 * sheet.height) / height
+    box = (left / width, lower, 0.1 * sheet.width / width, 0.9 * sheet.height / height)
     axes = sheet.figure.add_axes(box)
     axes.imshow(np.linspace(0, 1, 256)[:, None], COLOURS, aspect="auto", origin="lower", extent=(0, 1, 0, 1))
     axes.grid(False)

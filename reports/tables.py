@@ -151,6 +151,7 @@ def notes(
     called = {label: (printed or {}).get(label, label) for label in cells["label"]}
     lines += presets(cells, called)
     lines += trained(cells, protocol, called)
+    lines += [f"{line}." for line in (protocol or {}).get("framed") or []]
     lines += sentences("sized", cells, protocol, called) + sentences("stand_ins", cells, protocol, called)
     metrics = [*cells.drop_duplicates("metric_title").itertuples()]
     lines += [f"{metric.metric_title}: {metric.caution}." for metric in metrics if metric.caution]

@@ -12,13 +12,15 @@ import torch
 from bench import registry, weights
 from bench.batch import Batch, Noise
 from bench.errors import BenchError
+from bench.framing import Size, extent
 from bench.method import Method, Source
 from bench.profile import count_macs, count_parameters
 from bench.profile.cell import create as created
 from tests import made_up_weights
 
 SIZE = 64
-OTHERS = (33, 40, 72, 96, 100)  # sizes that some methods take
+OTHERS: tuple[Size, ...] = (33, 40, 72, 96, 100, (33, 35), (48, 40), (128, 64))
+"""Sizes that some methods take, (height, width) where they differ."""
 EVERY = [slug for slug in registry.entries() if slug != "external"]
 ALL = [slug for slug in EVERY if registry.get(slug).card.evaluated]
 TRAINABLE = [slug for slug in EVERY if registry.get(slug).load().trainable()]
@@ -59,14 +61,15 @@ def small(slug: str, variant: str | None = None, seed: int = 0) -> Method:
     return created(slug, smallest(slug), variant).eval()
 
 
-def batch(count: int = 2, seed: int = 0, size: int = SIZE) -> Batch:
+def batch(count: int = 2, seed: int = 0, size: Size = SIZE) -> Batch:
+    height, width = extent(size)
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(4, count, 3, 8, 8, generator=generator) * 2 - 1
     image, exemplar, degraded, colour = (
-        torch.nn.functional.interpolate(c, size, mode="bicubic").clamp(-1, 1) for c in coarse
+        torch.nn.functional.interpolate(c, (height, width), mode="bicubic").clamp(-1, 1) for c in coarse
     )
-    mask = torch.zeros(count, 1, size, size)
-    mask[:, :, 5 * size // 16 : 11 * size // 16, 3 * size // 16 : 25 * size // 32] = 1
+    mask = torch.zeros(count, 1, height, width)
+    mask[:, :, 5 * height // 16 : 11 * height // 16, 3 * width // 16 : 25 * width // 32] = 1
     return Batch(
         image=image,
         mask=mask,

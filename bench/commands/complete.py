@@ -10,6 +10,7 @@ import typer
 
 from bench.commands import is_frozen, out, values
 from bench.errors import BenchError, about
+from bench.framing import Size, extent, normal, told, typed
 
 if TYPE_CHECKING:
     from bench.given import Given
@@ -47,7 +48,8 @@ def complete(
     ] = None,
     preset: Annotated[str | None, typer.Option(help="As `facebench info METHOD` lists them. Default: paper.")] = None,
     size: Annotated[
-        int | None, typer.Option(help="Take the central square at so many pixels a side, as runs do.")
+        str | None,
+        typer.Option(help="Take the central part at so many pixels a side, or at HEIGHTxWIDTH, as runs do."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another picture, where a method draws.")] = 0,
     exemplar: Annotated[Path | None, typer.Option(help="Picture that guides the method, where it takes one.")] = None,
@@ -68,10 +70,10 @@ def complete(
     from bench.progress import track
     from bench.store import atomic_write
 
-    images = _images(image)
+    images, sides = _images(image), None if size is None else typed("--size", size)
     if mask is not None:
         is_frozen(mask, {"--mask-threshold": mask_threshold, "--invert-masks": invert_masks})
-    holes: Mapping[str, Given] = {} if mask is None else _masks(mask, list(images), size)
+    holes: Mapping[str, Given] = {} if mask is None else _masks(mask, list(images), sides)
     target = path or Path("completed" if image.is_dir() else f"completed{SUFFIX}")
     targets = _targets(target, image, images)
     model = load(method, run=run, weights=weights, preset=preset, priors=_priors(prior or []), device=checked(device))
@@ -81,7 +83,7 @@ def complete(
                 file,
                 holes.get(name),
                 seed=seed,
-                size=size,
+                size=sides,
                 exemplar=exemplar,
                 text=text,
                 mask_threshold=mask_threshold,
@@ -111,18 +113,16 @@ def _images(given: Path) -> dict[str, Path]:
     return found
 
 
-def _masks(given: Path, names: list[str], size: int | None) -> dict[str, Given]:
+def _masks(given: Path, names: list[str], size: Size | None) -> dict[str, Given]:
     """The mask of each picture, by its name; one file serves all."""
     from bench import matching
     from masks import MaskSet
 
     if is_frozen(given, {}):
         held = MaskSet.of(given, names)
-        if size and held.size != (size, size):
-            sides = " x ".join(map(str, held.size[::-1]))
-            raise BenchError(
-                f"{given} has masks of {sides}, and frozen masks are not resized: say --size {held.size[1]}"
-            )
+        if size and held.size != extent(size):
+            sides, option = " x ".join(map(str, held.size[::-1])), told(normal(held.size)).replace(" ", "")
+            raise BenchError(f"{given} has masks of {sides}, and frozen masks are not resized: say --size {option}")
         return dict(zip(names, held, strict=True))
     if not given.is_dir():
         return dict.fromkeys(names, given)

@@ -10,6 +10,7 @@ import typer
 
 from bench.commands import is_frozen, values
 from bench.errors import BenchError
+from bench.framing import typed
 
 Named = Annotated[
     str,
@@ -50,7 +51,7 @@ Threshold = Annotated[
     int | None, typer.Option(min=0, max=254, help="For masks with grey values: what is above it, of 255, is hole.")
 ]
 Inverted = Annotated[bool, typer.Option("--invert-masks", help="Black is the hole.")]
-Size = Annotated[int | None, typer.Option(help="Side of the images in pixels.")]
+Size = Annotated[str | None, typer.Option(help="Side of the images in pixels, or HEIGHTxWIDTH.")]
 
 
 def changed(
@@ -60,7 +61,7 @@ def changed(
     masks: Path | None,
     mask_threshold: int | None,
     invert_masks: bool,
-    size: int | None,
+    size: str | None,
 ) -> tuple[dict[str, Any], str]:
     """What these options change in a suite; and the condition folder:DIR whose masks may be paired by name, or "".
 
@@ -83,5 +84,5 @@ def changed(
         given = "--invert-masks" if invert_masks else "--mask-threshold"
         raise BenchError(f"{given} goes with --masks; in a suite write the condition folder:DIR/>127 or /inverted")
     if size is not None:
-        changes["size"] = size
+        changes["size"] = typed("--size", size)
     return changes, pair

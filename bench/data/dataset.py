@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,13 +23,14 @@ from bench.data import folder as files
 from bench.data import labels as label_maps
 from bench.data.cache import Batch, Progress
 from bench.errors import BenchError, about
+from bench.framing import CROP, Framing, Size, extent, framed, plain, told
 from bench.isolation import one_thread
 from bench.store import digest
 from masks.generators.semantic import LABELS
 
 Indices = Sequence[int] | np.ndarray | torch.Tensor
 PICTURES = 2  # raised when entries of pictures hold more, or are checked for more, than those before
-DIGEST = 16  # bytes that tell decoded squares apart
+DIGEST = 16  # bytes that tell decoded pictures apart
 RENDER_BATCH = 32
 RENDERED = "rendered"
 """What stands in place of a filter's name for images that were drawn at their size."""
@@ -45,14 +47,14 @@ def floats(images: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class ImageData:
-    """Images of one data set, decoded once to uint8 squares of `size` pixels and read from a memory map.
+    """Images of one data set, decoded once to uint8 pictures of one `size` and read from a memory map.
 
     `ids` are relative POSIX paths in sorted order (of rendered faces: their numbers); an index counts in this order.
     `fingerprint` identifies the content (SHA-256). The object is small: it can be sent to worker processes.
     """
 
     name: str
-    size: int
+    size: Size
     fingerprint: str
     ids: list[str] = field(repr=False)
     filter: str
@@ -66,6 +68,8 @@ class ImageData:
     """Degraded copies of the images, as a folder of their own."""
     texts: ImageData | None = None
     """Captions of the images, as a folder of their own, without images."""
+    framing: Framing = CROP
+    """How files became pictures of that size."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -237,11 +241,12 @@ class ImageData:
 
 def prepare_folder(
     folder: str | Path,
-    size: int,
+    size: Size,
     cache_dir: str | Path,
     name: str | None = None,
     progress: Progress | None = None,
     without: Mapping[Path, str] = MappingProxyType({}),
+    framing: Framing = CROP,
 ) -> ImageData:
     """Decode a folder of images, or an archive of them, once into the cache, or reuse what stands there.
 
@@ -254,17 +259,17 @@ def prepare_folder(
     published = catalogue.known(name) if name else None
     if published:
         folder = published.pictures_of(folder)
-    with sources.opened(folder, size, without) as source:
+    with sources.opened(folder, max(extent(size)), without) as source:
         ids = source.names
         fingerprint, read = _hashed(source, cache_dir, progress)
-        facts = {"fingerprint": fingerprint, "filter": files.FILTER, "size": size, "ids": ids}
+        facts = {"fingerprint": fingerprint, "filter": files.FILTER, "size": plain(size), "ids": ids}
         odd: dict[str, str] = {}  # what is no photograph
 
         def decode(name: str) -> np.ndarray:
             image = pictures.decode(read(name), source.place / name)
             if what := files.annotation(image):
                 odd[name] = what
-            return files.square(image, size)
+            return framed(image, size, framing)
 
         def batches() -> Iterator[Batch]:
             with about(folder):
@@ -273,13 +278,20 @@ def prepare_folder(
                 if odd:
                     raise BenchError(files.no_photographs(source.place, dict(sorted(odd.items())), len(ids)))
 
-        key = digest([cache.VERSION, fingerprint, files.FILTER, size, PICTURES])
-        entry, _ = _prepare(cache_dir / f"{size}px-{key[:16]}", facts, batches(), len(ids) * (size * size * 3 + DIGEST))
-    return ImageData(name or sources.title(folder), size, fingerprint, ids, files.FILTER, entry, published)
+        key = _key([cache.VERSION, fingerprint, files.FILTER, size, PICTURES], framing)
+        needed = len(ids) * (3 * prod(extent(size)) + DIGEST)
+        entry, _ = _prepare(_entry(cache_dir, size, key), facts, batches(), needed)
+    called = name or sources.title(folder)
+    return ImageData(called, size, fingerprint, ids, files.FILTER, entry, published, framing=framing)
 
 
 def prepare_labels(
-    folder: str | Path, size: int, cache_dir: str | Path, order: str | None = None, progress: Progress | None = None
+    folder: str | Path,
+    size: Size,
+    cache_dir: str | Path,
+    order: str | None = None,
+    progress: Progress | None = None,
+    framing: Framing = CROP,
 ) -> ImageData:
     """Decode a place of label maps, or of CelebAMask-HQ's part files, once into the cache, or reuse what stands there.
 
@@ -290,7 +302,7 @@ def prepare_labels(
     """
     folder, cache_dir = Path(folder), Path(cache_dir)
     _check_size(size)
-    with sources.opened(folder, size, labels=True) as source:
+    with sources.opened(folder, max(extent(size)), labels=True) as source:
         fingerprint, read = _hashed(source, cache_dir, progress)
         with about(folder):
             parts = label_maps.parts(source.place, source.names)
@@ -298,17 +310,17 @@ def prepare_labels(
         stored = label_maps.CELEBAMASK if parts else order or label_maps.OWN
         if stored != label_maps.OWN:  # equal files mean other classes
             fingerprint = digest([fingerprint, stored])
-        facts = {"fingerprint": fingerprint, "filter": files.NEAREST, "size": size, "ids": ids}
+        facts = {"fingerprint": fingerprint, "filter": files.NEAREST, "size": plain(size), "ids": ids}
 
         def decode(name: str) -> np.ndarray:
             if parts:
                 classes = label_maps.joined(source.place, parts[name], read)
             else:
                 classes = pictures.decode_labels(read(name), source.place / name, len(LABELS))
-            return files.square(Image.fromarray(classes).convert("RGB"), size, labels=True)
+            return framed(Image.fromarray(classes).convert("RGB"), size, framing, labels=True)
 
         def batches() -> Iterator[Batch]:
-            rows = np.zeros((len(LABELS), size), np.int64)
+            rows = np.zeros((len(LABELS), extent(size)[0]), np.int64)
             with about(folder):
                 for chunk in cache.in_parallel(decode, ids, "decoding", progress):
                     maps = np.stack(chunk)
@@ -317,13 +329,14 @@ def prepare_labels(
                 if not parts:  # the last step of building: an entry that stands was checked
                     label_maps.check_order(rows, stored, folder, order is not None)
 
-        key = digest([cache.VERSION, fingerprint, files.NEAREST, stored, size])
-        entry, _ = _prepare(cache_dir / f"{size}px-{key[:16]}", facts, batches(), len(ids) * size * size * 3)
-    return ImageData(sources.title(folder), size, fingerprint, ids, files.NEAREST, entry)
+        key = _key([cache.VERSION, fingerprint, files.NEAREST, stored, size], framing)
+        needed = len(ids) * 3 * prod(extent(size))
+        entry, _ = _prepare(_entry(cache_dir, size, key), facts, batches(), needed)
+    return ImageData(sources.title(folder), size, fingerprint, ids, files.NEAREST, entry, framing=framing)
 
 
 def prepare_captions(
-    folder: str | Path, size: int, cache_dir: str | Path, progress: Progress | None = None
+    folder: str | Path, size: Size, cache_dir: str | Path, progress: Progress | None = None
 ) -> ImageData:
     """Read a folder of captions (NAME.txt, see `bench.data.captions`) once into the cache, or reuse what stands there.
 
@@ -406,14 +419,22 @@ def _hashed(
     return files.fingerprint(hashes), read
 
 
-def _digest(square: np.ndarray) -> np.ndarray:
-    """(DIGEST,) uint8 of a decoded square: equal squares have equal ones."""
-    return np.frombuffer(hashlib.sha256(np.ascontiguousarray(square).data).digest()[:DIGEST], np.uint8)
+def _digest(picture: np.ndarray) -> np.ndarray:
+    """(DIGEST,) uint8 of a decoded picture: equal pictures have equal ones."""
+    return np.frombuffer(hashlib.sha256(np.ascontiguousarray(picture).data).digest()[:DIGEST], np.uint8)
 
 
-def _check_size(size: int) -> None:
-    if size < 1:
-        raise BenchError(f"the image size is {size}: choose at least 1 pixel, for instance 256")
+def _key(parts: list[Any], framing: Framing) -> str:
+    return digest([*parts, framing.decides] if framing.decides else parts)
+
+
+def _entry(cache_dir: Path, size: Size, key: str) -> Path:
+    return cache_dir / f"{told(size).replace(' ', '')}px-{key[:16]}"
+
+
+def _check_size(size: Size) -> None:
+    if min(extent(size)) < 1:
+        raise BenchError(f"the image size is {told(size)}: choose at least 1 pixel, for instance 256")
 
 
 def _prepare(

@@ -1,4 +1,4 @@
-"""A folder of images: find them, make one square, fingerprint them all."""
+"""A folder of images: find them, fingerprint them all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PIL import Image
 
 from bench import pictures
@@ -235,19 +234,6 @@ def hash_files(
         settled = {name: stamp if stamp[2] < started - SETTLED_NS else None for name, stamp in stamps.items()}
         write_json(listing, {name: [settled[name], hashes[name]] for name in ids})
     return hashes
-
-
-def square(image: Image.Image, size: int, labels: bool = False) -> np.ndarray:
-    """The central square of a picture at `size` pixels, by Pillow's antialiased Lanczos filter.
-
-    Returns (size, size, 3) uint8: what scaling the shorter side to `size` and then cropping gives. An image that has
-    this size already is not touched. Of label maps the nearest pixels are taken.
-    """
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    box = (left, top, left + side, top + side)
-    resampling = Image.Resampling.NEAREST if labels else Image.Resampling.LANCZOS
-    return np.asarray(image.resize((size, size), resampling, box=box))
 
 
 def fingerprint(hashes: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ from bench.data import folder as files
 from bench.data import labels
 from bench.data.sources import Source
 from bench.errors import BenchError
+from bench.framing import framed
 from masks.generators.semantic import LABELS
 
 PICTURE, MASK, SOFT, MAPS, PARTS, REFUSED = (
@@ -81,7 +82,7 @@ def look(source: Source, name: str) -> tuple[Seen, np.ndarray | None]:
     seen.classes = frozenset(np.unique(maps).tolist())
     if seen.hole is None:
         seen.kind = MAPS
-    return seen, labels.rows(files.square(Image.fromarray(maps).convert("RGB"), SIDE, labels=True)[None, ..., 0])
+    return seen, labels.rows(framed(Image.fromarray(maps).convert("RGB"), SIDE, labels=True)[None, ..., 0])
 
 
 def _soft(picture: Image.Image) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from bench.complete import complete
 from bench.data.dataset import ImageData
 from bench.errors import BenchError
 from bench.export import export_first
+from bench.framing import extent, normal
 from bench.identity import of_metric
 from bench.isolation import isolated
 from bench.jobs import Job, Plan
@@ -110,7 +112,7 @@ def _train(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, An
     )
     try:
         with isolated(seed):
-            shown = prepared.at(identity["size"])
+            shown = prepared.at(normal(identity["size"]))
             train(method, shown, prepared.train(row["shots"]), budget, folder, partial(track, job.label))
     except Exception as error:
         if distributed.world().size > 1 and not isinstance(error, BenchError):
@@ -134,6 +136,7 @@ def _complete(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
     facts = {key: identity[key] for key in ("method", "data", "masks", "condition", "size", "seed")}
     facts |= {key: job.row[key] for key in ("title", "dataset")}
     facts |= {"count": len(task.images), "filter": task.images.filter}  # how drawn images are drawn again
+    facts |= {"framing": task.images.framing.rule}  # and files brought to their size
     seen = complete(method, task, folder, options.place, facts, identity.get("at"))
     untrained = not job.needs and identity["weights"] is None and any(p.requires_grad for p in method.parameters())
     remarks = [*([UNTRAINED] if untrained else []), *seen.remarks]
@@ -173,7 +176,7 @@ def light(made: Plan, jobs: Sequence[Job]) -> bool:
         left = [metric for metric in map(metrics.get, known.keys) if not known.has(metric.name)]
         if any(metric.extractor for metric in left):
             return False
-        pixels += len(left) * len(made.data[job.row["dataset"]].test) * made.suite.size**2
+        pixels += len(left) * len(made.data[job.row["dataset"]].test) * prod(extent(made.suite.size))
     return pixels <= LIGHT
 
 

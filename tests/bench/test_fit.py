@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from bench import cli, fit, jobs, suite
+from bench import cli, fit, jobs, registry, suite
 from bench.errors import BenchError
 
 SUITE: dict[str, Any] = {
@@ -22,6 +23,7 @@ SUITE: dict[str, Any] = {
     "metrics": ["l1@hole"],
     "report": {"main": ["l1@hole"]},
 }
+MINE: dict[str, Any] = {"data": [{"name": "mine", "folder": "."}]}
 MESSAGES = {
     "alone": (
         {"methods": ["mean", "rfr"]},
@@ -44,6 +46,21 @@ MESSAGES = {
         {"methods": [{"method": "hierinv", "options": {"size": 128}}], "size": 128},
         "stylegan2 (paper), a prior of hierinv, takes images of 256 x 256, as its option `size` says, not 128 x 128: "
         "set `size: 256`, or `options: {size: 128}` or `at: 256` in its row under `priors`",
+    ),
+    "not square": (
+        {"methods": ["mean", "pconv"], "size": [100, 200], **MINE},
+        "sizes: pconv (paper) takes images with sides that are multiples of 128, not 100 x 200 (height x width): set "
+        "`size: 128` or `size: [128, 256]`, or `at: 128` or `at: 256` in its row",
+    ),
+    "squares alone": (
+        {"methods": ["mean", "mat"], "size": [256, 192], **MINE},
+        "sizes: mat (paper) takes images of 256 x 256, as its option `size` says, not 256 x 192 (height x width): set "
+        "`at: 256` in its row",
+    ),
+    "drawn faces": (
+        {"methods": ["mean"], "size": [64, 96]},
+        "sizes: synthfaces draws square pictures, not 64 x 96 (height x width): set `size: 96`, or give a folder of "
+        "pictures",
     ),
     "an option that nothing fits": (
         {"methods": [{"method": "comodgan", "options": {"size": 100}}]},
@@ -83,6 +100,25 @@ def test_rows_that_do_not_fit_are_told_with_the_remedy(case: str) -> None:
 )
 def test_remedies_fit(changes: dict[str, Any]) -> None:
     fit.check(parsed(**changes))
+
+
+@pytest.mark.parametrize("slug", registry.entries())
+def test_a_row_takes_pictures_that_are_not_square_or_is_refused_with_the_remedy(slug: str) -> None:
+    """tests/test_methods.py completes and trains on such pictures with those that take them."""
+    method = registry.get(slug).load()
+    given = {"method": slug, "preset": "tiny"} if "tiny" in method.presets else {"method": slug}
+    restores = "degraded" in registry.get(slug).card.needs
+    changes = {"size": [128, 64], **MINE, "conditions": ["degraded/mild" if restores else "center/25"]}
+    alone = slug in SQUARE or not registry.get(slug).card.evaluated
+    with pytest.raises(BenchError, match="not 128 x 64") if alone else nullcontext():
+        fit.check(parsed(**changes, methods=[given]))
+    fit.check(parsed(**changes, methods=[given | {"at": 64}]))
+
+
+SQUARE = {
+    "facemug", "exegan", "gl", "ca", "gmcnn", "comodgan", "mat", "tfill", "zits", "fcf", "isfrnet", "migan", "hierinv",
+    "semantic2stage", "arcface", "stylegan2", "e4e", "psp", "vspbfr",
+}  # fmt: skip
 
 
 def test_official_weights_need_no_size_for_training() -> None:

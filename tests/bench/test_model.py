@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from bench.batch import Batch, Noise
-from bench.data import folder
 from bench.errors import BenchError
+from bench.framing import framed
 from bench.loading import load
 from bench.method import Card, Method
 from bench.model import Model
@@ -60,8 +60,8 @@ def test_size_takes_the_central_square_as_a_run_does(spy: Model) -> None:
     wide = np.concatenate([IMAGE, IMAGE], axis=1)
     erased = np.concatenate([MASK, MASK], axis=1)
     made = np.asarray(spy.complete(wide, erased, size=32))
-    small = folder.square(Image.fromarray(wide), 32)
-    hole = folder.square(Image.fromarray(erased), 32, labels=True)
+    small = framed(Image.fromarray(wide), 32)
+    hole = framed(Image.fromarray(erased), 32, labels=True)
     assert np.array_equal(made[hole == 0], small[hole == 0])
     assert spy.complete(wide, erased).size == (128, 64)
     for size in (8, 5000):

@@ -210,12 +210,15 @@ def test_the_detail_lies_where_the_methods_err_most() -> None:
     good, bad = original.copy(), original.copy()
     bad[40:50, 20:30] = 200
     good[:4, :4] = 0  # known pixels never count
-    assert grid.window(masked, original, [good, bad, None]) == (pytest.approx(17, abs=3), pytest.approx(37, abs=3), 16)
-    left, top, side = grid.window(masked, original, [good, bad, None])
+    assert grid.window(masked, original, [good, bad, None]) == (
+        pytest.approx(17, abs=3), pytest.approx(37, abs=3), 16, 16,
+    )  # fmt: skip
+    left, top, side, _ = grid.window(masked, original, [good, bad, None])
     assert left <= 20 and left + side >= 30 and top <= 40 and top + side >= 50  # all of it
-    assert grid.window(masked, original, []) == (24, 24, 16)  # the hole's centre
+    assert grid.window(masked, original, []) == (24, 24, 16, 16)  # the hole's centre
     assert grid.window(original, original, [bad]) is None
     assert grid.window(None, original, [bad]) is None
+    assert grid.window(masked[:, :40], original[:, :40], [bad[:, :40]])[2:] == (10, 16)  # a quarter of each side
 
 
 def test_zoomed_tiles_are_the_pixels_of_the_window(tmp_path: Path) -> None:
@@ -227,7 +230,7 @@ def test_zoomed_tiles_are_the_pixels_of_the_window(tmp_path: Path) -> None:
         drawn = pixels(figure, dpi, tmp_path)
     folder = samples / "irregular_10-20"
     masked, grig, original = (grid.read(folder / name / "000.png") for name in ("masked", "GRIG", "original"))
-    left, top, side = grid.window(masked, original, [grig])
+    left, top, side, _ = grid.window(masked, original, [grig])
     assert side == 16
     tile, margin = 192, round(MARGIN * 192)
     y, x = margin + tile + round(GAP * tile), margin + tile + round(GAP * tile)

@@ -14,6 +14,7 @@ from PIL import Image
 from bench.data import folder as files
 from bench.data.sources import Folder
 from bench.errors import BenchError
+from bench.framing import framed
 from bench.pictures import decode
 
 MODES = {
@@ -51,21 +52,9 @@ def test_every_mode_and_size_becomes_a_square_of_its_colour(
         image = Image.new("RGB", (width, height), "white" if white else "black").convert(mode)
     decoded = decode(encoded(image, kind), "x")
     assert decoded.mode == "RGB" and decoded.size == (width, height)
-    pixels = files.square(decoded, size)
+    pixels = framed(decoded, size)
     assert pixels.shape == (size, size, 3) and pixels.dtype == np.uint8
     np.testing.assert_allclose(pixels.astype(int), 255 if white else 0, atol=2)  # JPEG and WebP lose a level or two
-
-
-def test_square_is_the_centre_and_keeps_an_image_of_this_size() -> None:
-    wide = np.zeros((10, 30, 3), np.uint8)
-    wide[:, 10:20] = np.random.default_rng(0).integers(0, 256, (10, 10, 3))
-    np.testing.assert_array_equal(files.square(Image.fromarray(wide), 10), wide[:, 10:20])
-
-
-def test_square_equals_resizing_all_and_cropping() -> None:
-    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 64, 3), dtype=np.uint8))
-    expected = image.resize((32, 16), Image.Resampling.LANCZOS).crop((8, 0, 24, 16))
-    np.testing.assert_array_equal(files.square(image, 16), np.asarray(expected))
 
 
 def test_find_is_recursive_sorted_and_skips_what_is_no_image(tmp_path: Path) -> None:

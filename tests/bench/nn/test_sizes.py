@@ -14,6 +14,7 @@ WORDS = {
     Sizes(smallest=8, powers=True): "images with sides that are powers of two from 8 on",
     Sizes(only=96): "images of 96 x 96",
     Sizes(16, only=96, option="side"): "images of 96 x 96, as its option `side` says",
+    Sizes(8, square=True): "square images with sides that are multiples of 8",
     Sizes(16, only=100, option="side"): "images with sides that are multiples of 16",  # no size fits
 }
 
@@ -43,6 +44,20 @@ def test_both_sides_are_checked() -> None:
     for height, width in ((40, 64), (64, 40)):
         with pytest.raises(BenchError, match=f"^it takes images with sides .* of 16, not {height} x {width}$"):
             sizes.check(torch.zeros(1, 3, height, width), "it")
+
+
+def test_some_take_squares_alone() -> None:
+    assert (48, 64) in Sizes(16) and (48, 40) not in Sizes(16)
+    assert (48, 64) not in Sizes(16, square=True) and 48 in Sizes(16, square=True)
+    assert (96, 64) not in Sizes(only=96)
+    with pytest.raises(BenchError, match=r"^it takes square images with sides .* of 16, not 48 x 64$"):
+        Sizes(16, square=True).check(torch.zeros(1, 3, 48, 64), "it")
+
+
+def test_multiples_around_other_sizes() -> None:
+    assert Sizes(16).around((100, 60)) == [(96, 48), (112, 64)]
+    assert Sizes(64).around((100, 60)) == [64, (128, 64)]
+    assert Sizes(4, smallest=100).around((100, 60)) == [100]
 
 
 @pytest.mark.parametrize(
