@@ -99,7 +99,7 @@ class TFillConfig(Config):
         return [path for path in (self.encoder_weights, self.transformer_weights, self.decoder_weights) if path]
 
     def sizes(self, features: Source | None = None) -> Sizes:
-        return Sizes(2**self.levels, square=True) if features is None else fixed(self.size)
+        return Sizes(2**self.levels) if features is None else fixed(self.size)
 
 
 class TFill(Method):

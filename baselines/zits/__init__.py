@@ -128,7 +128,7 @@ class ZITSConfig(Config):
         return [p for p in (self.transformer_weights, self.upsampler_weights, self.wireframe_weights) if p]
 
     def sizes(self, features: Source | None = None) -> Sizes:
-        return Sizes(8, smallest=self.side, square=True)  # structure is found in squares of that side
+        return Sizes(8, smallest=self.side, square=features is not None)  # it learns on squares
 
     def stand_ins(self, guides: Collection[str]) -> list[str]:
         if self.wireframe_weights:

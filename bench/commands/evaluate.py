@@ -279,7 +279,7 @@ def opened(
             )
         except BenchError as error:
             if masks:
-                found = advice("masks", ids or [])
+                found = advice("masks", ids or []) or (advice("completed", unpaired()) if partial else "")
             else:
                 found = advice("completed", unpaired()) or advice("truth", names("completed")) or both()
             raise BenchError(f"{error}{found}") from error
