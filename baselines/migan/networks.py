@@ -21,24 +21,8 @@ def activated(layer: nn.Conv2d, x: Tensor, gain: float = 1.0) -> Tensor:
 
 def scaled(layer: nn.Conv2d, x: Tensor, factor: float) -> Tensor:
     """A convolution times a factor above 0, by its filters: they hold fewer numbers than maps."""
-    weight, bias = _filters(layer, factor)
-    return F.conv2d(x, weight, bias, padding=layer.padding, groups=layer.groups)
-
-
-def _filters(layer: nn.Conv2d, factor: float) -> tuple[Tensor, Tensor | None]:
-    """Filters and biases times a factor; without gradients they are kept, for they take 2 % of a completion."""
-    weight, bias = layer.weight, layer.bias
-
-    def times() -> tuple[Tensor, Tensor | None]:
-        return weight * factor, None if bias is None else bias * factor
-
-    if torch.is_grad_enabled() or parametrize.is_parametrized(layer):
-        return times()
-    state = [(id(one), one.data_ptr(), one._version, one.dtype) for one in layer.parameters()]
-    kept = layer.__dict__.get("_kept")
-    if kept is None or kept[:2] != (factor, state):
-        kept = layer.__dict__["_kept"] = (factor, state, times(), [*layer.parameters()])  # no other gets their ids
-    return kept[2]
+    bias = None if layer.bias is None else layer.bias * factor
+    return F.conv2d(x, layer.weight * factor, bias, padding=layer.padding, groups=layer.groups)
 
 
 def limited(x: Tensor, gain: float) -> Tensor:

@@ -19,7 +19,7 @@ from bench.batch import Noise
 from bench.profile.cell import create, example
 
 MOST = 1.25
-MEASURED = {"migan": 1.30}  # 1.21 to 1.26: its products are few, next to the maps that its activations go over
+MEASURED = {"migan": 1.35}  # 1.22 to 1.32: its products are few, next to the maps that its activations go over
 PRODUCTS = {"convolution", "mm", "addmm", "bmm", "baddbmm", "linear", "_scaled_dot_product_flash_attention_for_cpu"}
 GATHERING = {"grid_sampler_2d", "gather", "index", "index_select", "roll", "im2col", "col2im", "sort", "topk"}
 GATHERING |= {"upsample_bilinear2d", "upsample_nearest2d", "upsample_bicubic2d", "reflection_pad2d", "deform_conv2d"}
