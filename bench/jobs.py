@@ -353,7 +353,7 @@ def _expand(made: Plan) -> Iterator[Job]:
     suite = made.suite
     for entry in suite.methods:
         registered = registry.get(entry.method)
-        trained = registered.load().trainable() and entry.weights is None
+        trained = fit.is_trained(entry)
         config = suite.config_of(entry)
         for data in suite.data:
             for shots in suite.shots if trained else suite.shots[:1]:
@@ -385,8 +385,6 @@ def _models(
 
     A row with official weights has none. `wanted`: presets of priors, see `bench.fit.required`.
     """
-    registered = registry.get(entry.method)
-    method = registered.load()
     preset, config = suite.preset_of(entry), suite.config_of(entry)
     row = {"title": suite.title_of(entry), "method": entry.method, "preset": preset} | cell
     priors = {}
@@ -397,7 +395,7 @@ def _models(
         yield model
         priors[prior.method] = model
     described = identity.of_model(entry, config, {slug: _reference(model) for slug, model in priors.items()})
-    if not method.trainable() or entry.weights:
+    if not fit.is_trained(entry):
         yield Untrained(described, row)
         return
     shown = [prepared.images.ids[i] for i in prepared.train(row["shots"])]

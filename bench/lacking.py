@@ -9,7 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from bench import metrics, registry, weights
+from bench import fit, metrics, registry, weights
 from bench.errors import BenchError
 from bench.jobs import Plan
 from bench.sources import source_of
@@ -52,8 +52,7 @@ def needed(suite: Suite) -> set[str]:
     made = {metric.extractor for metric in map(metrics.get, metrics.expanded(suite.metrics))}
     files = {name for extractor in made if extractor for name in _of_extractor(extractor)}
     for entry in suite.methods:
-        trained = entry.weights is None and registry.get(entry.method).load().trainable()
-        if trained and suite.source_of(entry) == "official":
+        if fit.is_trained(entry) and suite.source_of(entry) == "official":
             files.update(of_losses(entry.method))
     return files
 

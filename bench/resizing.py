@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from bench.batch import Batch
 
 FILTER = "bicubic, antialiased"
+PICTURES = ("exemplar", "colour", "degraded")  # fields of a batch that are whole pictures
 
 
 def there(batch: Batch, side: int) -> Batch:
@@ -25,10 +26,8 @@ def there(batch: Batch, side: int) -> Batch:
     mask = F.adaptive_max_pool2d(batch.mask, side)
     share = _resized(known, (side, side)).clamp(min=0.5)  # beside a hole; inside it is masked
     image = (_resized(batch.image * known, (side, side)) / share).clamp(-1, 1) * (1 - mask)
-    pictures: dict[str, Any] = {}
-    for name in PICTURES:
-        if (value := getattr(batch, name)) is not None:
-            pictures[name] = back(value, (side, side))
+    given = {name: getattr(batch, name) for name in PICTURES}
+    pictures: dict[str, Any] = {name: back(one, (side, side)) for name, one in given.items() if one is not None}
     lines = None if batch.sketch is None else F.adaptive_max_pool2d(batch.sketch, side)
     labels = None
     if batch.semantics is not None:
@@ -38,9 +37,6 @@ def there(batch: Batch, side: int) -> Batch:
     if batch.landmarks is not None:
         points = batch.landmarks * torch.tensor([side / width, side / height]).to(batch.landmarks)
     return replace(batch, image=image, mask=mask, sketch=lines, semantics=labels, landmarks=points, **pictures)
-
-
-PICTURES = ("exemplar", "colour", "degraded")  # fields of a batch that are whole pictures
 
 
 def back(images: Tensor, size: tuple[int, int]) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 
 import bench
 from bench import condition as conditions
-from bench import expect, features, identity, metrics, registry, stored
+from bench import expect, features, fit, identity, metrics, registry, stored
 from bench.accept import accepted
 from bench.archive import FILE, Archive
 from bench.errors import BenchError
@@ -262,8 +262,8 @@ def _framed(suite: Suite) -> list[str]:
 
 def _trained_with(entry: Entry, suite: Suite) -> Iterator[str]:
     """The networks behind a row's training losses that are not the paper's files, in a sentence."""
-    registered = registry.get(entry.method)
-    if not (registered.load().trainable() and registered.card.features and entry.weights is None):
+    published = registry.get(entry.method).card.features
+    if not (published and fit.is_trained(entry)):
         return
     source = suite.source_of(entry)
     network, told = embedded.fingerprint("training"), []
@@ -274,12 +274,12 @@ def _trained_with(entry: Entry, suite: Suite) -> Iterator[str]:
     if source == "embedded":
         told.append(f"{'all other ' if told else ''}training losses stand on {network}")
     if told:
-        yield f"{suite.title_of(entry)}: {'; '.join(told)}; the published method uses {registered.card.features}"
+        yield f"{suite.title_of(entry)}: {'; '.join(told)}; the published method uses {published}"
 
 
 def _trained_for(entry: Entry, suite: Suite) -> Iterator[str]:
     """Steps and images a step of a row that is trained here."""
-    if registry.get(entry.method).load().trainable() and entry.weights is None:
+    if fit.is_trained(entry):
         yield f"{suite.title_of(entry)}: {entry.steps or suite.train.steps:,} x {entry.batch or suite.train.batch}"
 
 

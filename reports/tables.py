@@ -184,10 +184,8 @@ def sentences(name: str, cells: pd.DataFrame, protocol: dict[str, Any] | None, c
 
 def trained(cells: pd.DataFrame, protocol: dict[str, Any] | None, called: Mapping[str, str]) -> list[str]:
     """How long the rows were trained that were trained here: their budgets may differ."""
-    said = _said("trained", cells, protocol, called)
-    return [f"Trained here, steps x images: {'; '.join(f'{names} {text}' for text, names in said.items())}."] * bool(
-        said
-    )
+    said = "; ".join(f"{names} {text}" for text, names in _said("trained", cells, protocol, called).items())
+    return [f"Trained here, steps x images: {said}."] if said else []
 
 
 def _said(name: str, cells: pd.DataFrame, protocol: dict[str, Any] | None, called: Mapping[str, str]) -> dict[str, str]:
