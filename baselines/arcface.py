@@ -132,12 +132,7 @@ class ArcFaceStage(Stage):
         return {"network": SGD(parameters, c.learning_rate, momentum=0.9, weight_decay=c.weight_decay)}
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
-        labels = batch.identity
-        if labels is None:
-            raise BenchError(
-                "arcface learns from identity labels and this data set has none: train it on synthfaces, or give the "
-                "prior its official `weights`"
-            )
+        labels = batch.need("identity")
         if (most := int(labels.max())) >= self.config.identities:
             raise BenchError(f"arcface: person {most} is in the training data: set options.identities above {most}")
         embeddings = self.method.embed(batch.image).float()

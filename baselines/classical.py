@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.errors import BenchError
 from bench.method import Batch, Card, Method, Noise
 
 MEAN = Card(
@@ -71,9 +70,7 @@ class Input(Method):
     card = INPUT
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
-        if batch.degraded is None:
-            raise BenchError("input needs a degraded picture: take it where conditions are degraded/...")
-        return batch.degraded
+        return batch.need("degraded")
 
 
 class MeanColour(Method):

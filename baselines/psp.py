@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from baselines.arcface import IdentityLoss
 from baselines.stylegan2 import StyleGAN2
 from bench import weights
-from bench.data.modalities import one_hot
+from bench.data.guides.semantics import one_hot
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
@@ -153,9 +153,7 @@ class PSP(Method):
         pixels = self.config.pixels
         if self.config.input != "semantics":
             return resized(batch.masked if self.config.input == "erased" else batch.image, pixels)
-        if batch.semantics is None:
-            raise BenchError(f"{self.card.slug}: input semantics needs a data set with label maps, such as synthfaces")
-        maps = one_hot(batch.semantics, self.config.channels).to(batch.image)
+        maps = one_hot(batch.need("semantics"), self.config.channels).to(batch.image)
         return F.interpolate(maps, size=(pixels, pixels), mode="nearest")
 
     def stages(self, features: Source = "official") -> list[Stage]:
@@ -210,6 +208,7 @@ class PSPStage(Stage):
         super().__init__(method)
         self.config = config or method.config
         self.guides = ("semantics",) if self.config.input == "semantics" else ()
+        self.mirrored = not self.guides
         self.loss = InversionLoss(self.config, features)
         if features == "official" and self.fresh:
             start_from_recogniser(method.encoder, weights.load("arcface-ir-se50"))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -13,27 +13,74 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """Images and masks of one batch, and what guides the completion (None where there is none).
+    """Images and masks of one batch, and what guides the completion.
 
-    Images are float32 in [-1, 1], RGB; masks are 0 or 1, 1 = hole.
+    Images are float32 in [-1, 1], RGB; masks are 0 or 1, 1 = hole. A guide is an attribute, too: `batch.sketch`, None
+    where there is none; `batch.need("sketch")` where the method cannot do without.
     """
 
     image: Tensor  # (N, 3, H, W)
     mask: Tensor  # (N, 1, H, W)
-    exemplar: Tensor | None = None  # (N, 3, H, W) another picture that guides the completion
-    sketch: Tensor | None = None  # (N, 1, H, W) 0 or 1, 1 = line
-    colour: Tensor | None = None  # (N, 3, H, W) in [-1, 1], the mean colour of each region
-    semantics: Tensor | None = None  # (N, H, W) uint8, CelebAMask-HQ's labels
-    landmarks: Tensor | None = None  # (N, 68, 2) pixels, (x, y)
-    identity: Tensor | None = None  # (N,) labels
-    text: tuple[str, ...] | None = None
-    degraded: Tensor | None = None  # (N, 3, H, W) the picture that a restoration starts from
+    guides: Mapping[str, Any] = field(default_factory=dict)  # by their names in `bench.data.guides`: tensors or texts
     ids: tuple[str, ...] | None = None  # names of the images in their data set
     condition: str = ""  # name of the test condition
     number: int = 0  # which completion of its images is asked for; what makes them differ is `Noise`
 
     def __len__(self) -> int:
         return len(self.image)
+
+    @property
+    def exemplar(self) -> Tensor | None:
+        """(N, 3, H, W) another picture that guides the completion."""
+        return self.guides.get("exemplar")
+
+    @property
+    def sketch(self) -> Tensor | None:
+        """(N, 1, H, W) 0 or 1, 1 = line."""
+        return self.guides.get("sketch")
+
+    @property
+    def colour(self) -> Tensor | None:
+        """(N, 3, H, W) in [-1, 1], the mean colour of each region."""
+        return self.guides.get("colour")
+
+    @property
+    def semantics(self) -> Tensor | None:
+        """(N, H, W) uint8, CelebAMask-HQ's labels."""
+        return self.guides.get("semantics")
+
+    @property
+    def landmarks(self) -> Tensor | None:
+        """(N, 68, 2) pixels, (x, y)."""
+        return self.guides.get("landmarks")
+
+    @property
+    def identity(self) -> Tensor | None:
+        """(N,) numbers of people."""
+        return self.guides.get("identity")
+
+    @property
+    def text(self) -> tuple[str, ...] | None:
+        """N sentences."""
+        return self.guides.get("text")
+
+    @property
+    def degraded(self) -> Tensor | None:
+        """(N, 3, H, W) the picture that a restoration starts from."""
+        return self.guides.get("degraded")
+
+    def need(self, guide: str) -> Any:
+        """A guide that the method cannot do without. Raises BenchError that says how to give it."""
+        if guide not in self.guides:
+            from bench.data import guides
+
+            raise guides.lacking(guide, "this method")
+        return self.guides[guide]
+
+    def guided(self, **guides: Any) -> Batch:
+        """The batch with these guides in the place of its own; None takes one away."""
+        both = {**self.guides, **guides}
+        return replace(self, guides={name: value for name, value in both.items() if value is not None})
 
     @property
     def masked(self) -> Tensor:
@@ -50,9 +97,10 @@ class Batch:
 
     def only(self, i: int) -> Batch:
         """Image `i` alone, with what guides it."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        cut: dict[str, Any] = {name: v[i : i + 1] for name, v in values.items() if isinstance(v, Tensor | tuple)}
-        return replace(self, **cut)
+        cut = slice(i, i + 1)
+        guides = {name: value[cut] for name, value in self.guides.items()}
+        ids = None if self.ids is None else self.ids[cut]
+        return replace(self, image=self.image[cut], mask=self.mask[cut], guides=guides, ids=ids)
 
     def composite(self, output: Tensor) -> Tensor:
         """`mask * output + (1 - mask) * image`: known pixels stay as they are."""
@@ -67,9 +115,8 @@ class Batch:
         return self._each(lambda tensor: tensor.pin_memory())
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        changed: dict[str, Any] = {name: change(v) for name, v in values.items() if isinstance(v, Tensor)}
-        return replace(self, **changed)
+        guides = {name: change(v) if isinstance(v, Tensor) else v for name, v in self.guides.items()}
+        return replace(self, image=change(self.image), mask=change(self.mask), guides=guides)
 
 
 class Noise:

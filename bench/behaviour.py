@@ -35,21 +35,35 @@ SAME = {
     # networks may say that they take squares alone: what they take of squares is as it was
     "0f8150c52014537c2c82960ef462d42d88eacc09b873d516a942744d53ba4e2c":  # bench.nn.sizes
     "2c14389270e077e49bdee462298b1140414921f3344eb2f8fb07f80a7f8bc7fa",
-    "78ac2160aeb45dbc079884567bd6e6587cb11835c29b5b1fe012d6404558b5f6":  # baselines.arcface
-    "c6090255e37c291756b08c2db4a7f709b52de323ba50fd69a8b447eafff5754a",
     "f1f7bf8f65714f7da61a505fc14a9a709c49a6ea82fe71aefd7297a347d1ab28":  # baselines.zits
     "2b8357f824c767c1e064ac998cd28fccfbc8dc72eeb8d81826fff7e33818159c",
     "8c2d485346ec141e288fb0a7a90c79672407701bda3c6e3f425a7894f0d05c79":  # methods.isfrnet
     "1519747e32771d5772aad292fcaa8fe441e5a88003677fe6d0516c2f0297aa02",
-    # and pSp completes images, too: it is trained as before
-    "857139ca2cccf64cab159858571e2581a2e6bff5ffd293cac214f1bcc2225d48":  # baselines.psp
-    "b23f46bd33e8666960a315100c133c9a6701e3e3788050a56e4f7175a726ba1a",
     # activations are scaled in place, to the same bits
     "fce5083c8c2c1d5b1f43518484c9465d2addf95cd93a57852895323c4e06794e":  # bench.nn.stylegan2_blocks
     "56cab0db9826f0eac4f5d17a70c53de9c17d94dde28c1668379ca9400db11e61",
     # ZITS takes the discriminator's loss from here
     "69e300bdd6a7be99732d8e345289ecfbd645e7e33b51eaa99c56ef555187924b":  # baselines.lama
     "a4b18ca8d5d17fa4173e5ded2f46b8f90e3b9f063218f42535aa9e00495eb9d4",
+    # guides stand in one mapping of the batch; what was not mirrored with the images is not
+    "9fcc405d3e7850ac48c70206ed4d1af79b5c9e0afbcb33d7957da4ade80b4447":  # baselines.psp
+    "b23f46bd33e8666960a315100c133c9a6701e3e3788050a56e4f7175a726ba1a",
+    "36b944947b4f20deb1e12b853af300afbce985ca694b910fea76b3efa58d01f9":  # baselines.arcface
+    "c6090255e37c291756b08c2db4a7f709b52de323ba50fd69a8b447eafff5754a",
+    "312f6be68539ec0b80e8172bf3c41e1e9c0ab5a44c39f5c541e7891b65e1ee0f":  # baselines.classical
+    "117c2083931ad26523c0f41f0da2544812b51d099456b4edfc018f4f9602e66f",
+    "6ee94ffa04f034626cfe491ad358958cdcd59bef946762807ee38bc59d520a4b":  # methods.exegan
+    "f9abc4d56a55fe1125e6eccdf93cb1e3b73c2b2b24ef92918e5584e458e10aa8",
+    "4328ef2f0050535b260b05285c4bf78be9b554b1b7e60432430233f115478e0c":  # methods.vspbfr
+    "22fc190018f85552bc4d0de9409926f551a1e67d6c53c79858d8acfbe5c9a905",
+    "860fd9ae269326af432430bb531cf4536d15a2389743850ad4ca77a963b2d69f":  # methods.semantic2stage
+    "861a104a946ca204ed6fd57727d8d7ba6c97b12d564170d1cca3fc2a9e4e46a6",
+    "35c6081df247c0fdc6226c25d890a7dcff57835c36ee7f8364b802a2181a7710":  # methods.semantic2stage.training
+    "1b20838c523acd9ec181f7733d94e988553b7df89762fad1f9f9242a15c1799a",
+    "3dfffc6e313f47312598f66e7e5b08d20dd55ce455c236e3c2ccc4179bd4010f":  # methods.facemug.networks
+    "deb8e2a1a21e677477f5454d2c9dff0bb55245a43b80aaa0a92bcf843d9045f0",
+    "ac8fb4631158a6dfd432d4ad1f188cc9bba882f37f39368a2dc5d1dddf94e610":  # methods.facemug.training
+    "4a22d2546ecd4e00df763fce4df3a9e42acf85ce4ba8d6e2455a50ea9d3d5dc6",
 }
 """What a file does now -> what it did, of edits that change no earlier result: nothing runs again for them. An entry
 goes when its file changes further."""

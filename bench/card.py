@@ -33,7 +33,7 @@ class Card:
     weights: str = ""  # where the authors' checkpoints are, and their layout
     trained_on: dict[str, str] = field(default_factory=dict)  # what they saw: data set -> see `bench.exposure`
     requires: tuple[str, ...] = ()  # priors: slugs of methods
-    needs: tuple[str, ...] = ()  # guidance beside image and mask: fields of Batch
+    needs: tuple[str, ...] = ()  # guidance beside image and mask: names of `bench.data.guides`
     takes: tuple[str, ...] = ()  # guidance that it uses where there is some
     choices: dict[str, str] = field(default_factory=dict)  # where paper and code differ: option -> what is the default
     finished: bool = False  # it reads pictures that something else made, which may have seen what is under the holes

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bench import resizing
 from bench.batch import Batch, Noise
+from bench.bicubic import pictures
 from bench.errors import BenchError
 from bench.isolation import isolated
 from bench.method import Method
@@ -91,7 +92,7 @@ class Completion:
 
     def _back(self, output: Tensor, batch: Batch) -> Tensor:
         """An output at the size of its batch."""
-        return output if self.at is None else resizing.back(output, (batch.image.shape[2], batch.image.shape[3]))
+        return output if self.at is None else pictures(output, (batch.image.shape[2], batch.image.shape[3]))
 
     @torch.no_grad()
     def again(self, batch: Batch) -> None:

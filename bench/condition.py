@@ -17,10 +17,10 @@ from pathlib import Path
 
 import masks
 from bench.data import degradation
+from bench.data.degradation import GIVEN, ITSELF
 from bench.errors import BenchError
 
-GUIDES = ("exemplar", "sketch", "semantics", "colour", "text")
-DEGRADED, GIVEN, ITSELF = "degraded", "given", "itself"
+DEGRADED = "degraded"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Condition:
     """A condition's name, read.
 
     masks: name of the masks (`masks.parse`).
-    guides: fields of `Batch` that are shown to a method, beside what it always needs.
+    guides: what is shown to a method beside what it always needs (see `bench.data.guides`).
     source: of a degraded copy: a recipe, "given" or "itself"; "" for other conditions.
     """
 
@@ -60,15 +60,22 @@ def parse(name: str) -> Condition:
     if difflib.get_close_matches(head, [DEGRADED], cutoff=0.8):
         raise BenchError(f"condition '{name}': did you mean {DEGRADED}/{rest}?")
     erased, guides = name, list[str]()
-    while erased.rpartition("+")[2] in GUIDES and not Path(erased.removeprefix("folder:")).is_dir():
+    known = _guides() if "+" in name else []
+    while erased.rpartition("+")[2] in known and not Path(erased.removeprefix("folder:")).is_dir():
         erased, _, guide = erased.rpartition("+")
         guides.insert(0, guide)
     if "+" in erased and not erased.startswith(("folder:", "frozen:")):
         unknown = erased.rpartition("+")[2]
-        close = difflib.get_close_matches(unknown, GUIDES, n=1)
+        close = difflib.get_close_matches(unknown, known, n=1)
         hint = f": did you mean {close[0]}?" if close else ""
-        raise BenchError(f"condition '{name}': a completion is guided by {', '.join(GUIDES)}, not by {unknown!r}{hint}")
+        raise BenchError(f"condition '{name}': a completion is guided by {', '.join(known)}, not by {unknown!r}{hint}")
     if len(set(guides)) < len(guides):
         raise BenchError(f"condition '{name}': a guide stands there twice")
     masks.parse(erased)
     return Condition(erased, tuple(guides))
+
+
+def _guides() -> list[str]:
+    from bench.data import guides  # slow to import: only guided conditions pay for it
+
+    return guides.shown()

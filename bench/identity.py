@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import condition as conditions
 from bench import metrics, registry, sources
-from bench.data import cache
+from bench.data import cache, guides
 from bench.errors import BenchError
 from bench.framing import plain
 from bench.metrics import extractors
@@ -129,19 +129,15 @@ def of_metric(name: str, references: Mapping[str, Sequence[str]]) -> list[Any]:
 
 def _learned(beside: Mapping[str, str], card: Card) -> dict[str, str]:
     """What training may read of a data set's companions: so a month's training serves suites with captions too."""
-    unread = {"copies"} if "text" in card.needs else {"copies", "texts"}  # see `bench.train.Loader`
-    return {name: fingerprint for name, fingerprint in beside.items() if name not in unread}
+    read = {guide.companion for guide in guides.every().values() if guide.learned(card)}
+    return {name: fingerprint for name, fingerprint in beside.items() if name in read}
 
 
 def _shown(beside: Mapping[str, str], card: Card, condition: conditions.Condition) -> dict[str, str]:
     """What a completion may read of a data set's companions."""
-    guides = {*card.needs, *card.takes, *condition.guides}
-    read = {
-        "labels": guides & {"semantics", "colour"},
-        "texts": "text" in guides,
-        "copies": condition.source == conditions.GIVEN,
-    }
-    return {name: fingerprint for name, fingerprint in beside.items() if read[name]}
+    shown = {*card.needs, *card.takes, *condition.guides}
+    read = {companion for name in shown for companion in guides.get(name).reads(condition.source)}
+    return {name: fingerprint for name, fingerprint in beside.items() if name in read}
 
 
 def extractor(metric: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from torch import Tensor
 from bench import condition as conditions
 from bench import export, matching, registry
 from bench.batch import Batch
-from bench.condition import GUIDES
+from bench.data import guides
 from bench.errors import BenchError
 from bench.jobs import Plan
 from bench.metrics.images import to_uint8
@@ -23,19 +23,13 @@ from bench.suite import Suite
 from bench.task import Task
 
 FACTS, README, RESULTS = "inputs.json", "README.txt", "results"
-MASKED, DEGRADED, SKETCH, TEXT = "masked", "degraded", "sketch", "text"  # folders, and so are the names of guides
+MASKED = "masked"
 KINDS = {
     export.ORIGINALS: "the test pictures",
     export.HOLES: "white (255) = hole, black (0) = known",
     MASKED: "the known pixels; holes are grey (128), as the methods of the benchmark see them",
-    DEGRADED: "what a restoration starts from, in the place of masked/",
-    "exemplar": "the picture of another person that guides the completion",
-    SKETCH: "black lines on white, of the whole picture",
-    "semantics": "label maps: the number of the class, from 0, in the order of face-parsing",
-    "colour": "each region of the label map in its mean colour",
-    TEXT: "a sentence, in NAME.txt",
 }
-"""What lies in the folders of a condition."""
+"""What lies in the folders of every condition; a guide has a folder of its name."""
 FIRST = "Inputs for another program, written by `facebench export inputs`.\n"
 
 
@@ -82,7 +76,7 @@ class Inputs:
                 )
         elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise BenchError(f"{self.folder} is there already, and of something else: choose another folder")
-        for below in KINDS:
+        for below in (*KINDS, *guides.every()):
             export.check_others(self.folder / below, export.stems(self.task))
 
     def write(self, step: Callable[[int], None]) -> None:
@@ -92,12 +86,9 @@ class Inputs:
         names = iter(export.stems(self.task))
         for batch in self.task.batches():
             called = [next(names) for _ in range(len(batch))]
-            for below, images in _pictures(batch):
-                for name, image in zip(called, images, strict=True):
-                    if not (path := self.folder / below / f"{name}.png").exists():
-                        save_png(path, image)
-            for name, sentence in zip(called, batch.text or (), strict=bool(batch.text)):
-                write_text(self.folder / TEXT / f"{name}.txt", f"{sentence}\n")
+            for below, contents in _contents(batch):
+                for name, content in zip(called, contents, strict=True):
+                    _save(self.folder / below / name, content)
             step(len(batch))
         export.export_order(self.task, self.folder)
 
@@ -105,7 +96,7 @@ class Inputs:
 def of_suite(made: Plan, root: Path) -> list[Inputs]:
     """The inputs of a suite whose data are ready. Guides are those of its conditions, and those that a row needs."""
     needed = {guide for entry in made.suite.methods for guide in registry.get(entry.method).card.needs}
-    needs = tuple(guide for guide in GUIDES if guide in needed)
+    needs = tuple(sorted(needed & set(guides.shown())))
     return [
         Inputs(
             data.name,
@@ -141,10 +132,11 @@ def readme(suite: Suite, every: list[Inputs]) -> str:
     """What to give to the program, what must come back under which names, and the rows of a suite that read it."""
     first = every[0]
     height, width = first.task.masks.size
-    shown = {guide for inputs in every for guide in inputs.task.guides}
+    shown = sorted({guide for inputs in every for guide in inputs.task.guides})
     erased = any(not conditions.parse(inputs.task.condition).degraded for inputs in every)
     always = {export.ORIGINALS, export.HOLES, *([MASKED] if erased else [])}
-    kinds = [f"  {below + '/':12} {said}" for below, said in KINDS.items() if below in always | shown]
+    told = {kind: KINDS[kind] for kind in KINDS if kind in always} | {name: guides.get(name).told for name in shown}
+    kinds = [f"  {below + '/':12} {said}" for below, said in told.items()]
     many = suite.completions > 1
     called = "NAME_0.png" if many else "NAME.png"
     further = f" (and so on: {suite.completions} of each picture, counted from 0)" if many else ""
@@ -190,22 +182,22 @@ methods:
 {several}"""
 
 
-def _pictures(batch: Batch) -> Iterator[tuple[str, Tensor]]:
-    """The folders of a batch, each with its pictures as they are saved: uint8, colours or grey."""
-    yield export.ORIGINALS, to_uint8(batch.image)
-    yield export.HOLES, export.white(batch.mask)
+def _contents(batch: Batch) -> Iterator[tuple[str, Sequence[Tensor | str]]]:
+    """The folders of a batch, each with its pictures as they are saved (uint8, colours or grey), or its texts."""
+    yield export.ORIGINALS, list(to_uint8(batch.image))
+    yield export.HOLES, list(export.white(batch.mask))
     if batch.degraded is None:
-        yield MASKED, to_uint8(batch.masked)
-    else:
-        yield DEGRADED, to_uint8(batch.degraded)
-    if batch.exemplar is not None:
-        yield "exemplar", to_uint8(batch.exemplar)
-    if batch.sketch is not None:
-        yield SKETCH, export.white(1 - batch.sketch)
-    if batch.semantics is not None:
-        yield "semantics", batch.semantics[:, None]
-    if batch.colour is not None:
-        yield "colour", to_uint8(batch.colour)
+        yield MASKED, list(to_uint8(batch.masked))
+    for name, value in batch.guides.items():
+        yield name, guides.get(name).exported(value)
+
+
+def _save(path: Path, content: Tensor | str) -> None:
+    """A picture or a text, unless it stands there."""
+    if isinstance(content, str):
+        write_text(path.with_name(f"{path.name}.txt"), content)
+    elif not (file := path.with_name(f"{path.name}.png")).exists():
+        save_png(file, content)
 
 
 def _within(folder: Path, other: Path) -> bool:

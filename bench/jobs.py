@@ -12,8 +12,10 @@ from typing import Any, Literal
 import masks
 from bench import archive, exposure, features, fit, identity, metrics, registry
 from bench import condition as conditions
-from bench.data import dataset, groups, splits
+from bench.data import dataset, groups, guides, splits
 from bench.data.dataset import ImageData, Progress
+from bench.data.guides import semantics
+from bench.data.guides.guide import Files
 from bench.data.splits import Split
 from bench.errors import BenchError, about
 from bench.framing import Framing, Size, extent
@@ -279,15 +281,11 @@ def _images(data: Data, suite: Suite, size: Size, root: Path, progress: Progress
     else:
         name, others = data.name if data.published else None, _named_otherwise(suite, root)
         images = dataset.prepare_folder(data.folder, size, cache, name, progress, others, framing)
-    if data.labels is not None:
-        maps = dataset.prepare_labels(data.labels, size, cache, data.labels_order, progress, framing)
-        images = replace(images, labels=maps)
-    if data.degraded is not None:
-        copies = dataset.prepare_folder(data.degraded, size, cache, None, progress, framing=framing)
-        images = replace(images, copies=copies)
-    if data.captions is not None:
-        images = replace(images, texts=dataset.prepare_captions(data.captions, size, cache, progress))
-    return images
+    companions = {}
+    for name, folder in data.beside.items():
+        guide, files = guides.get(name), Files(folder, size, cache, progress, framing, data.labels_order)
+        companions[guide.companion] = guide.prepared(files)
+    return replace(images, companions=companions)
 
 
 def freeze(prepared: Prepared, data: Data, suite: Suite, root: Path) -> None:
@@ -298,10 +296,9 @@ def freeze(prepared: Prepared, data: Data, suite: Suite, root: Path) -> None:
         images.namesakes(companion, tested)
     for condition in suite.conditions:
         read = conditions.parse(condition)
-        if read.source == conditions.GIVEN:
-            images.copy_of(tested[:1])
-        for guide in {"semantics", "colour", "text"} & set(read.guides):
-            images.guide(guide, tested[:1], condition)
+        asked = guides.Asked(images, condition, tested, condition, read.source, suite.seed)
+        for make in guides.makers(read.guides, asked).values():
+            make(tested[:1])
         path = root / suite.suite / "masks" / data.name / f"{file_slug(condition)}.npz"
         prepared.masks[condition] = mask_set(path, read.masks, images, split, suite.seed)
 
@@ -333,7 +330,7 @@ def _named_otherwise(suite: Suite, root: Path) -> dict[Path, str]:
     """Folders that are no pictures of a data set, though they may lie in it, and what the suite names them for."""
     named: list[tuple[Path | None, str]] = [(root, "runs")]
     for data in (*suite.data, *suite.training):
-        named += [(data.labels, "label maps"), (data.degraded, "degraded copies"), (data.captions, "captions")]
+        named += [(folder, f"{name} of {data.name}") for name, folder in data.beside.items()]
     for condition in suite.conditions:
         erased = masks.parse(conditions.parse(condition).masks)
         named.append((Path(erased.argument) if erased.generator == "folder" and erased.argument else None, "masks"))
@@ -344,7 +341,7 @@ def _named_otherwise(suite: Suite, root: Path) -> dict[Path, str]:
 
 def mask_set(path: Path, condition: str, images: ImageData, split: Split, seed: int) -> masks.MaskSet:
     """The frozen test masks of a condition; drawn once, for all processes that plan the run, and kept in `path`."""
-    labels = images.semantics(images.indices(split.test)) if masks.parse(condition).labelled else None
+    labels = semantics.maps(images, images.indices(split.test)) if masks.parse(condition).labelled else None
     maps = None if labels is None else list(labels.numpy())
     return masks.MaskSet.make(condition, images.size, len(split.test), seed, maps, split.test, kept=path)
 

@@ -66,7 +66,8 @@ class Stage(nn.Module):
     batch_size: int = 8  # as published
     masks: str = "irregular"  # training draw of `masks.training`
     degradation: str = ""  # recipe of `bench.data.degradation`, for stages that train on `Batch.degraded`
-    guides: tuple[str, ...] = ()  # fields of Batch that this stage trains with, beside image and mask
+    guides: tuple[str, ...] = ()  # what it trains with beside image and mask (`bench.data.guides`)
+    mirrored: bool = True  # half of the images are mirrored, with their guides
     ema: Mapping[str, float] = {}  # optimiser -> decay of the moving average of the parameters that it trains
 
     def __init__(self, method: Method):

@@ -13,6 +13,7 @@ from PIL import Image
 from bench import allocator, pictures
 from bench.batch import Batch
 from bench.completion import Completion
+from bench.data import guides
 from bench.data.dataset import floats
 from bench.errors import BenchError
 from bench.framing import CROP, Framing, Size, extent, framed, normal, told
@@ -94,12 +95,12 @@ class Model:
         return self._completed(shown, erased, seed, self._guides(shown, exemplar, text))
 
     def _completed(
-        self, shown: Image.Image, erased: np.ndarray | None, seed: int, guides: dict[str, Any]
+        self, shown: Image.Image, erased: np.ndarray | None, seed: int, given: dict[str, Any]
     ) -> Image.Image:
         """One completion, by the way of every other: `bench.completion`."""
         pixels = floats(torch.from_numpy(np.array(shown)).permute(2, 0, 1)[None])
         mask = torch.ones_like(pixels[:, :1]) if erased is None else torch.from_numpy(erased)[None, None].float()
-        batch = Batch(pixels, mask, ids=("image",), **guides | ({"degraded": pixels} if erased is None else {}))
+        batch = Batch(pixels, mask, given | ({"degraded": pixels} if erased is None else {}), ids=("image",))
         completion = Completion(self.method, lambda batch: [seed] * len(batch), self.device, self.at)
         with allocator.keeping(), one_thread() if self.device == "cpu" else nullcontext():  # as in a run
             output = completion(batch)
@@ -122,13 +123,13 @@ class Model:
             raise BenchError(f"{self.label} takes {sizes}, and {name} has {width} x {height}: say {sides}")
 
     def _guides(self, shown: Image.Image, exemplar: Given | None, text: str | None) -> dict[str, Any]:
-        """The guides as fields of a batch."""
+        """The guides of a batch."""
         card, given = self.method.card, {"exemplar": exemplar, "text": text}
         for name, value in given.items():
             if value is not None and name not in (*card.needs, *card.takes):
                 raise BenchError(f"{self.label} takes no {name}: leave it out")
             if value is None and name in card.needs:
-                raise BenchError(f"{self.label} needs {name}=... (--{name}), which guides it")
+                raise guides.lacking(name, self.label)
         fields: dict[str, Any] = {} if text is None else {"text": (text,)}
         if exemplar is not None:
             other = picture(exemplar, "exemplar")

@@ -18,6 +18,8 @@ from bench import condition as conditions
 from bench import expect, features, fit, identity, metrics, registry, stored
 from bench.accept import accepted
 from bench.archive import FILE, Archive
+from bench.bicubic import FILTER
+from bench.data import guides
 from bench.errors import BenchError
 from bench.export import export_first
 from bench.framing import extent, normal, plain, told
@@ -28,7 +30,6 @@ from bench.metrics.measurement import empty
 from bench.nn import embedded
 from bench.provenance import FACTS
 from bench.reporters import reporter
-from bench.resizing import FILTER
 from bench.samples import save_png, shown
 from bench.sources import of_backbone
 from bench.store import digest, file_slug, image_file, read_json, write_json, write_table
@@ -354,13 +355,13 @@ def _samples(made: Plan, job: Job) -> None:
 def _originals(made: Plan, name: str) -> None:
     prepared = made.data[name]
     count = min(made.suite.report.samples, len(prepared.test), BATCH)
-    guided = any("exemplar" in registry.get(entry.method).card.needs for entry in made.suite.methods)
-    needs = ("exemplar",) if guided else ()
+    wanted = {name for entry in made.suite.methods for name in registry.get(entry.method).card.needs}
+    needs = tuple(name for name in wanted if guides.get(name).apart)
     for condition, frozen in prepared.masks.items() if count else ():
         batch = next(Task(prepared.images, prepared.test, frozen, condition, made.suite.seed, needs).batches())
-        pictures = {"original": to_uint8(batch.image), "masked": shown(batch)}
-        if batch.exemplar is not None:
-            pictures["exemplar"] = to_uint8(batch.exemplar)
+        pictures: dict[str, Any] = {"original": to_uint8(batch.image), "masked": shown(batch)}
+        apart = {name: guides.get(name) for name in batch.guides if guides.get(name).apart}
+        pictures |= {name: guide.exported(batch.guides[name]) for name, guide in apart.items()}
         folder = made.folder / "samples" / name / file_slug(condition)
         for kind, images in pictures.items():
             shutil.rmtree(folder / kind, ignore_errors=True)

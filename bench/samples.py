@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bench.batch import Batch
 from bench.completion import Completion
-from bench.data import modalities
+from bench.data import guides
 from bench.metrics.images import to_uint8
 from bench.store import atomic_write, image_file
 
@@ -35,18 +35,11 @@ def save_steps(completion: Completion, first: Batch, folder: Path) -> None:
 def shown(batch: Batch) -> Tensor:
     """What a method starts from, as a picture: uint8 (N, 3, H, W).
 
-    The degraded copy; else the known pixels, with white holes in which the guides are drawn: the colours, or a colour
-    for each label, and black lines.
+    The degraded copy; else the known pixels, with white holes in which the guides are drawn.
     """
     if batch.degraded is not None:
         return to_uint8(batch.degraded)
-    inside = torch.full_like(batch.image, 255, dtype=torch.uint8)
-    if batch.colour is not None:
-        inside = to_uint8(batch.colour)
-    elif batch.semantics is not None:
-        inside = modalities.palette(batch.semantics)
-    if batch.sketch is not None:
-        inside = inside * (1 - batch.sketch.byte())
+    inside = guides.drawn(batch.guides, torch.full_like(batch.image, 255, dtype=torch.uint8))
     return torch.where(batch.mask > 0, inside, to_uint8(batch.image))
 
 

@@ -159,6 +159,12 @@ class Data(Section):
         return self
 
     @property
+    def beside(self) -> dict[str, Path]:
+        """Folders of files that guide beside the images, by the names of `bench.data.guides`."""
+        named = {"semantics": self.labels, "degraded": self.degraded, "text": self.captions}
+        return {name: folder for name, folder in named.items() if folder is not None}
+
+    @property
     def absent(self) -> bool:
         """Whether the user has yet to say where the images of this published data set are."""
         return _absent(self.model_dump())

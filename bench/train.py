@@ -31,12 +31,13 @@ from torch.optim import Adam, Optimizer
 import masks
 from bench import allocator, distributed, isolation, weights
 from bench.batch import Batch, Noise
+from bench.data import guides
 from bench.data.dataset import ImageData, floats
+from bench.data.guides import degraded
 from bench.device import checked
 from bench.errors import BenchError
 from bench.method import Method, Source, Stage
 from bench.nn import across
-from bench.nn.augment import flip
 from bench.nn.compiled import compiled
 from bench.store import atomic_write, derive_seed, write_error
 
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 LAYOUT = torch.channels_last
 THREADS = {"cpu": 1, "cuda": 4}  # that make batches: networks on a CPU need its cores themselves
 WAITS = {"cpu": 1, "cuda": 10}  # iterations until losses are read: a GPU that is waited for each time idles meanwhile
-SIDED = {"semantics", "landmarks", "sketch", "colour"}  # guides that would have to be mirrored with the images
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,16 @@ class Loader:
         self.data, self.indices, self.stage, self.budget = data, indices, stage, budget
         self.rank, self.count = rank, budget.batch // ranks
         self.epoch = lru_cache(maxsize=4)(self._epoch)
+        self.makers = guides.makers(stage.guides, guides.Asked(data, self._user()))
+
+    def _user(self) -> str:
+        """Who learns, for messages. Raises BenchError for files that the card is silent about: identities go by it."""
+        card = self.stage.method.card
+        user = f"{card.slug} ({self.stage.name})"
+        for name in self.stage.guides:
+            if guides.get(name).companion and not guides.get(name).learned(card):
+                raise BenchError(f"{user} learns from {name}: its card must say so under `needs`")
+        return user
 
     def _epoch(self, number: int) -> np.ndarray:
         """The order of the images in one pass over the data."""
@@ -163,17 +173,13 @@ class Loader:
         recipe = masks.TRAINING.get(self.stage.masks)
         numbers = [step] if recipe is not None and recipe.per_batch else positions
         holes = np.stack([masks.training(self.stage.masks, size, seed, number) for number in numbers])
-        card = self.stage.method.card
-        user = f"{card.slug} ({self.stage.name})"
-        if "text" in self.stage.guides and "text" not in card.needs:  # a job's identity goes by the card
-            raise BenchError(f"{user} learns from texts: its card must say so under `needs`")
-        guides: dict[str, Any] = {name: self.data.guide(name, chosen, user) for name in self.stage.guides}
         mask = torch.from_numpy(holes)[:, None].expand(self.count, 1, -1, -1).contiguous()
+        given = {name: make(chosen) for name, make in self.makers.items()}
         if not self.stage.degradation:
-            return Batch(image=self.data.stored(chosen), mask=mask, **guides)
+            return Batch(image=self.data.stored(chosen), mask=mask, guides=given)
         seeds = [derive_seed(self.budget.seed, "degradation", self.stage.name, number) for number in positions]
-        degraded, clean = self.data.degraded(chosen, self.stage.degradation, seeds)
-        return Batch(image=clean, mask=mask, degraded=degraded, **guides)
+        copies, clean = degraded.pairs(self.data, chosen, self.stage.degradation, seeds)
+        return Batch(image=clean, mask=mask, guides=given | {"degraded": copies})
 
     def batches(self, start: int, stop: int, threads: int = 1, pinned: bool = False) -> Generator[Batch, None, None]:
         """Batches in order; `threads` make the next ones while the networks work, in `pinned` memory for a GPU."""
@@ -337,18 +343,29 @@ class Run:
         def scaled(images: Tensor) -> Tensor:
             return floats(images.contiguous(memory_format=LAYOUT))
 
-        degraded = None if batch.degraded is None else scaled(batch.degraded)
-        return replace(batch, image=scaled(batch.image), mask=batch.mask.float(), degraded=degraded)
+        if batch.degraded is not None:
+            batch = batch.guided(degraded=scaled(batch.degraded))
+        return replace(batch, image=scaled(batch.image), mask=batch.mask.float())
 
 
 def augmented(batch: Batch, stage: Stage, noise: Noise) -> Batch:
-    """The batch with the paper's augmentation. Images with guides that would have to be mirrored too are not."""
-    pictures = {name: p for name in ("image", "degraded") if (p := getattr(batch, name)) is not None}
-    if not SIDED & set(stage.guides):
-        flipped = flip(torch.cat(list(pictures.values()), dim=1), noise)
-        pictures = dict(zip(pictures, flipped.split(3, dim=1), strict=True))
-    image = stage.augment(pictures["image"], noise).contiguous(memory_format=LAYOUT)
-    return replace(batch, **pictures | {"image": image})
+    """The batch with the paper's augmentation: half of the images are mirrored, with what guides them."""
+    if stage.mirrored:
+        batch = mirrored(batch, noise.uniform(1, 1, 1) < 0.5)
+    return replace(batch, image=stage.augment(batch.image, noise).contiguous(memory_format=LAYOUT))
+
+
+def mirrored(batch: Batch, which: Tensor) -> Batch:
+    """The batch with some images (N, 1, 1, 1) mirrored left to right, and their guides; masks stay."""
+
+    def some(other: Any, value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value  # texts say no sides
+        return torch.where(which.view(-1, *[1] * (value.dim() - 1)), other, value)
+
+    width = batch.image.shape[3]
+    given = {name: some(guides.get(name).mirrored(value, width), value) for name, value in batch.guides.items()}
+    return replace(batch, image=some(batch.image.flip(3), batch.image), guides=given)
 
 
 class Log:

@@ -73,13 +73,21 @@ def batch(count: int = 2, seed: int = 0, size: Size = SIZE) -> Batch:
     return Batch(
         image=image,
         mask=mask,
-        degraded=degraded,
-        exemplar=exemplar,
-        sketch=(degraded[:, :1] > 0.5).float(),
-        colour=colour,
-        semantics=(9 * (colour[:, 0] + 1)).byte(),
-        identity=torch.arange(count) % 2,
+        guides={
+            "degraded": degraded,
+            "exemplar": exemplar,
+            "sketch": (degraded[:, :1] > 0.5).float(),
+            "colour": colour,
+            "semantics": (9 * (colour[:, 0] + 1)).byte(),
+            "landmarks": landmarks(count, generator) * torch.tensor([float(width), float(height)]),
+            "identity": torch.arange(count) % 2,
+        },
     )
+
+
+def landmarks(count: int, generator: torch.Generator) -> torch.Tensor:
+    """68 points (x, y) in [0, 1) for each image."""
+    return torch.rand(count, 68, 2, generator=generator)
 
 
 def noise(count: int = 2) -> Noise:
@@ -157,11 +165,11 @@ def test_variants_complete(slug: str, variant: str) -> None:
 def test_another_guide_changes_the_completion(slug: str, guide: str) -> None:
     method, given = small(slug), batch()
     if guide == "text":
-        given = replace(given, text=("A man with a beard", "glasses"))
+        given = given.guided(text=("A man with a beard", "glasses"))
     value = getattr(given, guide)
     turned = value[::-1] if guide == "text" else value.flip(0)
     with torch.no_grad():
-        changed = method.complete(replace(given, **{guide: turned}), noise())
+        changed = method.complete(given.guided(**{guide: turned}), noise())
         assert not torch.equal(method.complete(given, noise()), changed)
 
 

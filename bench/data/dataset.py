@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,18 +15,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from bench import pictures
-from bench.data import cache, captions, catalogue, degradation, lists, modalities, sources, splits, synthfaces
+from bench.data import cache, catalogue, lists, preparing, sources, splits, synthfaces
 from bench.data import folder as files
-from bench.data import labels as label_maps
 from bench.data.cache import Batch, Progress
 from bench.errors import BenchError, about
-from bench.framing import CROP, Framing, Size, extent, framed, plain, told
+from bench.framing import CROP, Framing, Size, extent, framed, plain
 from bench.isolation import one_thread
 from bench.store import digest
-from masks.generators.semantic import LABELS
 
 Indices = Sequence[int] | np.ndarray | torch.Tensor
 PICTURES = 2  # raised when entries of pictures hold more, or are checked for more, than those before
@@ -34,10 +31,8 @@ DIGEST = 16  # bytes that tell decoded pictures apart
 RENDER_BATCH = 32
 RENDERED = "rendered"
 """What stands in place of a filter's name for images that were drawn at their size."""
-CAPTIONS = "captions"
-"""Stands in its place for texts."""
-GUIDES = ("semantics", "landmarks", "identity", "attributes")
-REMEDIES = {"semantics": "give label maps with --labels", "text": "give text files with --captions"}
+KNOWN = ("semantics", "landmarks", "identity", "attributes")
+"""What is kept of synthetic faces beside their pixels (see `bench.data.synthfaces.Faces`)."""
 
 
 def floats(images: torch.Tensor) -> torch.Tensor:
@@ -62,12 +57,8 @@ class ImageData:
     """The cache entry that holds the arrays."""
     published: catalogue.Dataset | None = None
     """The published data set that this is a copy of, if its name is in the catalogue."""
-    labels: ImageData | None = None
-    """Label maps of a folder of images, as a folder of their own: the first channel holds the classes."""
-    copies: ImageData | None = None
-    """Degraded copies of the images, as a folder of their own."""
-    texts: ImageData | None = None
-    """Captions of the images, as a folder of their own, without images."""
+    companions: Mapping[str, ImageData] = field(default_factory=dict)
+    """Files that guide beside the images, each kind as a data set of its own (see `bench.data.guides`)."""
     framing: Framing = CROP
     """How files became pictures of that size."""
 
@@ -76,14 +67,8 @@ class ImageData:
 
     @property
     def beside(self) -> dict[str, str]:
-        """Content of the label maps, degraded copies and captions, as far as there are any."""
+        """Content of the companions."""
         return {name: images.fingerprint for name, images in self.companions.items()}
-
-    @property
-    def companions(self) -> dict[str, ImageData]:
-        """The label maps, degraded copies and captions, as far as there are any."""
-        every = {"labels": self.labels, "copies": self.copies, "texts": self.texts}
-        return {name: images for name, images in every.items() if images is not None}
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key not in ("_arrays", "_position", "_stems")}
@@ -100,38 +85,10 @@ class ImageData:
         """The images at these indices: (N, 3, H, W) float32 in [-1, 1]."""
         return floats(self.images(indices))
 
-    def degraded(self, indices: Indices, recipe: str, seeds: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """The images at these indices, degraded by a recipe of `bench.data.degradation`, and as they should be.
-
-        Both are (N, 3, H, W) uint8, channels last in memory; each image has its seed.
-        """
-        stored = self.stored(indices).permute(0, 2, 3, 1).numpy()
-        rngs = [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]
-        pairs = [degradation.degrade(one, recipe, rng) for one, rng in zip(stored, rngs, strict=True)]
-        copies, clean = (torch.from_numpy(np.stack(side)).permute(0, 3, 1, 2) for side in zip(*pairs, strict=True))
-        return copies, clean
-
-    def copy_of(self, indices: Indices) -> torch.Tensor:
-        """The degraded copies of these images: (N, 3, H, W) float32 in [-1, 1]."""
-        if self.copies is None:
-            raise BenchError(f"{self.name} has no degraded copies: give their folder with --degraded {self.name}=DIR")
-        return self.copies.floats(self.namesakes(self.copies, indices))
-
-    def semantics(self, indices: Indices) -> torch.Tensor | None:
-        """Class of every pixel, in the order of `LABELS`: (N, H, W) uint8; None when the data set has none."""
-        return self._guide("semantics", indices)
-
-    def landmarks(self, indices: Indices) -> torch.Tensor | None:
-        """68 landmarks in iBUG's order, (x, y) in pixels: (N, 68, 2) float32; None when the data set has none."""
-        return self._guide("landmarks", indices)
-
-    def identity(self, indices: Indices) -> torch.Tensor | None:
-        """Number of the person in every image: (N,) int64; None when the data set has none."""
-        return self._guide("identity", indices)
-
-    def attributes(self, indices: Indices) -> torch.Tensor | None:
-        """Attributes in the order of `synthfaces.ATTRIBUTES`: (N, K) float32 in [0, 1]; None when there are none."""
-        return self._guide("attributes", indices)
+    def known(self, name: str, indices: Indices) -> np.ndarray | None:
+        """What the entry holds of these images beside pixels, such as `KNOWN`: (N, ...); None where it lacks it."""
+        array = self._arrays.get(name)
+        return None if array is None else array[np.asarray(indices, dtype=np.int64)]
 
     def indices(self, ids: Sequence[str]) -> list[int]:
         """Where these ids stand; BenchError names one that the data set has not."""
@@ -183,34 +140,6 @@ class ImageData:
                 return self.published.split(self.fingerprint, self.ids, seed)
         return splits.draw(self.name, self.fingerprint, self.ids, seed, train=train, test=test)
 
-    def captions(self, indices: Indices) -> tuple[str, ...] | None:
-        """What is said of each image; None when the data set has no captions."""
-        if self.texts is not None:
-            found = self.texts._arrays["text"][self.namesakes(self.texts, indices)]
-            return tuple(text.decode() for text in found.tolist())
-        known = self.attributes(indices)
-        return None if known is None else tuple(captions.describe(values) for values in known.tolist())
-
-    def guide(self, name: str, indices: Indices, user: str) -> torch.Tensor | tuple[str, ...]:
-        """What guides a completion: one of `GUIDES`, a sketch, colours or text; BenchError tells `user` what lacks."""
-        if name == "sketch":
-            return modalities.sketch(self.images(indices))
-        if name == "colour":
-            labels = self.guide("semantics", indices, user)
-            assert isinstance(labels, torch.Tensor)
-            return modalities.colour_map(self.images(indices), labels)
-        found = self.captions(indices) if name == "text" else self._guide(name, indices)
-        if found is None:
-            remedy = REMEDIES.get(name, "take another")
-            raise BenchError(f"{user} needs {name}, and the data set {self.name} has none: {remedy}, or synthfaces")
-        return found
-
-    def _guide(self, name: str, indices: Indices) -> torch.Tensor | None:
-        if name == "semantics" and self.labels is not None:
-            return self.labels.images(self.namesakes(self.labels, indices))[:, 0].contiguous()
-        array = self._arrays.get(name)
-        return None if array is None else torch.from_numpy(array[np.asarray(indices, dtype=np.int64)])
-
     def namesakes(self, other: ImageData, indices: Indices) -> list[int]:
         """Where `other` has the files of the same names, whatever their suffixes."""
         names = [files.stem(self.ids[i]) for i in np.asarray(indices, dtype=np.int64)]
@@ -255,13 +184,13 @@ def prepare_folder(
     BenchError for a folder without images and names the first file that cannot be read.
     """
     folder, cache_dir = Path(folder), Path(cache_dir)
-    _check_size(size)
+    preparing.check_size(size)
     published = catalogue.known(name) if name else None
     if published:
         folder = published.pictures_of(folder)
     with sources.opened(folder, max(extent(size)), without) as source:
         ids = source.names
-        fingerprint, read = _hashed(source, cache_dir, progress)
+        fingerprint, read = preparing.hashed(source, cache_dir, progress)
         facts = {"fingerprint": fingerprint, "filter": files.FILTER, "size": plain(size), "ids": ids}
         odd: dict[str, str] = {}  # what is no photograph
 
@@ -278,85 +207,11 @@ def prepare_folder(
                 if odd:
                     raise BenchError(files.no_photographs(source.place, dict(sorted(odd.items())), len(ids)))
 
-        key = _key([cache.VERSION, fingerprint, files.FILTER, size, PICTURES], framing)
+        key = preparing.key([cache.VERSION, fingerprint, files.FILTER, size, PICTURES], framing)
         needed = len(ids) * (3 * prod(extent(size)) + DIGEST)
-        entry, _ = _prepare(_entry(cache_dir, size, key), facts, batches(), needed)
+        entry, _ = preparing.entry(preparing.place(cache_dir, size, key), facts, batches(), needed)
     called = name or sources.title(folder)
     return ImageData(called, size, fingerprint, ids, files.FILTER, entry, published, framing=framing)
-
-
-def prepare_labels(
-    folder: str | Path,
-    size: Size,
-    cache_dir: str | Path,
-    order: str | None = None,
-    progress: Progress | None = None,
-    framing: Framing = CROP,
-) -> ImageData:
-    """Decode a place of label maps, or of CelebAMask-HQ's part files, once into the cache, or reuse what stands there.
-
-    `order`: of the numbers in the files, one of `bench.data.labels.ORDERS`, default the project's own; the cache holds
-    our numbers. The names of part files tell their classes. Raises BenchError for a folder without images, for maps
-    that contradict the order as a whole (see `bench.data.labels.check_order`), and names the first file that cannot be
-    read.
-    """
-    folder, cache_dir = Path(folder), Path(cache_dir)
-    _check_size(size)
-    with sources.opened(folder, max(extent(size)), labels=True) as source:
-        fingerprint, read = _hashed(source, cache_dir, progress)
-        with about(folder):
-            parts = label_maps.parts(source.place, source.names)
-        ids = list(parts) or source.names
-        stored = label_maps.CELEBAMASK if parts else order or label_maps.OWN
-        if stored != label_maps.OWN:  # equal files mean other classes
-            fingerprint = digest([fingerprint, stored])
-        facts = {"fingerprint": fingerprint, "filter": files.NEAREST, "size": plain(size), "ids": ids}
-
-        def decode(name: str) -> np.ndarray:
-            if parts:
-                classes = label_maps.joined(source.place, parts[name], read)
-            else:
-                classes = pictures.decode_labels(read(name), source.place / name, len(LABELS))
-            return framed(Image.fromarray(classes).convert("RGB"), size, framing, labels=True)
-
-        def batches() -> Iterator[Batch]:
-            rows = np.zeros((len(LABELS), extent(size)[0]), np.int64)
-            with about(folder):
-                for chunk in cache.in_parallel(decode, ids, "decoding", progress):
-                    maps = np.stack(chunk)
-                    rows += label_maps.rows(maps[..., 0])
-                    yield {"images": label_maps.RENUMBER[stored][maps]}
-                if not parts:  # the last step of building: an entry that stands was checked
-                    label_maps.check_order(rows, stored, folder, order is not None)
-
-        key = _key([cache.VERSION, fingerprint, files.NEAREST, stored, size], framing)
-        needed = len(ids) * 3 * prod(extent(size))
-        entry, _ = _prepare(_entry(cache_dir, size, key), facts, batches(), needed)
-    return ImageData(sources.title(folder), size, fingerprint, ids, files.NEAREST, entry, framing=framing)
-
-
-def prepare_captions(
-    folder: str | Path, size: Size, cache_dir: str | Path, progress: Progress | None = None
-) -> ImageData:
-    """Read a folder of captions (NAME.txt, see `bench.data.captions`) once into the cache, or reuse what stands there.
-
-    Raises BenchError for a folder without text files and names the first file that cannot be read.
-    """
-    folder, cache_dir = Path(folder), Path(cache_dir)
-    ids = files.find(folder, captions.SUFFIXES, "captions", "text files, NAME.txt")
-    fingerprint, read = _hashed(sources.Folder(folder, ids), cache_dir, progress, CAPTIONS, captions.MAX_BYTES)
-
-    def decode(name: str) -> bytes:
-        return captions.decode(read(name), folder / name).encode()
-
-    def batches() -> Iterator[Batch]:
-        for chunk in cache.in_parallel(decode, ids, "reading", progress):
-            yield {"text": np.array(chunk, dtype=f"S{captions.LONGEST}")}
-
-    facts = {"fingerprint": fingerprint, "filter": CAPTIONS, "ids": ids}
-    key = digest([cache.VERSION, fingerprint, CAPTIONS])
-    entry, _ = _prepare(cache_dir / f"{CAPTIONS}-{key[:16]}", facts, batches(), len(ids) * captions.LONGEST)
-    return ImageData(folder.resolve().name, size, fingerprint, ids, CAPTIONS, entry)
 
 
 def prepare_synthfaces(
@@ -366,7 +221,7 @@ def prepare_synthfaces(
 
     The entry is keyed by the renderer's source code, the count, the seed and the size.
     """
-    _check_size(size)
+    preparing.check_size(size)
     if count < 1:
         raise BenchError(f"synthfaces: {count} images were asked for: choose at least 1")
     code = [path.read_text("utf-8") for path in sorted(Path(synthfaces.__file__).parent.glob("*.py"))]
@@ -376,7 +231,7 @@ def prepare_synthfaces(
     def render(start: int) -> Batch:
         faces = synthfaces.render(range(start, min(start + RENDER_BATCH, count)), size, seed)
         images = faces.images.add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1)
-        guides = {name: getattr(faces, name).numpy() for name in GUIDES}
+        guides = {name: getattr(faces, name).numpy() for name in KNOWN}
         return {"images": images.contiguous().numpy(), **guides}
 
     def batches() -> Iterator[Batch]:
@@ -387,67 +242,12 @@ def prepare_synthfaces(
                     progress("rendering", min(done * RENDER_BATCH, count), count)
 
     key = digest([cache.VERSION, code, count, seed, size])
-    entry, manifest = _prepare(
+    entry, manifest = preparing.entry(
         Path(cache_dir) / f"synthfaces-{size}px-{key[:16]}", facts, batches(), count * size**2 * 4
     )
     return ImageData("synthfaces", size, digest(manifest["arrays"]), ids, RENDERED, entry)
 
 
-def _hashed(
-    source: sources.Source,
-    cache_dir: Path,
-    progress: Progress | None,
-    kind: str | None = None,
-    most: int = files.MAX_BYTES,
-) -> tuple[str, Callable[[str], bytes]]:
-    """The fingerprint of the files in a place, and what reads one of them as it was hashed.
-
-    `kind` tells the files of one place apart from others of it; each has at most `most` bytes.
-    """
-    place = str(source.place.resolve())
-    listing = cache_dir / "listings" / f"{digest([place, kind] if kind else place)[:16]}.json"
-    hashes = files.hash_files(source, listing, progress, most)
-
-    def read(name: str) -> bytes:
-        data = source.read(name, most)
-        if hashlib.sha256(data).hexdigest() != hashes[name]:
-            raise BenchError(
-                f"{source.place / name} changed while the data set was prepared: run the same command again"
-            )
-        return data
-
-    return files.fingerprint(hashes), read
-
-
 def _digest(picture: np.ndarray) -> np.ndarray:
     """(DIGEST,) uint8 of a decoded picture: equal pictures have equal ones."""
     return np.frombuffer(hashlib.sha256(np.ascontiguousarray(picture).data).digest()[:DIGEST], np.uint8)
-
-
-def _key(parts: list[Any], framing: Framing) -> str:
-    return digest([*parts, framing.decides] if framing.decides else parts)
-
-
-def _entry(cache_dir: Path, size: Size, key: str) -> Path:
-    return cache_dir / f"{told(size).replace(' ', '')}px-{key[:16]}"
-
-
-def _check_size(size: Size) -> None:
-    if min(extent(size)) < 1:
-        raise BenchError(f"the image size is {told(size)}: choose at least 1 pixel, for instance 256")
-
-
-def _prepare(
-    entry: Path, facts: Mapping[str, Any], batches: Iterator[Batch], needed_bytes: int
-) -> tuple[Path, Mapping[str, Any]]:
-    """The entry and its manifest, built now unless it stands already."""
-    loaded = cache.load(entry)
-    if loaded is None:
-        with cache.locked(entry):
-            loaded = cache.load(entry)  # another process may have built it while this one waited
-            if loaded is None:
-                cache.build(entry, facts, len(facts["ids"]), batches, needed_bytes)
-                loaded = cache.load(entry)
-    if loaded is None:
-        raise BenchError(f"the image cache {entry} was written and cannot be read back: check the disk")
-    return entry, loaded[0]

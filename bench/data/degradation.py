@@ -55,6 +55,10 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
+GIVEN, ITSELF = "given", "itself"
+"""Sources of degraded pictures that are no recipes: files beside the images, and the images themselves."""
+
+
 def recipe(name: str) -> Recipe:
     """The recipe of this name; BenchError names the closest one, or all."""
     if name not in RECIPES:

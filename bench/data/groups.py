@@ -31,7 +31,7 @@ def of(images: ImageData, tested: Sequence[str], file: Path | None) -> Groups:
     """
     if file is not None:
         return _of_file(file, images, tested)
-    known = images.attributes(images.indices(tested))
+    known = images.known("attributes", images.indices(tested))
     if known is None:
         return {}
     columns = zip(ATTRIBUTES, known.T.tolist(), strict=True)

@@ -164,28 +164,29 @@ def create(slug: str, preset: str, variant: str | None = None, wanted: Mapping[s
 
 
 def example(count: int, size: int, guides: tuple[str, ...] = ()) -> Any:
-    """A batch of synthetic faces with free-form holes of 40-50 %, and what guides a method."""
+    """A batch of synthetic faces with free-form holes of 40-50 %, and what guides a method.
+
+    An edit by text is an optimisation, no pass of a network: it is left out.
+    """
     import torch
 
     import masks
     from bench.batch import Batch
-    from bench.data import modalities, synthfaces
-    from bench.metrics.images import to_uint8
+    from bench.data import dataset
+    from bench.data.degradation import ITSELF
+    from bench.data.guides import Asked, makers
+    from bench.data.synthfaces import IMAGES_PER_IDENTITY
 
-    faces = synthfaces.render(range(count + 1), size, 0)
     holes = np.stack([masks.draw("freeform/40-50", size, 0, i) for i in range(count)])
-    images, labels = to_uint8(faces.images[:count]), faces.semantics[:count]
-    return Batch(
-        image=faces.images[:count],
-        mask=torch.from_numpy(holes).float()[:, None],
-        degraded=faces.images[:count] if "degraded" in guides else None,
-        exemplar=faces.images[1:] if "exemplar" in guides else None,
-        sketch=modalities.sketch(images) if "sketch" in guides else None,
-        colour=modalities.colour_map(images, labels) if "colour" in guides else None,
-        semantics=faces.semantics[:count],
-        landmarks=faces.landmarks[:count],
-        identity=faces.identity[:count],
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        faces, chosen = dataset.prepare_synthfaces(count + IMAGES_PER_IDENTITY, size, 0, Path(folder)), range(count)
+        asked = Asked(faces, "profile", range(len(faces)), source=ITSELF)
+        made = makers({*guides, "semantics", "landmarks", "identity"} - {"text"}, asked)
+        return Batch(
+            image=faces.floats(chosen),
+            mask=torch.from_numpy(holes).float()[:, None],
+            guides={name: make(chosen) for name, make in made.items()},
+        )
 
 
 def _training(setting: Setting, method: Any, device: Any) -> dict[str, Any]:

@@ -186,9 +186,8 @@ class EXEGAN(Method):
         return self.generator(batch.masked, batch.mask, codes, **self.generator.random(noise))
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
-        if batch.exemplar is None:
-            raise BenchError("exegan needs an exemplar for each image: set `exemplar` of the batch")
-        return self.draw(batch, self.codes(self.exemplar_codes(batch.exemplar), noise), noise)
+        style = self.exemplar_codes(batch.need("exemplar"))
+        return self.draw(batch, self.codes(style, noise), noise)
 
     def stages(self, features: Source = "official") -> list[Stage]:
         return [EXEGANStage(self, features)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -13,7 +12,8 @@ from torch.nn import functional as F
 from baselines.comodgan import CoModulated
 from baselines.e4e import E4E
 from baselines.psp import resized
-from bench.data.modalities import one_hot
+from bench.data import guides
+from bench.data.guides.semantics import CLASSES, one_hot
 from bench.errors import BenchError
 from bench.method import Batch
 from bench.nn.irse import Trunk
@@ -22,7 +22,6 @@ from bench.nn.stylegan2 import Generator, NoiseMaps, Width, bank_channels, featu
 from bench.nn.stylegan2_blocks import GAIN, ConvLayer, EqualConv2d, ModulatedConv2d
 from bench.nn.tacc import TACC
 
-CLASSES = 19  # labels; the next one stands for pixels without a label
 GUIDES = {"sketch": 1, "semantics": CLASSES, "colour": 3}  # channels, in the order of the encoder's input
 CHANNELS = 3 + sum(GUIDES.values())
 
@@ -34,12 +33,10 @@ def shown(batch: Batch, masks: Mapping[str, Tensor]) -> Batch:
     """The batch with its guides times their masks (N, 1, H, W), 0 or 1; a guide without a mask is absent."""
 
     def cut(name: str) -> Tensor | None:
-        guide, mask = getattr(batch, name), masks.get(name)
-        if guide is None or mask is None:
-            return None
-        return guide.masked_fill(mask[:, 0] == 0, CLASSES) if name == "semantics" else guide * mask
+        guide, mask = batch.guides.get(name), masks.get(name)
+        return None if guide is None or mask is None else guides.get(name).masked(guide, mask)
 
-    return replace(batch, sketch=cut("sketch"), semantics=cut("semantics"), colour=cut("colour"))
+    return batch.guided(**{name: cut(name) for name in GUIDES})
 
 
 def stacked(batch: Batch) -> Tensor:

@@ -45,6 +45,7 @@ class EncoderStage(E4EStage):
         changed = {"identity": c.encoder_identity, "start": c.encoder_start, "every": c.encoder_every}
         super().__init__(method.styles, features, e4e.model_copy(update=changed))
         self.batch_size, self.masks, self.guides, self.share = c.batch_size, c.masks, c.modalities, c.shares[0]
+        self.mirrored = not self.guides
         self.dropping = c.dropping
 
     def source(self, batch: Batch) -> Tensor:
@@ -114,6 +115,7 @@ class GeneratorStage(Stage):
         super().__init__(method)
         c = self.config = method.config
         self.batch_size, self.masks, self.guides, self.share = c.batch_size, c.masks, c.modalities, c.shares[2]
+        self.mirrored = not self.guides
         self.ema = {"generator": c.ema}
         self.adversary = Adversary(Discriminator(c.size, Width(c.width, c.limit)), c.gamma, c.r1_every)
         self.likeness = likeness

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.data.modalities import one_hot, palette
+from bench.data.guides.semantics import one_hot, palette
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
 from bench.nn.faceparsing import FaceParser

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
-from bench.data.modalities import one_hot
+from bench.data.guides.semantics import one_hot
 from bench.method import Batch, Noise, Stage, Update
 from bench.nn.faceparsing import FaceParser
 from bench.nn.losses import gradient_penalty
@@ -32,7 +31,7 @@ class Phase(Stage):
         c = self.config = method.config
         self.parser = parser
         if parser is None:
-            self.guides = ("semantics",)
+            self.guides, self.mirrored = ("semantics",), False
         self.masks, self.batch_size, self.share = c.masks, c.batch_size, c.shares[self.number]
         self.ema = {"generator": c.ema}
 
@@ -41,13 +40,12 @@ class Phase(Stage):
 
     def labelled(self, batch: Batch) -> Batch:
         """The batch with true labels: the data's, or what the face parser sees in the whole pictures."""
-        return batch if self.parser is None else replace(batch, semantics=self.parser(batch.image))
+        return batch if self.parser is None else batch.guided(semantics=self.parser(batch.image))
 
 
 def disagreement(logits: Tensor, batch: Batch) -> Tensor:
     """Cross-entropy of a layout with the true labels, mean over all pixels."""
-    assert batch.semantics is not None
-    return F.cross_entropy(logits, batch.semantics.long())
+    return F.cross_entropy(logits, batch.need("semantics").long())
 
 
 class LayoutPhase(Phase):
@@ -81,11 +79,10 @@ class TexturePhase(Phase):
 
     def drawn(self, batch: Batch, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """The layouts (N, 19, H, W) that the texture generator is given, and the layout generator's losses."""
-        assert batch.semantics is not None
         with torch.no_grad():
             predicted = self.method.predicted(batch)
         share = int(self.done) / self.config.ramp
-        return torch.where(noise.uniform(1, 1, 1) < share, predicted, one_hot(batch.semantics)), {}
+        return torch.where(noise.uniform(1, 1, 1) < share, predicted, one_hot(batch.need("semantics"))), {}
 
     def judged(self) -> bool:
         """Whether the generator hears the critic."""

@@ -211,9 +211,7 @@ class VSPBFR(Method):
 
     def given(self, batch: Batch) -> Tensor:
         """The degraded pictures of a batch."""
-        if batch.degraded is None:
-            raise BenchError("vspbfr needs a degraded picture for each image: set `degraded` of the batch")
-        return batch.degraded
+        return batch.need("degraded")
 
     def seen(self, images: Tensor) -> Tensor:
         """What the style encoder sees of images (N, 3, H, W): bilinear, not antialiased."""

@@ -23,7 +23,7 @@ def images(count: int = 4, size: int = 64) -> torch.Tensor:
 
 
 def learn(method: ArcFace, identity: torch.Tensor | None, size: int = 64) -> dict[str, torch.Tensor]:
-    batch = Batch(images(size=size), torch.zeros(4, 1, size, size), identity=identity)
+    batch = Batch(images(size=size), torch.zeros(4, 1, size, size), {"identity": identity})
     return method.stages("embedded")[0].step(batch, lambda name, loss: None, Noise.shared(0, 4))
 
 

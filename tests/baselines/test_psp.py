@@ -31,7 +31,7 @@ def batch(count: int = 2) -> Batch:
     mask = torch.zeros(count, 1, 64, 64)
     mask[:, :, 20:44, 16:40] = 1
     labels = torch.randint(0, 19, (count, 64, 64), generator=generator).byte()
-    return Batch(torch.rand(count, 3, 64, 64, generator=generator) * 2 - 1, mask, semantics=labels)
+    return Batch(torch.rand(count, 3, 64, 64, generator=generator) * 2 - 1, mask, {"semantics": labels})
 
 
 def step(method: PSP, given: Batch) -> tuple[dict[str, torch.Tensor], torch.Tensor]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import masks
-from bench.condition import GUIDES, Condition, parse
-from bench.data import degradation
+from bench.condition import Condition, parse
+from bench.data import degradation, guides
 from bench.errors import BenchError
 
 
@@ -31,7 +31,7 @@ def test_names_are_read(name: str, expected: Condition) -> None:
 
 
 @pytest.mark.parametrize("name", [*masks.GENERATORS, "irregular/20-30", "half/left"])
-@pytest.mark.parametrize("guide", GUIDES)
+@pytest.mark.parametrize("guide", guides.shown())
 def test_every_mask_can_be_guided(name: str, guide: str) -> None:
     if name not in ("folder", "frozen"):  # these name what they read
         assert parse(f"{name}+{guide}") == Condition(name, (guide,))
@@ -45,7 +45,7 @@ def test_every_recipe_is_a_condition(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("center/25+scetch", r"guided by exemplar, sketch, semantics, colour, text, not by 'scetch'"),
+        ("center/25+scetch", r"guided by colour, exemplar, landmarks, semantics, sketch, text, not by 'scetch'"),
         ("center/25+sketch+sketch", "a guide stands there twice"),
         ("cente/25+sketch", "there is no mask generator 'cente'"),
         ("degraded", "write degraded/RECIPE, degraded/given or degraded/itself"),

@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 
 from bench import cli, jobs, registry, results, suite
 from bench.batch import Batch, Noise
-from bench.data import dataset, modalities, synthfaces
+from bench.data import dataset, synthfaces
+from bench.data.guides import colour, semantics, sketch
+from bench.data.guides.guide import Files
 from bench.errors import BenchError
 from bench.method import Stage
 from bench.metrics.images import to_uint8
@@ -142,39 +144,39 @@ def test_guides_are_shown_where_the_condition_names_them(tmp_path: Path, picture
     images = faces_of(tmp_path, pictures)
 
     def first(condition: str) -> object:
-        labels = list(images.semantics(range(2)).numpy())
+        labels = list(semantics.maps(images, range(2)).numpy())
         frozen = MaskSet.make(condition.partition("+")[0], 32, 2, 0, semantics=labels)
         return next(Task(images, [0, 1], frozen, condition, 0).batches())
 
     plain, guided = first("center/25"), first("center/25+sketch+semantics+colour")
     assert plain.sketch is plain.semantics is plain.colour is plain.exemplar is plain.degraded is None
-    assert torch.equal(guided.sketch, modalities.sketch(to_uint8(guided.image)))
-    assert torch.equal(guided.semantics, images.semantics([0, 1]))
-    assert torch.equal(guided.colour, modalities.colour_map(to_uint8(guided.image), guided.semantics))
+    assert torch.equal(guided.sketch, sketch.sketch(to_uint8(guided.image)))
+    assert torch.equal(guided.semantics, semantics.maps(images, [0, 1]))
+    assert torch.equal(guided.colour, colour.colour_map(to_uint8(guided.image), guided.semantics))
     assert first("center/25+exemplar").exemplar.shape == (2, 3, 32, 32)
     assert torch.equal(plain.mask, guided.mask)
     seen, known = shown(guided), guided.mask.expand(-1, 3, -1, -1) == 0
     assert torch.equal(seen[known], to_uint8(guided.image)[known])
     assert (shown(plain)[~known] == 255).all() and not (seen[~known] == 255).all()
-    assert first("hair+semantics").mask.bool().equal((images.semantics([0, 1]) == 17)[:, None])
+    assert first("hair+semantics").mask.bool().equal((semantics.maps(images, [0, 1]) == 17)[:, None])
 
 
 def test_label_maps_keep_their_classes(tmp_path: Path, pictures: Path) -> None:
     """Of the nearest pixel; a palette's colours do not matter, and other values are refused."""
     images = faces_of(tmp_path, pictures, size=48)
     truth = synthfaces.render(range(6), 48, 0).semantics
-    assert torch.equal(images.semantics(range(6)), truth)
+    assert torch.equal(semantics.maps(images, range(6)), truth)
     folder = tmp_path / "palette"
     folder.mkdir()
     image = Image.fromarray(truth[0].numpy()).convert("P")
     image.putdata(truth[0].flatten().tolist())
     image.putpalette([200, 10, 30] * 19)
     image.save(folder / "0.png")
-    maps = dataset.prepare_labels(folder, 48, tmp_path / "cache")
+    maps = semantics.prepare_labels(Files(folder, 48, tmp_path / "cache"))
     assert torch.equal(maps.images([0])[0, 0], truth[0])
     Image.fromarray(np.full((48, 48), 19, np.uint8)).save(folder / "1.png")
     with pytest.raises(BenchError, match=r"1.png is no label map: it holds 19, classes are 0 to 18"):
-        dataset.prepare_labels(folder, 48, tmp_path / "cache")
+        semantics.prepare_labels(Files(folder, 48, tmp_path / "cache"))
 
 
 def test_guides_that_the_data_lack_are_named(tmp_path: Path, pictures: Path) -> None:
@@ -195,7 +197,7 @@ def test_texts_are_those_of_the_files_of_the_same_names(tmp_path: Path, pictures
     task = Task(prepared.images, prepared.test, prepared.masks["center/25+text"], "center/25+text", 0)
     (batch,) = task.batches()
     assert batch.text == tuple(f"Face {Path(name).stem} smiles." for name in batch.ids)
-    assert made.jobs[0].identity["beside"]["texts"] == prepared.images.texts.fingerprint
+    assert made.jobs[0].identity["beside"]["texts"] == prepared.images.companions["texts"].fingerprint
     for job in made.jobs:
         execute(made, job, Options(device="cpu"))
     results.collect(made)
@@ -236,7 +238,7 @@ def test_a_stage_that_learns_from_texts_is_told_to_say_so(tmp_path: Path, pictur
     images, method = faces_of(tmp_path, pictures), registry.get("mean").load().create()
     stage = Stage(method)
     stage.guides = ("text",)
-    with pytest.raises(BenchError, match=r"mean \(train\) learns from texts: its card must say so under `needs`"):
+    with pytest.raises(BenchError, match=r"mean \(train\) learns from text: its card must say so under `needs`"):
         Loader(images, range(6), stage, Budget(1, 2, seed=0)).batch(0)
     method.card = replace(method.card, needs=("text",))
     faces = dataset.prepare_synthfaces(4, 32, 0, tmp_path / "cache")
@@ -332,7 +334,7 @@ def test_training_degrades_every_picture_in_its_own_way(tmp_path: Path, pictures
 
 def test_the_degraded_picture_is_mirrored_with_its_original(tmp_path: Path, pictures: Path) -> None:
     batch = loaded(faces_of(tmp_path, pictures), 0)
-    both = Batch(batch.image.float(), batch.mask.float(), degraded=batch.degraded.float())
+    both = Batch(batch.image.float(), batch.mask.float(), {"degraded": batch.degraded.float()})
     stage = Restoring(registry.get("mean").load().create())
     mirrored = set()
     for seed in range(4):

@@ -23,6 +23,7 @@ from bench.batch import Noise
 from bench.completion import Completion
 from bench.data import dataset, degradation
 from bench.data.dataset import ImageData
+from bench.data.guides.degraded import pairs as degraded_pairs
 from bench.method import Method
 from bench.metrics import measurement
 from bench.registry import get
@@ -70,7 +71,7 @@ def guides() -> list[Any]:
 
 
 def degraded() -> list[str]:
-    found = [faces().degraded([0, 1], recipe, [3, 4])[0] for recipe in degradation.RECIPES]
+    found = [degraded_pairs(faces(), [0, 1], recipe, [3, 4])[0] for recipe in degradation.RECIPES]
     return [digest(one.contiguous().numpy().tobytes()) for one in found]
 
 

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from bench import cli, fit, jobs, loading, resizing, suite
 from bench.batch import Batch
+from bench.data import guides
 from bench.data.dataset import prepare_synthfaces
 from bench.errors import BenchError
 
@@ -78,14 +79,16 @@ def test_known_pixels_are_those_of_pillow_and_stay_near_the_hole(tmp_path: Path)
 
 def test_guides_are_resized_too(tmp_path: Path) -> None:
     data = prepare_synthfaces(4, 64, 0, tmp_path)
-    guides: dict[str, Any] = {name: data.guide(name, range(4), "x") for name in ("sketch", "semantics", "landmarks")}
-    batch = Batch(data.floats(range(4)), torch.zeros(4, 1, 64, 64), exemplar=data.floats([1, 2, 3, 0]), **guides)
+    asked = guides.Asked(data, "x", range(4))
+    made = guides.makers(("sketch", "semantics", "landmarks"), asked)
+    given = {name: make(range(4)) for name, make in made.items()} | {"exemplar": data.floats([1, 2, 3, 0])}
+    batch = Batch(data.floats(range(4)), torch.zeros(4, 1, 64, 64), given)
     large = resizing.there(batch, 128)
     for name in ("sketch", "semantics"):
         value = getattr(large, name)
-        assert value.dtype == guides[name].dtype
-        torch.testing.assert_close(value[..., ::2, ::2], guides[name], rtol=0, atol=0)
-    torch.testing.assert_close(large.landmarks, 2 * guides["landmarks"])
+        assert value.dtype == given[name].dtype
+        torch.testing.assert_close(value[..., ::2, ::2], given[name], rtol=0, atol=0)
+    torch.testing.assert_close(large.landmarks, 2 * given["landmarks"])
     assert large.exemplar is not None and large.exemplar.shape == (4, 3, 128, 128)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bench.data import dataset
+from bench.data.guides import Asked, makers
+from bench.data.guides.exemplar import pairs
 from bench.errors import BenchError
 from bench.task import Task
 from masks import MaskSet
@@ -19,16 +21,20 @@ def task(faces, positions, needs=("exemplar",)):
     return Task(faces, positions, MaskSet.make("center/25", 32, len(positions), 0), "center/25", 0, needs)
 
 
+def asked(faces, positions):
+    return Asked(faces, "a test", positions)
+
+
 def test_exemplars_show_another_person_and_stay_the_same(faces):
     positions = list(range(4, 24))
-    pairs = task(faces, positions).exemplars()
-    assert pairs == task(faces, positions).exemplars()
-    assert set(pairs) <= set(positions)
-    people = faces.identity(range(24))
-    assert all(people[a] != people[b] for a, b in zip(positions, pairs, strict=True))
+    chosen = pairs(asked(faces, positions))
+    assert chosen == pairs(asked(faces, positions))
+    assert set(chosen) <= set(positions)
+    people = faces.known("identity", range(24))
+    assert all(people[a] != people[b] for a, b in zip(positions, chosen, strict=True))
     batches = list(task(faces, positions).batches())
     shown = [image for batch in batches for image in batch.exemplar]
-    assert all((image == faces.floats([p])[0]).all() for image, p in zip(shown, pairs, strict=True))
+    assert all((image == faces.floats([p])[0]).all() for image, p in zip(shown, chosen, strict=True))
 
 
 def test_methods_without_exemplars_get_none(faces):
@@ -37,10 +43,11 @@ def test_methods_without_exemplars_get_none(faces):
 
 def test_one_person_is_an_error(faces):
     with pytest.raises(BenchError, match="one person"):
-        task(faces, [3]).exemplars()
+        pairs(asked(faces, [3]))
 
 
 def test_a_missing_guide_is_named(faces, monkeypatch):
-    monkeypatch.setattr(type(faces), "_guide", lambda *_: None)
+    monkeypatch.setattr(type(faces), "known", lambda *_: None)
+    make = makers(["identity"], Asked(faces, "arcface"))["identity"]
     with pytest.raises(BenchError, match="arcface needs identity, and the data set synthfaces has none"):
-        faces.guide("identity", [0], "arcface")
+        make([0])

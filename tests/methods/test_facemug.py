@@ -63,10 +63,12 @@ def batch(count: int = 4) -> Batch:
     return Batch(
         image,
         mask,
-        exemplar=exemplar,
-        sketch=(torch.rand(count, 1, 64, 64, generator=generator) < 0.3).float(),
-        semantics=torch.randint(0, CLASSES, (count, 64, 64), generator=generator, dtype=torch.uint8),
-        colour=colour,
+        guides={
+            "exemplar": exemplar,
+            "sketch": (torch.rand(count, 1, 64, 64, generator=generator) < 0.3).float(),
+            "semantics": torch.randint(0, CLASSES, (count, 64, 64), generator=generator, dtype=torch.uint8),
+            "colour": colour,
+        },
     )
 
 
@@ -115,7 +117,7 @@ def test_modalities_that_were_not_learned_are_ignored() -> None:
     method, data = create(modalities=("sketch",)).eval(), batch(2).blind()
     with torch.no_grad():
         whole = method.complete(data, Noise([0, 1]))
-        alone = method.complete(replace(data, semantics=None, colour=None), Noise([0, 1]))
+        alone = method.complete(data.guided(semantics=None, colour=None), Noise([0, 1]))
     assert torch.equal(whole, alone)
     assert all(stage.guides == ("sketch",) for stage in method.stages("embedded") if stage.name != "warping")
 
@@ -256,7 +258,7 @@ def test_codes_with_and_without_an_exemplar() -> None:
     with torch.no_grad():
         own = method.styles.codes(stacked(data))
         style, posed = method.codes(data, Noise([0, 1]))
-        alone = method.codes(replace(data, exemplar=None), Noise([0, 1]))
+        alone = method.codes(data.guided(exemplar=None), Noise([0, 1]))
         exemplar = method.styles.exemplar_codes(data.exemplar)
         assert torch.equal(posed, method.warp(own, style))
     assert torch.equal(style, exemplar)
@@ -289,8 +291,8 @@ def encoder_stage(dropping: str) -> EncoderStage:
 
 def seen(dropping: str, seed: int) -> dict[str, Tensor]:
     """Where the encoder is shown each modality in training, (4, 64, 64)."""
-    full = Batch(torch.ones(4, 3, 64, 64), batch().mask, sketch=torch.ones(4, 1, 64, 64))
-    full = replace(full, semantics=torch.ones(4, 64, 64, dtype=torch.uint8), colour=torch.ones(4, 3, 64, 64))
+    full = Batch(torch.ones(4, 3, 64, 64), batch().mask, {"sketch": torch.ones(4, 1, 64, 64)})
+    full = full.guided(semantics=torch.ones(4, 64, 64, dtype=torch.uint8), colour=torch.ones(4, 3, 64, 64))
     x = stacked(encoder_stage(dropping).seen(full, Noise.shared(seed, 4)))
     return {"image": x[:, 0], "sketch": x[:, 3], "semantics": x[:, 5], "colour": x[:, 23]}
 
@@ -526,10 +528,10 @@ def test_the_loss_of_a_text_on_numbers() -> None:
 def test_a_text_changes_the_hole_alone(variant: str | None) -> None:
     """The more so, the better the image fits the text; without a bank the style is changed."""
     method, data = create(variant, text_steps=8, text_rate=0.3, text_weight=1.0).eval(), batch(2)
-    said = replace(data, text=("glasses", "A man with a beard"))
+    said = data.guided(text=("glasses", "A man with a beard"))
     with torch.no_grad():
         plain, changed = (method.complete(one, Noise([0, 1])) for one in (data, said))
-        alone = method.complete(replace(data, text=None), Noise([0, 1]))
+        alone = method.complete(data.guided(text=None), Noise([0, 1]))
     assert torch.equal(plain, alone)
     network = judge("embedded", data.image.device)
     before, after = (network.images(data.composite(one)) for one in (plain, changed))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench import weights
-from bench.data.modalities import one_hot, palette
+from bench.data.guides.semantics import one_hot, palette
 from bench.method import Batch, Noise
 from methods.semantic2stage import Semantic2Stage
 from methods.semantic2stage.networks import CLASSES, TransformerLayer, dynamic_attention
@@ -28,7 +28,7 @@ def batch(count: int = 2) -> Batch:
     labels = torch.randint(0, CLASSES, (count, 64, 64), generator=generator, dtype=torch.uint8)
     mask = torch.zeros(count, 1, 64, 64)
     mask[:, :, 20:44, 16:40] = 1
-    return Batch(image, mask, semantics=labels)
+    return Batch(image, mask, {"semantics": labels})
 
 
 def completed(method: Semantic2Stage, given: Batch) -> Tensor:
@@ -97,12 +97,12 @@ def test_labels_decide_in_the_hole_and_only_where_they_are_shown() -> None:
     other = (given.semantics + 1) % CLASSES
     inside, outside = torch.where(hole, other, given.semantics), torch.where(hole, given.semantics, other)
     guided = completed(method, given)
-    assert not torch.equal(guided, completed(method, replace(given, semantics=inside)))
-    assert torch.equal(guided, completed(method, replace(given, semantics=outside)))
-    plain = completed(method, replace(given, semantics=None))
+    assert not torch.equal(guided, completed(method, given.guided(semantics=inside)))
+    assert torch.equal(guided, completed(method, given.guided(semantics=outside)))
+    plain = completed(method, given.guided(semantics=None))
     assert not torch.equal(guided, plain)
     changed = torch.where(given.mask > 0, -given.image, given.image)
-    assert torch.equal(plain, completed(method, replace(given, image=changed, semantics=None)))
+    assert torch.equal(plain, completed(method, replace(given.guided(semantics=None), image=changed)))
 
 
 def test_steps_are_the_layout_and_the_completion() -> None:
@@ -166,7 +166,7 @@ def test_the_layout_generator_learns_nothing_from_parsing_outputs() -> None:
 
 def test_labels_may_be_a_face_parsers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "load", made_up_weights.state)
-    given = replace(batch(), semantics=None)
+    given = batch().guided(semantics=None)
     stages = create(labels="parser").train().stages("embedded")
     assert not any(stage.guides for stage in stages)
     labels = stages[2].labelled(given).semantics

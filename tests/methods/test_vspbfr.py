@@ -50,7 +50,7 @@ def images(count: int = 4, seed: int = 0) -> Tensor:
 def batch(count: int = 4) -> Batch:
     clean = images(count)
     degraded = F.interpolate(F.avg_pool2d(clean, 4), 64, mode="bilinear")
-    return Batch(clean, torch.ones(count, 1, 64, 64), degraded=degraded)
+    return Batch(clean, torch.ones(count, 1, 64, 64), {"degraded": degraded})
 
 
 def network(size: int = 64, **options: object) -> Restoration:

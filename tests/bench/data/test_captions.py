@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from bench.data import captions, dataset, synthfaces
 from bench.data import folder as files
+from bench.data.guides.guide import Files
+from bench.data.guides.text import prepare_captions, sentences
 from bench.errors import BenchError
 from bench.nn.text import WORDS, known
 
@@ -85,21 +87,21 @@ def test_a_folder_is_read_once_and_matched_by_name(tmp_path: Path) -> None:
     (texts / "a").mkdir(parents=True)
     for i, name in enumerate(["a/1", "2", "3"]):
         (texts / f"{name}.txt").write_text(f"Face {i}\nmore", "utf-8")
-    found = dataset.prepare_captions(texts, 32, cache)
+    found = prepare_captions(Files(texts, 32, cache))
     assert found.ids == ["2.txt", "3.txt", "a/1.txt"]
     faces = dataset.prepare_synthfaces(4, 32, 0, cache)
-    assert faces.captions([3]) == (captions.describe(faces.attributes([3])[0].tolist()),)
+    assert sentences(faces, [3]) == (captions.describe(faces.known("attributes", [3])[0].tolist()),)
     (texts / "2.txt").write_text("another", "utf-8")
-    again = dataset.prepare_captions(texts, 32, cache)
+    again = prepare_captions(Files(texts, 32, cache))
     assert again.fingerprint != found.fingerprint
     assert again._arrays["text"].tolist() == [b"another", b"Face 2", b"Face 0"]
     (texts / "3.txt").write_bytes(b"")
     with pytest.raises(BenchError, match=r"3\.txt says nothing"):
-        dataset.prepare_captions(texts, 32, cache)
+        prepare_captions(Files(texts, 32, cache))
     with pytest.raises(BenchError, match="has no captions: put text files"):
-        dataset.prepare_captions(cache / "listings", 32, cache)
+        prepare_captions(Files(cache / "listings", 32, cache))
     with pytest.raises(BenchError, match="does not exist: give the folder that holds the captions"):
-        dataset.prepare_captions(tmp_path / "nowhere", 32, cache)
+        prepare_captions(Files(tmp_path / "nowhere", 32, cache))
     assert np.dtype("S1000") == found._arrays["text"].dtype
 
 
@@ -108,4 +110,4 @@ def test_a_text_that_changes_meanwhile_is_named(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "texts" / "1.txt").write_text("She smiles.", "utf-8")
     monkeypatch.setattr(files, "hash_files", lambda source, *rest: dict.fromkeys(source.names, "hash of other bytes"))
     with pytest.raises(BenchError, match=r"texts/1\.txt changed while .*run the same command again"):
-        dataset.prepare_captions(tmp_path / "texts", 8, tmp_path / "cache")
+        prepare_captions(Files(tmp_path / "texts", 8, tmp_path / "cache"))

@@ -13,7 +13,9 @@ from PIL import Image
 
 from bench.data import cache, splits, synthfaces
 from bench.data import folder as files
-from bench.data.dataset import ImageData, prepare_folder, prepare_labels, prepare_synthfaces
+from bench.data.dataset import KNOWN, ImageData, prepare_folder, prepare_synthfaces
+from bench.data.guides.guide import Files
+from bench.data.guides.semantics import prepare_labels
 from bench.errors import BenchError
 
 EXAMPLES = Path(__file__).parents[4] / "shared" / "data" / "faces"
@@ -38,7 +40,7 @@ def test_a_folder_becomes_a_data_set(faces: Path, tmp_path: Path) -> None:
     floats = data.floats(torch.tensor([3, 0]))
     assert floats.dtype == torch.float32 and floats.min() >= -1 and floats.max() <= 1
     torch.testing.assert_close((floats + 1) * 127.5, images[:2].float(), atol=1e-4, rtol=0)
-    assert data.semantics([0]) is data.landmarks([0]) is data.identity([0]) is data.attributes([0]) is None
+    assert [data.known(name, [0]) for name in KNOWN] == [None] * len(KNOWN)
 
 
 def test_pixels_are_those_of_the_file(tmp_path: Path) -> None:
@@ -172,7 +174,7 @@ def test_masks_among_the_pictures_are_refused(faces: Path, tmp_path: Path) -> No
     maps = tmp_path / "maps"
     maps.mkdir()
     hole.save(maps / "a.png")
-    assert len(prepare_labels(maps, 8, tmp_path / "cache")) == 1
+    assert len(prepare_labels(Files(maps, 8, tmp_path / "cache"))) == 1
 
 
 def test_a_known_data_set_is_read_from_its_makers_folder(faces: Path, tmp_path: Path) -> None:
@@ -214,14 +216,14 @@ def test_synthfaces_are_rendered_once_with_their_guides(tmp_path: Path) -> None:
     faces = synthfaces.render([5, 40], 16, 7)
     assert (data.floats([5, 40]) - faces.images).abs().max() <= 0.5 / 127.5 + 1e-6
     for name in ("semantics", "landmarks", "identity", "attributes"):
-        assert torch.equal(getattr(data, name)([5, 40]), getattr(faces, name)), name
+        assert np.array_equal(data.known(name, [5, 40]), getattr(faces, name)), name
 
 
 def test_synthfaces_keep_people_apart(tmp_path: Path) -> None:
     data = prepare_synthfaces(44, 16, 0, tmp_path / "cache")
     split = data.split(0)
     assert split.rule == "identity" and (len(split.train), len(split.test)) == (32, 12)
-    train, test = (set(data.identity(data.indices(part)).tolist()) for part in (split.train, split.test))
+    train, test = (set(data.known("identity", data.indices(part)).tolist()) for part in (split.train, split.test))
     assert not train & test
 
 

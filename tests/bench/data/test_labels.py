@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 
 from bench import cli, jobs, suite
 from bench.data import labels, synthfaces
-from bench.data.dataset import ImageData, prepare_labels
+from bench.data.dataset import ImageData
+from bench.data.guides.guide import Files
+from bench.data.guides.semantics import prepare_labels
 from bench.data.labels import CELEBAMASK, LABELS, ORDERS, OWN, RENUMBER
 from bench.errors import BenchError
 
@@ -41,7 +43,7 @@ def folder_of(folder: Path, maps: list[np.ndarray]) -> Path:
 
 
 def prepared(folder: Path, order: str | None = None, size: int = 64) -> ImageData:
-    return prepare_labels(folder, size, folder.parent / "cache", order)
+    return prepare_labels(Files(folder, size, folder.parent / "cache", order=order))
 
 
 def classes(data: ImageData) -> np.ndarray:
@@ -207,7 +209,7 @@ def test_hair_is_masked_by_maps_of_both_kinds(celebamask: Path) -> None:
     maps, parts = str(celebamask / "labels"), str(celebamask / "parts")
     plans = planned(celebamask, labels=maps, labels_order=CELEBAMASK), planned(celebamask, labels=parts)
     for made in plans:
-        masked = classes(made.data["mine"].images.labels) == NUMBER[OWN]("hair")
+        masked = classes(made.data["mine"].images.companions["labels"]) == NUMBER[OWN]("hair")
         assert np.flatnonzero(masked.any(axis=(0, 2))).tolist() == list(range(2, 20))
     masks = [made.data["mine"].masks["hair"].fingerprint for made in plans]
     assert masks[0] == masks[1]

@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 from bench import cli, jobs, results, runner, suite
 from bench.data import folder as files
 from bench.data import sources, synthfaces
-from bench.data.dataset import prepare_folder, prepare_labels
+from bench.data.dataset import prepare_folder
+from bench.data.guides.guide import Files
+from bench.data.guides.semantics import prepare_labels
 from bench.doctor import examine
 from tests.bench.data.sources.archives import FORMATS, names, parquet, shards, tarred, zipped
 
@@ -122,7 +124,7 @@ def test_label_maps_are_read_from_an_archive(tmp_path: Path) -> None:
     (tmp_path / "maps").mkdir()
     Image.fromarray(np.repeat(np.arange(16, dtype=np.uint8), 16).reshape(16, 16)).save(tmp_path / "maps" / "1.png")
     found, wanted = (
-        prepare_labels(place, 16, tmp_path / "cache")
+        prepare_labels(Files(place, 16, tmp_path / "cache"))
         for place in (zipped(tmp_path / "maps", tmp_path / "maps.zip"), tmp_path / "maps")
     )
     assert found.fingerprint == wanted.fingerprint and found.ids == ["1.png"]

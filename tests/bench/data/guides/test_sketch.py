@@ -1,8 +1,6 @@
-"""Guides of an edit against the released code, and by hand."""
+"""Sketches and Canny edges against the released code, and by hand."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,24 +9,9 @@ import torch
 
 from bench import golden
 from bench.data import synthfaces
-from bench.data.modalities import PALETTE, colour_map, one_hot, palette, pencil, sketch
+from bench.data.guides.sketch import pencil, sketch
 from bench.nn.canny import canny, to_grey
-
-GOLDEN = Path(__file__).parents[2] / "golden" / "modalities.npz"
-
-
-@pytest.fixture(scope="module")
-def file() -> golden.File:
-    return golden.File.load(GOLDEN)
-
-
-@pytest.fixture(scope="module")
-def image(file: golden.File) -> torch.Tensor:
-    return ((golden.Inputs(file.seed).image() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-
-
-def faces(size: int, count: int = 8) -> torch.Tensor:
-    return synthfaces.render(range(count), size, 0).images.add(1).mul(127.5).round().byte()
+from tests.bench.data.guides.conftest import faces
 
 
 def rows(image: torch.Tensor) -> np.ndarray:
@@ -93,41 +76,3 @@ def test_sketches_show_the_regions():
     border = (pool(labels, 5, 1, 2) != -pool(-labels, 5, 1, 2)).float()
     drawn = sketch(found.images.add(1).mul(127.5).round().byte())
     assert (drawn * border).sum() / border.sum() > 4 * (drawn * (1 - border)).sum() / (1 - border).sum()
-
-
-def test_colours_are_the_means_of_regions():
-    images, labels = faces(32, 3), torch.from_numpy(np.random.default_rng(1).integers(0, 19, (3, 32, 32), np.uint8))
-    coloured = colour_map(images, labels)
-    assert coloured.shape == images.shape
-    for image, region, result in zip(images, labels, coloured, strict=True):
-        for label in region.unique():
-            inside = region == label
-            mean = image[:, inside].double().mean(dim=1) / 127.5 - 1
-            torch.testing.assert_close(result[:, inside], mean.float()[:, None].expand(3, int(inside.sum())))
-
-
-def test_colours_of_one_region_and_of_high_labels():
-    images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
-    images[1] = 255
-    for label in (0, 255):
-        coloured = colour_map(images, torch.full((2, 4, 4), label, dtype=torch.uint8))
-        assert coloured[0].unique().tolist() == [-1]
-        assert coloured[1].unique().tolist() == [1]
-
-
-def test_palette_is_the_authors(file):
-    cells = golden.Inputs(file.seed).latent(1, 19, 16, 16, offset=100).argmax(1).to(torch.uint8)
-    labels = cells.repeat_interleave(16, 1).repeat_interleave(16, 2)
-    shown = palette(labels)
-    assert shown.dtype == torch.uint8
-    assert file.deviation("palette", shown.double() / 127.5 - 1) < 1e-12
-    assert len(set(PALETTE)) == 24
-
-
-def test_one_hot_takes_the_labels_apart():
-    labels = torch.from_numpy(np.random.default_rng(0).integers(0, 19, (2, 8, 9), np.uint8))
-    planes = one_hot(labels)
-    assert planes.shape == (2, 19, 8, 9)
-    assert (planes.sum(1) == 1).all()
-    assert torch.equal(planes.argmax(1), labels.long())
-    assert one_hot(labels, 24).shape[1] == 24

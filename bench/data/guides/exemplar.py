@@ -1,0 +1,43 @@
+"""Another picture that guides a completion: (N, 3, H, W) in [-1, 1]. In tests it shows another person."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from bench.bicubic import pictures
+from bench.data.guides.guide import Asked, Guide, Maker, Sides
+from bench.errors import BenchError
+from bench.store import derive_seed
+
+
+class Exemplar(Guide):
+    told = "the picture of another person that guides the completion"
+    apart = True
+    remedy = "give another picture of a face, as exemplar=... (--exemplar)"
+
+    def of(self, asked: Asked) -> Maker:
+        chosen = dict(zip(asked.positions, pairs(asked), strict=True))
+        return lambda indices: asked.images.floats([chosen[int(i)] for i in indices])
+
+    def resized(self, value: Tensor, before: Sides, after: Sides) -> Tensor:
+        return pictures(value, after)
+
+
+def pairs(asked: Asked) -> list[int]:
+    """The picture that guides each image: one of them, of another person; the same for all methods."""
+    seed = derive_seed(asked.seed, asked.images.name, "exemplars")
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(asked.positions).tolist()
+    people = asked.images.known("identity", order)
+    labels = list(range(len(order))) if people is None else people.tolist()
+    chosen = {}
+    for i, position in enumerate(order):
+        others = (j % len(order) for j in range(i + 1, i + len(order)))
+        found = next((j for j in others if labels[j] != labels[i]), None)
+        if found is None:
+            raise BenchError(f"{asked.images.name}: the test images show one person only; exemplars need another one")
+        chosen[position] = order[found]
+    return [chosen[position] for position in asked.positions]
+
+
+GUIDE = Exemplar()

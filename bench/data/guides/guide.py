@@ -1,0 +1,121 @@
+"""What every guide says of itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from bench.card import Card
+from bench.data.cache import Progress
+from bench.data.dataset import ImageData, Indices
+from bench.errors import BenchError
+from bench.framing import CROP, Framing, Size
+from bench.metrics.images import to_uint8
+
+Value = Any
+"""What guides the images of a batch: a tensor (N, ...), or a tuple of N texts."""
+Sides = tuple[int, int]
+"""Height and width in pixels."""
+Maker = Callable[[Indices], Value]
+"""Gives the guide of the images at these indices."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who asks for a guide of which images, and what fixes its random draws."""
+
+    images: ImageData
+    user: str
+    """Who needs it, for messages: a condition, or a method and its stage."""
+    positions: Sequence[int] = ()
+    """Of all images that are completed."""
+    condition: str = ""
+    source: str = ""
+    """Of degraded pictures in this condition, see `bench.condition.Condition`."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files of a guide that lie beside the images, and how they are read."""
+
+    folder: Path
+    size: Size
+    cache: Path
+    progress: Progress | None = None
+    framing: Framing = CROP
+    order: str | None = None
+    """How label maps are numbered."""
+
+
+def known(images: ImageData, name: str, indices: Indices) -> Tensor | None:
+    """What the data set knows of these images beside their pixels: (N, ...); None where it knows nothing."""
+    found = images.known(name, indices)
+    return None if found is None else torch.from_numpy(found)
+
+
+class Guide(ABC):
+    """What guides a completion beside the known pixels: where it comes from, and what becomes of it.
+
+    A file of this package holds one, as `GUIDE`; its name is that of the file. A map has the picture's height and
+    width last; what has none says what is done with it.
+    """
+
+    told: ClassVar[str]
+    """What lies in its folder, for users of `facebench export inputs`."""
+    remedy: ClassVar[str] = "take another data set"
+    """What to do where a data set has none."""
+    shown: ClassVar[bool] = True
+    """Whether a condition may show it: `center/25+NAME`."""
+    apart: ClassVar[bool] = False
+    """Whether reports show it beside the input, as a picture of its own."""
+    layer: ClassVar[int] = 0
+    """Guides are drawn in this order, one over the other."""
+    companion: ClassVar[str] = ""
+    """What its own files are called among those beside the images (`ImageData.companions`)."""
+
+    @property
+    def name(self) -> str:
+        return type(self).__module__.rpartition(".")[2]
+
+    @abstractmethod
+    def of(self, asked: Asked) -> Maker:
+        """What makes it; it gives None where the data set has none."""
+
+    def prepared(self, files: Files) -> ImageData:
+        """Its own files, read once into the cache."""
+        raise BenchError(f"the guide {self.name} is read from no files: leave {files.folder} out")
+
+    def reads(self, source: str) -> Collection[str]:
+        """The companions of the images that decide it in a condition whose degraded pictures have this source."""
+        return {self.companion} - {""}
+
+    def learned(self, card: Card) -> bool:
+        """Whether a method of that card may train on its own files, which then decide what is trained."""
+        return self.name in (*card.needs, *card.takes)
+
+    def mirrored(self, value: Value, width: int) -> Value:
+        """That of the picture, so wide, mirrored left to right."""
+        return value.flip(-1)
+
+    def masked(self, value: Value, mask: Tensor) -> Value:
+        """Where the mask (N, 1, H, W) is 1; elsewhere it says nothing."""
+        return value * mask
+
+    def resized(self, value: Value, before: Sides, after: Sides) -> Value:
+        """That of the picture at another size."""
+        return value
+
+    def drawn(self, value: Value, inside: Tensor) -> Tensor:
+        """The picture of holes, uint8 (N, 3, H, W), with the guide in it."""
+        return inside
+
+    def exported(self, value: Value) -> Sequence[Tensor | str]:
+        """For each image, the picture (uint8, colours or grey) or the text that other programs are given."""
+        return list(to_uint8(value))
