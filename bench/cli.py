@@ -206,6 +206,7 @@ def run(
     labels_order: data_options.LabelsOrder = None,
     degraded: data_options.Degraded = None,
     captions: data_options.Captions = None,
+    landmarks: data_options.Landmarks = None,
     attributes: Annotated[
         list[str] | None,
         typer.Option(
@@ -271,7 +272,13 @@ def run(
     from bench import suite as suites
 
     loaded = suites.smoke(suites.content(suite)) if smoke else suites.content(suite)
-    beside = {"labels": labels, "labels_order": labels_order, "degraded": degraded, "captions": captions}
+    beside = {
+        "labels": labels,
+        "labels_order": labels_order,
+        "degraded": degraded,
+        "captions": captions,
+        "landmarks": landmarks,
+    }
     beside["attributes"] = attributes
     changes, pair = data_options.changed(loaded, data, beside, masks, mask_threshold, invert_masks, size)
     if shots is not None:

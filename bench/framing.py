@@ -19,6 +19,7 @@ from bench.errors import BenchError
 Size = int | tuple[int, int]
 """Pixels: the side of squares, or the (height, width), as tensors have it, of other pictures: see `normal`."""
 Rule = Literal["crop", "pad"]
+Box = tuple[int, int, int, int]
 
 
 def normal(size: int | Sequence[int]) -> Size:
@@ -68,23 +69,39 @@ class Framing:
 CROP = Framing()
 
 
+def moved(points: np.ndarray, size: tuple[int, int], after: Size, framing: Framing = CROP) -> np.ndarray:
+    """Points (N, 2) of a picture, (x, y) in pixels from its corner, where they lie after `framed`.
+
+    `size`: width and height of the picture, as Pillow says them.
+    """
+    height, width = extent(after)
+    box, (left, top, right, bottom) = _boxes(size, (height, width), framing)
+    scale = np.array([(right - left) / (box[2] - box[0]), (bottom - top) / (box[3] - box[1])])
+    return (points - box[:2]) * scale + (left, top)
+
+
 def framed(image: Image.Image, size: Size, framing: Framing = CROP, labels: bool = False) -> np.ndarray:
     """A picture at a size, (height, width, 3) uint8, by Pillow's antialiased Lanczos filter.
 
     An image that has this size already is not touched. Of label maps the nearest pixels are taken.
     """
     height, width = extent(size)
-    tall, wide = framing.aspect or (height, width)
     resampling = Image.Resampling.NEAREST if labels else Image.Resampling.LANCZOS
+    box, (left, top, right, bottom) = _boxes(image.size, (height, width), framing)
+    small = np.asarray(image.resize((right - left, bottom - top), resampling, box=box))
+    room = [(top, height - bottom), (left, width - right)]
+    return np.pad(small, [*room, *[(0, 0)] * (small.ndim - 2)], mode="edge") if np.any(room) else small
+
+
+def _boxes(size: tuple[int, int], after: tuple[int, int], framing: Framing) -> tuple[Box, Box]:
+    """The part of a picture (width, height) that is kept, and where it comes to lie: left, top, right, bottom."""
+    (across, down), (height, width) = size, after
+    tall, wide = framing.aspect or after
     if framing.rule == "crop":  # what scaling to the frame's shorter side and then cropping gives
-        box_width = max(1, min(image.width, image.height * wide // tall))
-        box_height = max(1, min(image.height, image.width * tall // wide))
-        left, top = (image.width - box_width) // 2, (image.height - box_height) // 2
-        box = (left, top, left + box_width, top + box_height)
-        return np.asarray(image.resize((width, height), resampling, box=box))
-    ratio = image.height * wide / (image.width * tall)
-    inner = max(1, round(height * min(1, ratio))), max(1, round(width * min(1, 1 / ratio)))
-    small = np.asarray(image.resize(inner[::-1], resampling))
-    before = (height - inner[0]) // 2, (width - inner[1]) // 2
-    room = [(first, whole - part - first) for first, whole, part in zip(before, (height, width), inner, strict=True)]
-    return np.pad(small, [*room, *[(0, 0)] * (small.ndim - 2)], mode="edge")
+        box_width, box_height = max(1, min(across, down * wide // tall)), max(1, min(down, across * tall // wide))
+        left, top = (across - box_width) // 2, (down - box_height) // 2
+        return (left, top, left + box_width, top + box_height), (0, 0, width, height)
+    ratio = down * wide / (across * tall)
+    inner_height, inner_width = max(1, round(height * min(1, ratio))), max(1, round(width * min(1, 1 / ratio)))
+    left, top = (width - inner_width) // 2, (height - inner_height) // 2
+    return (0, 0, across, down), (left, top, left + inner_width, top + inner_height)

@@ -281,9 +281,10 @@ def _images(data: Data, suite: Suite, size: Size, root: Path, progress: Progress
     else:
         name, others = data.name if data.published else None, _named_otherwise(suite, root)
         images = dataset.prepare_folder(data.folder, size, cache, name, progress, others, framing)
+    of = images.published.pictures_of(data.folder) if images.published and data.folder else data.folder
     companions = {}
     for name, folder in data.beside.items():
-        guide, files = guides.get(name), Files(folder, size, cache, progress, framing, data.labels_order)
+        guide, files = guides.get(name), Files(folder, size, cache, progress, framing, data.labels_order, of)
         companions[guide.companion] = guide.prepared(files)
     return replace(images, companions=companions)
 
@@ -330,7 +331,7 @@ def _named_otherwise(suite: Suite, root: Path) -> dict[Path, str]:
     """Folders that are no pictures of a data set, though they may lie in it, and what the suite names them for."""
     named: list[tuple[Path | None, str]] = [(root, "runs")]
     for data in (*suite.data, *suite.training):
-        named += [(folder, f"{name} of {data.name}") for name, folder in data.beside.items()]
+        named += [(folder, guides.get(name).files) for name, folder in data.beside.items()]
     for condition in suite.conditions:
         erased = masks.parse(conditions.parse(condition).masks)
         named.append((Path(erased.argument) if erased.generator == "folder" and erased.argument else None, "masks"))

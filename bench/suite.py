@@ -139,6 +139,8 @@ class Data(Section):
     """Folder of degraded copies of the same names, for the condition `degraded/given`."""
     captions: Path | None = None
     """Folder of text files of the same names, whose first lines guide by text."""
+    landmarks: Path | None = None
+    """Folder of files of 68 landmarks of the same names, NAME.txt or NAME.pts, which guide."""
     attributes: Path | None = None
     """list_attr_celeba.txt or CSV `name,ATTRIBUTE,...`, for `report: {groups: [...]}`."""
     trained: str | None = None
@@ -161,7 +163,12 @@ class Data(Section):
     @property
     def beside(self) -> dict[str, Path]:
         """Folders of files that guide beside the images, by the names of `bench.data.guides`."""
-        named = {"semantics": self.labels, "degraded": self.degraded, "text": self.captions}
+        named = {
+            "semantics": self.labels,
+            "degraded": self.degraded,
+            "text": self.captions,
+            "landmarks": self.landmarks,
+        }
         return {name: folder for name, folder in named.items() if folder is not None}
 
     @property
@@ -590,8 +597,8 @@ def located(
 ) -> dict[str, list[dict[str, Any]]]:
     """The sections `data` and `training` of a suite, with the folders of --data and of what belongs to the images.
 
-    `given`: of --data. `companions`: of --labels, --labels-order, --degraded, --captions and --attributes, by their
-    names in `Data`.
+    `given`: of --data. `companions`: of --labels, --labels-order, --degraded, --captions, --landmarks and
+    --attributes, by their names in `Data`.
     Each is NAME=DIR (or NAME=ORDER), or DIR where there is one data set.
 
     One DIR of --data is the folder of the suite's only published data set, else it takes the place of all data.

@@ -43,6 +43,10 @@ Captions = Annotated[
     list[str] | None,
     typer.Option(metavar="DIR or NAME=DIR", help="Text files of a data set (NAME.txt), for conditions with +text."),
 ]
+Landmarks = Annotated[
+    list[str] | None,
+    typer.Option(metavar="DIR or NAME=DIR", help="Landmarks of a data set (NAME.txt or .pts), for +landmarks."),
+]
 Masks = Annotated[
     Path | None,
     typer.Option(help="Folder of mask files (white = hole), or a frozen set (.npz): one more condition."),

@@ -76,6 +76,7 @@ def inputs(
     labels_order: options.LabelsOrder = None,
     degraded: options.Degraded = None,
     captions: options.Captions = None,
+    landmarks: options.Landmarks = None,
     masks: options.Masks = None,
     mask_threshold: options.Threshold = None,
     invert_masks: options.Inverted = False,
@@ -95,7 +96,13 @@ def inputs(
     from bench.store import check_folder
 
     content = suites.content(suite)
-    beside = {"labels": labels, "labels_order": labels_order, "degraded": degraded, "captions": captions}
+    beside = {
+        "labels": labels,
+        "labels_order": labels_order,
+        "degraded": degraded,
+        "captions": captions,
+        "landmarks": landmarks,
+    }
     changes, pair = options.changed(content, data, beside, masks, mask_threshold, invert_masks, size)
     checked = suites.parse(content | changes | {"expect": []}, suite)
     for folder in (runs, runs / checked.suite):

@@ -24,7 +24,7 @@ class Degraded(Guide):
     remedy = "restore in a condition such as degraded/mild"
     shown = False  # it has conditions of its own
     layer = 9  # it takes the place of the whole picture
-    companion = "copies"
+    companion, files = "copies", "degraded copies"
 
     def of(self, asked: Asked) -> Maker:
         images, source = asked.images, asked.source

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from bench.card import Card
 from bench.data.cache import Progress
@@ -48,10 +49,13 @@ class Files:
     folder: Path
     size: Size
     cache: Path
+    """The folder of the cache."""
     progress: Progress | None = None
     framing: Framing = CROP
     order: str | None = None
     """How label maps are numbered."""
+    pictures: Path | None = None
+    """The pictures that they belong to, where the data set has files."""
 
 
 def known(images: ImageData, name: str, indices: Indices) -> Tensor | None:
@@ -79,6 +83,9 @@ class Guide(ABC):
     """Guides are drawn in this order, one over the other."""
     companion: ClassVar[str] = ""
     """What its own files are called among those beside the images (`ImageData.companions`)."""
+
+    files: ClassVar[str] = ""
+    """The same for people."""
 
     @property
     def name(self) -> str:
@@ -109,8 +116,8 @@ class Guide(ABC):
         return value * mask
 
     def resized(self, value: Value, before: Sides, after: Sides) -> Value:
-        """That of the picture at another size."""
-        return value
+        """That of the picture at another size: of a map in [0, 1], the largest value of what a pixel covers."""
+        return F.adaptive_max_pool2d(value, after)
 
     def drawn(self, value: Value, inside: Tensor) -> Tensor:
         """The picture of holes, uint8 (N, 3, H, W), with the guide in it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from bench.data.guides.guide import Asked, Guide, Maker, known
+from bench.data.guides.guide import Asked, Guide, Maker, Sides, known
 
 
 class Identity(Guide):
@@ -16,6 +16,9 @@ class Identity(Guide):
         return lambda indices: known(asked.images, "identity", indices)
 
     def mirrored(self, value: Tensor, width: int) -> Tensor:
+        return value
+
+    def resized(self, value: Tensor, before: Sides, after: Sides) -> Tensor:
         return value
 
     def masked(self, value: Tensor, mask: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ SWAPPED = [LABELS.index({**OTHER, **{right: left for left, right in OTHER.items(
 class Semantics(Guide):
     told = "label maps: the number of the class, from 0, in the order of face-parsing"
     remedy = "give label maps with --labels"
-    companion = "labels"
+    companion, files = "labels", "label maps"
 
     def of(self, asked: Asked) -> Maker:
         return lambda indices: maps(asked.images, indices)

@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from bench.data.guides.guide import Asked, Guide, Maker, Sides
+from bench.data.guides.guide import Asked, Guide, Maker
 
 
 class Sketch(Guide):
@@ -19,9 +18,6 @@ class Sketch(Guide):
 
     def of(self, asked: Asked) -> Maker:
         return lambda indices: sketch(asked.images.images(indices))
-
-    def resized(self, value: Tensor, before: Sides, after: Sides) -> Tensor:
-        return F.adaptive_max_pool2d(value, after)
 
     def drawn(self, value: Tensor, inside: Tensor) -> Tensor:
         return inside * (1 - value.byte())

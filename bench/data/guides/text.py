@@ -12,7 +12,7 @@ from bench.data import cache, captions, preparing, sources
 from bench.data import folder as files
 from bench.data.cache import Batch
 from bench.data.dataset import ImageData, Indices
-from bench.data.guides.guide import Asked, Files, Guide, Maker
+from bench.data.guides.guide import Asked, Files, Guide, Maker, Sides
 from bench.store import digest
 
 CAPTIONS = "captions"
@@ -22,7 +22,7 @@ CAPTIONS = "captions"
 class Text(Guide):
     told = "a sentence, in NAME.txt"
     remedy = "give text files with --captions"
-    companion = "texts"
+    companion, files = "texts", "captions"
 
     def of(self, asked: Asked) -> Maker:
         return lambda indices: sentences(asked.images, indices)
@@ -31,6 +31,9 @@ class Text(Guide):
         return self.name in card.needs
 
     def mirrored(self, value: tuple[str, ...], width: int) -> tuple[str, ...]:
+        return value
+
+    def resized(self, value: tuple[str, ...], before: Sides, after: Sides) -> tuple[str, ...]:
         return value
 
     def masked(self, value: tuple[str, ...], mask: Tensor) -> tuple[str, ...]:

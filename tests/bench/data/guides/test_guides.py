@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from bench.samples import shown
 from bench.task import Task
 from masks import MaskSet
 
+DOCUMENTED = Path(__file__).parents[4] / "docs" / "adding-a-method.md"
 COUNT, SIZE = 20, 64
 ALL = "center/25+exemplar+sketch+semantics+colour+text+landmarks"
 BYTES = {
@@ -114,29 +116,12 @@ def test_a_missing_guide_is_one_message_that_says_how_to_give_it(batch: Batch) -
         guides.get("scetch")
 
 
-DARKNESS = '''
-"""Where a picture is dark."""
-from bench.data.guides.guide import Guide
-
-class Darkness(Guide):
-    told = "white = dark"
-    layer = 5
-
-    def of(self, asked):
-        return lambda indices: (asked.images.floats(indices).mean(1, keepdim=True) < -0.5).float()
-
-    def drawn(self, value, inside):
-        return inside * (1 - value.byte())
-
-    def exported(self, value):
-        return list(value.byte() * 255)
-
-GUIDE = Darkness()
-'''
-
-
-def test_a_new_guide_is_one_file(tmp_path: Path, faces: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "darkness.py").write_text(DARKNESS)
+def test_the_guide_of_the_documentation_is_one_file(
+    tmp_path: Path, faces: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", DOCUMENTED.read_text("utf-8"), re.DOTALL)
+    (written,) = (block for block in blocks if "class Darkness" in block)
+    (tmp_path / "darkness.py").write_text(written)
     monkeypatch.setattr(guides, "__path__", [*guides.__path__, str(tmp_path)])
     guides.every.cache_clear()
     condition.parse.cache_clear()
