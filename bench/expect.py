@@ -4,6 +4,7 @@
     aot l1@hole irregular/20-30 < 0.12             a bound; also >
     exegan fid freeform/60-70 = 11.86 ± 5 %        a value; without ± it must agree in every digit that stands there
     each < mean [l1@hole]                          every row of the suite, one expectation each
+    facemug center/25+sketch < center/25 [psnr]    a row against itself in another condition
     grig params = 31.76 M ± 0.5 %                  size of the published network; also macs; nothing is run
     edgeconnect params [edge_generator + inpaint_generator] = 21.54 M
     celeba-hq train = 28000                        images of a published split; also test; nothing is run
@@ -18,7 +19,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bench import metrics, registry
@@ -89,6 +90,7 @@ class Expectation:
     right: str | float  # title of the other row, or a number in the metric's unit
     tolerance: float = 0.0  # of `=`, in the metric's unit
     condition: str | None = None
+    against: str | None = None  # condition of the right side, where it is the same row in another one
     dataset: str | None = None
     shots: str | None = None
     networks: tuple[str, ...] = ()  # of the card, for COSTS
@@ -103,12 +105,19 @@ class Expectation:
         """The rows that it speaks of."""
         return (self.left, self.right) if isinstance(self.right, str) else (self.left,)
 
+    @property
+    def sides(self) -> list[tuple[str, Expectation]]:
+        """The rows that are compared, each with the cells that count."""
+        if self.against is None:
+            return [(title, self) for title in self.titles]
+        return [(self.left, replace(self, condition=where, against=None)) for where in (self.condition, self.against)]
+
     def covers(self, row: Mapping[str, str], trained: bool = True) -> bool:
         """Whether a job or result row with these columns counts; an untrained row stands for every number of shots."""
         return (
             self.measured
             and row["title"] in self.titles
-            and self.condition in (None, row["condition"])
+            and (self.condition is None or row["condition"] in (self.condition, self.against))
             and self.dataset in (None, row["dataset"])
             and (self.shots in (None, row["shots"]) or not trained)
         )
@@ -135,7 +144,7 @@ def read(line: str, suite: Suite) -> list[Expectation]:
 
 def check(expected: Expectation, suite: Suite, rows: pd.DataFrame | None = None) -> Verdict:
     """Hold an expectation against result rows (`bench.results.rows`); COSTS and COUNTS need none."""
-    sides = [_side(title, expected, suite, rows) for title in expected.titles]
+    sides = [_side(title, one, suite, rows) for title, one in expected.sides]
     lines = [f"expected: {expected.text}", *_head(expected, suite), *(line for _, shown in sides for line in shown)]
     values = [value for value, _ in sides]
     if missing := [shown[-1].strip() for value, shown in sides if value is None]:
@@ -143,15 +152,12 @@ def check(expected: Expectation, suite: Suite, rows: pd.DataFrame | None = None)
         return Verdict(False, text, absent or missing[0], compared=False, absent=absent)
     left = float(values[0])  # type: ignore[arg-type]
     right = float(values[1] if len(values) > 1 else expected.right)  # type: ignore[arg-type]
-    name = (
-        expected.right
-        if isinstance(expected.right, str)
-        else "the bound"
-        if expected.sign != "="
-        else "the expected value"
-    )
+    name = expected.against or expected.right
+    if not isinstance(name, str):
+        name = "the bound" if expected.sign != "=" else "the expected value"
     passed = {"<": left < right, ">": left > right, "=": abs(left - right) <= expected.tolerance}[expected.sign]
-    difference = _difference(expected.left, left, name, right, expected)
+    first = expected.left if expected.against is None else f"{expected.left}, {expected.condition},"
+    difference = _difference(first, left, name, right, expected)
     return Verdict(passed, "\n".join([*lines, difference]), difference)
 
 
@@ -181,14 +187,28 @@ def _read(line: str, suite: Suite) -> list[Expectation]:
             raise BenchError(f"{right!r} is not a number; rows are compared with < or >")
         if not (found := _BRACKETS.search(right)):
             raise BenchError(f"say in brackets what is compared: {line} [{suite.metrics[0]}, {suite.conditions[0]}]")
-        title, words, tolerance = _row(left, suite), _words(found[1]), 0.0
-        others = [*_expand(_row(right[: found.start()].strip(), suite), suite)]
+        name, words, tolerance = right[: found.start()].strip(), _words(found[1]), 0.0
+        if name in suite.conditions:
+            return _conditions(line, left, name, words, sign, suite)
+        title, others = _row(left, suite), [*_expand(_row(name, suite), suite)]
     where = _where(words, title, suite)
     return [
         Expectation(_named(line, one, other), one, sign=sign, right=other, tolerance=tolerance, **where)  # type: ignore[arg-type]
         for one in _expand(title, suite)
         for other in others
         if one != other
+    ]
+
+
+def _conditions(line: str, left: str, against: str, words: list[str], sign: str, suite: Suite) -> list[Expectation]:
+    """The expectations of a line that holds a row against itself in another condition."""
+    title, before = _split(f"{left} ", suite)  # a row alone, too
+    where = _where([*before, *words], title, suite)
+    if "condition" not in where:
+        raise BenchError(f"say in which condition {title} is held against {against}: {title} {suite.conditions[0]}")
+    return [
+        Expectation(_named(line, one, one), one, sign=sign, right=one, against=against, **where)  # type: ignore[arg-type]
+        for one in _expand(title, suite)
     ]
 
 
@@ -333,7 +353,7 @@ def _absent(expected: Expectation, rows: pd.DataFrame | None) -> str:
     """The reason where all values that are missing were not computed for want of a network, else nothing."""
     if rows is None:
         return ""
-    sides = [_cells(title, expected, rows) for title in expected.titles]
+    sides = [_cells(title, one, rows) for title, one in expected.sides]
     notes = [note for cells in sides if len(cells) for note in cells.loc[cells["value"].isna(), "note"]]
     return notes[0] if notes and all(note.startswith(metrics.ABSENT) for note in notes) else ""
 

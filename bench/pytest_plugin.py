@@ -276,9 +276,9 @@ def _record(lines: dict[str, str], one: Expectation, rows: pd.DataFrame) -> None
     from bench import expect
 
     shots = f"{one.shots} shots" if one.shots else None
-    where = ", ".join(filter(None, [one.condition, one.dataset, shots]))
-    for title in one.titles:
-        found = expect.value(replace(one, left=title), rows)
+    for title, side in one.sides:
+        where = ", ".join(filter(None, [side.condition, side.dataset, shots]))
+        found = expect.value(replace(side, left=title), rows)
         if found:
             value, half = found
             name = f"{title} {one.quantity}" + (f" [{where}]" if where else "")

@@ -66,6 +66,23 @@ def test_values_and_tolerances(line: str, left: str, right: float, tolerance: fl
     assert found.tolerance == pytest.approx(tolerance)
 
 
+def test_a_row_is_held_against_itself_in_another_condition() -> None:
+    line = "each irregular/20-30 < center/25 [l1]"
+    found = expect.read(line, parsed())
+    assert [(e.left, e.condition, e.against) for e in found] == [(t, "irregular/20-30", "center/25") for t in TITLES]
+    assert found[1].text == "Telea irregular/20-30 < center/25 [l1]"
+    measured = pd.concat([rows({"GRIG": 0.1}, condition="irregular/20-30"), rows({"GRIG": 0.2, "Telea": 0.3})])
+    said = expect.check(found[3], parsed(), measured)
+    assert said.passed and said.reason == "GRIG, irregular/20-30, is 0.1 (50.0%) below center/25."
+    other = expect.check(one("grig irregular/20-30 > center/25 [l1]"), parsed(), measured)
+    assert not other.passed and other.compared
+    missing = expect.check(found[1], parsed(), measured)
+    assert not missing.compared and "not measured" in missing.reason
+    assert [found[3].covers(row) for row in measured.to_dict("records")] == [True, True, False]
+    with pytest.raises(BenchError, match="say in which condition GRIG is held against center/25"):
+        one("grig < center/25 [l1]")
+
+
 def test_each_is_every_row_but_the_one_it_is_compared_with() -> None:
     found = expect.read("each < mean [l1]", parsed())
     assert [e.left for e in found] == TITLES[1:]
