@@ -302,6 +302,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "gl": lambda m: {"state_dict": {k: v for k, v in m.state_dict().items() if k != "colour"}},
     "gmcnn": lambda m: m.generator.state_dict(),
     "grig": lambda m: {"g": m.generator.state_dict(), "g_ema": [p + 1 for p in m.generator.parameters()]},
+    "hfgi": lambda m: with_details(m),
     "lama": lambda m: {"state_dict": m.state_dict() | renamed("discriminator.", OTHER)},
     "lgnet": lambda m: m.global_refiner.state_dict(),
     "madf": lambda m: {"n_iter": 3, "model": renamed("module.model.", m.generator.state_dict()) | LOSSES},
@@ -348,6 +349,18 @@ def with_decoder(method: Any) -> Any:
     state = renamed("encoder.", method.encoder.state_dict())
     state |= renamed("decoder.", psp.Generator(method.config.size, code=method.config.dim).state_dict())
     return {"state_dict": state, "latent_avg": torch.ones_like(method.latent_avg), "opts": {}}
+
+
+def with_details(method: Any) -> Any:
+    """The layout of HFGI: that of pSp, and two networks more in its state dict."""
+    from baselines import hfgi, psp
+
+    channels = psp.Generator(method.config.size, code=method.config.dim).convs[2 * method.level].activate.bias.numel()
+    network = hfgi.Consultation(method.config.detail_widths, channels)
+    content = with_decoder(method)
+    content["state_dict"] |= renamed("grid_align.", method.grid_align.state_dict())
+    content["state_dict"] |= renamed("residue.", network.state_dict())
+    return content
 
 
 def prefixed(content: Any) -> Any:
