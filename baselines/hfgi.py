@@ -198,9 +198,9 @@ class HFGI(E4E):
         self.encoder.load_state_dict(state | {first: with_more_channels(state[first], ours.channels)})
         self.latent_avg.copy_(prior.latent_avg)
         self.decoder = prior.decoder
-        self._consult()
+        self.consult()
 
-    def _consult(self) -> None:
+    def consult(self) -> None:
         """Make the consultation for the attached generator, which stays as it is."""
         frozen(self.decoder)
         channels = bank_channels(self.decoder)[self.level]
@@ -258,7 +258,7 @@ class HFGI(E4E):
 
     def load_official(self, state: Mapping[str, Any]) -> None:
         super().load_official(state)
-        self._consult()
+        self.consult()
         for name, network in (("grid_align", self.grid_align), ("residue", self.residue)):
             network.load_state_dict(part(state["state_dict"], f"{name}."))
 
