@@ -33,7 +33,7 @@ CARD = Card(
     url="https://arxiv.org/abs/2109.06590",
     resolution=256,
     params={"encoder": 267_136_704, "grid_align": 596_801, "residue": 5_647_344, "decoder": 30_370_060},
-    macs={"encoder": 72.481e9, "grid_align": 3.944e9, "residue": 25.650e9, "decoder": 75.383e9},
+    macs={"encoder": 72.481e9, "grid_align": 3.944e9, "residue": 25.650e9, "decoder": 75.38e9},
     published={"FID, LPIPS": "7.66, 0.214 (HierInv, table 1: FFHQ validation, erased share 0-100 %)"},
     training="Ranger 1e-4 (0.95, 0.999), batch 8, 100,000 steps; L2 1, LPIPS (AlexNet) 0.8, identity 0.1, alignment "
     "(L1) 0.1; the residual in a random perspective (distortion 0.15, probability 0.9); encoder and generator frozen",
@@ -56,9 +56,8 @@ CARD = Card(
         "noise": "one draw for both passes of the generator, where the released files have stored maps",
         "size": "paper: 1024, as released for faces (18 styles); a prior of 256 px reads the first 14. Preset 256: 14",
     },
-    notes="The generator runs twice: MACs of one pass of 1024 px. The map is that of 64 px, at a quarter of the "
-    "encoder's size, and the heads of the consultation have as many channels as it: 512, with the prior's preset paper "
-    "256.",
+    notes="A completion runs the generator twice; MACs are those of one pass. The details change the map of 64 px, at a "
+    "quarter of the encoder's size; scale and shift have as many channels as it: 512, with the prior's preset paper 256.",
 )
 
 

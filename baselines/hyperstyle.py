@@ -34,8 +34,8 @@ CARD = Card(
     venue="CVPR 2022; arXiv 2111.15666",
     url="https://arxiv.org/abs/2111.15666",
     resolution=256,
-    params={"encoder": 31_212_736, "hypernet": 332_664_896, "decoder": 30_370_060},
-    macs={"encoder": 32.829e9, "hypernet": 32.872e9, "decoder": 45.373e9},
+    params={"hypernet": 332_664_896, "encoder": 31_212_736, "decoder": 30_370_060},
+    macs={"hypernet": 33.239e9, "encoder": 32.829e9, "decoder": 75.38e9},
     published={"FID, LPIPS": "7.46, 0.208 (HierInv, table 1: FFHQ validation, erased share 0-100 %)"},
     training="Ranger 1e-4 (0.95, 0.999), batch 8, up to 500,000 steps of 5 passes; L2 1, LPIPS (AlexNet) 0.8, identity "
     "0.1 after each pass; the hypernetwork starts from ImageNet's ResNet-34; W encoder and generator frozen",
@@ -58,9 +58,9 @@ CARD = Card(
         "tuned": "convolutions: the paper's. all: the layers to RGB too, 369,205,472 parameters",
         "size": "paper: 1024, as released for faces (18 styles); a prior of 256 px reads the first 14. Preset 256: 14",
     },
-    notes="Each completion runs the generator once more than the hypernetwork. MACs of one pass, of the generator at "
-    "256 px. At 256 px the hypernetwork has 312,984,640 parameters; with the prior's preset paper it meets fewer "
-    "channels.",
+    notes="A completion runs the generator once more than the hypernetwork; MACs are those of one pass. For a generator "
+    "of 256 px: hypernet 312,984,640 parameters, 32.872 G MACs; decoder 30,034,338, 45.373 G. With the prior's preset "
+    "paper the layers have fewer channels.",
 )
 
 BODY, BLOCKS = (64, 128, 256, 512), (3, 4, 6, 3)  # ResNet-34
