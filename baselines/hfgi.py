@@ -56,8 +56,9 @@ CARD = Card(
         "noise": "one draw for both passes of the generator, where the released files have stored maps",
         "size": "paper: 1024, as released for faces (18 styles); a prior of 256 px reads the first 14. Preset 256: 14",
     },
-    notes="A completion runs the generator twice; MACs are those of one pass. The details change the map of 64 px, at a "
-    "quarter of the encoder's size; scale and shift have as many channels as it: 512, with the prior's preset paper 256.",
+    notes="A completion runs the generator twice; MACs are those of one pass. The details change the map of 64 px, a "
+    "quarter of the encoder's size; scale and shift have as many channels as it: 512, or 256 with the prior's preset "
+    "paper.",
 )
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.batch import Noise
+from bench.nn.stylegan2_blocks import full_precision
 
 CORNERS = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))  # (x, y) from -1 to 1
 
@@ -19,7 +20,8 @@ def random_perspective(images: Tensor, noise: Noise, distortion: float, probabil
     """
     start = torch.tensor(CORNERS, device=images.device)
     end = start * (1 - distortion * noise.uniform(4, 2))
-    grid = projected(end, start.expand_as(end), *images.shape[2:])
+    with full_precision(images):  # half of it would miss places by pixels
+        grid = projected(end, start.expand_as(end), *images.shape[2:])
     turned = F.grid_sample(images, grid.to(images.dtype), align_corners=True)
     return torch.where(noise.uniform(1, 1, 1) < probability, turned, images)
 
