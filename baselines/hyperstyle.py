@@ -58,9 +58,9 @@ CARD = Card(
         "tuned": "convolutions: the paper's. all: the layers to RGB too, 369,205,472 parameters",
         "size": "paper: 1024, as released for faces (18 styles); a prior of 256 px reads the first 14. Preset 256: 14",
     },
-    notes="A completion runs the generator once more than the hypernetwork; MACs are those of one pass. With "
-    "256 px: hypernet 312,984,640 parameters, 32.872 G MACs; decoder 30,034,338, 45.373 G. The prior's preset paper "
-    "has fewer channels in some layers.",
+    notes="A completion runs the generator once more than the hypernetwork; MACs are those of one pass. Of the preset "
+    "256: hypernet 312,984,640 parameters, 32.872 G MACs; decoder 30,034,338, 45.373 G. With the prior's preset paper "
+    "some layers have fewer channels.",
 )
 
 BODY, BLOCKS = (64, 128, 256, 512), (3, 4, 6, 3)  # ResNet-34
