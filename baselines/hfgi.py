@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Literal, cast
 
 import torch
@@ -90,12 +91,12 @@ class Units(nn.Sequential):
     """Improved residual units without gates; the first one has the stride."""
 
     def __init__(self, inputs: int, *widths: int, stride: int = 1):
-        pairs = zip((inputs, *widths), widths, strict=False)
-        super().__init__(*(Bottleneck(a, b, 1 if i else stride, gated=False) for i, (a, b) in enumerate(pairs)))
+        pairs = enumerate(pairwise((inputs, *widths)))
+        super().__init__(*(Bottleneck(a, b, 1 if i else stride, gated=False) for i, (a, b) in pairs))
 
 
 class Alignment(nn.Module):
-    """Adaptive distortion alignment (section 3.3): a U-Net that brings the residual into line with the first image.
+    """Adaptive distortion alignment: a U-Net that brings the residual into line with the first image.
 
     [residual, first image (, valid mask)] (N, inputs, S, S) -> aligned residual (N, 3, S, S). S is a multiple of 8.
     """
@@ -139,7 +140,7 @@ class Activation(nn.Module):
 
 
 class Consultation(nn.Module):
-    """Distortion consultation (section 3.2): the aligned residual (N, 3, S, S) as a scale and a shift.
+    """Distortion consultation: the aligned residual (N, 3, S, S) as a scale and a shift.
 
     Both are (N, channels, S / 4, S / 4).
     """
@@ -185,7 +186,7 @@ class HFGI(E4E):
 
     def attach(self, priors: Mapping[str, Method]) -> None:
         prior, ours = cast(E4E, priors["e4e"]), self.config
-        for name in ("size", "pixels", "widths", "units", "dim"):
+        for name in ("size", "pixels", "widths", "units", "dim", "from_average"):
             if getattr(ours, name) != (given := getattr(prior.config, name)):
                 raise BenchError(
                     f"hfgi takes the encoder of its prior e4e, whose option {name} is {given}, not "
@@ -230,7 +231,7 @@ class HFGI(E4E):
         return self.grid_align(torch.cat([residual, first, seen[:, 3:]], dim=1))
 
     def details(self, aligned: Tensor) -> Edit:
-        """The edit of the generator (Eq. 4): its map times 1 + scale, plus shift."""
+        """The edit of the generator: its map times 1 + scale, plus shift."""
         scale, shift = self.residue(aligned)
         return lambda layer, x: x * (1 + scale) + shift if layer == 2 * self.level + 1 else x
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -90,7 +91,7 @@ class HyperStyleConfig(PSPConfig):
 
 
 class SharedWeights(nn.Module):
-    """The last layers of all blocks whose convolution has as many inputs as outputs (section 3.3).
+    """The last layers of all blocks whose convolution has as many inputs as outputs.
 
     (N, width) -> (N, channels, channels, 3, 3). The first product runs over the input channels, and yet what it gives
     is read as if they were the output's, as in the released weights.
@@ -138,7 +139,7 @@ class Block(nn.Module):
 
 
 class HyperNetwork(nn.Module):
-    """A ResNet-34 without its pooling, and a refinement block for each tuned layer (Fig. 3).
+    """A ResNet-34 without its pooling, and a refinement block for each tuned layer.
 
     `shapes`: of the layers' weights (outputs, inputs, k, k). Images (N, inputs, S, S) -> offsets.
     """
@@ -220,7 +221,7 @@ class HyperStyle(PSP):
         return resized(batch.image, self.config.pixels)
 
     def draw(self, codes: Tensor, offsets: Offsets, maps: NoiseMaps = None) -> Tensor:
-        """Images (N, 3, size, size) of codes; weights W of the generator are W (1 + offset) for each image (Eq. 2)."""
+        """Images (N, 3, size, size) of codes; weights W of the generator are W (1 + offset) for each image."""
         codes = codes[:, : self.decoder.codes]
         if not offsets:
             return self.decoder(codes, maps)
@@ -234,7 +235,7 @@ class HyperStyle(PSP):
         return torch.cat(images)
 
     def refined(self, offsets: Offsets, seen: Tensor, image: Tensor) -> Offsets:
-        """The offsets after one more pass, which sees the picture and what it looks like by now (Eq. 3)."""
+        """The offsets after one more pass, which sees the picture and what it looks like by now."""
         given = torch.cat([seen, F.adaptive_avg_pool2d(image, self.config.pixels)], dim=1)
         return {layer: x + offsets.get(layer, 0) for layer, x in self.hypernet(given).items()}
 
@@ -335,7 +336,7 @@ def _normal(*shape: int) -> nn.Parameter:
 
 def _convolutions(widths: Sequence[int], strides: Sequence[int]) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for before, after, stride in zip(widths, widths[1:], strides, strict=False):
+    for (before, after), stride in zip(pairwise(widths), strides, strict=True):
         layers += [nn.Conv2d(before, after, 3, stride, 1), nn.LeakyReLU()]
     return nn.Sequential(*layers)
 
