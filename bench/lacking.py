@@ -22,6 +22,7 @@ FILES = {  # what a card's `features` says -> the file that the training asks fo
     r"ADE20K": "ade20k-resnet50",
     r"EfficientNet-Lite0": "efficientnet-lite0",
     r"IR-SE50": "arcface-ir-se50",
+    r"ResNet-34": "resnet34",
     r"ResNet-101": "arcface-resnet101",
 }
 TRAINING = "the training of"

@@ -22,7 +22,7 @@ TIMM = {
 def state(name: str) -> Mapping[str, Tensor]:
     """What `bench.weights.load` would give for that file."""
     torch.manual_seed(0)
-    if name in ("vgg16", "vgg19", "alexnet"):
+    if name in ("vgg16", "vgg19", "alexnet", "resnet34"):
         return getattr(torchvision.models, name)().state_dict()
     if name.startswith("efficientnet-"):
         return timm_state(EfficientNetLite(name.removeprefix("efficientnet-")))  # type: ignore[arg-type]

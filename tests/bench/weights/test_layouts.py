@@ -302,6 +302,8 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "gl": lambda m: {"state_dict": {k: v for k, v in m.state_dict().items() if k != "colour"}},
     "gmcnn": lambda m: m.generator.state_dict(),
     "grig": lambda m: {"g": m.generator.state_dict(), "g_ema": [p + 1 for p in m.generator.parameters()]},
+    "hfgi": lambda m: with_details(m),
+    "hyperstyle": lambda m: with_hypernet(m),
     "lama": lambda m: {"state_dict": m.state_dict() | renamed("discriminator.", OTHER)},
     "lgnet": lambda m: m.global_refiner.state_dict(),
     "madf": lambda m: {"n_iter": 3, "model": renamed("module.model.", m.generator.state_dict()) | LOSSES},
@@ -319,6 +321,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
 # slug -> option that names a further file -> its layout
 BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
     "edgeconnect": {"edge_weights": lambda m: {"generator": m.edge_generator.state_dict()}},
+    "hyperstyle": {"w_weights": lambda m: {"state_dict": renamed("encoder.", m.encoder.state_dict()), "opts": {}}},
     "lgnet": {
         "coarse_weights": lambda m: {nested_name(k, m.config.levels): v for k, v in m.coarse.state_dict().items()},
         "local_weights": lambda m: m.local_refiner.state_dict(),
@@ -348,6 +351,29 @@ def with_decoder(method: Any) -> Any:
     state = renamed("encoder.", method.encoder.state_dict())
     state |= renamed("decoder.", psp.Generator(method.config.size, code=method.config.dim).state_dict())
     return {"state_dict": state, "latent_avg": torch.ones_like(method.latent_avg), "opts": {}}
+
+
+def with_details(method: Any) -> Any:
+    """The layout of HFGI: that of pSp, and two networks more in its state dict."""
+    from baselines import psp
+
+    method.decoder = psp.Generator(method.config.size, code=method.config.dim)
+    method.consult()
+    content = with_decoder(method)
+    for name in ("grid_align", "residue"):
+        content["state_dict"] |= renamed(f"{name}.", getattr(method, name).state_dict())
+    return content
+
+
+def with_hypernet(method: Any) -> Any:
+    """The layout of HyperStyle: every block names the shared weights again, and the W encoder is elsewhere."""
+    from baselines import psp
+
+    method.decoder = psp.Generator(method.config.size, code=method.config.dim)
+    method.tune()
+    state = renamed("hypernet.", method.hypernet.state_dict()) | renamed("decoder.", method.decoder.state_dict())
+    state |= renamed("hypernet.refinement_blocks.0.hypernet.", method.hypernet.shared_weight_hypernet.state_dict())
+    return {"state_dict": state, "latent_avg": torch.ones_like(method.latent_avg), "global_step": 3}
 
 
 def prefixed(content: Any) -> Any:
