@@ -78,6 +78,7 @@ def batch(count: int = 2, seed: int = 0, size: Size = SIZE) -> Batch:
         sketch=(degraded[:, :1] > 0.5).float(),
         colour=colour,
         semantics=(9 * (colour[:, 0] + 1)).byte(),
+        landmarks=torch.rand(count, 68, 2, generator=generator) * torch.tensor([width, height]),
         identity=torch.arange(count) % 2,
     )
 

@@ -302,6 +302,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "gl": lambda m: {"state_dict": {k: v for k, v in m.state_dict().items() if k != "colour"}},
     "gmcnn": lambda m: m.generator.state_dict(),
     "grig": lambda m: {"g": m.generator.state_dict(), "g_ema": [p + 1 for p in m.generator.parameters()]},
+    "lafin": lambda m: {"generator": m.inpainter.state_dict(), "iteration": 3},
     "lama": lambda m: {"state_dict": m.state_dict() | renamed("discriminator.", OTHER)},
     "lgnet": lambda m: m.global_refiner.state_dict(),
     "madf": lambda m: {"n_iter": 3, "model": renamed("module.model.", m.generator.state_dict()) | LOSSES},
@@ -319,6 +320,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
 # slug -> option that names a further file -> its layout
 BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
     "edgeconnect": {"edge_weights": lambda m: {"generator": m.edge_generator.state_dict()}},
+    "lafin": {"landmark_weights": lambda m: {"detector": m.predictor.state_dict(), "iteration": 3}},
     "lgnet": {
         "coarse_weights": lambda m: {nested_name(k, m.config.levels): v for k, v in m.coarse.state_dict().items()},
         "local_weights": lambda m: m.local_refiner.state_dict(),
