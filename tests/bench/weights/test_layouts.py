@@ -335,7 +335,7 @@ BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
         "upsampler_weights": lambda m: {"model": m.upsampler.state_dict()},
     },
 }
-RELEASED = {"comodgan", "fcf", "mat", "migan"}  # below, by the names of the released files
+RELEASED = {"comodgan", "fcf", "mat", "migan", "scfegan"}  # below, by the names of the released files
 WRAPPERS: dict[str, Callable[[Any], Any]] = {
     "prefix": lambda content: prefixed(content),
     "state_dict": lambda content: {"state_dict": content, "epoch": 3},
@@ -393,7 +393,7 @@ def test_every_method_takes_its_layout_in_wrappers(slug: str, tmp_path: Path, mo
     "name",
     [
         "comodgan.generator", "comodgan.tf.generator", "fcf.generator", "mat.generator", "migan.generator",
-        "stylegan2.nvlabs.generator",
+        "scfegan.generator", "stylegan2.nvlabs.generator",
     ],
 )  # fmt: skip
 def test_released_names_in_wrappers(name: str, wrapper: str) -> None:
