@@ -60,6 +60,7 @@ class LaFInConfig(Config):
     blocks: int = 7  # residual blocks of the inpainter
     discriminator_width: int = 64  # channels of the discriminator's first convolution
     landmark_width: float = 1.0  # factor of MobileNetV2's channels
+    landmark_halvings: int = 5  # of the predictor's picture: its last map has 8 x 8 pixels
     landmark_size: int = 256  # pixels of the picture that the predictor sees
     guided: bool = True  # by the landmarks that a condition shows
     shares: tuple[float, float] = (0.3, 0.7)  # of the budget: predictor, inpainter
@@ -74,7 +75,7 @@ class LaFInConfig(Config):
     style: float = 250.0
     variation: float = 0.1  # weight of the total variation
     masks: str = "lafin"  # training draw
-    ema: float | None = None  # moving average of the inpainter; the paper has none
+    ema: float | None = None  # moving average of both networks; the paper has none
     landmark_weights: Path | None = None  # the authors' landmark_detector.pth, where `weights` names the inpainter's
 
     def files(self) -> list[Path]:
@@ -93,14 +94,15 @@ class LaFIn(Method):
     presets = {
         "paper": LaFInConfig(),
         "tiny": LaFInConfig(
-            width=16, blocks=4, discriminator_width=16, landmark_width=0.5, landmark_size=64, landmark_rate=2e-3,
-            landmark_batch_size=8, learning_rate=1e-3, batch_size=8, style=25.0, masks="irregular", ema=0.98,
+            width=16, blocks=4, discriminator_width=16, landmark_width=0.25, landmark_halvings=3, landmark_size=64,
+            shares=(0.4, 0.6), landmark_rate=1e-2, landmark_batch_size=8, learning_rate=1e-3, batch_size=8, style=25.0,
+            masks="irregular", ema=0.98,
         ),
     }  # fmt: skip
 
     def __init__(self, config: LaFInConfig):
         super().__init__(config)
-        self.predictor = LandmarkPredictor(config.landmark_width)
+        self.predictor = LandmarkPredictor(config.landmark_width, config.landmark_halvings)
         self.inpainter = Inpainter(config.width, config.blocks)
 
     def predict(self, batch: Batch) -> Tensor:

@@ -54,14 +54,17 @@ class InvertedResidual(nn.Module):
 class LandmarkPredictor(nn.Module):
     """MobileNetV2 with features of three depths: picture in [0, 1] with white holes -> landmarks (N, 68, 2).
 
-    (x, y) as shares of width and height. `width` multiplies the channels of MobileNetV2.
+    (x, y) as shares of width and height. `width` multiplies the channels of MobileNetV2. It halves the picture
+    `halvings` times; strides of 2 beyond are 1.
     """
 
-    def __init__(self, width: float = 1.0):
+    def __init__(self, width: float = 1.0, halvings: int = 5):
         super().__init__()
-        channels = round(32 * width)
+        channels, halved = round(32 * width), 1
         blocks: list[nn.Module] = [nn.Sequential(*normed(3, channels, 3, 2))]
         for expansion, outputs, count, stride in STAGES:
+            if stride == 2 and (halved := halved + 1) > halvings:
+                stride = 1
             for i in range(count):
                 blocks.append(InvertedResidual(channels, round(outputs * width), expansion, 1 if i else stride))
                 channels = round(outputs * width)

@@ -36,6 +36,7 @@ class LandmarkStage(Stage):
         config = method.config
         self.config, self.masks, self.batch_size = config, config.masks, config.landmark_batch_size
         self.share = config.shares[0]
+        self.ema = {"predictor": config.ema} if config.ema else {}
 
     def optimisers(self) -> dict[str, Optimizer]:
         c = self.config
