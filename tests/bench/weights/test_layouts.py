@@ -304,6 +304,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "grig": lambda m: {"g": m.generator.state_dict(), "g_ema": [p + 1 for p in m.generator.parameters()]},
     "hfgi": lambda m: with_details(m),
     "hyperstyle": lambda m: with_hypernet(m),
+    "lafin": lambda m: {"generator": m.inpainter.state_dict(), "iteration": 3},
     "lama": lambda m: {"state_dict": m.state_dict() | renamed("discriminator.", OTHER)},
     "lgnet": lambda m: m.global_refiner.state_dict(),
     "madf": lambda m: {"n_iter": 3, "model": renamed("module.model.", m.generator.state_dict()) | LOSSES},
@@ -322,6 +323,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
 BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
     "edgeconnect": {"edge_weights": lambda m: {"generator": m.edge_generator.state_dict()}},
     "hyperstyle": {"w_weights": lambda m: {"state_dict": renamed("encoder.", m.encoder.state_dict()), "opts": {}}},
+    "lafin": {"landmark_weights": lambda m: {"detector": m.predictor.state_dict(), "iteration": 3}},
     "lgnet": {
         "coarse_weights": lambda m: {nested_name(k, m.config.levels): v for k, v in m.coarse.state_dict().items()},
         "local_weights": lambda m: m.local_refiner.state_dict(),
@@ -336,7 +338,7 @@ BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
         "upsampler_weights": lambda m: {"model": m.upsampler.state_dict()},
     },
 }
-RELEASED = {"comodgan", "fcf", "mat", "migan"}  # below, by the names of the released files
+RELEASED = {"comodgan", "fcf", "mat", "migan", "scfegan"}  # below, by the names of the released files
 WRAPPERS: dict[str, Callable[[Any], Any]] = {
     "prefix": lambda content: prefixed(content),
     "state_dict": lambda content: {"state_dict": content, "epoch": 3},
@@ -417,7 +419,7 @@ def test_every_method_takes_its_layout_in_wrappers(slug: str, tmp_path: Path, mo
     "name",
     [
         "comodgan.generator", "comodgan.tf.generator", "fcf.generator", "mat.generator", "migan.generator",
-        "stylegan2.nvlabs.generator",
+        "scfegan.generator", "stylegan2.nvlabs.generator",
     ],
 )  # fmt: skip
 def test_released_names_in_wrappers(name: str, wrapper: str) -> None:
