@@ -44,44 +44,42 @@ class NonLocal(nn.Module):
 
 
 class OffsetEstimator(nn.Module):
-    """An hourglass with three halvings, and attention before each doubling. (N, inputs, H, W) -> (N, outputs, H, W).
+    """An hourglass with attention before each doubling. (N, inputs, H, W) -> (N, outputs, H, W).
 
-    H and W are multiples of 8.
+    H and W are multiples of 2 ** halvings, and twice that at least.
     """
 
-    def __init__(self, inputs: int, outputs: int, width: int):
+    def __init__(self, inputs: int, outputs: int, width: int, halvings: int):
         super().__init__()
-
-        def down(channels: int) -> nn.Module:
-            return nn.Sequential(nn.Conv2d(channels, width, 3, 2, 1), nn.LeakyReLU(0.01))
-
-        def up() -> nn.Module:
-            return nn.Sequential(nn.ConvTranspose2d(width, width, 3, 2, 1, 1), nn.LeakyReLU(0.01))
-
-        self.downblock1, self.downblock2, self.downblock3 = down(inputs), down(width), down(width)
-        self.attentionblock1, self.attentionblock2, self.attentionblock3 = (NonLocal(width) for _ in range(3))
-        self.upblock1, self.upblock2, self.upblock3 = up(), up(), up()
+        self.halvings = halvings
+        for number in range(1, halvings + 1):
+            down = nn.Conv2d(inputs if number == 1 else width, width, 3, 2, 1)
+            up = nn.ConvTranspose2d(width, width, 3, 2, 1, 1)
+            self.add_module(f"downblock{number}", nn.Sequential(down, nn.LeakyReLU(0.01)))
+            self.add_module(f"attentionblock{number}", NonLocal(width))
+            self.add_module(f"upblock{number}", nn.Sequential(up, nn.LeakyReLU(0.01)))
         self.channelscaling_block = nn.Conv2d(width, outputs, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        half = self.downblock1(x)
-        quarter = self.downblock2(half)
-        eighth = self.downblock3(quarter)
-        x = self.upblock1(self.attentionblock1(eighth) + eighth)
-        x = self.upblock2(self.attentionblock2(x) + quarter)
-        x = self.upblock3(self.attentionblock3(x) + half)
+        maps = []
+        for number in range(1, self.halvings + 1):
+            x = self.get_submodule(f"downblock{number}")(x)
+            maps.append(x)
+        for number, beside in enumerate(reversed(maps), start=1):
+            x = self.get_submodule(f"attentionblock{number}")(x) + beside
+            x = self.get_submodule(f"upblock{number}")(x)
         return self.channelscaling_block(x)
 
 
 class Alignment(nn.Module):
     """Features of a reference, moved to where those of the picture want them. (N, channels, H, W) twice -> same.
 
-    `inner`: channels of the map that offsets are made of. `width`: channels of the offset estimator.
+    `inner`: channels of the map that offsets are made of. `width`, `halvings`: of the estimator of offsets.
     """
 
-    def __init__(self, channels: int, inner: int, width: int):
+    def __init__(self, channels: int, inner: int, width: int, halvings: int = 3):
         super().__init__()
-        self.offset_estimator = OffsetEstimator(2 * channels, inner, width)
+        self.offset_estimator = OffsetEstimator(2 * channels, inner, width, halvings)
         self.offset_conv = nn.Conv2d(inner, 18, 3, padding=1, bias=False)
         self.deformconv = DeformableConv2d(channels, channels)
 
