@@ -9,7 +9,6 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from baselines.rgtsi.networks import Discriminator, Generator, PartialConv, widths
 from baselines.rgtsi.training import RGTSIStage
@@ -139,13 +138,6 @@ class RGTSI(Method):
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         return self.infer(batch, exemplar(batch, CARD.slug))[0]
-
-    def steps(self, batch: Batch, noise: Noise) -> list[Tensor]:
-        """Structure and texture, from small pictures of them, and the completion."""
-        output, texture, structure = self.infer(batch, exemplar(batch, CARD.slug))
-        size = output.shape[2:]
-        small = (self.head(x) for x in (structure, texture))
-        return [*(F.interpolate(x, size, mode="bilinear", align_corners=False) for x in small), output]
 
     def stages(self, features: Source = "official") -> list[Stage]:
         return [RGTSIStage(self, features)]

@@ -34,8 +34,6 @@ class RepeatedVGG16(nn.Module):
         x, maps = images, []
         for index, layer in enumerate(self.network):
             x = layer(x)
-            if isinstance(layer, nn.ReLU):
-                layer.inplace = False
             if index in self.indices:
                 maps.append(x)
         return [*maps, self.network[LAST](x)]
