@@ -16,7 +16,9 @@ KEY = (
     "method", "preset", "variant", "size", "batch", "device", "precision", "compiled", "threads", "training", "seconds",
     "processor", "torch", "source",
 )  # fmt: skip
-COMPARED = ("rfr", "aot", "comodgan", "lama", "grig:T = 1", "grig:T = 3", "edgeconnect", "gmcnn", "exegan")
+COMPARED = (
+    "rfr", "aot", "comodgan", "lama", "grig:T = 1", "grig:T = 3", "edgeconnect", "gmcnn", "rgtsi", "transref", "exegan",
+)  # fmt: skip
 
 
 def profile(

@@ -28,7 +28,8 @@ def count_macs(run: Callable[[Any], Any], network: nn.Module) -> float:
     there: dict[int, Tensor] = {id(p): nn.Parameter(p.to("meta"), p.requires_grad) for p in network.parameters()}
     there |= {id(b): b.to("meta") for b in network.buffers()}
     meta = copy.deepcopy(network, there).float().eval()  # no value is copied
-    with torch.no_grad(), torch.device("meta"), FlopCounterMode(display=False) as counter:
+    counter = FlopCounterMode(display=False, custom_mapping=_deformable())
+    with torch.no_grad(), torch.device("meta"), counter:
         run(meta)
     return counter.get_total_flops() / 2
 
@@ -106,14 +107,15 @@ class _Counter(FlopCounterMode):
         aten = torch.ops.aten
         formulas: dict[Any, Any] = dict.fromkeys((aten.convolution, aten._convolution), self._convolution())
         formulas |= dict.fromkeys((aten._fft_r2c, aten._fft_c2r, aten._fft_c2c), _transform)
-        formulas |= dict.fromkeys((aten.mv, aten.dot, aten.vdot), _vectors)
+        formulas |= dict.fromkeys((aten.mv, aten.dot, aten.vdot), _vectors) | _deformable()
         super().__init__(display=False, custom_mapping=formulas)
 
     def operations(self) -> Operations:
         """What has been counted until now."""
         macs = dict.fromkeys(("convolution", "fft", "attention", "matrix"), 0.0)
         for operation, flops in self.get_flop_counts().get("Global", {}).items():
-            kind = next((kind for kind in macs if kind in str(operation)), "matrix")
+            name = str(operation).replace("deform_conv2d", "convolution")
+            kind = next((kind for kind in macs if kind in name), "matrix")
             macs[kind] += flops / 2
         return Operations(**macs, fir=self.fir)
 
@@ -127,6 +129,16 @@ class _Counter(FlopCounterMode):
             return found
 
         return flops
+
+
+def _deformable() -> dict[Any, Callable[..., float]]:
+    """The formula of deformable convolution, which is an operation of torchvision; where to read is not charged."""
+    from torchvision.ops import deform_conv2d  # noqa: F401  registers the operation
+
+    def flops(x: torch.Size, weight: torch.Size, *_: Any, out_shape: torch.Size, **__: Any) -> float:
+        return 2.0 * out_shape.numel() * math.prod(weight[1:])
+
+    return {torch.ops.torchvision.deform_conv2d: flops}
 
 
 def _on_tensors(formula: Callable[..., float]) -> Callable[..., float]:

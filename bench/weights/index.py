@@ -261,6 +261,13 @@ _INPAINTING = (
         for name, file in (("places", "InpaintingModel_best_gen.pth"), ("transformer", "best_transformer_places2.pth"),
                            ("upsampler", "StructureUpsampling.pth"), ("wireframe", "best_lsm_hawp.pth"))
     ),
+    *(
+        File(f"rgtsi-{name}", f"rgtsi_net_{part}.pth", "https://github.com/Cameltr/RGTSI", "", "Apache-2.0",
+             "RGTSI", by_hand=True, part=f"net_{part}.pth (outdoor scenes)")
+        for name, part in (("inference", "RGTSI"), ("encoder", "EN"), ("reference", "RefEN"), ("decoder", "DE"))
+    ),
+    File("transref", "400_Trans.pth", "https://github.com/Cameltr/TransRef", "", "Apache-2.0", "TransRef",
+         by_hand=True),
 )  # fmt: skip
 
 _EDITING = (

@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torchvision.ops import deform_conv2d
 
 from bench import registry
 from bench.batch import Noise
+from bench.nn.alignment import DeformableConv2d
 from bench.nn.stylegan2_blocks import low_pass
-from bench.profile import Operations, count_operations, count_parameters
+from bench.profile import Operations, count_macs, count_operations, count_parameters
 from bench.profile.cell import example
 
 
@@ -87,6 +89,16 @@ def test_transforms() -> None:
     assert count_operations(lambda: torch.fft.rfft2(x))[""] == Operations(fft=whole / 2)
     half = torch.fft.rfft2(x)
     assert count_operations(lambda: torch.fft.irfft2(half, s=(8, 8)))[""] == Operations(fft=whole / 2)
+
+
+def test_deformable_convolutions_cost_what_plain_ones_do() -> None:
+    """On 6 x 7 outputs of 2 images, 5 channels of 4; also where nothing is computed."""
+    x, offsets, weight = draw(2, 4, 6, 7), draw(2, 18, 6, 7), draw(5, 4, 3, 3)
+    expected = 2 * 6 * 7 * 5 * 4 * 9
+    found = count_operations(lambda: deform_conv2d(x, offsets, weight, padding=1))[""]
+    assert found == Operations(convolution=expected)
+    layer = DeformableConv2d(4, 5)
+    assert count_macs(lambda net: net(torch.empty(2, 4, 6, 7), torch.empty(2, 18, 6, 7)), layer) == expected
 
 
 def test_resampling_filters_stand_apart() -> None:

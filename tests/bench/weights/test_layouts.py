@@ -18,6 +18,7 @@ from bench.errors import BenchError
 from bench.method import Method
 from bench.weights.layouts import try_parts
 from tests.baselines.test_lgnet import nested_name
+from tests.baselines.test_transref import official_name as transref_name
 from tests.baselines.test_zits import official
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -311,8 +312,13 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "pconv": lambda m: {"state_dict": m.state_dict()},
     "psp": lambda m: with_decoder(m),
     "rfr": lambda m: {"generator": m.generator.state_dict()},
+    "rgtsi": lambda m: {"net": m.generator.RGTSI.state_dict(), "optimize": optimiser()},
     "stylegan2": lambda m: {"g": OTHER, "g_ema": m.generator.state_dict()},
     "tfill": lambda m: m.refiner.state_dict(),
+    "transref": lambda m: {
+        "net": {transref_name(k): v for k, v in m.generator.state_dict().items()},
+        "optimize": optimiser(),
+    },
     "vspbfr": lambda m: {
         "restoration_net": {"g_ema": m.restoration.state_dict(), "iter": 3},
         "code_diffuser": {"att_mapper": m.diffuser.state_dict()},
@@ -327,6 +333,11 @@ BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
     "lgnet": {
         "coarse_weights": lambda m: {nested_name(k, m.config.levels): v for k, v in m.coarse.state_dict().items()},
         "local_weights": lambda m: m.local_refiner.state_dict(),
+    },
+    "rgtsi": {
+        "encoder_weights": lambda m: {"net": m.generator.EN.state_dict()},
+        "reference_weights": lambda m: {"net": m.generator.RefEN.state_dict()},
+        "decoder_weights": lambda m: {"net": m.generator.DE.state_dict()},
     },
     "tfill": {
         "encoder_weights": lambda m: m.encoder.state_dict(),
