@@ -337,7 +337,7 @@ class SCFEGANStage(Stage):
 
     def shown(self, batch: Batch, noise: Noise) -> Tensor:
         """Sketch and colours of the hole, each left out in some pictures."""
-        given, absent = drawn(batch), drawn(replace(batch, sketch=None, colour=None))
+        given, absent = drawn(batch), drawn(batch.guided(sketch=None, colour=None))
         sketch, colour = (noise.uniform(2, 1, 1) >= self.config.dropped).split(1, dim=1)
         return torch.where(torch.cat([sketch, colour.expand(-1, 3, -1, -1)], dim=1), given, absent)
 

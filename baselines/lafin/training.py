@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,7 +12,6 @@ from torch.optim import Adam, Optimizer
 from baselines.lafin.networks import Discriminator, landmark_map
 from bench.method import Batch, Noise, Source, Stage, Update
 from bench.nn import across
-from bench.nn.fan import MIRRORED
 from bench.nn.losses import total_variation
 from bench.nn.perceptual import FeatureLoss
 
@@ -53,23 +51,9 @@ class LandmarkStage(Stage):
         return ((images + 1) / 2 * factors).clamp(0, 1) * 2 - 1
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
-        batch = mirrored(batch, noise.uniform(1) < 0.5)
-        assert batch.landmarks is not None
-        error = (self.method.predict(batch) - batch.landmarks).flatten(1).norm(dim=1).mean()
+        error = (self.method.predict(batch) - batch.need("landmarks")).flatten(1).norm(dim=1).mean()
         update("predictor", error)
         return {"landmarks": error}
-
-
-def mirrored(batch: Batch, chosen: Tensor) -> Batch:
-    """The batch with the pictures and landmarks of the images `chosen` (N, 1) mirrored; masks stay."""
-    assert batch.landmarks is not None
-    there = batch.landmarks[:, torch.from_numpy(MIRRORED).to(chosen.device)]
-    there = torch.stack([batch.image.shape[3] - there[..., 0], there[..., 1]], dim=2)
-    return replace(
-        batch,
-        image=torch.where(chosen[..., None, None], batch.image.flip(3), batch.image),
-        landmarks=torch.where(chosen[..., None], there, batch.landmarks),
-    )
 
 
 class InpaintStage(Stage):
@@ -106,10 +90,9 @@ class InpaintStage(Stage):
         }
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
-        assert batch.landmarks is not None
         image, mask, c = (batch.image + 1) / 2, batch.mask, self.config
-        landmarks = landmark_map(batch.landmarks, image)
-        output = self.method.inpaint(batch, batch.landmarks)
+        points = batch.need("landmarks")
+        landmarks, output = landmark_map(points, image), self.method.inpaint(batch, points)
         composite = output * mask + image * (1 - mask)
 
         def judged(picture: Tensor, real: bool) -> Tensor:

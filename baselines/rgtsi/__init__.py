@@ -17,7 +17,7 @@ from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
 from bench.nn.init import normal_init
-from bench.nn.references import exemplar, shown
+from bench.nn.references import shown
 
 CARD = Card(
     slug="rgtsi",
@@ -137,7 +137,7 @@ class RGTSI(Method):
         return self.generator(shown(batch), reference)
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
-        return self.infer(batch, exemplar(batch, CARD.slug))[0]
+        return self.infer(batch, batch.need("exemplar"))[0]
 
     def stages(self, features: Source = "official") -> list[Stage]:
         return [RGTSIStage(self, features)]

@@ -14,7 +14,7 @@ from baselines.transref.networks import Generator
 from baselines.transref.training import TransRefStage
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
-from bench.nn.references import exemplar, shown
+from bench.nn.references import shown
 
 CARD = Card(
     slug="transref",
@@ -102,7 +102,7 @@ class TransRef(Method):
         return self.generator(shown(batch), reference)
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
-        return self.infer(batch, exemplar(batch, CARD.slug))
+        return self.infer(batch, batch.need("exemplar"))
 
     def stages(self, features: Source = "official") -> list[Stage]:
         return [TransRefStage(self, features)]

@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.batch import Batch, Noise
-from bench.errors import BenchError
 from bench.nn import across
 from bench.nn.augment import colour_jitter, flip
 
@@ -21,13 +20,6 @@ def shown(batch: Batch) -> Tensor:
     """The image with its hole filled, and what is known of each channel: (N, 6, H, W)."""
     fill = 2 * batch.image.new_tensor(FILL).view(1, 3, 1, 1) / 255 - 1
     return torch.cat([batch.masked + fill * batch.mask, (1 - batch.mask).expand(-1, 3, -1, -1)], dim=1)
-
-
-def exemplar(batch: Batch, name: str) -> Tensor:
-    """The batch's exemplars; BenchError names the method that lacks them."""
-    if batch.exemplar is None:
-        raise BenchError(f"{name} needs an exemplar for each image: set `exemplar` of the batch")
-    return batch.exemplar
 
 
 def references(images: Tensor, noise: Noise, itself: float) -> Tensor:

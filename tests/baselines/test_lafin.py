@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,8 @@ from torch.nn import functional as F
 
 from baselines.lafin import LaFIn
 from baselines.lafin.networks import landmark_map
-from baselines.lafin.training import mirrored
 from bench.batch import Batch, Noise
 from bench.errors import BenchError
-from bench.nn.fan import MIRRORED
 
 
 def create(**options) -> LaFIn:
@@ -29,7 +26,7 @@ def batch(size: int = 2) -> Batch:
     image = F.interpolate(torch.rand(size, 3, 8, 8, generator=generator), (64, 64), mode="bilinear") * 2 - 1
     mask = torch.zeros(size, 1, 64, 64)
     mask[:, :, 20:44, 16:40] = 1
-    return Batch(image, mask, landmarks=64 * torch.rand(size, 68, 2, generator=generator))
+    return Batch(image, mask, {"landmarks": 64 * torch.rand(size, 68, 2, generator=generator)})
 
 
 def completed(method: LaFIn, given: Batch) -> Tensor:
@@ -46,13 +43,13 @@ def test_each_landmark_is_one_pixel_and_none_is_lost() -> None:
 
 def test_given_landmarks_guide_and_may_be_refused() -> None:
     method, given = create(), batch()
-    alone = replace(given, landmarks=None)
+    alone = given.guided(landmarks=None)
     assert not torch.equal(completed(method, given), completed(method, alone))
     method = create(guided=False)
     assert torch.equal(completed(method, given), completed(method, alone))
     with torch.no_grad():
         predicted = method.predict(alone)
-    assert torch.equal(completed(create(), replace(given, landmarks=predicted)), completed(method, alone))
+    assert torch.equal(completed(create(), given.guided(landmarks=predicted)), completed(method, alone))
 
 
 def test_the_predictor_sees_its_own_size() -> None:
@@ -75,18 +72,6 @@ def test_the_steps_are_landmarks_and_completion() -> None:
     assert (marked[dots] == -1).all()
     known = ~dots & (given.mask == 0)
     torch.testing.assert_close(marked[known], given.image[known])
-
-
-def test_mirrored_landmarks_lie_on_the_same_pixels() -> None:
-    given = batch()
-    turned = mirrored(given, torch.tensor([[True], [False]]))
-    assert torch.equal(turned.image[0], given.image[0].flip(2))
-    assert torch.equal(turned.image[1], given.image[1])
-    assert torch.equal(turned.landmarks[1], given.landmarks[1])
-    expected = landmark_map(given.landmarks, given.image)[0].flip(2)
-    assert torch.equal(landmark_map(turned.landmarks, given.image)[0], expected)
-    torch.testing.assert_close(turned.landmarks[0, 36, 0], 64 - given.landmarks[0, 45, 0])  # corners of the eyes
-    assert (MIRRORED[MIRRORED] == range(68)).all()
 
 
 @pytest.mark.parametrize(("phase", "expected"), [(0, {"predictor"}), (1, {"inpainter"})])

@@ -34,7 +34,7 @@ def batch(size: int = 2) -> Batch:
     image, exemplar = (F.interpolate(x, (64, 64), mode="bilinear") * 2 - 1 for x in coarse)
     mask = torch.zeros(size, 1, 64, 64)
     mask[:, :, 20:44, 16:40] = 1
-    return Batch(image, mask, exemplar=exemplar)
+    return Batch(image, mask, {"exemplar": exemplar})
 
 
 def as_released(block: Equalisation, x: Tensor) -> Tensor:
@@ -192,6 +192,6 @@ def test_files_of_other_networks_are_refused(tmp_path: Path) -> None:
 
 
 def test_images_of_other_sizes_are_refused() -> None:
-    given = Batch(torch.zeros(1, 3, 64, 80), torch.zeros(1, 1, 64, 80), exemplar=torch.zeros(1, 3, 64, 80))
+    given = Batch(torch.zeros(1, 3, 64, 80), torch.zeros(1, 1, 64, 80), {"exemplar": torch.zeros(1, 3, 64, 80)})
     with pytest.raises(BenchError, match="multiples of 32 from 64 on, not 64 x 80"):
         create().complete(given, Noise([0]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,7 @@ def batch(size: int = 2) -> Batch:
     mask[:, :, 20:44, 16:40] = 1
     labels = torch.ones(size, 64, 64, dtype=torch.uint8)
     labels[:, 32:] = HAIR
-    return Batch(image, mask, sketch=(image[:, :1] > 0).float(), colour=colour, semantics=labels)
+    return Batch(image, mask, {"sketch": (image[:, :1] > 0).float(), "colour": colour, "semantics": labels})
 
 
 def stage(**options) -> SCFEGANStage:
@@ -64,7 +63,7 @@ def test_guides_and_noise_are_seen_in_the_hole_alone() -> None:
 
 
 def test_no_colour_is_black_in_the_hole() -> None:
-    given = replace(batch(), sketch=None, colour=None)
+    given = batch().guided(sketch=None, colour=None)
     assert torch.equal(drawn(given), torch.cat([0 * given.mask, -given.mask.expand(-1, 3, -1, -1)], dim=1))
 
 
@@ -78,10 +77,11 @@ def test_the_normalisation_is_tensorflows() -> None:
 
 def test_guides_are_dropped_apart() -> None:
     given, noise = batch(), Noise.shared(0, 2)
-    absent = drawn(replace(given, sketch=None, colour=None))
+    absent = drawn(given.guided(sketch=None, colour=None))
     assert torch.equal(stage(dropped=0.0).shown(given, noise), drawn(given))
     assert torch.equal(stage(dropped=1.0).shown(given, noise), absent)
-    many = Batch(*(x.repeat(32, 1, 1, 1) for x in (given.image, given.mask, given.image, given.sketch, given.colour)))
+    image, mask, *lines = (x.repeat(32, 1, 1, 1) for x in (given.image, given.mask, given.sketch, given.colour))
+    many = Batch(image, mask, dict(zip(("sketch", "colour"), lines, strict=True)))
     shown = stage(dropped=0.5).shown(many, Noise.shared(0, 64))
     kept = [((shown[:, part] - drawn(many)[:, part]) == 0).flatten(1).all(1) for part in (slice(1), slice(1, 4))]
     assert {(bool(a), bool(b)) for a, b in zip(*kept, strict=True)} == {(a, b) for a in (0, 1) for b in (0, 1)}

@@ -62,7 +62,7 @@ def test_four_layers_are_never_called() -> None:
         if not list(layer.children()):
             layer.register_forward_hook(lambda *_, name=name: called.add(official_name(name)))
     image = torch.zeros(1, 3, 64, 64)
-    method.complete(Batch(image, image[:, :1], exemplar=image), Noise([0]))
+    method.complete(Batch(image, image[:, :1], {"exemplar": image}), Noise([0]))
     never = {official_name(n) for n, p in network.named_modules() if not list(p.children())} - called
     assert {name.rpartition(".")[0] for name in never} == {
         "Tenc.patch_embed4_ref", "Tenc.mini_patch_embed4", "Tenc.mini_patch_embed4_ref", "convtail.conv_output",
@@ -101,6 +101,6 @@ def test_rates_of_stochastic_depth_rise() -> None:
 
 
 def test_images_of_other_sizes_are_refused() -> None:
-    given = Batch(torch.zeros(1, 3, 64, 80), torch.zeros(1, 1, 64, 80), exemplar=torch.zeros(1, 3, 64, 80))
+    given = Batch(torch.zeros(1, 3, 64, 80), torch.zeros(1, 1, 64, 80), {"exemplar": torch.zeros(1, 3, 64, 80)})
     with pytest.raises(BenchError, match="multiples of 32 from 64 on, not 64 x 80"):
         create().complete(given, Noise([0]))

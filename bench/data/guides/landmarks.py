@@ -17,6 +17,7 @@ from bench.data.dataset import ImageData, Indices
 from bench.data.guides.guide import Asked, Files, Guide, Maker, Sides, known
 from bench.errors import BenchError
 from bench.framing import moved
+from bench.nn.fan import MIRRORED
 
 COUNT = 68
 SUFFIXES = frozenset({".txt", ".pts"})
@@ -26,15 +27,6 @@ LANDMARKS = "landmarks"
 HEAD = re.compile(r"version:\s*\S+\s+n_points:\s*\d+")
 """Of iBUG's files, NAME.pts."""
 
-SIDES = (
-    *range(16, -1, -1),  # jaw
-    *range(26, 16, -1),  # brows
-    *range(27, 31), *range(35, 30, -1),  # nose
-    45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,  # eyes
-    *range(54, 47, -1), *range(59, 54, -1),  # outer lips
-    *range(64, 59, -1), *range(67, 64, -1),  # inner lips
-)  # fmt: skip
-"""For each landmark, the one that is in its place in the mirrored picture."""
 DOT = (230, 40, 60)
 
 
@@ -52,7 +44,7 @@ class Landmarks(Guide):
 
     def mirrored(self, value: Tensor, width: int) -> Tensor:
         across = torch.tensor([-1.0, 1.0]).to(value)
-        return value[:, list(SIDES)] * across + torch.tensor([float(width), 0.0]).to(value)
+        return value[:, list(MIRRORED)] * across + torch.tensor([float(width), 0.0]).to(value)
 
     def masked(self, value: Tensor, mask: Tensor) -> Tensor:
         return value  # the points of a face belong together

@@ -20,6 +20,7 @@ from bench.errors import BenchError
 from bench.resizing import there
 from bench.samples import shown
 from bench.task import Task
+from bench.train import mirrored
 from masks import MaskSet
 
 DOCUMENTED = Path(__file__).parents[4] / "docs" / "adding-a-method.md"
@@ -98,6 +99,19 @@ def test_what_becomes_of_it(batch: Batch, name: str) -> None:
     assert len(files) == len(batch)
     assert all(isinstance(file, str) or file.dtype == torch.uint8 for file in files)
     assert guide.told and guide.remedy
+
+
+def test_training_mirrors_guides_with_their_pictures(batch: Batch) -> None:
+    which = torch.arange(len(batch)).view(-1, 1, 1, 1) % 2 == 0
+    turned = mirrored(batch, which)
+    for name, value in {"image": batch.image, **batch.guides}.items():
+        whole = value.flip(3) if name == "image" else guides.get(name).mirrored(value, SIZE)
+        found = turned.image if name == "image" else turned.guides[name]
+        assert all(
+            torch.equal(found[i], (value if i % 2 else whole)[i]) if isinstance(value, Tensor) else found[i] == value[i]
+            for i in range(len(batch))
+        )
+    assert torch.equal(turned.mask, batch.mask)
 
 
 def test_a_mask_leaves_nothing_of_a_map_outside(batch: Batch) -> None:
