@@ -71,6 +71,7 @@ class InvertFillConfig(Config):
     rates: tuple[int, ...] = (1, 2, 4, 8)  # dilations of their branches
     code: int = 512  # values of a code; the prior's
     learning_rate: float = 1e-4
+    generator_rate: float = 1e-4  # learning rate of the generator, whose weights are equalised
     critic_rate: float = 1e-4
     batch_size: int = 8
     alone: float = 1 / 3  # share of the budget before the generator is trained, too
@@ -261,14 +262,18 @@ class InvertFillStage(Stage):
         self.ema = {"generator": c.ema} if c.ema else {}
         self.adversary, self.perceptual, self.identity = adversary, perceptual, identity
 
-    def trained(self) -> list[nn.Module]:
-        """The networks that this stage trains."""
-        return [self.method.encoder, self.method.modulation, self.method.features]
+    def trained(self) -> list[tuple[nn.Module, float]]:
+        """The networks that this stage trains, with their learning rates."""
+        method = self.method
+        return [
+            (network, self.config.learning_rate) for network in (method.encoder, method.modulation, method.features)
+        ]
 
     def optimisers(self) -> dict[str, Optimizer]:
-        c, networks = self.config, self.trained()
+        c = self.config
+        groups = [{"params": [*network.parameters()], "lr": rate} for network, rate in self.trained()]
         return {
-            "generator": Adam([p for network in networks for p in network.parameters()], c.learning_rate),
+            "generator": Adam(groups),
             "discriminator": Adam(self.adversary.parameters(), c.critic_rate, (0.0, 0.99)),
         }
 
@@ -308,8 +313,9 @@ class GeneratorStage(InvertFillStage):
         super().__init__(*arguments)
         self.share = 1 - self.config.alone
 
-    def trained(self) -> list[nn.Module]:
-        return [*super().trained(), *(m for name, m in self.method.decoder.named_children() if name != "style")]
+    def trained(self) -> list[tuple[nn.Module, float]]:
+        synthesis = [network for name, network in self.method.decoder.named_children() if name != "style"]
+        return super().trained() + [(network, self.config.generator_rate) for network in synthesis]
 
 
 def _leaky(x: Tensor) -> Tensor:
