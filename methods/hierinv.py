@@ -324,9 +324,9 @@ def _twice(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
 
 
-def _whole(**options: Any) -> HierInv:
-    """The method on the generator that the golden files were made with."""
-    method = cast(HierInv, HierInv.create(**options))
+def _whole() -> HierInv:
+    """The method on the generator that the golden file was made with."""
+    method = cast(HierInv, HierInv.create())
     method.attach({"stylegan2": StyleGAN2.create("rosinality")})
     return method
 
@@ -337,8 +337,7 @@ def _run(method: HierInv, inputs: Inputs) -> dict[str, Tensor]:
     codes, detail = method.encoder(erased, valid)
     mixed = method.mixing(inputs.latent(1, 14, 512), codes)
     out = method.draw(mixed, detail, torch.cat([erased, valid], dim=1))
-    found = {"mixed": mixed, "out": out, "final": mask * out + (1 - mask) * image}
-    return found | ({"first": method.decoder(mixed)} if method.config.space == "two-stage" else {"codes": codes})
+    return {"codes": codes, "mixed": mixed, "out": out, "final": mask * out + (1 - mask) * image}
 
 
 HierInv.golden = {
@@ -359,11 +358,5 @@ HierInv.golden = {
         run=lambda network, inputs: {"out": network(inputs.latent(4, 512))},
         parts=lambda network: {"mapping": network},
         costs={"mapping": lambda network: network(torch.empty(1, 512))},
-    ),
-    "divinv": Golden(
-        build=lambda: _whole(**HierInv.variants["DivInversion - Two Stage"]),
-        run=_run,
-        parts=HierInv.networks,
-        costs={"encoder2": lambda m: m.encoder2.features(torch.empty(1, 7, 256, 256))},
     ),
 }
