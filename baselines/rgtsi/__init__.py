@@ -70,9 +70,7 @@ class RGTSIConfig(Config):
     """Sizes and losses of RGTSI."""
 
     width: int = Field(default=64, ge=8)  # channels of the encoders' first maps
-    levels: int = Field(
-        default=6, ge=4, le=8, multiple_of=2
-    )  # halvings of the encoders: the first half is texture, the second structure
+    levels: int = Field(default=6, ge=4, le=8, multiple_of=2)  # halvings; half are texture, the others structure
     blocks: int = 4  # residual blocks at the end of an encoder
     estimator: int = 64  # channels inside the estimator of offsets
     depth: int = 5  # partial convolutions in each of the three stacks
@@ -114,7 +112,8 @@ class RGTSI(Method):
         "paper": RGTSIConfig(),
         "tiny": RGTSIConfig(
             width=16, levels=4, blocks=2, estimator=16, depth=2, discriminator_width=16, crop=32, smoothing=1.0,
-            smoothing_steps=10, style=25.0, learning_rate=1e-3, batch_size=8, masks="irregular", ema=0.99,
+            smoothing_steps=10, l1=4.0, gan=0.02, style=10.0, learning_rate=2e-3, batch_size=8, masks="irregular",
+            ema=0.99,
         ),
     }  # fmt: skip
 

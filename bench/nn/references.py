@@ -25,7 +25,7 @@ def shown(batch: Batch) -> Tensor:
 def references(images: Tensor, noise: Noise, itself: float) -> Tensor:
     """A reference for each image (N, 3, H, W): altered, the image itself with this probability, else another one.
 
-    The other one is the batch's next.
+    The other one is the one before it in the batch.
     """
     others = across.part(across.whole(images).roll(1, 0)) if itself < 1 else images
     chosen = torch.where(noise.uniform(1, 1, 1) < itself, images, others)
