@@ -174,8 +174,9 @@ class HFGI(E4E):
         "256": HFGIConfig(size=256),
         "tiny": HFGIConfig(
             size=64, pixels=64, input="erased", widths=(16, 32, 64, 128), units=(1, 1, 2, 1), dim=64,
-            learning_rate=2e-3, critic_rate=2e-4, align_widths=(8, 16, 24, 32), detail_widths=(16, 24, 32),
-            detail_rate=2e-3, shares=(0.5, 0.5),
+            learning_rate=2e-3, critic_rate=2e-4, detail_rate=2e-3, shares=(0.5, 0.5),
+            align_widths=(16, 16, 24, 32),  # with 8, backward strided 1 x 1 convolutions of torch 2.15 crash
+            detail_widths=(16, 24, 32),
         ),
     }  # fmt: skip
     prior_presets = {"256": {"stylegan2": "rosinality"}}
