@@ -197,7 +197,7 @@ class HyperStyle(PSP):
         "256": HyperStyleConfig(size=256),
         "tiny": HyperStyleConfig(
             size=64, pixels=64, input="erased", widths=(16, 32, 64, 128), units=(1, 1, 2, 1), dim=64,
-            learning_rate=2e-3, body=(16, 32, 64, 64), blocks=(1, 1, 1, 1), passes=2, hyper_rate=1e-3,
+            learning_rate=5e-3, body=(16, 32, 64, 64), blocks=(1, 1, 1, 1), passes=2, hyper_rate=1e-2,
         ),
     }  # fmt: skip
     prior_presets = {"256": {"stylegan2": "rosinality"}}
