@@ -178,7 +178,7 @@ class HFGI(E4E):
         "tiny": HFGIConfig(
             size=64, pixels=64, input="erased", widths=(16, 32, 64, 128), units=(1, 1, 2, 1), dim=64,
             learning_rate=2e-3, critic_rate=2e-4, detail_rate=1e-2, gain=0.05, shares=(0.3, 0.7),
-            align_widths=(16, 16, 24, 32),  # with 8, backward strided 1 x 1 convolutions of torch 2.15 crash
+            align_widths=(16, 16, 24, 32),  # not narrower: a backward pass of torch 2.15 crashed
             detail_widths=(16, 24, 32),
         ),
     }  # fmt: skip
