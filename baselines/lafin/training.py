@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
@@ -95,14 +95,10 @@ class InpaintStage(Stage):
         )
 
     def optimisers(self) -> dict[str, Optimizer]:
-        rate = self.config.learning_rate
-
-        def adam(network: nn.Module, rate: float) -> Adam:
-            return Adam(network.parameters(), rate, (0.0, 0.9))
-
+        c = self.config
         return {
-            "inpainter": adam(self.method.inpainter, rate),
-            "discriminator": adam(self.discriminator, rate / 10),
+            "inpainter": Adam(self.method.inpainter.parameters(), c.learning_rate, c.betas),
+            "discriminator": Adam(self.discriminator.parameters(), c.learning_rate / 10, c.betas),
         }
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
