@@ -71,7 +71,6 @@ class LaFInConfig(Config):
     landmark_decay: float = 1e-6  # its weight decay
     landmark_batch_size: int = 16
     learning_rate: float = 1e-4  # of the inpainter; the discriminator learns at a tenth
-    betas: tuple[float, float] = (0.0, 0.9)  # of Adam, for both
     batch_size: int = 4
     l1: float = 1.0
     gan: float = 0.01
@@ -99,8 +98,8 @@ class LaFIn(Method):
         "paper": LaFInConfig(),
         "tiny": LaFInConfig(
             width=16, blocks=4, discriminator_width=16, landmark_width=0.25, landmark_halvings=3, landmark_size=64,
-            shares=(0.2, 0.8), landmark_rate=1e-2, landmark_batch_size=8, learning_rate=1e-3, betas=(0.5, 0.999),
-            batch_size=8, style=25.0, masks="irregular", ema=0.98,
+            shares=(0.2, 0.8), landmark_rate=1e-2, landmark_batch_size=8, learning_rate=3e-4, batch_size=8,
+            style=25.0, masks="irregular", ema=0.98,
         ),
     }  # fmt: skip
 

@@ -95,10 +95,10 @@ class InpaintStage(Stage):
         )
 
     def optimisers(self) -> dict[str, Optimizer]:
-        c = self.config
+        rate, betas = self.config.learning_rate, (0.0, 0.9)
         return {
-            "inpainter": Adam(self.method.inpainter.parameters(), c.learning_rate, c.betas),
-            "discriminator": Adam(self.discriminator.parameters(), c.learning_rate / 10, c.betas),
+            "inpainter": Adam(self.method.inpainter.parameters(), rate, betas),
+            "discriminator": Adam(self.discriminator.parameters(), rate / 10, betas),
         }
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
