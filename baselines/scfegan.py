@@ -17,7 +17,7 @@ from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn.fastgan import settle
-from bench.nn.gated import GatedConv, identity
+from bench.nn.gated import Activation, GatedConv, identity
 from bench.nn.init import normal_init
 from bench.nn.losses import gradient_penalty
 from bench.nn.perceptual import FeatureLoss
@@ -34,6 +34,9 @@ CARD = Card(
     resolution=512,
     params={"generator": 92_886_100, "discriminator": 2_143_936},
     macs={"generator": 18.963e9, "discriminator": 3.511e9},
+    published={
+        "user study (thesis, section 5.3.2)": "12.87 % of the votes of 63 participants, CelebA-HQ, by exemplars"
+    },
     training="no training code was released. L1 1 on known pixels and 6 in the hole, perceptual 0.05, style 120, total "
     "variation 0.1 in the hole, adversarial 0.001; Wasserstein loss with gradient penalty 10 in the hole and 0.001 of "
     "the squared values of originals; Adam 1e-4 (0.5, 0.999), batch 8, 300,000 iterations; 29,000 pictures of "
@@ -68,7 +71,7 @@ CARD = Card(
 
 Guide = Literal["sketch", "colour"]
 HAIR = 17  # among the labels of CelebAMask-HQ, in face-parsing's order
-BETWEEN = 1.0  # the noise is 1 where a normal value is larger
+THRESHOLD = 1.0  # the noise is 1 where a normal value is larger
 
 
 class SCFEGANConfig(Config):
@@ -115,8 +118,16 @@ def normalised(x: Tensor) -> Tensor:
 class Gated(GatedConv):
     """Gated convolution; the filters of features and gates start each by themselves (Glorot and Bengio, 2010)."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1, **options: Any):
-        super().__init__(inputs, outputs, kernel, stride, dilation, padding="same", **options)
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 3,
+        stride: int = 1,
+        dilation: int = 1,
+        activation: Activation = normalised,
+    ):
+        super().__init__(inputs, outputs, kernel, stride, dilation, activation, padding="same")
         for half in normal_init(self.conv).conv.weight.chunk(2):  # its biases are 0 now
             nn.init.xavier_uniform_(half)
 
@@ -152,11 +163,11 @@ class Generator(nn.Module):
             Gated(inputs, outputs, kernel, 2, activation=activation)
             for (inputs, outputs), kernel, activation in zip(pairwise(widths), kernels, activations, strict=False)
         )
-        self.dilated = nn.ModuleList(Gated(w, w, dilation=d, activation=normalised) for d in config.dilations)
+        self.dilated = nn.ModuleList(Gated(w, w, dilation=d) for d in config.dilations)
         self.up, self.decoder = nn.ModuleList(), nn.ModuleList()
         for skip in widths[-2:0:-1]:
             self.up.append(GatedUp(w, skip))
-            self.decoder.append(Gated(2 * skip, skip, activation=normalised))
+            self.decoder.append(Gated(2 * skip, skip))
             w = skip
         self.up.append(GatedUp(w, 3))
         self.decoder.append(Gated(9 + 3, 3, activation=identity))
@@ -217,6 +228,7 @@ class SCFEGAN(Method):
             discriminator_levels=4,
             dropped=0.5,
             hair=0.2,
+            style=20.0,
             learning_rate=1e-3,
             masks="irregular",
             ema=0.98,
@@ -229,7 +241,7 @@ class SCFEGAN(Method):
 
     def predict(self, batch: Batch, guides: Tensor, noise: Noise) -> Tensor:
         """The network's image, with sketch and colours (N, 4, H, W) of the hole."""
-        specks = (noise.normal(*batch.mask.shape[1:]) > BETWEEN).to(batch.mask) * batch.mask
+        specks = (noise.normal(*batch.mask.shape[1:]) > THRESHOLD).to(batch.mask) * batch.mask
         return self.generator(torch.cat([batch.masked, guides, batch.mask, specks], dim=1))
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
@@ -366,7 +378,7 @@ def _run_generator(method: SCFEGAN, inputs: Inputs) -> dict[str, Tensor]:
         "neck": generator.dilated[-1],
     }.items():
         layer.register_forward_hook(lambda module, given, output, name=name: seen.update({name: output}))
-    specks = (inputs.latent(1, 1, 256, 256) > BETWEEN).double() * mask
+    specks = (inputs.latent(1, 1, 256, 256) > THRESHOLD).double() * mask
     guides = torch.cat([guides[:, :1], guides[:, 1:].flip(1)], dim=1)
     out = generator(torch.cat([(image * (1 - mask)).flip(1), guides, mask, specks], dim=1)).flip(1)
     return {

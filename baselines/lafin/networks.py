@@ -12,6 +12,7 @@ from bench.nn.fastgan import settle
 from bench.nn.init import normal_init
 from bench.nn.patchgan import PatchGAN
 from bench.nn.sizes import Sizes
+from bench.nn.stylegan2_blocks import full_precision
 
 POINTS = 68  # of iBUG 300-W
 STAGES = (  # of MobileNetV2: expansion, channels, blocks, stride of the first block
@@ -83,7 +84,9 @@ class LandmarkPredictor(nn.Module):
             self.conv_node2(last).mean((2, 3)),
             self.prelu(self.conv1_after_mbnet(last.mean((2, 3), keepdim=True))).flatten(1),
         )
-        return self.fc_landmark(torch.cat(seen, dim=1)).unflatten(1, (POINTS, 2))
+        with full_precision(picture):  # bfloat16 cannot tell a pixel from the next
+            features = torch.cat(seen, dim=1).to(self.fc_landmark.weight.dtype)
+            return self.fc_landmark(features).unflatten(1, (POINTS, 2))
 
 
 class Merge(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
@@ -79,14 +79,10 @@ class InpaintStage(Stage):
         )
 
     def optimisers(self) -> dict[str, Optimizer]:
-        rate = self.config.learning_rate
-
-        def adam(network: nn.Module, rate: float) -> Adam:
-            return Adam(network.parameters(), rate, (0.0, 0.9))
-
+        rate, betas = self.config.learning_rate, (0.0, 0.9)
         return {
-            "inpainter": adam(self.method.inpainter, rate),
-            "discriminator": adam(self.discriminator, rate / 10),
+            "inpainter": Adam(self.method.inpainter.parameters(), rate, betas),
+            "discriminator": Adam(self.discriminator.parameters(), rate / 10, betas),
         }
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
