@@ -307,14 +307,18 @@ class HyperStage(Stage):
             codes = method.codes(seen)
             image = method.draw(codes, {}, maps)
         offsets: Offsets = {}
-        total, losses = target.new_zeros(()), {}
+        parameters = [*method.hypernet.parameters()]
+        gradients = [torch.zeros_like(parameter) for parameter in parameters]
         for _ in range(c.passes):
             before = {layer: x.detach() for layer, x in offsets.items()}
             offsets = method.refined(before, seen, image.detach())
             image = F.adaptive_avg_pool2d(method.draw(codes, offsets, maps), c.pixels)
             loss, losses = self.loss(image, target)
-            total = total + loss
-        update("hypernetwork", total)
+            for total, gradient in zip(gradients, torch.autograd.grad(loss, parameters), strict=True):
+                total += gradient
+        # a function with these gradients: what the passes keep for their own is free again after each
+        given = zip(parameters, gradients, strict=True)
+        update("hypernetwork", torch.stack([(parameter * gradient).sum() for parameter, gradient in given]).sum())
         return losses
 
 

@@ -134,8 +134,9 @@ def test_no_pass_reaches_back_into_the_one_before() -> None:
         torch.testing.assert_close(ours, mine, atol=1e-5, rtol=1e-3)
 
 
-def test_the_hypernetwork_leaves_encoder_and_generator() -> None:
-    method = create().train()
+@pytest.mark.parametrize("source", ["image", "erased"])
+def test_the_hypernetwork_leaves_encoder_and_generator(source: str) -> None:
+    method = create(input=source).train()
     stage = method.stages("embedded")[1].train()
     before = {name: value.clone() for name, value in method.state_dict().items()}
     optimiser = stage.optimisers()["hypernetwork"]
