@@ -190,7 +190,7 @@ class HierInv(Method):
         g = prior.config
         if (g.size, g.code) != (c.size, c.code):
             raise BenchError(
-                f"hierinv is set to {c.size} px and codes of {c.code}, its prior stylegan2 makes {g.size} px from "
+                f"{self.card.slug} is set to {c.size} px and codes of {c.code}, its prior stylegan2 makes {g.size} px from "
                 f"codes of {g.code}: change the options size and code of one of them"
             )
         self.generator_config, self.decoder = g, prior.generator
