@@ -42,6 +42,9 @@ SAME = {
     # activations are scaled in place, to the same bits
     "fce5083c8c2c1d5b1f43518484c9465d2addf95cd93a57852895323c4e06794e":  # bench.nn.stylegan2_blocks
     "56cab0db9826f0eac4f5d17a70c53de9c17d94dde28c1668379ca9400db11e61",
+    # a message names DivInversion, too, which stands on HierInv
+    "074bddb77089c6f84ea2b8d7ec18dbd003cc2f2a32a1e0e0c0c166067ad0745a":  # methods.hierinv
+    "9ec3e165b0fb2b008c586c18b1231e4bff2e68927d14ec378102981ed3bc1f5d",
     # ZITS takes the discriminator's loss from here
     "69e300bdd6a7be99732d8e345289ecfbd645e7e33b51eaa99c56ef555187924b":  # baselines.lama
     "a4b18ca8d5d17fa4173e5ded2f46b8f90e3b9f063218f42535aa9e00495eb9d4",

@@ -190,8 +190,8 @@ class HierInv(Method):
         g = prior.config
         if (g.size, g.code) != (c.size, c.code):
             raise BenchError(
-                f"hierinv is set to {c.size} px and codes of {c.code}, its prior stylegan2 makes {g.size} px from "
-                f"codes of {g.code}: change the options size and code of one of them"
+                f"{self.card.slug} is set to {c.size} px and codes of {c.code}, its prior stylegan2 makes {g.size} px "
+                f"from codes of {g.code}: change the options size and code of one of them"
             )
         self.generator_config, self.decoder = g, prior.generator
         frozen(self.decoder)

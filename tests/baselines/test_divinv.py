@@ -70,6 +70,11 @@ def test_hierinvs_parts_are_no_options() -> None:
             DivInv.create("tiny", **option)
 
 
+def test_a_prior_of_another_size_is_refused_in_its_own_name() -> None:
+    with pytest.raises(BenchError, match="divinv is set to 32 px and codes of 64, its prior stylegan2 makes 64 px"):
+        create(size=32)
+
+
 @pytest.mark.slow
 def test_the_large_golden_file_passes(shared: Path) -> None:
     """It fills 300 million weights in double precision, so its copy is not among the tests' own files."""
