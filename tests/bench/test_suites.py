@@ -39,7 +39,7 @@ def test_suites_of_own_images_take_a_folder(name: str, tmp_path: Path) -> None:
     fit.check(parsed)
 
 
-@pytest.mark.parametrize("name", ["quickstart", "kinds", "editing", "restoration", *OWN])
+@pytest.mark.parametrize("name", ["quickstart", "kinds", "editing", "guided", "restoration", *OWN])
 def test_suites_without_downloads_show_real_features_beside_embedded_ones(name: str) -> None:
     shown = suite.content(name)["metrics"]
     assert {"fid@lite0", "perceptual@lite0", "fid@embedded", "perceptual@embedded"} <= {*shown}
