@@ -1,0 +1,164 @@
+"""A pipeline's folder: what is read of it, and how. Nothing is fetched, nothing is executed, nothing may be missing."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from baselines.diffusers import schedulers
+from baselines.diffusers.families import FAMILIES, Family, of_folder
+from bench.errors import BenchError
+
+INDEX, SCHEDULER = "model_index.json", "scheduler/scheduler_config.json"
+TENSORS = re.compile(r"(?:diffusion_pytorch_model|model)(\.fp16)?(-\d+-of-\d+)?\.safetensors")
+TEXTS = (".json", ".txt", ".model", ".jinja")  # of a tokenizer
+HOW = "`facebench info diffusers` lists them; nothing is fetched by itself: `hf download NAME --local-dir DIR`"
+
+
+def files(folder: Path, family: Family) -> list[Path]:
+    """All that is read of a folder; BenchError where a part has no file, or none that is read."""
+    if not folder.is_dir():
+        raise BenchError(f"{folder} is no folder: weights are the folder of a pipeline, as the library saves it; {HOW}")
+    said = _json(folder / INDEX).get("_class_name", "nothing")
+    if said not in family.folders:
+        served = ", ".join(f"{name} ({', '.join(one.folders)})" for name, one in FAMILIES.items())
+        other = of_folder(said)
+        raise BenchError(
+            f"{folder / INDEX} names {said}, which "
+            + (f"is of the family {other}: take a preset of it" if other else "is not served")
+            + f"; families and what their folders name: {served}"
+        )
+    found = [folder / INDEX, folder / SCHEDULER]
+    for part in family.tokenizers:
+        found += _texts(folder / part)
+    for part in family.networks:
+        found += [folder / part / "config.json", *_tensors(folder / part)[1]]
+    if missing := [path for path in found if not path.is_file()]:
+        raise BenchError(f"{folder} has no {missing[0].relative_to(folder)}: give the whole folder of the pipeline")
+    return found
+
+
+def parts(folder: Path, family: Family, sampler: str, dtype: torch.dtype) -> dict[str, Any]:
+    """The parts of a pipeline by the names of its constructor, the networks filled strictly."""
+    files(folder, family)
+    networks = {part: _network(folder / part, kind, dtype) for part, kind in family.networks.items()}
+    tokenizers = {part: _tokenizer(folder / part, kind) for part, kind in family.tokenizers.items()}
+    for part, tokenizer in tokenizers.items():
+        _check_tokenizer(folder / part, tokenizer, networks[part.replace("tokenizer", "text_encoder")])
+    fields = schedulers.fields(sampler, _json(folder / SCHEDULER), folder / SCHEDULER)
+    scheduler = library(schedulers.SAMPLERS[sampler][0])(**fields)
+    return networks | tokenizers | {"scheduler": scheduler}
+
+
+def library(name: str) -> Any:
+    """A class of diffusers or transformers. They are imported here alone: it takes 9 s."""
+    try:
+        for package in ("diffusers", "transformers"):
+            if found := getattr(importlib.import_module(package), name, None):
+                return found
+    except ImportError as error:
+        raise BenchError(
+            f"diffusers: the library of that name is needed, and {error}: pip install 'face-inpaint-bench[diffusion]'"
+        ) from error
+    raise BenchError(
+        f"diffusers: this version of the library has no {name}: pip install 'face-inpaint-bench[diffusion]'"
+    )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the log lines and progress bars of both libraries."""
+    logs = [importlib.import_module(f"{package}.utils.logging") for package in ("diffusers", "transformers")]
+    before = [(log.get_verbosity(), log.is_progress_bar_enabled()) for log in logs]
+    for log in logs:
+        log.set_verbosity(log.CRITICAL)
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for log, (level, shown) in zip(logs, before, strict=True):
+            log.set_verbosity(level)
+            if shown:
+                log.enable_progress_bar()
+
+
+def _network(place: Path, kind: str, dtype: torch.dtype) -> nn.Module:
+    """A network of that class with the tensors of its folder, all of them and no others.
+
+    The library itself fills what is missing at random, or leaves it in no memory at all, and goes on.
+    """
+    made = library(kind)
+    try:
+        with quiet():
+            network, said = made.from_pretrained(
+                place,
+                variant=_tensors(place)[0],
+                dtype=dtype,  # else half-precision files make one part half, another float
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+    except Exception as error:  # of damaged or foreign files, the library raises anything
+        raise BenchError(f"{place} does not fit {kind}: {' '.join(str(error).split())[:500]}") from error
+    for problem, names in said.items():
+        if names:
+            shown = ", ".join(sorted(map(str, names))[:4])
+            raise BenchError(f"{place} does not fit {kind}: {problem.replace('_', ' ')} {shown}, {len(names)} in all")
+    for name, value in network.state_dict().items():
+        if not value.isfinite().all():
+            raise BenchError(f"{place}: `{name}` holds values that are not finite (NaN or infinite)")
+    return network.eval()
+
+
+def _tokenizer(place: Path, kind: str) -> Any:
+    made = library(kind)
+    try:
+        with quiet():
+            return made.from_pretrained(place, local_files_only=True)
+    except Exception as error:
+        raise BenchError(f"{place} does not fit {kind}: {' '.join(str(error).split())[:500]}") from error
+
+
+def _check_tokenizer(place: Path, tokenizer: Any, reader: Any) -> None:
+    """Tokens that the text encoder knows, and as many as it takes."""
+    most = reader.config.max_position_embeddings
+    tokenizer.model_max_length = min(tokenizer.model_max_length, most)  # a file may say nothing, which is 10^30
+    if len(tokenizer) > reader.config.vocab_size:
+        raise BenchError(f"{place} has {len(tokenizer)} tokens, its text encoder {reader.config.vocab_size}")
+
+
+def _tensors(place: Path) -> tuple[str | None, list[Path]]:
+    """The files of a network's tensors, and the library's name of their kind: `fp16` where there are no others."""
+    found = {path: match for path in sorted(place.glob("*")) if (match := TENSORS.fullmatch(path.name))}
+    for kind in (None, "fp16"):
+        chosen = [path for path, match in found.items() if bool(match[1]) == bool(kind)]
+        if chosen:
+            return kind, chosen + [path for path in place.glob("*.index*.json") if ("fp16" in path.name) == bool(kind)]
+    others = ", ".join(path.name for path in sorted(place.glob("*")) if path.suffix in (".bin", ".ckpt", ".pth"))
+    raise BenchError(
+        f"{place} has no .safetensors" + (f": {others} may hold code and is not read; save it anew" if others else "")
+    )
+
+
+def _texts(place: Path) -> list[Path]:
+    """The files of a tokenizer."""
+    found = sorted(path for path in place.glob("*") if path.suffix in TEXTS)
+    names = {path.name for path in found}
+    if not ("tokenizer.json" in names or {"vocab.json", "merges.txt"} <= names):
+        raise BenchError(f"{place} has no tokenizer.json, nor vocab.json and merges.txt")
+    return found
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise BenchError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
