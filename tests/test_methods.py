@@ -177,7 +177,7 @@ def test_another_guide_changes_the_completion(slug: str, guide: str) -> None:
 
 @pytest.mark.parametrize(("slug", "guide"), [pair for pair in GUIDED if pair[1] in registry.get(pair[0]).card.needs])
 def test_a_guide_that_is_needed_and_absent_is_named(slug: str, guide: str) -> None:
-    with pytest.raises(BenchError, match=f"{slug} needs"):
+    with pytest.raises(BenchError, match=f"needs {guide}"):
         small(slug).complete(batch().guided(**{guide: None}), noise())
 
 

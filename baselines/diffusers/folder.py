@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from baselines.diffusers import schedulers
 from baselines.diffusers.families import FAMILIES, Family, of_folder
+from baselines.diffusers.schedulers import SAMPLERS, trained
 from bench.errors import BenchError
 
-INDEX, SCHEDULER = "model_index.json", "scheduler/scheduler_config.json"
+INDEX, SCHEDULER = "model_index.json", "scheduler_config.json"
 TENSORS = re.compile(r"(?:diffusion_pytorch_model|model)(\.fp16)?(-\d+-of-\d+)?\.safetensors")
 TEXTS = (".json", ".txt", ".model", ".jinja")  # of a tokenizer
+TOKENIZERS = {"tokenizer.json"}, {"merges.txt", "vocab.json"}, {"spiece.model"}
+PROCESSORS = {"preprocessor_config.json"}, {"processor_config.json"}
 HOW = "`facebench info diffusers` lists them; nothing is fetched by itself: `hf download NAME --local-dir DIR`"
 
 
@@ -36,8 +38,8 @@ def files(folder: Path, family: Family) -> list[Path]:
             + (f"is of the family {other}: take a preset of it" if other else "is not served")
             + f"; families and what their folders name: {served}"
         )
-    found = [folder / INDEX, folder / SCHEDULER]
-    for part in family.tokenizers:
+    found = [folder / INDEX, *(folder / part / SCHEDULER for part in ("scheduler", *family.schedulers))]
+    for part in family.readers:
         found += _texts(folder / part)
     for part in family.networks:
         found += [folder / part / "config.json", *_tensors(folder / part)[1]]
@@ -49,13 +51,15 @@ def files(folder: Path, family: Family) -> list[Path]:
 def parts(folder: Path, family: Family, sampler: str, dtype: torch.dtype) -> dict[str, Any]:
     """The parts of a pipeline by the names of its constructor, the networks filled strictly."""
     files(folder, family)
-    networks = {part: _network(folder / part, kind, dtype) for part, kind in family.networks.items()}
-    tokenizers = {part: _tokenizer(folder / part, kind) for part, kind in family.tokenizers.items()}
-    for part, tokenizer in tokenizers.items():
-        _check_tokenizer(folder / part, tokenizer, networks[part.replace("tokenizer", "text_encoder")])
-    fields = schedulers.fields(sampler, _json(folder / SCHEDULER), folder / SCHEDULER)
-    scheduler = library(schedulers.SAMPLERS[sampler][0])(**fields)
-    return networks | tokenizers | {"scheduler": scheduler}
+    found: dict[str, Any] = {part: _network(folder / part, kind, dtype) for part, kind in family.networks.items()}
+    for part, kind in family.readers.items():
+        found[part] = _reader(folder / part, kind)
+        if encoder := found.get(part.replace("tokenizer", "text_encoder")) if "tokenizer" in part else None:
+            _check_tokenizer(folder / part, found[part], encoder.config)
+    found["scheduler"] = _scheduler(folder / "scheduler" / SCHEDULER, *SAMPLERS[sampler])
+    for part, kind in family.schedulers.items():
+        found[part] = _scheduler(folder / part / SCHEDULER, kind)
+    return found
 
 
 def library(name: str) -> Any:
@@ -118,7 +122,8 @@ def _network(place: Path, kind: str, dtype: torch.dtype) -> nn.Module:
     return network.eval()
 
 
-def _tokenizer(place: Path, kind: str) -> Any:
+def _reader(place: Path, kind: str) -> Any:
+    """A tokenizer, or a processor of pictures."""
     made = library(kind)
     try:
         with quiet():
@@ -127,12 +132,24 @@ def _tokenizer(place: Path, kind: str) -> Any:
         raise BenchError(f"{place} does not fit {kind}: {' '.join(str(error).split())[:500]}") from error
 
 
-def _check_tokenizer(place: Path, tokenizer: Any, reader: Any) -> None:
+def _scheduler(path: Path, kind: str, declared: Mapping[str, Any] | None = None) -> Any:
+    """A scheduler of that class: with the fields that are declared, else with those of its file."""
+    said = _json(path)
+    if declared is not None:
+        return library(kind)(**trained(said, path), **declared)
+    if said.get("_class_name") != kind:  # fields of another class mean other things
+        raise BenchError(f"{path} is of {said.get('_class_name')}, not of {kind}")
+    with quiet():
+        return library(kind).from_config(said)
+
+
+def _check_tokenizer(place: Path, tokenizer: Any, config: Any) -> None:
     """Tokens that the text encoder knows, and as many as it takes."""
-    most = reader.config.max_position_embeddings
-    tokenizer.model_max_length = min(tokenizer.model_max_length, most)  # a file may say nothing, which is 10^30
-    if len(tokenizer) > reader.config.vocab_size:
-        raise BenchError(f"{place} has {len(tokenizer)} tokens, its text encoder {reader.config.vocab_size}")
+    if most := getattr(config, "max_position_embeddings", None):
+        tokenizer.model_max_length = min(tokenizer.model_max_length, most)  # a file may say nothing, which is 10^30
+    known = config.get_text_config().vocab_size
+    if len(tokenizer) > known:
+        raise BenchError(f"{place} has {len(tokenizer)} tokens, its text encoder {known}")
 
 
 def _tensors(place: Path) -> tuple[str | None, list[Path]]:
@@ -149,11 +166,12 @@ def _tensors(place: Path) -> tuple[str | None, list[Path]]:
 
 
 def _texts(place: Path) -> list[Path]:
-    """The files of a tokenizer."""
+    """The files of a tokenizer or processor. Of an empty folder, the library makes a tokenizer that knows nothing."""
     found = sorted(path for path in place.glob("*") if path.suffix in TEXTS)
     names = {path.name for path in found}
-    if not ("tokenizer.json" in names or {"vocab.json", "merges.txt"} <= names):
-        raise BenchError(f"{place} has no tokenizer.json, nor vocab.json and merges.txt")
+    kinds = TOKENIZERS if "tokenizer" in place.name else PROCESSORS
+    if not any(needed <= names for needed in kinds):
+        raise BenchError(f"{place} has no {', nor '.join(' and '.join(sorted(needed)) for needed in kinds)}")
     return found
 
 

@@ -1,7 +1,7 @@
 """Samplers, with every field named: the library fills those that are left out with others in each class.
 
 A folder's scheduler_config.json tells with which noise its network was trained (`TRAINED`); how its steps are taken is
-declared here.
+declared here. Of samplers without declared fields, which are each of one family alone, the folder tells everything.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import Any
 from bench.errors import BenchError
 
 TRAINED = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
-SAMPLERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+SAMPLERS: Mapping[str, tuple[str, Mapping[str, Any] | None]] = {
+    "flow": ("FlowMatchEulerDiscreteScheduler", None),
+    "ddpm": ("DDPMScheduler", None),
     "pndm": (
         "PNDMScheduler",
         {"skip_prk_steps": True, "set_alpha_to_one": False, "steps_offset": 1, "timestep_spacing": "leading"},
@@ -50,10 +52,12 @@ SAMPLERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 
 
-def fields(sampler: str, said: Mapping[str, Any], place: object) -> dict[str, Any]:
-    """The arguments of a sampler's class for a network that was trained as `said`, the content of the file `place`."""
+def trained(said: Mapping[str, Any], place: object) -> dict[str, Any]:
+    """With which noise a network was trained, of the content of the file `place`."""
     if missing := [name for name in TRAINED if name not in said]:
         raise BenchError(f"{place} lacks {', '.join(missing)}: it says with which noise the network was trained")
-    trained = {name: said[name] for name in TRAINED}
-    trained |= {"trained_betas": said.get("trained_betas"), "prediction_type": said.get("prediction_type", "epsilon")}
-    return trained | dict(SAMPLERS[sampler][1])
+    found = {name: said[name] for name in TRAINED}
+    return found | {
+        "trained_betas": said.get("trained_betas"),
+        "prediction_type": said.get("prediction_type", "epsilon"),
+    }

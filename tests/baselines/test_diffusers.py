@@ -16,13 +16,16 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
 import facebench
-from baselines.diffusers import Diffusers, widened
+from baselines.diffusers import Diffusers
 from baselines.diffusers import folder as folders
+from baselines.diffusers.cells import seen, widened
+from baselines.diffusers.families import FAMILIES
 from baselines.diffusers.schedulers import SAMPLERS, TRAINED
 from bench import identity, jobs, results, suite
 from bench.batch import Batch, Noise
@@ -84,22 +87,60 @@ def change(path: Path, **changes: Any) -> None:
 
 # the library's own call
 
+FLOW = ["sd3", "z-image"]
+TOGETHER = ["sd15-inpaint", "sd15", "sdxl-inpaint", *FLOW, "flux-fill"]
+AT_64 = [*TOGETHER, "kandinsky22-inpaint"]
 
-@pytest.mark.parametrize("preset", ["sd15-inpaint", "sd15"])
+
+def own(preset: str, method: Diffusers, given: Batch) -> Tensor:
+    """The library's call with the same words, pictures and generators, as its documentation has it."""
+    pipeline, words = pipelines.made(preset), method.config
+    generators = [torch.Generator().manual_seed(seed) for seed in SEEDS[: len(given)]]
+    texts: dict[str, Any] = {"prompt": [words.prompt] * len(given)}
+    if preset != "flux-fill":
+        texts["negative_prompt"] = [words.negative_prompt] * len(given)
+    if preset == "kandinsky22-inpaint":
+        (generator,) = generators
+        return pipeline(
+            **texts, image=given.masked, mask_image=given.mask.clone(), height=64, width=64, num_inference_steps=STEPS,
+            guidance_scale=4.0, generator=generator, output_type="pt",
+        ).images  # fmt: skip
+    if preset == "qwen-image-edit":
+        (generator,) = generators
+        pixels = ((given.masked[0] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+        return 2 * pipeline(
+            **texts, image=Image.fromarray(pixels), mask_image=given.mask, strength=1.0, num_inference_steps=STEPS,
+            true_cfg_scale=4.0, generator=generator, output_type="pt",
+        ).images - 1  # fmt: skip
+    side = given.image.shape[-1]
+    guidance = {"sd3": 7.0, "z-image": 5.0, "flux-fill": 30.0}.get(preset, 7.5)
+    return pipeline(
+        **texts, image=(given.masked + 1) / 2, mask_image=given.mask, height=side, width=side, strength=1.0,
+        num_inference_steps=STEPS, guidance_scale=guidance, generator=generators, output_type="pt",
+    ).images * 2 - 1  # fmt: skip
+
+
+@pytest.mark.parametrize("preset", TOGETHER)
 def test_a_completion_is_the_library_s_own_bit_for_bit(preset: str) -> None:
     method, given = loaded(preset=preset), batch()
-    own = pipelines.made(preset)(
-        prompt=[method.config.prompt] * 3,
-        negative_prompt=[method.config.negative_prompt] * 3,
-        image=(given.masked + 1) / 2,
-        mask_image=given.mask,
-        height=64,
-        width=64,
-        num_inference_steps=STEPS,
-        generator=[torch.Generator().manual_seed(seed) for seed in SEEDS],
-        output_type="pt",
-    ).images
-    assert torch.equal(completed(method, given), own * 2 - 1)
+    assert torch.equal(completed(method, given), own(preset, method, given))
+
+
+def test_a_completion_of_one_image_is_the_library_s_own() -> None:
+    method, given = loaded(preset="kandinsky22-inpaint"), batch(1)
+    assert torch.equal(completed(method, given), own("kandinsky22-inpaint", method, given))
+
+
+@pytest.mark.slow
+def test_a_completion_of_a_large_image_is_the_library_s_own() -> None:
+    """This pipeline brings every picture to the area of 1024 x 1024."""
+    with pytest.raises(BenchError, match="images of 1024 x 1024"):
+        completed(loaded(preset="qwen-image-edit"), batch(1))
+    method, given = loaded(preset="qwen-image-edit"), batch(1, 1024)
+    first = completed(method, given)
+    assert torch.equal(first, own("qwen-image-edit", method, given))
+    other = replace(given, image=torch.where(given.mask > 0, torch.rand_like(given.image), given.image))
+    assert torch.equal(first, completed(method, other))
 
 
 def test_the_sampler_is_the_published_one_whatever_the_folder_names(copied: Path) -> None:
@@ -112,7 +153,7 @@ def test_the_sampler_is_the_published_one_whatever_the_folder_names(copied: Path
 # pictures, masks and noise
 
 
-@pytest.mark.parametrize("preset", ["sd15-inpaint", "sd15"])
+@pytest.mark.parametrize("preset", AT_64)
 def test_an_image_is_the_same_alone_and_in_a_batch(preset: str) -> None:
     method, given = loaded(preset=preset), batch()
     alone = torch.cat([completed(method, given.only(i), [seed]) for i, seed in enumerate(SEEDS)])
@@ -129,10 +170,12 @@ def test_bfloat16_is_within_two_levels_of_itself_in_a_batch() -> None:
     assert float((both - completed(loaded(), given)).abs().max()) > 0
 
 
-@pytest.mark.parametrize("preset", ["sd15-inpaint", "sd15"])
-@pytest.mark.parametrize("options", [{}, {"strength": 0.5}])
+@pytest.mark.parametrize(
+    ("preset", "options"),
+    [*((preset, {}) for preset in AT_64), ("sd15-inpaint", {"strength": 0.5}), ("sd15", {"strength": 0.5})],
+)
 def test_pixels_under_the_hole_change_nothing(preset: str, options: dict[str, Any]) -> None:
-    """With 4 channels, or below strength 1, the library starts from them."""
+    """Without a mask among its inputs, or below strength 1, the library starts from them."""
     method, given = loaded(preset=preset, **options), batch()
     other = replace(given, image=torch.where(given.mask > 0, torch.rand_like(given.image), given.image))
     assert torch.equal(completed(method, given), completed(method, other))
@@ -182,6 +225,24 @@ def test_sentences_take_the_place_of_the_prompt() -> None:
 # what the network sees of a mask
 
 
+def test_kandinsky_s_holes_grow_by_a_cell() -> None:
+    from diffusers.pipelines.kandinsky2_2.pipeline_kandinsky2_2_inpainting import prepare_mask
+
+    mask = (torch.rand(3, 1, 64, 128, generator=torch.Generator().manual_seed(0)) < 0.1).float()
+    taken = 1 - prepare_mask(1 - F.interpolate(mask, (8, 16)))
+    assert torch.equal(seen(mask, 8, "around"), F.interpolate(taken, (64, 128)))
+    assert not torch.equal(seen(mask, 8, "around"), seen(mask, 8, "corner"))
+
+
+@pytest.mark.parametrize("preset", AT_64)
+def test_families_say_what_their_network_sees(preset: str) -> None:
+    method = loaded(preset=preset, prompt="a face")
+    completed(method, batch(1))
+    told = " ".join(method.remarks())
+    assert ("lay in cells" in told) == (preset != "flux-fill")
+    assert ("sees no mask" in told) == (preset in ("sd15", *FLOW))
+
+
 def test_it_is_told_what_the_network_saw_of_the_holes() -> None:
     """One pixel of 64, as the library's own resize of a mask to the size of its latents."""
     method, given = loaded(), batch()
@@ -207,7 +268,7 @@ def test_rows_say_what_else_their_network_does() -> None:
     short = {"prompt": "a face", "negative_prompt": ""}  # letters are tokens here
     methods = {
         "": loaded(**short),
-        "blended in at the rim": loaded(preset="sd15", **short),
+        "sees no mask": loaded(preset="sd15", **short),
         "strength 0.5: it starts from the grey": loaded(strength=0.5, **short),
         "the end was cut off": loaded(prompt="a sentence of more than 77 tokens " * 3, negative_prompt=""),
     }
@@ -233,6 +294,21 @@ def test_a_folder_that_lacks_a_tensor_is_refused_by_name(copied: Path, part: str
     save_file({**content, "stranger": torch.zeros(1), name: torch.zeros(1)}, path, {"format": "pt"})
     with pytest.raises(BenchError, match=f"{part} does not fit"):
         loaded(copied)
+
+
+@pytest.mark.parametrize("preset", [preset for preset in pipelines.MADE if preset != "sd15"])
+def test_every_part_of_every_family_is_read_strictly(preset: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(pipelines.folder(preset), tmp_path / "pipeline"))
+    family = Diffusers.presets[preset].served
+    assert {path.parent.name for path in folder.glob("*/*.safetensors")} == {*family.networks}
+    for part in family.networks:
+        path = tensors(folder, part)
+        content = load_file(path)
+        name = sorted(content)[0]
+        save_file({key: value for key, value in content.items() if key != name}, path, {"format": "pt"})
+        with pytest.raises(BenchError, match=rf"{part} does not fit .*missing keys .*{name.split('.')[-1]}"):
+            loaded(folder, preset)
+        save_file(content, path, {"format": "pt"})
 
 
 def test_values_that_are_not_finite_are_refused(copied: Path) -> None:
@@ -334,7 +410,7 @@ def test_old_files_of_a_tokenizer_are_read_and_empty_ones_refused(copied: Path) 
     vocabulary = pipelines.clip_tokenizer().get_vocab()
     for path in place.iterdir():
         path.unlink()
-    with pytest.raises(BenchError, match=r"tokenizer has no tokenizer.json, nor vocab.json and merges.txt"):
+    with pytest.raises(BenchError, match=r"tokenizer has no tokenizer.json, nor merges.txt and vocab.json"):
         loaded(copied)
     (place / "vocab.json").write_text(json.dumps(vocabulary))
     (place / "merges.txt").write_text("#version: 0.2\n")
@@ -346,7 +422,7 @@ def test_old_files_of_a_tokenizer_are_read_and_empty_ones_refused(copied: Path) 
 
 def test_networks_of_other_shapes_are_refused(tmp_path: Path) -> None:
     pipelines.stable_diffusion(5).save_pretrained(tmp_path / "five")
-    with pytest.raises(BenchError, match="unet takes 5 channels: inpainting takes 9, or 4"):
+    with pytest.raises(BenchError, match="unet takes 5 channels: StableDiffusionInpaintPipeline gives it 9 or 4"):
         loaded(tmp_path / "five")
 
 
@@ -361,19 +437,42 @@ def test_nothing_is_printed(copied: Path, capfd: pytest.CaptureFixture[str]) -> 
 # schedulers
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", FAMILIES["sd"].samplers)
 def test_every_field_of_a_scheduler_is_named(sampler: str) -> None:
     """The library fills those that a file lacks: DDIM then clips latents to [-1, 1]."""
     name, declared = SAMPLERS[sampler]
+    assert declared is not None
     taken = set(inspect.signature(folders.library(name).__init__).parameters) - {"self"}
     assert {*declared, *TRAINED, "trained_betas", "prediction_type"} == taken
     told = loaded(scheduler=sampler).pipeline.scheduler.config
     assert all(told[key] == value for key, value in declared.items())  # the pipeline's constructor changes some
 
 
+@pytest.mark.parametrize("preset", [*FLOW, "flux-fill", "kandinsky22-inpaint"])
+def test_schedulers_of_a_folder_are_of_one_class(preset: str, tmp_path: Path) -> None:
+    """Fields of another class mean other things."""
+    folder = Path(shutil.copytree(pipelines.folder(preset), tmp_path / "pipeline"))
+    change(folder / "scheduler/scheduler_config.json", _class_name="DDIMScheduler")
+    with pytest.raises(BenchError, match=r"scheduler_config.json is of DDIMScheduler, not of"):
+        loaded(folder, preset)
+
+
 def test_steps_that_strength_leaves_none_of_are_refused() -> None:
     with pytest.raises(BenchError, match="leave none"):
         Diffusers.create("sd15-inpaint", steps=4, strength=0.2)
+
+
+@pytest.mark.parametrize(
+    ("preset", "option"),
+    [
+        ("kandinsky22-inpaint", {"strength": 0.5}),
+        ("flux-fill", {"negative_prompt": "x"}),
+        ("sd3", {"scheduler": "ddim"}),
+    ],
+)
+def test_options_that_a_pipeline_does_not_take_are_refused(preset: str, option: dict[str, Any]) -> None:
+    with pytest.raises(BenchError, match=f"{Diffusers.presets[preset].family} takes"):
+        Diffusers.create(preset, **option)
 
 
 # the benchmark's side
@@ -403,8 +502,11 @@ def test_without_a_folder_it_says_what_to_give() -> None:
         completed(Diffusers.create("paper"), batch(1))
     content = {"suite": "x", "data": [{"name": "synthfaces", "train": 8, "test": 4}], "conditions": ["center/25"]}
     content |= {"metrics": ["psnr"]}
-    with pytest.raises(BenchError, match="diffusers has no networks of its own: give their folder"):
+    with pytest.raises(BenchError, match="diffusers has no networks of its own: give a folder"):
         jobs.plan(suite.parse(content | {"size": 64, "methods": ["diffusers"]}, "x"), Path("nowhere"))
+    row = {"method": "diffusers", "weights": "DIR"}
+    small = suite.smoke(content | {"methods": [row, "mean"], "smoke": {"conditions": ["center/25"]}})
+    assert small["methods"] == [{"method": "mean"}, {"method": "telea"}]
 
 
 def test_without_the_extra_it_is_listed_and_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
