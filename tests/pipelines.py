@@ -35,7 +35,7 @@ def made(name: str, seed: int = 0) -> Any:
 def loaded(slug: str) -> Method:
     """A method that completes with the user's weights alone, with those of its first tiny pipeline."""
     method = registry.get(slug).load().create("paper", steps=2)
-    method.load_folder(folder(next(iter(MADE))))
+    method.load_folder(folder("controlnet" if slug.startswith("controlnet") else "sd15-inpaint"))
     return method
 
 
@@ -99,7 +99,8 @@ def stable_diffusion_xl(channels: int = 9) -> Any:
     one, two = clip_tokenizer(), clip_tokenizer()
     return StableDiffusionXLInpaintPipeline(
         vae=autoencoder(), text_encoder=clip(one), text_encoder_2=clip(two, "CLIPTextModelWithProjection"),
-        tokenizer=one, tokenizer_2=two, scheduler=EulerDiscreteScheduler(**NOISE, timestep_spacing="leading", steps_offset=1), add_watermarker=False,
+        tokenizer=one, tokenizer_2=two, add_watermarker=False,
+        scheduler=EulerDiscreteScheduler(**NOISE, timestep_spacing="leading", steps_offset=1),
         unet=unet(channels, cross_attention_dim=32, addition_embed_type="text_time", addition_time_embed_dim=8,
                   projection_class_embeddings_input_dim=6 * 8 + 16),
     )  # fmt: skip
@@ -232,6 +233,17 @@ def kandinsky() -> Any:
     )  # fmt: skip
 
 
+def controlnet(channels: int) -> Any:
+    from diffusers import ControlNetModel, StableDiffusionControlNetInpaintPipeline
+
+    parts = dict(stable_diffusion(channels).components)
+    network = ControlNetModel.from_unet(unet(4), conditioning_embedding_out_channels=(8,) * 4).eval()
+    for zero in [network.controlnet_mid_block, *network.controlnet_down_blocks]:
+        torch.nn.init.normal_(zero.weight, std=0.2)  # made, it adds nothing
+    torch.nn.init.normal_(network.controlnet_cond_embedding.conv_out.weight, std=0.2)
+    return StableDiffusionControlNetInpaintPipeline(**parts, controlnet=network, requires_safety_checker=False)
+
+
 def t5_tokenizer() -> Any:
     """Letters are tokens."""
     from transformers import T5TokenizerFast
@@ -273,4 +285,6 @@ MADE = {
     "flux-fill": flux_fill,
     "qwen-image-edit": qwen_image_edit,
     "z-image": z_image,
+    "controlnet": lambda: controlnet(4),
+    "controlnet-9": lambda: controlnet(9),
 }

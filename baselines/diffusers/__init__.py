@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -123,6 +123,7 @@ class Diffusers(Method):
         self.pipeline: Any = None  # no module: its networks stand beside it as sub-modules
         self.channels = 0  # inputs of its U-Net or transformer
         self.holes: dict[str, list[float]] = {}  # image -> pixels of its hole; of these, taken for known; added
+        self.more: dict[str, Any] = {}  # further arguments of every call
         self.cut = False  # a prompt was longer than the text encoder reads
 
     def load_folder(self, folder: Path) -> None:
@@ -148,18 +149,28 @@ class Diffusers(Method):
         config = self.config
         if self.pipeline is None:
             raise BenchError(
-                "diffusers has no networks of its own: say the folder of a pipeline as weights: DIR (--weights DIR); "
-                f"{folders.HOW}"
+                f"{self.card.slug} has no networks of its own: say the folder of a pipeline as weights: DIR "
+                f"(--weights DIR); {folders.HOW}"
             )
-        config.sizes().check(batch.image, "diffusers")
+        config.sizes().check(batch.image, self.card.slug)
         mask = widened(batch.mask, config.served.cell) if config.cells == "maximum" else batch.mask
         texts = list(batch.text or [config.prompt] * len(batch))
         self._note(batch, mask, texts)
         with folders.quiet():
-            pictures = list(self._calls(batch.masked, mask, texts, noise.generators))
-        return torch.cat(pictures)
+            return torch.cat(list(self._calls(batch.masked, mask, texts, noise.generators, self.controls(batch, mask))))
 
-    def _calls(self, masked: Tensor, mask: Tensor, texts: list[str], generators: list[Generator]) -> Iterator[Tensor]:
+    def controls(self, batch: Batch, mask: Tensor) -> dict[str, Tensor]:
+        """Further arguments of a call, for each image. `mask`: that of the call."""
+        return {}
+
+    def _calls(
+        self,
+        masked: Tensor,
+        mask: Tensor,
+        texts: list[str],
+        generators: list[Generator],
+        controls: Mapping[str, Tensor],
+    ) -> Iterator[Tensor]:
         """The completions in [-1, 1], of one call or of one an image."""
         config, family = self.config, self.config.served
         height, width = masked.shape[2:]
@@ -168,6 +179,7 @@ class Diffusers(Method):
             **({} if family.only else {"height": height, "width": width}),
             **({"strength": config.strength} if family.strength else {}),
             **family.more,
+            **self.more,
             family.guidance: config.guidance,
             "num_inference_steps": config.steps,
             "output_type": "pt",
@@ -182,6 +194,7 @@ class Diffusers(Method):
                 mask_image=mask[cut].clone(),  # which some change
                 # one an image: a single one would tie each image to those beside it
                 generator=generators[cut] if family.together else generators[chosen.start],
+                **{name: value[cut] for name, value in controls.items()},
                 **negative,
                 **said,
             ).images

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Name = Literal["sd", "sdxl", "sd3", "kandinsky22", "flux-fill", "qwen-image-edit", "z-image"]
+Name = Literal["sd", "sdxl", "sd3", "kandinsky22", "flux-fill", "qwen-image-edit", "z-image"]  # of presets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,27 @@ FAMILIES: Mapping[str, Family] = {
         pipeline="StableDiffusionInpaintPipeline",
         folders=("StableDiffusionInpaintPipeline", "StableDiffusionPipeline"),
         networks={"vae": "AutoencoderKL", "text_encoder": "CLIPTextModel", "unet": "UNet2DConditionModel"},
+        readers={"tokenizer": "CLIPTokenizer"},
+        samplers=("pndm", "ddim", "euler"),
+        constructor={"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False},
+        channels=(9, 4),
+        blind=(4,),
+        limit=("tokenizer", 77),
+    ),
+    "controlnet": Family(
+        pipeline="StableDiffusionControlNetInpaintPipeline",
+        folders=(
+            "StableDiffusionControlNetInpaintPipeline",
+            "StableDiffusionControlNetPipeline",
+            "StableDiffusionInpaintPipeline",
+            "StableDiffusionPipeline",
+        ),
+        networks={
+            "vae": "AutoencoderKL",
+            "text_encoder": "CLIPTextModel",
+            "unet": "UNet2DConditionModel",
+            "controlnet": "ControlNetModel",
+        },
         readers={"tokenizer": "CLIPTokenizer"},
         samplers=("pndm", "ddim", "euler"),
         constructor={"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False},
