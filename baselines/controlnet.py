@@ -30,7 +30,7 @@ SKETCH = Card(
     convention="lines are white on black in [0, 1]; 1 = hole",
     licence="library: Apache-2.0; weights: OpenRAIL",
     weights="the folder of Stable Diffusion, as of `facebench info diffusers`, with that of the ControlNet in it as "
-    "DIR/controlnet: lllyasviel/sd-controlnet-scribble, -hed or -canny",
+    "DIR/controlnet: `facebench weights fetch controlnet-scribble` (or -hed, -canny) says how it comes",
     choices={"scale": "1: the library's default is 0.5 for holes, 0.8 for pictures to start from and 1 for none"},
     notes="{method: controlnet, weights: DIR, at: 512}; what is known is pasted, as for every method",
 )
@@ -63,7 +63,7 @@ INPAINT = Card(
     takes=("text",),
     convention="the known pixels in [0, 1], and -1 in the hole; 1 = hole",
     licence="library: Apache-2.0; weights: OpenRAIL",
-    weights="as controlnet: lllyasviel/control_v11p_sd15_inpaint",
+    weights="as controlnet: `facebench weights fetch controlnet-inpaint` says how it comes",
 )
 
 
@@ -85,7 +85,7 @@ class ControlNet(Diffusers):
     def load_folder(self, folder: Path) -> None:
         super().load_folder(folder)
         self.more = {"controlnet_conditioning_scale": self.config.scale}
-        inputs = self.controlnet.config.in_channels
+        inputs = self.pipeline.controlnet.config.in_channels
         if inputs != 4:  # it fails in the call
             raise BenchError(
                 f"{folder / 'controlnet'} takes {inputs} channels, not 4: make it of a U-Net of 4 channels"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from PIL import Image
@@ -34,16 +34,9 @@ CARD = Card(
     training="none here: the models complete as they were published",
     convention="1 = hole; images in [0, 1]; known pixels pass the autoencoder and change; latents of 8 x 8 pixels",
     licence="library: Apache-2.0; weights: see there",
-    weights="a folder as the library saves it, safetensors only; preset: name on the hub (licence). "
-    "sd15-inpaint: stable-diffusion-v1-5/stable-diffusion-inpainting (4.3 GB; CreativeML OpenRAIL-M); "
-    "sd15, 4 channels: stable-diffusion-v1-5/stable-diffusion-v1-5 (4.3 GB; CreativeML OpenRAIL-M); "
-    "sd2-inpaint: stabilityai/stable-diffusion-2-inpainting (OpenRAIL++-M); "
-    "sdxl-inpaint: diffusers/stable-diffusion-xl-1.0-inpainting-0.1 (OpenRAIL++-M); "
-    "sd3: stabilityai/stable-diffusion-3-medium-diffusers (Stability AI Community); "
-    "kandinsky22-inpaint: kandinsky-community/kandinsky-2-2-decoder-inpaint and -prior in one folder, as "
-    "KandinskyV22InpaintCombinedPipeline saves it (Apache-2.0); "
-    "flux-fill: black-forest-labs/FLUX.1-Fill-dev (FLUX.1 [dev] Non-Commercial); "
-    "qwen-image-edit: Qwen/Qwen-Image-Edit (Apache-2.0); z-image: Tongyi-MAI/Z-Image (Apache-2.0)",
+    weights="a folder as the library saves it, safetensors only: `facebench weights fetch sd15-inpaint` (or another "
+    "preset) says where it lies, how large it is, and its licence; kandinsky22-inpaint: both of its folders in one, as "
+    "KandinskyV22InpaintCombinedPipeline saves it",
     choices={
         "cells": "corner: what the library does. The network sees the upper left pixel of each cell of 8 x 8 pixels of "
         "a mask, so that it takes thin parts of a hole for known; maximum: a cell with a pixel of the hole is hole",
@@ -103,7 +96,7 @@ class Diffusers(Method):
     """A pipeline behind the contract of the benchmark; its networks are those of the folder that it loads."""
 
     card = CARD
-    Config = DiffusersConfig
+    Config: ClassVar[type[DiffusersConfig]] = DiffusersConfig
     config: DiffusersConfig
     presets = {
         "paper": SD,

@@ -22,7 +22,9 @@ TENSORS = re.compile(r"(?:diffusion_pytorch_model|model)(\.fp16)?(-\d+-of-\d+)?\
 TEXTS = (".json", ".txt", ".model", ".jinja")  # of a tokenizer
 TOKENIZERS = {"tokenizer.json"}, {"merges.txt", "vocab.json"}, {"spiece.model"}
 PROCESSORS = {"preprocessor_config.json"}, {"processor_config.json"}
-HOW = "`facebench info diffusers` lists them; nothing is fetched by itself: `hf download NAME --local-dir DIR`"
+HOW = (
+    "`facebench weights list` names some, with size and licence, and `facebench weights fetch NAME` says how they come"
+)
 
 
 def files(folder: Path, family: Family) -> list[Path]:

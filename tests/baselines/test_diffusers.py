@@ -27,7 +27,7 @@ from baselines.diffusers import folder as folders
 from baselines.diffusers.cells import seen, widened
 from baselines.diffusers.families import FAMILIES
 from baselines.diffusers.schedulers import SAMPLERS, TRAINED
-from bench import identity, jobs, results, suite
+from bench import identity, jobs, results, suite, weights
 from bench.batch import Batch, Noise
 from bench.errors import BenchError
 from bench.profile import count_operations
@@ -387,8 +387,13 @@ def test_other_pipelines_are_refused_with_those_that_are_served(copied: Path) ->
 
 
 def test_a_hub_name_is_not_fetched() -> None:
-    with pytest.raises(BenchError, match=r"hub/name is no folder: .* nothing is fetched by itself: `hf download"):
+    with pytest.raises(BenchError, match=r"hub/name is no folder: weights are the folder of a pipeline"):
         loaded(Path("hub/name"))
+    for fetch in (lambda: weights.fetch("sd15-inpaint"), lambda: weights.add("sd15-inpaint", Path("somewhere"))):
+        with pytest.raises(BenchError) as told:
+            fetch()
+        for part in ("4.3 GB", "OpenRAIL-M", "`hf download stable-diffusion-v1-5/stable-diffusion-inpainting"):
+            assert part in str(told.value)
 
 
 @pytest.mark.parametrize("file", ["unet/config.json", "scheduler/scheduler_config.json", "model_index.json"])
