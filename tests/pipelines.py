@@ -93,6 +93,32 @@ def stable_diffusion(channels: int = 9) -> Any:
     )  # fmt: skip
 
 
+def official_size() -> Any:
+    """Stable Diffusion 1.5 for inpainting in its published sizes, half precision, with made-up values."""
+    import diffusers
+    import transformers
+
+    tokenizer = clip_tokenizer()
+    text = transformers.CLIPTextConfig(
+        vocab_size=49408, hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12,
+        max_position_embeddings=77, hidden_act="quick_gelu", projection_dim=768,
+    )  # fmt: skip
+    widths = (128, 256, 512, 512)
+    vae = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
+    networks = {
+        "unet": diffusers.UNet2DConditionModel(
+            sample_size=64, in_channels=9, cross_attention_dim=768, attention_head_dim=8
+        ),
+        "vae": diffusers.AutoencoderKL(**vae, block_out_channels=widths, layers_per_block=2, sample_size=512),
+        "text_encoder": transformers.CLIPTextModel(text),
+    }
+    return diffusers.StableDiffusionInpaintPipeline(
+        **{name: network.half() for name, network in networks.items()}, tokenizer=tokenizer,
+        scheduler=diffusers.PNDMScheduler(**NOISE, skip_prk_steps=True, steps_offset=1), safety_checker=None,
+        feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
+
+
 def stable_diffusion_xl(channels: int = 9) -> Any:
     from diffusers import EulerDiscreteScheduler, StableDiffusionXLInpaintPipeline
 

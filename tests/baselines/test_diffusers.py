@@ -502,6 +502,34 @@ def test_operations_of_every_step_are_counted() -> None:
     assert macs[1] == 3 * macs[0] > 0
 
 
+OFFICIAL = """
+import resource, sys, torch
+from pathlib import Path
+from baselines.diffusers import Diffusers
+from bench.batch import Batch, Noise
+from bench.profile import count_parameters
+method = Diffusers.create("sd15-inpaint", steps=2, scheduler="ddim")
+method.load_folder(Path(sys.argv[1]))
+print({name: count_parameters(network) for name, network in method.networks().items()})
+mask = torch.zeros(1, 1, 256, 256)
+mask[:, :, 64:192, 64:192] = 1
+with torch.no_grad():
+    done = method.complete(Batch(torch.zeros(1, 3, 256, 256), mask), Noise([0]))
+print(done.shape == (1, 3, 256, 256) and bool(torch.isfinite(done).all()))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+"""
+
+
+@pytest.mark.slow
+def test_official_sizes_load_and_complete_within_20_gigabytes(tmp_path: Path) -> None:
+    pipelines.official_size().save_pretrained(tmp_path)
+    done = subprocess.run([sys.executable, "-c", OFFICIAL, str(tmp_path)], capture_output=True, text=True, check=True)
+    counted, sound, gigabytes = done.stdout.splitlines()
+    assert counted == "{'vae': 83653863, 'text_encoder': 123060480, 'unet': 859535364}"
+    assert sound == "True"
+    assert float(gigabytes) < 20
+
+
 def test_without_a_folder_it_says_what_to_give() -> None:
     with pytest.raises(BenchError, match="say the folder of a pipeline as weights: DIR"):
         completed(Diffusers.create("paper"), batch(1))
