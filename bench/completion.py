@@ -121,7 +121,7 @@ class Completion:
             found.append("gives another result each time: these numbers cannot be made again")
         if self.range.doubtful:
             found.append("its outputs seem to lie in [0, 1]: [-1, 1] is expected, so they are too bright")
-        return found + [note for note in (self.likeness.note,) if note]
+        return found + [note for note in (self.likeness.note,) if note] + self.method.remarks()
 
 
 def checked(output: Any, batch: Batch, slug: str) -> Tensor:

@@ -30,6 +30,12 @@ def required(entry: Entry, suite: Suite, wanted: Presets = NONE) -> tuple[list[E
 
 def check(suite: Suite) -> None:
     """Raise BenchError, which names them and what they take, unless all rows and priors take images of the suite."""
+    for entry in suite.methods:
+        if registry.get(entry.method).card.from_folder and not entry.weights:
+            raise BenchError(
+                f"{suite.suite}: {entry.method} has no networks of its own: give a folder of them as `weights: DIR`; "
+                f"`facebench info {entry.method}` says which"
+            )
     height, width = extent(suite.size)
     if height != width and "synthfaces" in [data.name for data in (*suite.data, *suite.training)]:
         raise BenchError(

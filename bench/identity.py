@@ -6,6 +6,7 @@ Equal identities give equal results, so a job whose identity has a result is don
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache as cached
 from pathlib import Path
@@ -49,8 +50,23 @@ def of_model(entry: Entry, config: Config, priors: Mapping[str, Any]) -> dict[st
         "source": registered.fingerprint(),
         "files": [file_digest(path) for path in config.files()],
         "priors": dict(priors),
-        "weights": file_digest(entry.weights) if entry.weights else None,
+        "weights": of_weights(entry.weights, config) if entry.weights else None,
     }
+
+
+def of_weights(path: Path, config: Config) -> str:
+    """What decides official weights: a file, or what is read of a folder."""
+    files = config.read(path)
+    if files == [path]:
+        return file_digest(path)
+    read = [(file, file.stat()) for file in sorted(files)]
+    return digest([[file.relative_to(path).as_posix(), _hashed(file, at.st_size, at.st_mtime_ns)] for file, at in read])
+
+
+@cached
+def _hashed(path: Path, size: int, changed: int) -> str:
+    """Gigabytes, which every row, data set and seed asks for."""
+    return file_digest(path)
 
 
 def of_training(
@@ -162,7 +178,8 @@ def file_digest(path: Path) -> str:
             return digest([[file.relative_to(path).as_posix(), digest(file.read_bytes())] for file in files])
         if path.exists() and not path.is_file():  # reading a pipe would wait without end
             raise BenchError(f"cannot read {path}: it is no file")
-        return digest(path.read_bytes())
+        with path.open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
     except OSError as error:
         raise BenchError(f"cannot read {path}: {error.strerror or error}") from error
 

@@ -13,9 +13,9 @@ from bench import weights as official
 from bench.device import found
 from bench.errors import BenchError
 from bench.framing import Framing, normal
-from bench.identity import file_digest
+from bench.identity import of_weights
 from bench.isolation import isolated
-from bench.method import Method
+from bench.method import Config, Method
 from bench.model import Model
 from bench.store import derive_seed, digest, read_json
 from bench.suite import Entry
@@ -94,7 +94,7 @@ def create(identity: Identity, trained: Find, files: Iterable[Entry] = ()) -> Me
     if priors:
         method.attach(priors)
     if identity["weights"]:
-        official.load_official(method, _checkpoint(identity, files))
+        official.load_official(method, _checkpoint(identity, method.config, files))
     return method
 
 
@@ -108,11 +108,11 @@ def take(method: Method, folder: Path) -> Method:
     return method
 
 
-def _checkpoint(identity: Identity, files: Iterable[Entry]) -> Path:
+def _checkpoint(identity: Identity, config: Config, files: Iterable[Entry]) -> Path:
     """The official checkpoint of an identity, among those of its method that a suite names."""
     paths = [entry.weights for entry in files if entry.method == identity["method"] and entry.weights]
     for path in paths:
-        if file_digest(path) == identity["weights"]:
+        if of_weights(path, config) == identity["weights"]:
             return path
     named = f"{' and '.join(map(str, paths))} changed since" if paths else "give the suite's folder, which names it"
     raise BenchError(f"{identity['method']} stands on an official checkpoint that is not found: {named}")

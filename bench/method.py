@@ -29,6 +29,10 @@ class Config(BaseModel):
         """Files or folders, named by options, whose content decides the result."""
         return []
 
+    def read(self, weights: Path) -> list[Path]:
+        """The files of a folder of weights that are read with these options: they decide the result, others do not."""
+        return [weights]
+
     def sizes(self, features: Source | None = None) -> Sizes:
         """The images that are completed with these options; with `features`, those that it trains on as well."""
         return Sizes()
@@ -170,3 +174,11 @@ class Method(nn.Module):
     def load_official(self, state: Mapping[str, Any]) -> None:
         """Take the authors' checkpoint (their names and layout)."""
         raise BenchError(f"{self.card.slug}: the authors released no checkpoint that can be loaded")
+
+    def load_folder(self, folder: Path) -> None:
+        """Take the networks of a folder, where the card says `from_folder`."""
+        raise NotImplementedError
+
+    def remarks(self) -> list[str]:
+        """What a reader must know of what it has completed until now, a sentence each."""
+        return []

@@ -578,10 +578,11 @@ def called(entry: Any) -> tuple[str, ...]:
 
 
 def smoke(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The smoke run of a suite, as content: its rows in small, and a floor, Telea's fill or the degraded picture."""
+    """The smoke run of a suite, as content: its rows in small, without those that need a folder of the user's, and a
+    floor, Telea's fill or the degraded picture."""
     if not content.get("smoke"):
         raise BenchError(f"the suite {content.get('suite')} has no `smoke` section")
-    rows = [_named(entry) for entry in content.get("methods", [])]
+    rows = [row for row in map(_named, content.get("methods", [])) if not _from_folder(row)]
     small = ("method", "variant", "options", "title")
     kept = [{k: v for k, v in row.items() if k in small} if isinstance(row, dict) else row for row in rows]
     conditions = content["smoke"].get("conditions") or SMOKE["conditions"]
@@ -590,6 +591,12 @@ def smoke(content: Mapping[str, Any]) -> dict[str, Any]:
         kept.append({"method": floor})
     name, title = f"{content.get('suite')}-smoke", f"{content.get('title', '')} (smoke run)".strip()
     return {"suite": name, "title": title, "methods": kept} | SMOKE | content["smoke"]
+
+
+def _from_folder(row: Any) -> bool:
+    """Whether a row's networks are those of a folder: it has no small preset."""
+    entry = registry.entries().get(str(row.get("method"))) if isinstance(row, dict) else None
+    return entry is not None and entry.card.from_folder
 
 
 def located(

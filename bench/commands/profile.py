@@ -141,7 +141,8 @@ def _known(path: Path) -> Any:
 def _all() -> list[str]:
     from bench import registry
 
-    return [slug for slug, entry in registry.entries().items() if entry.card.evaluated and slug != "external"]
+    cards = {slug: entry.card for slug, entry in registry.entries().items()}
+    return [slug for slug, card in cards.items() if card.evaluated and not (card.finished or card.from_folder)]
 
 
 def _sized(slug: str, preset: str, side: int) -> str:

@@ -99,8 +99,19 @@ def tensors(path: Path) -> Mapping[str, Any]:
 
 def by_hand(file: File) -> str:
     """How a user supplies a file."""
+    if file.folder:
+        repository = file.url.partition(".co/")[2]
+        return f"run `hf download {repository} --local-dir DIR`, and name it in a row: {{weights: DIR}}"
     what = f"fetch {file.part or file.filename} by hand from {file.url}"
     return f"{what}, then run `facebench weights add {file.name} FILE` (the folder is {folder()})"
+
+
+def _single(name: str) -> File:
+    """The entry of that name; BenchError for a folder, which is not kept here."""
+    file = get(name)
+    if file.folder:
+        raise BenchError(f"{file} is a folder of several files: {by_hand(file)}")
+    return file
 
 
 def expected(filename: str) -> str:
@@ -150,7 +161,7 @@ def add(name: str, path: str | Path) -> tuple[Path, str]:
 
     Of some packages it takes their own archive, too.
     """
-    file, source = get(name), Path(path)
+    file, source = _single(name), Path(path)
     filename = file.filename
     if file.package and source.is_file():
         digest = _digest(source)
@@ -180,7 +191,7 @@ def fetch(name: str) -> tuple[Path, str]:
 
     A file that is there already is only checked. BenchError when there is no network, with what to do instead.
     """
-    file = get(name)
+    file = _single(name)
     target = folder() / file.filename
     if target.exists():
         return target, checked(target)

@@ -46,6 +46,7 @@ class File:
     sha256: str = ""  # empty where the source does not state it
     by_hand: bool = False  # behind a page that no program should click through
     part: str = ""  # what to take from an archive
+    folder: bool = False  # of several files, on the hub of Hugging Face: see `bench.method.Card.from_folder`
     package: Packaged | None = None  # that brings the same weights without a download
 
     @property
@@ -284,6 +285,34 @@ _EDITING = (
          by_hand=True, part="celeba_hq/100000_nets_ema.ckpt"),
 )  # fmt: skip
 
+HUB, OPENRAIL = "https://huggingface.co", "CreativeML OpenRAIL-M"
+
+
+def _pipeline(name: str, repository: str, size: str, licence: str, used_by: str = "diffusers") -> File:
+    return File(name, repository.replace("/", "--"), f"{HUB}/{repository}", size, licence, used_by, by_hand=True,
+                folder=True)  # fmt: skip
+
+
+_PIPELINES = (  # by the presets that take them
+    _pipeline("sd15-inpaint", "stable-diffusion-v1-5/stable-diffusion-inpainting", "4.3 GB in float32", OPENRAIL),
+    _pipeline("sd15", "stable-diffusion-v1-5/stable-diffusion-v1-5", "4.3 GB in float32", OPENRAIL,
+              "diffusers, controlnet"),
+    _pipeline("sd2-inpaint", "stabilityai/stable-diffusion-2-inpainting", "", "CreativeML OpenRAIL++-M"),
+    _pipeline("sdxl-inpaint", "diffusers/stable-diffusion-xl-1.0-inpainting-0.1", "", "CreativeML OpenRAIL++-M"),
+    _pipeline("sd3", "stabilityai/stable-diffusion-3-medium-diffusers", "", "Stability AI Community"),
+    _pipeline("kandinsky22-inpaint", "kandinsky-community/kandinsky-2-2-decoder-inpaint", "", "Apache-2.0"),
+    _pipeline("kandinsky22-prior", "kandinsky-community/kandinsky-2-2-prior", "", "Apache-2.0"),
+    _pipeline("flux-fill", "black-forest-labs/FLUX.1-Fill-dev", "", "FLUX.1 [dev] Non-Commercial"),
+    _pipeline("qwen-image-edit", "Qwen/Qwen-Image-Edit", "", "Apache-2.0"),
+    _pipeline("z-image", "Tongyi-MAI/Z-Image", "", "Apache-2.0"),
+    *(
+        _pipeline(f"controlnet-{kind}", f"lllyasviel/sd-controlnet-{kind}", "1.4 GB in float32", OPENRAIL, "controlnet")
+        for kind in ("scribble", "hed", "canny")
+    ),
+    _pipeline("controlnet-inpaint", "lllyasviel/control_v11p_sd15_inpaint", "1.4 GB in float32", OPENRAIL,
+              "controlnet-inpaint"),
+)  # fmt: skip
+
 _RESTORATION = (
     File("gfpgan-1", "GFPGANv1.pth", f"{GFPGAN}/v0.1.0/GFPGANv1.pth", "", "Apache-2.0", "GFP-GAN"),
     File("gfpgan-1.2", "GFPGANCleanv1-NoCE-C2.pth", f"{GFPGAN}/v0.2.0/GFPGANCleanv1-NoCE-C2.pth", "346 MB",
@@ -313,4 +342,4 @@ _RESTORATION = (
     ),
 )  # fmt: skip
 
-INDEX = {file.name: file for file in (*_NETWORKS, *_PRIORS, *_INPAINTING, *_EDITING, *_RESTORATION)}
+INDEX = {file.name: file for file in (*_NETWORKS, *_PRIORS, *_INPAINTING, *_EDITING, *_PIPELINES, *_RESTORATION)}

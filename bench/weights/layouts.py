@@ -55,9 +55,13 @@ def load_official(method: Method, file: Path) -> None:
     """Let the method's own `load_official` take a file, or the one part of the file that it takes strictly.
 
     The file as it is goes first: the layout of the authors wins. Of a network and its averaged copy the copy is
-    loaded, as papers report it; the log names the part that was loaded. Raises BenchError, with the cause and what to
-    do, for a file that fits in no way or in several ways, and for values that are not finite.
+    loaded, as papers report it; the log names the part that was loaded. Methods `from_folder` read theirs by
+    themselves. Raises BenchError, with the cause and what to do, for a file that fits in no way or in several ways, and
+    for values that are not finite.
     """
+    if method.card.from_folder:
+        method.load_folder(file)
+        return
     content = read(file)
     tried = try_parts(method, content)
     fitting = [part for part, error in tried if error is None]
