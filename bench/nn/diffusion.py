@@ -80,10 +80,6 @@ class Diffusion:
         """The mean of x_(k - 1) where picture and x_k are known; at 0 it is the picture."""
         return at(self.clean, k, x) * picture + at(self.noisy, k, x) * x
 
-    def snr(self, k: int | Tensor, like: Tensor) -> Tensor | float:
-        """Signal to noise of x_k, in power: (N, 1, 1, 1) for steps (N,)."""
-        return at(self.abar / (1 - self.abar), k, like)
-
     def bound(self, picture: Tensor, x: Tensor, k: Tensor, output: Tensor) -> Tensor:
         """The terms of the variational bound at x_k, bits a value (N,): they teach v alone, as the noise is detached.
 

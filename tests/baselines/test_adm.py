@@ -19,6 +19,7 @@ from bench.profile import count_macs, count_parameters
 
 FOLDER = Path(__file__).parents[1] / "golden"
 SAMPLERS = (RePaint, ILVR)
+ABAR = torch.from_numpy(Diffusion.linear().abar).float()
 
 
 def batch(count: int = 2) -> Batch:
@@ -50,30 +51,31 @@ def losses(method: ADM) -> dict[str, Tensor]:
     return method.stages("embedded")[0].step(batch(), lambda name, loss: None, Noise.shared(0, 2))
 
 
-def test_it_learns_the_noise_of_the_same_pictures() -> None:
-    """A network that says no noise at all errs by its variance; one that knows it, not at all."""
-    method = ADM.create("tiny")
-    assert abs(losses(method)["noise"].item() - 1) < 0.05
-    shared, schedule = Noise.shared(0, 2), Diffusion.linear()
+@pytest.mark.parametrize("predicts", ["noise", "velocity"])
+def test_it_learns_the_noise_of_the_same_pictures(predicts: str) -> None:
+    method, given, shared, abar = ADM.create("tiny", predicts=predicts), batch(), Noise.shared(0, 2), ABAR
     steps = (shared.uniform() * 1000).long()
-    normal = shared.normal(3, 64, 64)
+    normal, share = shared.normal(3, 64, 64), abar[steps][:, None, None, None]
+    expected = normal if predicts == "noise" else share.sqrt() * normal - (1 - share).sqrt() * given.image
+    before = losses(method)["noise"].detach()
+    assert float(before) == pytest.approx(float((expected**2).mean()), rel=1e-4)  # it says 0 when it is made
 
     def knows(x: Tensor, k: Tensor) -> Tensor:
         assert torch.equal(k, steps)
-        torch.testing.assert_close(x, schedule.noised(batch().image, k, normal))
-        return torch.cat([normal, -torch.ones_like(normal)], dim=1)
+        torch.testing.assert_close(x, share.sqrt() * given.image + (1 - share).sqrt() * normal)
+        return torch.cat([expected, -torch.ones_like(normal)], dim=1)
 
     method.network.forward = knows  # type: ignore[method-assign]
     told = losses(method)
-    assert told["noise"] == 0
+    assert told["noise"] < 1e-8
     assert told["bound"].abs() < 1e-5
 
 
 def test_p2_counts_little_noise_less() -> None:
-    plain, weighted = (losses(ADM.create("tiny", gamma=gamma))["noise"] for gamma in (0, 1))
-    k, schedule = (Noise.shared(0, 2).uniform() * 1000).long(), Diffusion.linear()
-    expected = torch.tensor(1 - schedule.abar[k]).mean()  # 1 / (1 + SNR)
-    assert abs(weighted / plain - expected) < 0.02
+    plain, weighted = (losses(ADM.create("tiny", predicts="noise", gamma=gamma))["noise"] for gamma in (0, 1))
+    k = (Noise.shared(0, 2).uniform() * 1000).long()
+    signal_to_noise = ABAR[k] / (1 - ABAR[k])
+    assert abs(weighted / plain - (1 / (1 + signal_to_noise)).mean()) < 0.02
 
 
 @pytest.mark.parametrize("kind", SAMPLERS)
