@@ -71,6 +71,11 @@ def is_trained(entry: Entry) -> bool:
     return registry.get(entry.method).load().trainable() and entry.weights is None
 
 
+def learns(entry: Entry, suite: Suite) -> bool:
+    """Whether a run trains a row, or a prior that it stands on."""
+    return any(is_trained(one) for one, _ in _model(entry, "", suite, NONE))
+
+
 def _sizes(entry: Entry, user: str, suite: Suite) -> Sizes:
     """What a row takes, for training where it is trained. A prior that is not trained sees no image of the suite."""
     trained = is_trained(entry)

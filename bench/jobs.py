@@ -351,7 +351,7 @@ def _expand(made: Plan) -> Iterator[Job]:
     suite = made.suite
     for entry in suite.methods:
         registered = registry.get(entry.method)
-        trained = fit.is_trained(entry)
+        trained = fit.learns(entry, suite)
         config = suite.config_of(entry)
         for data in suite.data:
             for shots in suite.shots if trained else suite.shots[:1]:
@@ -366,10 +366,11 @@ def _expand(made: Plan) -> Iterator[Job]:
 
 @dataclass(frozen=True)
 class Untrained:
-    """A method that needs no training job: a classical fill, or official weights."""
+    """A method that needs no training job of its own: a classical fill, official weights, a sampler of a prior."""
 
     identity: dict[str, Any]
     row: dict[str, Any]
+    needs: tuple[str, ...] = ()  # ids of the jobs that train its priors
 
 
 def _models(
@@ -393,13 +394,13 @@ def _models(
         yield model
         priors[prior.method] = model
     described = identity.of_model(entry, config, {slug: _reference(model) for slug, model in priors.items()})
+    needs = tuple(dict.fromkeys(need for model in priors.values() for need in _awaited(model)))
     if not fit.is_trained(entry):
-        yield Untrained(described, row)
+        yield Untrained(described, row, needs)
         return
     shown = [prepared.images.ids[i] for i in prepared.train(row["shots"])]
     images = prepared.at(entry.at or suite.size)
     trained = identity.of_training(described, entry, suite, images, shown, row["seed"])
-    needs = tuple(model.id for model in priors.values() if isinstance(model, Job))
     yield Job("train", _label("train", row), trained, row, needs, entry.resources or suite.resources)
 
 
@@ -407,19 +408,24 @@ def _reference(model: Job | Untrained) -> Any:
     return model.id if isinstance(model, Job) else model.identity
 
 
+def _awaited(model: Job | Untrained) -> tuple[str, ...]:
+    """Ids of the jobs that must be done before a model can be used."""
+    return (model.id,) if isinstance(model, Job) else model.needs
+
+
 def _measured(
     entry: Entry, config: Config, model: Job | Untrained, made: Plan, name: str, condition: str
 ) -> Iterator[Job]:
     """The jobs that complete the test images of one condition, and score them."""
     suite, prepared = made.suite, made.data[name]
-    needs = (model.id,) if isinstance(model, Job) else ()
+    trained = (model.id,) if isinstance(model, Job) else ()
     tested, holes = prepared.split.test, prepared.masks[condition].fingerprint
     completed = identity.of_completion(
-        model.identity, needs, entry, config, suite, prepared.images, tested, condition, holes
+        model.identity, trained, entry, config, suite, prepared.images, tested, condition, holes
     )
     row = model.row | {"dataset": name, "condition": condition}
     resources = entry.resources or suite.resources
-    completion = Job("complete", _label("complete", row), completed, row, needs, resources)
+    completion = Job("complete", _label("complete", row), completed, row, _awaited(model), resources)
     scored = identity.of_score(completion.id, entry.method, suite, made.against(name))
     yield completion
     yield Job("score", _label("score", row), scored, row, (completion.id,), resources)

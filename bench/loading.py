@@ -57,11 +57,8 @@ def load(
     entry = registry.get(method)
     if entry.card.finished:
         raise BenchError(f"{method} shows finished pictures of another program in a suite, and completes none")
-    if entry.load().trainable() and not (weights or untrained):
-        raise BenchError(
-            f"{method} must be trained: give run='runs/SUITE' (--run) of a suite that trained it, weights='FILE' "
-            "(--weights), an official checkpoint, or untrained=True in Python"
-        )
+    if not (weights or untrained):
+        _check_trained(method, priors or {})
     row = Entry(method=method, preset=preset, variant=variant, options=dict(options or {}), weights=_file(weights))
     with isolated(derive_seed(0, "weights")):
         left = dict(priors or {})
@@ -71,6 +68,18 @@ def load(
             f"{method} takes no prior {', '.join(left)}: it takes {', '.join(entry.card.requires) or 'none'}"
         )
     return Model(made, f"{method} ({row.preset or 'paper'})", None, place)
+
+
+def _check_trained(method: str, given: Mapping[str, object]) -> None:
+    """Raise BenchError for a method, or a prior of one that is not trained itself, which only training makes."""
+    entry = registry.get(method)
+    lacking = [slug for slug in entry.card.requires if slug not in given and registry.get(slug).load().trainable()]
+    if entry.load().trainable() or lacking:
+        stands = "" if entry.load().trainable() else f" stands on {' and '.join(lacking)}, which"
+        raise BenchError(
+            f"{method}{stands} must be trained: give run='runs/SUITE' (--run) of a suite that trained it, "
+            "weights='FILE' (--weights), an official checkpoint, or untrained=True in Python"
+        )
 
 
 def create(identity: Identity, trained: Find, files: Iterable[Entry] = ()) -> Method:

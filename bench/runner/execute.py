@@ -130,8 +130,8 @@ def _complete(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
     identity = job.identity
     with isolated(derive_seed(identity["seed"], "weights")):  # of networks that nothing trains
         method = _create(made, identity)
-        if job.needs:
-            loading.take(method, made.job_folder(job.needs[0]))
+        for trained in identity["model"]:
+            loading.take(method, made.job_folder(trained))
     task = _task(made, job, method.card.needs)
     facts = {key: identity[key] for key in ("method", "data", "masks", "condition", "size", "seed")}
     facts |= {key: job.row[key] for key in ("title", "dataset")}

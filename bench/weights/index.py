@@ -267,6 +267,11 @@ _INPAINTING = (
              "RGTSI", by_hand=True, part=f"net_{part}.pth (outdoor scenes)")
         for name, part in (("inference", "RGTSI"), ("encoder", "EN"), ("reference", "RefEN"), ("decoder", "DE"))
     ),
+    *(
+        File(f"repaint-{name}", file, "https://github.com/andreas128/RePaint", "", "CC BY-NC-SA 4.0", "RePaint",
+             by_hand=True)
+        for name, file in (("celebahq", "celeba256_250000.pt"), ("places", "places256_300000.pt"))
+    ),
     File("transref", "400_Trans.pth", "https://github.com/Cameltr/TransRef", "", "Apache-2.0", "TransRef",
          by_hand=True),
 )  # fmt: skip

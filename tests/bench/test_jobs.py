@@ -43,6 +43,26 @@ def test_official_weights_take_the_place_of_training(tmp_path: Path) -> None:
     assert trained(tmp_path, methods=["hierinv"], priors=[psp]) == ["stylegan2", "hierinv"]
 
 
+def test_a_sampler_waits_for_the_prior_that_it_draws_from(tmp_path: Path) -> None:
+    """It has no training of its own, and is another one for each training of its prior."""
+    changes = {"methods": ["repaint", "mean"], "shots": [2, "all"], "seeds": [0, 1]}
+    made = jobs.plan(suite.parse(SUITE | changes, "here"), tmp_path)
+    priors = [job for job in made.jobs if job.kind == "train"]
+    drawn = [job for job in made.jobs if job.kind == "complete" and job.method == "repaint"]
+    assert [prior.method for prior in priors] == ["adm"] * 4
+    assert [job.needs for job in drawn] == [(prior.id,) for prior in priors]
+    assert [job.identity["priors"]["adm"] for job in drawn] == [prior.id for prior in priors]
+    assert [job.needs for job in made.jobs if job.kind == "complete" and job.method == "mean"] == [()]
+
+
+def test_a_sampler_with_official_weights_trains_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "celeba256_250000.pt"
+    path.write_bytes(b"official")
+    assert trained(tmp_path, methods=[{"method": "repaint", "weights": str(path)}]) == []
+    prior = {"method": "adm", "weights": str(path)}
+    assert trained(tmp_path, methods=["repaint"], priors=[prior]) == []
+
+
 def pictures(folder: Path, count: int = 12, seed: int = 0) -> Path:
     folder.mkdir(parents=True)
     for i in range(count):

@@ -105,6 +105,8 @@ def test_another_version_of_the_source_is_told(finished: Path, tmp_path: Path) -
 def test_what_must_be_trained_needs_a_source() -> None:
     with pytest.raises(BenchError, match=r"aot must be trained: give run=.* weights=.* or untrained=True"):
         load("aot")
+    with pytest.raises(BenchError, match=r"repaint stands on adm, which must be trained: give run="):
+        load("repaint", preset="tiny")
     with pytest.raises(BenchError, match="did you mean aot"):
         load("aott")
     with pytest.raises(BenchError, match="external shows finished pictures"):
@@ -117,6 +119,12 @@ def test_untrained_methods_have_their_priors_and_are_the_same_again() -> None:
     state = other.method.state_dict()
     assert any("stylegan" in type(part).__module__ for part in one.method.modules())
     assert all(torch.equal(value, state[name]) for name, value in one.method.state_dict().items())
+
+
+def test_a_sampler_takes_a_prior_that_is_given() -> None:
+    prior = load("adm", untrained=True, preset="tiny")
+    made = load("repaint", preset="tiny", priors={"adm": prior}).method
+    assert made.networks()["network"] is prior.method.network
 
 
 @pytest.fixture

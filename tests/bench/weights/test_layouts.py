@@ -31,6 +31,8 @@ def create(slug: str = "aot", preset: str = "tiny", seed: int = 0, **options: An
         encoder = create("e4e")
         encoder.attach({"stylegan2": create("stylegan2")})
         method.attach({"e4e": encoder})
+    if slug in ("repaint", "ilvr"):  # their files are the prior's, and fit what is there
+        method.attach({"adm": create("adm", seed=seed)})
     return method
 
 
@@ -293,6 +295,7 @@ def test_options_that_are_missing_are_named(tmp_path: Path) -> None:
 
 # slug -> the official layout of a tiny method
 OFFICIAL: dict[str, Callable[[Any], Any]] = {
+    "adm": lambda m: m.network.state_dict(),
     "aot": lambda m: m.generator.state_dict(),
     "arcface": lambda m: m.network.state_dict(),
     "ca": lambda m: {"state_dict": m.state_dict(), "meta": {}},
@@ -305,12 +308,14 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "grig": lambda m: {"g": m.generator.state_dict(), "g_ema": [p + 1 for p in m.generator.parameters()]},
     "hfgi": lambda m: with_details(m),
     "hyperstyle": lambda m: with_hypernet(m),
+    "ilvr": lambda m: m.prior.network.state_dict(),
     "lafin": lambda m: {"generator": m.inpainter.state_dict(), "iteration": 3},
     "lama": lambda m: {"state_dict": m.state_dict() | renamed("discriminator.", OTHER)},
     "lgnet": lambda m: m.global_refiner.state_dict(),
     "madf": lambda m: {"n_iter": 3, "model": renamed("module.model.", m.generator.state_dict()) | LOSSES},
     "pconv": lambda m: {"state_dict": m.state_dict()},
     "psp": lambda m: with_decoder(m),
+    "repaint": lambda m: m.prior.network.state_dict(),
     "rfr": lambda m: {"generator": m.generator.state_dict()},
     "rgtsi": lambda m: {"net": m.generator.RGTSI.state_dict(), "optimize": optimiser()},
     "stylegan2": lambda m: {"g": OTHER, "g_ema": m.generator.state_dict()},
