@@ -41,7 +41,7 @@ CARD = Card(
         "cells": "corner: what the library does. The network sees the upper left pixel of each cell of 8 x 8 pixels of "
         "a mask, so that it takes thin parts of a hole for known; maximum: a cell with a pixel of the hole is hole",
         "prompt": "of the thesis, and its negative prompt; a sentence of the condition takes its place",
-        "scheduler": "pndm: that of the published folder, 51 passes for 50 steps; the thesis states none",
+        "scheduler": "pndm: that of Stable Diffusion 1.5's folder, 51 passes for 50 steps; the thesis states none",
         "steps": "and guidance: the library's defaults for each pipeline; the thesis states none",
         "strength": "1: the library's defaults lie between 0.6 and 1, and below 1 it starts from the grey of the hole",
     },
@@ -60,7 +60,7 @@ class DiffusersConfig(Config):
     negative_prompt: str = AVOIDED
     steps: int = Field(default=50, ge=1)  # of the scheduler
     guidance: float = 7.5  # weight of the prompt against the negative one
-    strength: float = Field(default=1.0, gt=0, le=1)
+    strength: float = Field(default=1.0, gt=0, le=1)  # 1: from noise alone
     scheduler: Literal["pndm", "ddim", "euler", "flow", "ddpm"] = "pndm"
     cells: Literal["corner", "maximum"] = "corner"  # which pixels of a cell of the mask are the network's
     precision: Literal["float32", "bfloat16"] = "float32"  # of all networks
@@ -149,24 +149,20 @@ class Diffusers(Method):
         mask = widened(batch.mask, config.served.cell) if config.cells == "maximum" else batch.mask
         texts = list(batch.text or [config.prompt] * len(batch))
         self._note(batch, mask, texts)
+        each = {"prompt": texts, "image": batch.masked, "mask_image": mask, **self.controls(batch, mask)}
+        if config.served.negative:
+            each["negative_prompt"] = [config.negative_prompt] * len(batch)
         with folders.quiet():
-            return torch.cat(list(self._calls(batch.masked, mask, texts, noise.generators, self.controls(batch, mask))))
+            return torch.cat(list(self._calls(each, noise.generators)))
 
     def controls(self, batch: Batch, mask: Tensor) -> dict[str, Tensor]:
         """Further arguments of a call, for each image. `mask`: that of the call."""
         return {}
 
-    def _calls(
-        self,
-        masked: Tensor,
-        mask: Tensor,
-        texts: list[str],
-        generators: list[Generator],
-        controls: Mapping[str, Tensor],
-    ) -> Iterator[Tensor]:
-        """The completions in [-1, 1], of one call or of one an image."""
+    def _calls(self, each: Mapping[str, Any], generators: list[Generator]) -> Iterator[Tensor]:
+        """The completions in [-1, 1], of one call or of one an image. `each`: arguments that every image has."""
         config, family = self.config, self.config.served
-        height, width = masked.shape[2:]
+        count, _, height, width = each["image"].shape
         said: dict[str, Any] = {
             # a size, or the library resizes to one of its own
             **({} if family.only else {"height": height, "width": width}),
@@ -177,28 +173,24 @@ class Diffusers(Method):
             "num_inference_steps": config.steps,
             "output_type": "pt",
         }
-        every = range(len(masked))
-        for chosen in [every] if family.together else [range(i, i + 1) for i in every]:
-            cut = slice(chosen.start, chosen.stop)
-            negative = {"negative_prompt": [config.negative_prompt] * len(chosen)} if family.negative else {}
-            given = self.pipeline(
-                prompt=texts[cut],
-                image=_pictures(masked[cut], family.pictures),
-                mask_image=mask[cut].clone(),  # which some change
-                # one an image: a single one would tie each image to those beside it
-                generator=generators[cut] if family.together else generators[chosen.start],
-                **{name: value[cut] for name, value in controls.items()},
-                **negative,
-                **said,
-            ).images
-            yield given.to(masked) if family.pictures == "signed" else given.to(masked) * 2 - 1
+        for first in [0] if family.together else range(count):
+            cut = slice(None) if family.together else slice(first, first + 1)
+            own = {name: value[cut] for name, value in each.items()}
+            masked = own["image"]
+            own["image"], own["mask_image"] = (
+                _pictures(masked, family.pictures),
+                own["mask_image"].clone(),
+            )  # it is changed
+            # one generator an image: a single one would tie each image to those beside it
+            generator = generators if family.together else generators[first]
+            given = self.pipeline(**own, **said, generator=generator).images.to(masked)
+            yield given if family.pictures == "signed" else given * 2 - 1
 
     def remarks(self) -> list[str]:
         """What the network saw of the holes, and what else it did that others do not."""
         family, found = self.config.served, []
-        hole, lost, added = (
-            (sum(counts) for counts in zip(*self.holes.values(), strict=True)) if self.holes else (0, 0, 0)
-        )
+        counts = torch.tensor([[0.0] * 3, *self.holes.values()], dtype=torch.float64)
+        hole, lost, added = counts.sum(0).tolist()
         side = f"{family.cell} x {family.cell}"
         if hole and self.config.cells == "maximum":
             found.append(f"its network completed whole cells of {side} pixels: {1 + added / hole:.2f} times the holes")

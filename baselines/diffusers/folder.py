@@ -129,7 +129,7 @@ def _reader(place: Path, kind: str) -> Any:
     made = library(kind)
     try:
         with quiet():
-            return made.from_pretrained(place, local_files_only=True)
+            return made.from_pretrained(place, local_files_only=True, trust_remote_code=False)
     except Exception as error:
         raise BenchError(f"{place} does not fit {kind}: {' '.join(str(error).split())[:500]}") from error
 

@@ -46,7 +46,7 @@ class File:
     sha256: str = ""  # empty where the source does not state it
     by_hand: bool = False  # behind a page that no program should click through
     part: str = ""  # what to take from an archive
-    folder: bool = False  # of several files, on the hub of Hugging Face: see `bench.method.Card.from_folder`
+    folder: bool = False  # of several files, on the hub of Hugging Face: of methods `from_folder`
     package: Packaged | None = None  # that brings the same weights without a download
 
     @property

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -431,12 +432,20 @@ def test_networks_of_other_shapes_are_refused(tmp_path: Path) -> None:
         loaded(tmp_path / "five")
 
 
-def test_nothing_is_printed(copied: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_printed(copied: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """No bars of loading or steps, and no log lines on what is cut off or not used."""
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", records.append)
+    folders.library("CLIPTokenizer")  # makes the loggers
+    for name in ("diffusers", "transformers"):
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [handler])
     capfd.readouterr()
-    completed(loaded(copied), batch(1))
+    completed(loaded(copied), batch(1))  # with words that are cut off
     told = capfd.readouterr()
-    assert told.out == "" and told.err == ""
+    assert told.out == "" and told.err == "" and not records
+    pipelines.clip_tokenizer()("a word" * 90)
+    assert records
 
 
 # schedulers
