@@ -112,7 +112,7 @@ class ADM(Method):
 
 
 class ADMStage(Stage):
-    """Learns the noise and, by the variational bound, the variances of a step back; the masks of the batch are not used."""
+    """Learns the noise and, by the variational bound, the variances; the masks of the batch are not used."""
 
     method: ADM
 
