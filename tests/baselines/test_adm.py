@@ -53,14 +53,9 @@ def losses(method: ADM) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("predicts", ["noise", "velocity"])
 def test_it_learns_the_noise_of_the_same_pictures(predicts: str) -> None:
-    method, given, shared, abar = (
-        ADM.create("tiny", predicts=predicts, variances="learned"),
-        batch(),
-        Noise.shared(0, 2),
-        ABAR,
-    )
+    method, given, shared = ADM.create("tiny", predicts=predicts, variances="learned"), batch(), Noise.shared(0, 2)
     steps = (shared.uniform() * 1000).long()
-    normal, share = shared.normal(3, 64, 64), abar[steps][:, None, None, None]
+    normal, share = shared.normal(3, 64, 64), ABAR[steps][:, None, None, None]
     expected = normal if predicts == "noise" else share.sqrt() * normal - (1 - share).sqrt() * given.image
     before = losses(method)["noise"].detach()
     assert float(before) == pytest.approx(float((expected**2).mean()), rel=1e-4)  # it says 0 when it is made
