@@ -53,9 +53,9 @@ def losses(method: ADM) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("predicts", ["noise", "velocity"])
 def test_it_learns_the_noise_of_the_same_pictures(predicts: str) -> None:
-    method, given, shared, abar = ADM.create("tiny", predicts=predicts), batch(), Noise.shared(0, 2), ABAR
+    method, given, shared = ADM.create("tiny", predicts=predicts, variances="learned"), batch(), Noise.shared(0, 2)
     steps = (shared.uniform() * 1000).long()
-    normal, share = shared.normal(3, 64, 64), abar[steps][:, None, None, None]
+    normal, share = shared.normal(3, 64, 64), ABAR[steps][:, None, None, None]
     expected = normal if predicts == "noise" else share.sqrt() * normal - (1 - share).sqrt() * given.image
     before = losses(method)["noise"].detach()
     assert float(before) == pytest.approx(float((expected**2).mean()), rel=1e-4)  # it says 0 when it is made
@@ -69,6 +69,13 @@ def test_it_learns_the_noise_of_the_same_pictures(predicts: str) -> None:
     told = losses(method)
     assert told["noise"] < 1e-8
     assert told["bound"].abs() < 1e-5
+
+
+def test_least_variances_are_those_of_a_step_whose_end_is_known() -> None:
+    x, coarse = batch().image, Diffusion.linear().respaced(10)
+    told = coarse.reverse(x, 4, ADM.create("tiny").predict(x, int(coarse.times[4])))
+    assert told.log_variance.unique().tolist() == pytest.approx([coarse.log_posterior[4]])
+    assert set(losses(ADM.create("tiny"))) == {"noise"}
 
 
 def test_p2_counts_little_noise_less() -> None:

@@ -89,7 +89,8 @@ def test_losses_that_look_at_several_images(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_all_methods_on_two_processes(tmp_path: Path) -> None:
-    compare([slug for slug, entry in registry.entries().items() if "tiny" in entry.load().presets], tmp_path)
+    methods = {slug: entry.load() for slug, entry in registry.entries().items()}
+    compare([slug for slug, method in methods.items() if "tiny" in method.presets and method.trainable()], tmp_path)
 
 
 @pytest.mark.slow
