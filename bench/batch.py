@@ -71,7 +71,7 @@ class Batch:
 
     def need(self, guide: str) -> Any:
         """A guide that the method cannot do without. Raises BenchError that says how to give it."""
-        if guide not in self.guides:
+        if self.guides.get(guide) is None:
             from bench.data import guides
 
             raise guides.lacking(guide, "this method")

@@ -45,7 +45,7 @@ def batch(count: int = 4) -> Batch:
     image, exemplar = (torch.rand(count, 3, 64, 64, generator=generator) * 2 - 1 for _ in range(2))
     mask = torch.zeros(count, 1, 64, 64)
     mask[:, :, 20:44, 16:40] = 1
-    return Batch(image, mask, exemplar)
+    return Batch(image, mask, {"exemplar": exemplar})
 
 
 def test_svgl_changes_the_gradient_alone() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -130,7 +129,7 @@ def test_guides_count_inside_the_hole_alone(name: str) -> None:
     other = guide.flip(0)
     with torch.no_grad():
         plain, inside, outside = (
-            method.complete(replace(data, **{name: value}), Noise([0, 1]))
+            method.complete(data.guided(**{name: value}), Noise([0, 1]))
             for value in (guide, torch.where(hole, other, guide), torch.where(hole, guide, other))
         )
     assert torch.equal(plain, outside)
