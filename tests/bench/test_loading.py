@@ -20,16 +20,17 @@ from bench.store import derive_seed
 from tests.bench.test_export import call, run
 
 AOT = {"method": "aot", "preset": "tiny"}
+REPAINT = {"method": "repaint", "preset": "tiny", "options": {"steps": 3, "jump": 1, "resamplings": 2}}
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A suite in which a method stands on a trained prior, and another has two models."""
+    """A suite in which methods stand on trained priors, one without training of its own; another has two models."""
     return run(
         tmp_path_factory.mktemp("loading"),
         size=64,
         data=[{"name": "synthfaces", "train": 4, "test": 2}],
-        methods=["telea", {"method": "hierinv", "preset": "tiny"}, AOT, AOT | {"title": "Short", "steps": 1}],
+        methods=["telea", {"method": "hierinv", "preset": "tiny"}, REPAINT, AOT, AOT | {"title": "Short", "steps": 1}],
         conditions=["center/25", "irregular/20-30"],
         train={"steps": 3, "batch": 2, "features": "embedded"},
         metrics=["psnr"],
@@ -43,7 +44,7 @@ def exported(finished: Path) -> Path:
     return folder / "synthfaces/center_25"
 
 
-@pytest.mark.parametrize("title", ["Telea", "HierInv", "AOT-GAN", "Short"])
+@pytest.mark.parametrize("title", ["Telea", "HierInv", "RePaint", "AOT-GAN", "Short"])
 def test_a_model_of_a_run_gives_the_pictures_of_the_run(finished: Path, title: str) -> None:
     """Bit for bit, so its weights, its priors' and its options are all there."""
     model, there = load(title, run=finished), exported(finished)
@@ -75,7 +76,7 @@ def test_several_models_are_told_apart_by_their_folders(finished: Path) -> None:
 
 
 def test_a_run_is_refused_with_the_reason(finished: Path, tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match=r"has completed nothing with 'lama': its methods are telea, hierinv, aot"):
+    with pytest.raises(BenchError, match=r"has completed nothing with 'lama': its methods are telea, hierinv, repaint"):
         load("lama", run=finished)
     with pytest.raises(BenchError, match=r"run.json is missing: give the folder of a suite"):
         load("aot", run=tmp_path)
