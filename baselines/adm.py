@@ -90,13 +90,14 @@ class ADM(Method):
         if c.size % 2 ** (len(c.multipliers) - 1):
             raise BenchError(f"adm: options.size: {c.size} cannot be halved {len(c.multipliers) - 1} times")
         self.network = UNet(c.width, c.multipliers, c.blocks, c.attention, c.head, c.groups)
+        self.diffusion = Diffusion.linear()
 
     def predict(self, x: Tensor, k: int | Tensor) -> Tensor:
         """(noise, v) (N, 6, H, W) of pictures x_k, k = 0 .. 999: of all, or (N,)."""
         output = self.network(x, k if isinstance(k, Tensor) else x.new_full((len(x),), k))
         noise, v = output.chunk(2, dim=1)
         if self.config.predicts == "velocity":
-            abar = Diffusion.linear().abar
+            abar = self.diffusion.abar
             noise = at((1 - abar) ** 0.5, k, x) * x + at(abar**0.5, k, x) * noise
         return torch.cat([noise, v if self.config.variances == "learned" else torch.full_like(v, -1)], dim=1)
 
@@ -120,7 +121,7 @@ class ADMStage(Stage):
         super().__init__(method)
         c = self.config = method.config
         self.batch_size, self.iterations, self.ema = c.batch_size, c.iterations, {"network": c.ema}
-        self.diffusion = Diffusion.linear()
+        self.diffusion = method.diffusion
         abar = self.diffusion.abar
         self.weights = (1 - abar) ** c.gamma / (abar if c.predicts == "velocity" else 1)  # of the noise's error
 

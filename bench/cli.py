@@ -278,8 +278,8 @@ def run(
         "degraded": degraded,
         "captions": captions,
         "landmarks": landmarks,
+        "attributes": attributes,
     }
-    beside["attributes"] = attributes
     changes, pair = data_options.changed(loaded, data, beside, masks, mask_threshold, invert_masks, size)
     if shots is not None:
         changes["shots"] = [s if s == "all" else _number("--shots", s) for s in shots.split(",")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Name = Literal["sd", "sdxl", "sd3", "kandinsky22", "flux-fill", "qwen-image-edit", "z-image"]  # of presets
@@ -42,38 +42,24 @@ class Family:
 
 
 CLIP, T5 = "CLIPTextModelWithProjection", "T5EncoderModel"
+SD = Family(
+    pipeline="StableDiffusionInpaintPipeline",
+    folders=("StableDiffusionInpaintPipeline", "StableDiffusionPipeline"),
+    networks={"vae": "AutoencoderKL", "text_encoder": "CLIPTextModel", "unet": "UNet2DConditionModel"},
+    readers={"tokenizer": "CLIPTokenizer"},
+    samplers=("pndm", "ddim", "euler"),
+    constructor={"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False},
+    channels=(9, 4),
+    blind=(4,),
+    limit=("tokenizer", 77),
+)
 FAMILIES: Mapping[str, Family] = {
-    "sd": Family(
-        pipeline="StableDiffusionInpaintPipeline",
-        folders=("StableDiffusionInpaintPipeline", "StableDiffusionPipeline"),
-        networks={"vae": "AutoencoderKL", "text_encoder": "CLIPTextModel", "unet": "UNet2DConditionModel"},
-        readers={"tokenizer": "CLIPTokenizer"},
-        samplers=("pndm", "ddim", "euler"),
-        constructor={"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False},
-        channels=(9, 4),
-        blind=(4,),
-        limit=("tokenizer", 77),
-    ),
-    "controlnet": Family(
+    "sd": SD,
+    "controlnet": replace(
+        SD,
         pipeline="StableDiffusionControlNetInpaintPipeline",
-        folders=(
-            "StableDiffusionControlNetInpaintPipeline",
-            "StableDiffusionControlNetPipeline",
-            "StableDiffusionInpaintPipeline",
-            "StableDiffusionPipeline",
-        ),
-        networks={
-            "vae": "AutoencoderKL",
-            "text_encoder": "CLIPTextModel",
-            "unet": "UNet2DConditionModel",
-            "controlnet": "ControlNetModel",
-        },
-        readers={"tokenizer": "CLIPTokenizer"},
-        samplers=("pndm", "ddim", "euler"),
-        constructor={"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False},
-        channels=(9, 4),
-        blind=(4,),
-        limit=("tokenizer", 77),
+        folders=("StableDiffusionControlNetInpaintPipeline", "StableDiffusionControlNetPipeline", *SD.folders),
+        networks={**SD.networks, "controlnet": "ControlNetModel"},
     ),
     "sdxl": Family(
         pipeline="StableDiffusionXLInpaintPipeline",

@@ -17,6 +17,8 @@ class Exemplar(Guide):
     remedy = "give another picture of a face, as exemplar=... (--exemplar)"
 
     def of(self, asked: Asked) -> Maker:
+        if not asked.positions:
+            return lambda indices: None  # in training: methods make pairs of their batch
         chosen = dict(zip(asked.positions, pairs(asked), strict=True))
         return lambda indices: asked.images.floats([chosen[int(i)] for i in indices])
 

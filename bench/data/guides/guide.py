@@ -83,7 +83,6 @@ class Guide(ABC):
     """Guides are drawn in this order, one over the other."""
     companion: ClassVar[str] = ""
     """What its own files are called among those beside the images (`ImageData.companions`)."""
-
     files: ClassVar[str] = ""
     """The same for people."""
 

@@ -152,3 +152,9 @@ def test_the_guide_of_the_documentation_is_one_file(
         monkeypatch.undo()
         guides.every.cache_clear()
         condition.parse.cache_clear()
+
+
+def test_training_has_no_exemplars_and_says_so(faces: ImageData) -> None:
+    make = guides.makers(["exemplar"], guides.Asked(faces, "mine (train)"))["exemplar"]
+    with pytest.raises(BenchError, match=r"mine \(train\) needs exemplar, and the data set synthfaces has none"):
+        make([0, 1])
