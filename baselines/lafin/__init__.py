@@ -66,6 +66,7 @@ class LaFInConfig(Config):
     landmark_halvings: int = 5  # of the predictor's picture: its last map has 8 x 8 pixels
     landmark_size: int = 256  # pixels of the picture that the predictor sees
     guided: bool = True  # by the landmarks that a condition shows
+    falls: bool = False  # learning rates fall to 0: the predictor's from the start, the others' in the second half
     shares: tuple[float, float] = (0.3, 0.7)  # of the budget: predictor, inpainter
     landmark_rate: float = 1e-4  # learning rate of the predictor
     landmark_decay: float = 1e-6  # its weight decay
@@ -98,8 +99,8 @@ class LaFIn(Method):
         "paper": LaFInConfig(),
         "tiny": LaFInConfig(
             width=16, blocks=4, discriminator_width=16, landmark_width=0.25, landmark_halvings=3, landmark_size=64,
-            shares=(0.2, 0.8), landmark_rate=1e-2, landmark_batch_size=8, learning_rate=3e-4, batch_size=8,
-            style=25.0, masks="irregular", ema=0.98,
+            shares=(0.6, 0.4), landmark_rate=3e-3, falls=True, learning_rate=5e-4, batch_size=8,
+            perceptual=2.0, style=25.0, masks="irregular", ema=0.98,
         ),
     }  # fmt: skip
 

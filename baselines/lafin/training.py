@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from baselines.lafin.networks import Discriminator, landmark_map
 from bench.method import Batch, Noise, Source, Stage, Update
 from bench.nn import across
+from bench.nn.decay import DecayingAdam
 from bench.nn.losses import total_variation
 from bench.nn.perceptual import FeatureLoss
 
@@ -37,8 +38,9 @@ class LandmarkStage(Stage):
         self.ema = {"predictor": config.ema} if config.ema else {}
 
     def optimisers(self) -> dict[str, Optimizer]:
-        c = self.config
-        return {"predictor": Adam(self.method.predictor.parameters(), c.landmark_rate, weight_decay=c.landmark_decay)}
+        c, parameters = self.config, self.method.predictor.parameters()
+        rate, steps = c.landmark_rate, self.steps if c.falls else 0
+        return {"predictor": DecayingAdam(parameters, rate, (0.9, 0.999), steps, 0, c.landmark_decay)}
 
     def augment(self, images: Tensor, noise: Noise) -> Tensor:
         """Some pictures lose their details, all change their colours."""
@@ -79,10 +81,10 @@ class InpaintStage(Stage):
         )
 
     def optimisers(self) -> dict[str, Optimizer]:
-        rate, betas = self.config.learning_rate, (0.0, 0.9)
+        rate, steps = self.config.learning_rate, self.steps if self.config.falls else 0
         return {
-            "inpainter": Adam(self.method.inpainter.parameters(), rate, betas),
-            "discriminator": Adam(self.discriminator.parameters(), rate / 10, betas),
+            "inpainter": DecayingAdam(self.method.inpainter.parameters(), rate, (0.0, 0.9), steps),
+            "discriminator": DecayingAdam(self.discriminator.parameters(), rate / 10, (0.0, 0.9), steps),
         }
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:

@@ -16,9 +16,15 @@ class DecayingAdam(Adam):
     """
 
     def __init__(
-        self, parameters: Iterable[Tensor], lr: float, betas: tuple[float, float], steps: int, constant: float = 0.5
+        self,
+        parameters: Iterable[Tensor],
+        lr: float,
+        betas: tuple[float, float],
+        steps: int,
+        constant: float = 0.5,
+        weight_decay: float = 0,
     ):
-        super().__init__(parameters, lr, betas)
+        super().__init__(parameters, lr, betas, weight_decay=weight_decay)
         self.rate, self.steps, self.constant = lr, steps, constant
         for group in self.param_groups:
             group["updates"] = 0  # kept in checkpoints
