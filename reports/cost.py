@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -14,11 +15,11 @@ from reports.table import Block, Cell, Column, Row, Table, ranked
 COUNTED = {"exegan": "generator"}  # the published columns count this network alone
 BYTES = 2**20
 UNTESTED = "Underlined: the best value. Times of one machine are not tested, so nothing is bold."
-COUNTS = (("parameters", 1e6), ("macs", 1e9), ("fir", 1e9))
+COUNTS = {"parameters": (1e6, 3), "macs": (1e9, 3), "fir": (1e9, 3), "calls": (1, 0)}  # unit, decimals
 
 
 def costs(rows: pd.DataFrame, modules: bool = False) -> Table:
-    """Settings × cost, or networks × counts. Times are medians of five rounds, ±: the spread of these rounds."""
+    """Settings × cost, or networks × counts of one completion. Times: medians of five rounds, ±: their spread."""
     rows = _named(rows)
     return _modules(rows) if modules else _settings(rows)
 
@@ -28,17 +29,19 @@ def _modules(rows: pd.DataFrame) -> Table:
 
     They depend on the variant and the size alone.
     """
-    columns = (Column("Parameters (M)"), Column("MACs (G)"), Column("of these FIR (G)"))
+    columns = (Column("Parameters (M)"), Column("MACs (G)"), Column("of these FIR (G)"), Column("Calls"))
     blocks: dict[str, Block] = {}
     for row in rows.to_dict("records"):
         head, title = "parameters of ", f"{_name(row)}, {row['size']} px"
         names = [key.removeprefix(head) for key, v in row.items() if key.startswith(head) and not pd.isna(v)]
         if names:
-            lines = {name: [_number(row[f"{kind} of {name}"]) / unit for kind, unit in COUNTS] for name in names}
-            blocks[title] = Block(
-                tuple(Row(name, tuple(Cell(v, 3) for v in line)) for name, line in lines.items()), title
-            )
+            blocks[title] = Block(tuple(Row(name, tuple(_counts(row, name))) for name in names), title)
     return Table("Networks", "Network", columns, tuple(blocks.values()))
+
+
+def _counts(row: dict[str, Any], network: str) -> Iterator[Cell]:
+    for kind, (unit, decimals) in COUNTS.items():
+        yield Cell(_number(row.get(f"{kind} of {network}")) / unit, decimals)
 
 
 def _settings(rows: pd.DataFrame) -> Table:

@@ -19,6 +19,7 @@ from bench.device import cores
 from bench.errors import BenchError
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+KINDS = ("convolution", "matrix", "attention", "fft", "fir")  # of multiply-accumulates
 MEASURED = ("latency", "latency p95", "latency spread", "calls", "throughput", "memory")
 
 
@@ -120,13 +121,14 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
         method,
     )
     macs = counted.pop("")
-    row |= {"macs": macs.total} | {f"macs {kind}": value for kind, value in asdict(macs).items()}
+    row |= {"macs": macs.total} | {f"macs {kind}": getattr(macs, kind) for kind in KINDS}
     for name, network in networks.items():
         part = counted.get(name)
         row |= {
             f"macs of {name}": part and part.total,
             f"fir of {name}": part and part.fir,
             f"parameters of {name}": count_parameters(network),
+            f"calls of {name}": part and part.calls,
         }
     row |= {"parameters thop": rule[0], "macs thop": rule[1]}
     if next(method.parameters(), None) is None and not networks:

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import torch
@@ -40,7 +40,7 @@ class Operations:
 
     `fir`: convolutions whose kernel is one fixed filter shared by all channels (StyleGAN2's resampling); published
     counts leave them out. `fft`: half of the 5 n log2 n real operations that a complex transform of n points is
-    taken to need, half of that again for real input or output.
+    taken to need, half of that again for real input or output. `calls`: of the network that they were counted in.
     """
 
     convolution: float = 0.0
@@ -48,11 +48,12 @@ class Operations:
     attention: float = 0.0
     fft: float = 0.0
     fir: float = 0.0
+    calls: int = 0
 
     @property
     def total(self) -> float:
         """All kinds together."""
-        return sum(astuple(self))
+        return self.convolution + self.matrix + self.attention + self.fft + self.fir
 
     def __add__(self, other: Operations) -> Operations:
         return Operations(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
@@ -76,7 +77,7 @@ def count_operations(run: Callable[[], Any], networks: Mapping[str, nn.Module] |
                 started[name] = counter.operations()
 
             def leave(*_: Any, name: str = name) -> None:
-                counted[name].append(counter.operations() - started[name])
+                counted[name].append(replace(counter.operations() - started[name], calls=1))
 
             hooks += [network.register_forward_pre_hook(enter), network.register_forward_hook(leave)]
         try:
@@ -117,7 +118,7 @@ class _Counter(FlopCounterMode):
             name = str(operation).replace("deform_conv2d", "convolution")
             kind = next((kind for kind in macs if kind in name), "matrix")
             macs[kind] += flops / 2
-        return Operations(**macs, fir=self.fir)
+        return Operations(macs["convolution"], macs["matrix"], macs["attention"], macs["fft"], self.fir)
 
     def _convolution(self) -> Callable[..., float]:
         @_on_tensors

@@ -133,7 +133,7 @@ def test_what_is_printed(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     text = " ".join(done.stdout.split())
-    for part in ("AOT-GAN, 64 px, batch 1, fp32", "of these FIR (G)", "Training", "Wait for", "generator"):
+    for part in ("AOT-GAN, 64 px, batch 1, fp32", "of these FIR (G)", "Calls", "Training", "Wait for", "generator"):
         assert part in text
     aot = pd.read_parquet(tmp_path / "profile/profile.parquet").loc[0]
     assert 0 < aot["latency"] <= aot["latency p95"]

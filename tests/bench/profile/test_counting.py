@@ -52,7 +52,14 @@ def test_layers(name: str) -> None:
     layer, shape, kind, expected = LAYERS[name]
     x = draw(*shape)
     counted = count_operations(lambda: layer(x), {"it": layer})
-    assert counted == {"": replace(Operations(), **{kind: expected}), "it": replace(Operations(), **{kind: expected})}
+    whole = replace(Operations(), **{kind: expected})
+    assert counted == {"": whole, "it": replace(whole, calls=1)}
+
+
+def test_calls_of_a_network_are_counted() -> None:
+    layer, unused = nn.Linear(3, 3), nn.Linear(3, 3)
+    counted = count_operations(lambda: layer(layer(draw(2, 3))), {"it": layer, "unused": unused})
+    assert counted == {"": Operations(matrix=36), "it": Operations(matrix=36, calls=2)}
 
 
 FUNCTIONS = {
