@@ -37,6 +37,8 @@ CARD = Card(
         "added to what is known (sigma_y = 0), so two of the three cases of equations 7 and 8 are left",
         "prior": "FFHQ's, with which DiffPIR's authors compare; DDRM's own face model (CelebA-HQ, of SDEdit) has "
         "another network",
+        "eta": "0.85, as published; 1 in `tiny`: a network that has learned little leaves its errors in the noise that "
+        "is kept. Of new noise alone DDRM is DiffPIR (sigma_n = 0) with its steps equally spaced",
         "steps": "equally spaced from the last of the 1,000 to the first; as released they end at the first, and begin "
         "one interval before the last",
         "clean": "the picture that is told is kept in [-1, 1], as ADM's own sampler does; the released code does not",
@@ -60,7 +62,7 @@ class DDRM(Sampler):
     card = CARD
     Config = DDRMConfig
     config: DDRMConfig
-    presets = {"paper": DDRMConfig(), "tiny": DDRMConfig(size=64, steps=100)}
+    presets = {"paper": DDRMConfig(), "tiny": DDRMConfig(size=64, steps=100, eta=1.0)}
 
     @property
     def calls(self) -> int:
