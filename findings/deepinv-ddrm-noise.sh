@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # DDRM of deepinv divides all its noise by the root of 2, but tells the denoiser the whole: the equations 7 and 8 of its
-# paper and the authors' code have no such factor. Pictures are less varied than they should be, and smoother.
+# paper and the authors' code have no such factor.
 # Versions: deepinv 0.5.0, torch 2.14.1 (CPU), NumPy 2.4.6, Python 3.11.
 # Seen: known pixels reach the denoiser with 0.71 of the noise that it is told, at every step.
 set -euo pipefail
