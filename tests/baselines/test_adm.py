@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 
 from baselines.adm import ADM, Sampler
+from baselines.ddrm import DDRM
+from baselines.diffpir import DiffPIR
+from baselines.dps import DPS
 from baselines.ilvr import ILVR
 from baselines.repaint import RePaint
 from bench import golden
@@ -18,7 +21,7 @@ from bench.nn.diffusion import Diffusion
 from bench.profile import count_macs, count_parameters
 
 FOLDER = Path(__file__).parents[1] / "golden"
-SAMPLERS = (RePaint, ILVR)
+SAMPLERS = (RePaint, ILVR, DDRM, DPS, DiffPIR)
 ABAR = torch.from_numpy(Diffusion.linear().abar).float()
 
 

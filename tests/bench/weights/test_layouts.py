@@ -31,7 +31,7 @@ def create(slug: str = "aot", preset: str = "tiny", seed: int = 0, **options: An
         encoder = create("e4e")
         encoder.attach({"stylegan2": create("stylegan2")})
         method.attach({"e4e": encoder})
-    if slug in ("repaint", "ilvr"):  # their files are the prior's, and fit what is there
+    if slug in ("repaint", "ilvr", "ddrm", "dps", "diffpir"):  # their files are the prior's, and fit what is there
         method.attach({"adm": create("adm", seed=seed)})
     return method
 
@@ -299,6 +299,9 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "aot": lambda m: m.generator.state_dict(),
     "arcface": lambda m: m.network.state_dict(),
     "ca": lambda m: {"state_dict": m.state_dict(), "meta": {}},
+    "ddrm": lambda m: m.prior.network.state_dict(),
+    "diffpir": lambda m: m.prior.network.state_dict(),
+    "dps": lambda m: m.prior.network.state_dict(),
     "e4e": lambda m: with_decoder(m),
     "edgeconnect": lambda m: {"generator": renamed("module.", m.inpaint_generator.state_dict()), "iteration": 3},
     "exegan": lambda m: {"g_ema": m.generator.state_dict(), "iter": 3},
