@@ -152,8 +152,10 @@ class Diffusers(Method):
         each = {"prompt": texts, "image": batch.masked, "mask_image": mask, **self.controls(batch, mask)}
         if config.served.negative:
             each["negative_prompt"] = [config.negative_prompt] * len(batch)
+        # of training and of measuring, one for all images; the library takes no other number of them
+        generators = noise.generators * (len(batch) // len(noise.generators))
         with folders.quiet():
-            return torch.cat(list(self._calls(each, noise.generators)))
+            return torch.cat(list(self._calls(each, generators)))
 
     def controls(self, batch: Batch, mask: Tensor) -> dict[str, Tensor]:
         """Further arguments of a call, for each image. `mask`: that of the call."""

@@ -93,9 +93,10 @@ TOGETHER = ["sd15-inpaint", "sd15", "sdxl-inpaint", *FLOW, "flux-fill"]
 AT_64 = [*TOGETHER, "kandinsky22-inpaint"]
 
 
-def own(preset: str, method: Diffusers, given: Batch) -> Tensor:
+def own(preset: str, method: Diffusers, given: Batch, scheduler: Any = None) -> Tensor:
     """The library's call with the same words, pictures and generators, as its documentation has it."""
     pipeline, words = pipelines.made(preset), method.config
+    pipeline.scheduler = scheduler or pipeline.scheduler
     generators = [torch.Generator().manual_seed(seed) for seed in SEEDS[: len(given)]]
     texts: dict[str, Any] = {"prompt": [words.prompt] * len(given)}
     if preset != "flux-fill":
@@ -154,21 +155,48 @@ def test_the_sampler_is_the_published_one_whatever_the_folder_names(copied: Path
 # pictures, masks and noise
 
 
+def apart(method: Diffusers, given: Batch, seeds: list[int] | None = None) -> Tensor:
+    """How far pictures in [0, 1] are from themselves completed alone."""
+    seeds = seeds or SEEDS
+    alone = torch.cat([completed(method, given.only(i), [seed]) for i, seed in enumerate(seeds)])
+    return (completed(method, given, seeds) - alone).abs() / 2
+
+
 @pytest.mark.parametrize("preset", AT_64)
 def test_an_image_is_the_same_alone_and_in_a_batch(preset: str) -> None:
     method, given = loaded(preset=preset), batch()
-    alone = torch.cat([completed(method, given.only(i), [seed]) for i, seed in enumerate(SEEDS)])
-    torch.testing.assert_close(completed(method, given), alone, atol=2e-5, rtol=0)  # of 2; 1e-8 in double precision
+    assert float(apart(method, given).max()) < 1e-5
+    given = replace(given, image=given.image.double(), mask=given.mask.double())
+    assert float(apart(method.double(), given).max()) < 1e-8
+
+
+@pytest.mark.parametrize("first", [10, 20, 30])
+def test_an_image_is_the_same_alone_and_in_a_batch_to_a_rounding(first: int) -> None:
+    """Seen: 1.8e-6. It is the rounding of linear layers, whose sums are taken in another order for another number of
+    rows; a guidance of 7.5 makes that of a pass 14 times as large, and few steps hide less of it: 2.9e-6 after two,
+    and 6.1e-6 in a network of 4 channels. The library's own call moves as far, since it gives the same bits."""
+    assert float(apart(loaded(steps=10), batch(), [first, first + 1, first + 2]).max()) < 3e-6
 
 
 def test_bfloat16_is_within_two_levels_of_itself_in_a_batch() -> None:
     method, given = loaded(precision="bfloat16"), batch()
     assert {parameter.dtype for parameter in method.parameters()} == {torch.bfloat16}
-    alone = torch.cat([completed(method, given.only(i), [seed]) for i, seed in enumerate(SEEDS)])
+    levels = apart(method, given) * 255
+    print(f"bfloat16 alone against in a batch: {levels.mean():.2f} levels of 255, at most {levels.max():.2f}")
+    assert levels.mean() < 2
     both = completed(method, given)
     assert both.dtype == torch.float32
-    assert float((both - alone).abs().mean()) * 127.5 < 2
     assert float((both - completed(loaded(), given)).abs().max()) > 0
+
+
+def test_one_stream_for_a_whole_batch_is_enough() -> None:
+    """Costs are measured so; the library takes one generator an image and no other number of them."""
+    method, given = loaded(), batch(2)
+    given = replace(given, image=given.image[[0, 0]])
+    with torch.no_grad():
+        first, second = (method.complete(given, Noise.shared(0, 2)) for _ in range(2))
+    assert torch.equal(first, second)
+    assert float((first[0] - first[1]).abs().max()) > 0.01  # each image has numbers of its own
 
 
 @pytest.mark.parametrize(
@@ -462,6 +490,19 @@ def test_every_field_of_a_scheduler_is_named(sampler: str) -> None:
     assert all(told[key] == value for key, value in declared.items())  # the pipeline's constructor changes some
 
 
+@pytest.mark.parametrize(
+    ("sampler", "kind", "fields"),
+    [
+        ("ddim", "DDIMScheduler", {"clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1}),
+        ("euler", "EulerDiscreteScheduler", {"steps_offset": 1, "timestep_spacing": "leading"}),
+    ],
+)
+def test_a_sampler_is_the_library_s_own_with_the_published_fields(sampler: str, kind: str, fields: Any) -> None:
+    method, given = loaded(scheduler=sampler), batch(1)
+    scheduler = folders.library(kind)(**pipelines.NOISE, **fields)
+    assert torch.equal(completed(method, given), own("sd15-inpaint", method, given, scheduler))
+
+
 @pytest.mark.parametrize("preset", [*FLOW, "flux-fill", "kandinsky22-inpaint"])
 def test_schedulers_of_a_folder_are_of_one_class(preset: str, tmp_path: Path) -> None:
     """Fields of another class mean other things."""
@@ -502,13 +543,14 @@ def test_networks_are_sub_modules() -> None:
 
 
 def test_operations_of_every_step_are_counted() -> None:
+    """PNDM passes its second time twice: 51 for 50 steps."""
     macs = []
-    for steps in (1, 3):
-        method = loaded(steps=steps, scheduler="ddim")
+    for steps, scheduler in ((1, "ddim"), (3, "ddim"), (3, "pndm")):
+        method = loaded(steps=steps, scheduler=scheduler)
         counted = count_operations(lambda method=method: completed(method, batch(1)), method.networks())
         assert counted[""].attention + counted[""].matrix > 0
         macs.append(counted["unet"].total)
-    assert macs[1] == 3 * macs[0] > 0
+    assert [one / macs[0] for one in macs] == [1, 3, 4]
 
 
 OFFICIAL = """
