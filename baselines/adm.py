@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -13,7 +13,8 @@ from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn.adm import UNet
-from bench.nn.diffusion import STEPS, Diffusion, at, some
+from bench.nn.diffusion import STEPS, Diffusion, at
+from bench.nn.iterative import Iterative
 
 CARD = Card(
     slug="adm",
@@ -145,13 +146,12 @@ class SamplerConfig(Config):
 
     size: int = 256  # of the images; the prior's
     steps: int = 100  # of the 1,000, equally spaced
-    shown: int = 6  # pictures in a report of how a completion comes about
 
     def sizes(self, features: Source | None = None) -> Sizes:
         return Sizes(only=self.size, option="size")
 
 
-class Sampler(Method):
+class Sampler(Iterative):
     """Completes images by ADM, which is left as it is. A subclass says how, in `pictures`."""
 
     config: SamplerConfig
@@ -173,27 +173,10 @@ class Sampler(Method):
     def networks(self) -> dict[str, nn.Module]:
         return {"network": self.prior.network} if hasattr(self, "prior") else {}
 
-    @property
-    def calls(self) -> int:
-        """Of the network in a completion."""
-        raise NotImplementedError
-
-    def pictures(self, batch: Batch, noise: Noise) -> Iterator[Tensor]:
-        """The picture as the network sees it at each of its calls; the last one is the completion."""
-        raise NotImplementedError
-
-    def complete(self, batch: Batch, noise: Noise) -> Tensor:
-        return self.chosen(batch, noise, 1)[-1]
-
-    def steps(self, batch: Batch, noise: Noise) -> list[Tensor]:
-        return self.chosen(batch, noise, self.config.shown)
-
-    def chosen(self, batch: Batch, noise: Noise, wanted: int) -> list[Tensor]:
-        """So many of the pictures."""
-        self.config.sizes().check(batch.image, self.card.slug)
+    def ready(self, batch: Batch) -> None:
+        super().ready(batch)
         if not hasattr(self, "prior"):
             raise BenchError(f"{self.card.slug} has no diffusion model: attach the prior adm, or load official weights")
-        return some(self.pictures(batch, noise), self.calls, wanted)
 
     def load_official(self, state: Mapping[str, Any]) -> None:
         """Take the checkpoint of the prior that the authors drew from."""

@@ -10,9 +10,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
+from bench.method import Batch, Card, Config, Noise, Sizes, Source, Stage, Update
 from bench.nn.adm import UNet
-from bench.nn.diffusion import STEPS, some
+from bench.nn.diffusion import STEPS
+from bench.nn.iterative import Iterative
 
 CARD = Card(
     slug="flow",
@@ -51,7 +52,6 @@ class FlowConfig(Config):
     groups: int = 32  # of every norm
     solver: Literal["heun", "euler"] = "heun"
     steps: int = Field(default=25, ge=1)  # of the solver
-    shown: int = 6  # pictures in a report of how a completion comes about
     learning_rate: float = 1e-4
     batch_size: int = 16
     ema: float = 0.9999
@@ -61,7 +61,7 @@ class FlowConfig(Config):
         return Sizes(2 ** (len(self.multipliers) - 1))
 
 
-class Flow(Method):
+class Flow(Iterative):
     """Conditional flow matching of what is under the hole."""
 
     card = CARD
@@ -94,27 +94,17 @@ class Flow(Method):
         return self.network(given, STEPS * time)  # the embedding of times was made for as many steps
 
     def pictures(self, batch: Batch, noise: Noise) -> Iterator[Tensor]:
-        """The end of the line that x is on after each step of the solver; the last one is the completion."""
+        """The end of the line that x is on, as each call of the network tells it."""
         c, x = self.config, noise.normal(*batch.image.shape[1:])
         for i in range(c.steps):
             now, length = i / c.steps, 1 / c.steps
             moved = velocity = self.velocity(x, batch, x.new_full((len(x),), now))
             if c.solver == "heun":
+                yield x + (1 - now) * velocity
                 after = self.velocity(x + length * velocity, batch, x.new_full((len(x),), now + length))
                 moved = (velocity + after) / 2
             yield x + (1 - now) * moved
             x = x + length * moved
-
-    def complete(self, batch: Batch, noise: Noise) -> Tensor:
-        return self.chosen(batch, noise, 1)[-1]
-
-    def steps(self, batch: Batch, noise: Noise) -> list[Tensor]:
-        return self.chosen(batch, noise, self.config.shown)
-
-    def chosen(self, batch: Batch, noise: Noise, wanted: int) -> list[Tensor]:
-        """So many of the pictures."""
-        self.config.sizes().check(batch.image, self.card.slug)
-        return some(self.pictures(batch, noise), self.config.steps, wanted)
 
     def stages(self, features: Source = "official") -> list[Stage]:
         return [FlowStage(self)]

@@ -7,7 +7,6 @@ Dhariwal, "Improved Denoising Diffusion Probabilistic Models" (ICML 2021).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -109,8 +108,3 @@ def at(values: np.ndarray, k: int | Tensor, like: Tensor) -> Tensor | float:
     if isinstance(k, Tensor):
         return torch.as_tensor(values, dtype=like.dtype, device=like.device)[k][:, None, None, None]
     return float(values[k])
-
-
-def some(pictures: Iterable[Tensor], count: int, wanted: int) -> list[Tensor]:
-    """`wanted` of `count` pictures, as equally spaced as can be; the last is the last."""
-    return [picture for i, picture in enumerate(pictures, 1) if i * wanted // count > (i - 1) * wanted // count]

@@ -79,10 +79,10 @@ def test_it_learns_the_way_from_noise_to_the_picture_in_the_hole_alone() -> None
 
 
 def test_some_pictures_are_shown_and_the_card_states_the_cost_of_a_completion() -> None:
-    method = Flow.create("tiny", shown=3, steps=4).eval()
+    method = Flow.create("tiny", steps=4).eval()
     with torch.no_grad():
         shown, final = method.steps(batch(), Noise([0, 1])), method.complete(batch(), Noise([0, 1]))
-    assert len(shown) == 3
+    assert len(shown) == 6
     assert torch.equal(shown[-1], final)
     with torch.device("meta"):
         paper = Flow.create()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.nn.diffusion import Diffusion, Reverse, some, unlikelihood
+from bench.nn.diffusion import Diffusion, Reverse, unlikelihood
 
 
 def test_fewer_steps_keep_the_noise_of_theirs() -> None:
@@ -92,10 +92,3 @@ def test_at_step_0_the_bound_is_the_likelihood_of_8_bit_values() -> None:
     output = torch.cat([normal, 0 * normal], dim=1)
     expected = unlikelihood(picture, schedule.reverse(x, k, output)).mean() / math.log(2)
     torch.testing.assert_close(schedule.bound(picture, x, k, output)[0], expected)
-
-
-def test_some_of_many() -> None:
-    pictures = [torch.tensor(i) for i in range(140)]
-    assert [int(one) for one in some(pictures, 140, 7)] == [19, 39, 59, 79, 99, 119, 139]
-    assert [int(one) for one in some(pictures, 140, 1)] == [139]
-    assert [int(one) for one in some(pictures[:3], 3, 6)] == [0, 1, 2]
