@@ -99,8 +99,8 @@ class LaFIn(Method):
         "paper": LaFInConfig(),
         "tiny": LaFInConfig(
             width=16, blocks=4, discriminator_width=16, landmark_width=0.25, landmark_halvings=3, landmark_size=64,
-            shares=(0.6, 0.4), landmark_rate=3e-3, falls=True, learning_rate=5e-4, batch_size=8,
-            perceptual=2.0, style=25.0, masks="irregular", ema=0.98,
+            shares=(0.5, 0.5), landmark_rate=3e-3, falls=True, learning_rate=3e-4, batch_size=8,
+            perceptual=1.0, style=25.0, masks="irregular", ema=0.98,
         ),
     }  # fmt: skip
 
