@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from bench.batch import Batch, Noise
 from bench.errors import BenchError
 from bench.framing import Size, extent
 from bench.method import Method, Source
+from bench.nn import text
 from bench.profile import count_macs, count_parameters
 from bench.profile.cell import create as created
 from tests import made_up_weights, pipelines
@@ -216,6 +218,8 @@ def test_every_stage_trains_its_networks(slug: str, variant: str | None) -> None
 def test_a_full_step_of_the_paper_preset(slug: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As published, at 256 px (restoration: 512 px): forward passes, losses on the official networks, all updates."""
     monkeypatch.setattr(weights, "load", made_up_weights.state)
+    monkeypatch.setattr(weights, "path", Path)
+    monkeypatch.setattr(text, "openai_clip", made_up_weights.clip)
     size = 512 if registry.get(slug).card.task == "restoration" else 256
     take_a_step(created(slug, "paper"), "official", batch(2, size=size))
 

@@ -133,9 +133,10 @@ class Latent(Diffusers):
         "paper": LatentConfig(),
         "tiny": LatentConfig(
             text="embedded", autoencoder_width=16, autoencoder_multipliers=(1, 2, 3), autoencoder_blocks=1,
-            autoencoder_groups=8, width=64, multipliers=(1, 2), blocks=1, groups=8, attention=(1,), head=32,
-            predicts="velocity", steps=20, autoencoder_rate=2e-3, autoencoder_batch=4, autoencoder_ema=0.99,
-            perceptual=0.2, kl=1e-3, adversarial=0, learning_rate=1e-3, batch_size=8, ema=0.99, told=0.3,
+            autoencoder_groups=1, width=64, multipliers=(1, 2), blocks=1, groups=8, attention=(1,), head=32,
+            predicts="velocity", steps=20, autoencoder_rate=2e-3, autoencoder_batch=4, autoencoder_share=0.43,
+            autoencoder_ema=0.99, perceptual=0.2, kl=1e-3, adversarial=0, learning_rate=1e-3, batch_size=4, ema=0.995,
+            told=0.3,
         ),
     }  # fmt: skip
 
