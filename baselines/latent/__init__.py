@@ -5,21 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from baselines.diffusers import Diffusers, DiffusersConfig
 from baselines.diffusers.families import FAMILIES, Family
 from baselines.diffusers.folder import library, quiet
 from baselines.diffusers.schedulers import SAMPLERS, trained
+from baselines.latent.networks import INPUTS, autoencoder, denoiser
 from baselines.latent.training import AutoencoderStage, DenoiserStage
+from baselines.latent.words import LENGTHS, reader, token
 from bench.method import Card, Sizes, Source, Stage
-from bench.nn import text
 from bench.nn.diffusion import STEPS
+from bench.nn.text import fingerprint
 
 CARD = Card(
     slug="latent",
@@ -58,8 +59,6 @@ CARD = Card(
     notes="Needs the extra: pip install 'face-inpaint-bench[diffusion]'. A completion calls the denoiser 50 times in "
     "`paper`, 20 times in `tiny`, the autoencoder's halves once each; the multiply-accumulates are those of all calls.",
 )
-LATENTS = 4  # channels: the library's pipeline for 9 inputs takes no other
-TEXTS = {"official": 512, "embedded": text.WIDTH}  # lengths of the vectors of CLIP ViT-B/32 and of the embedded network
 
 
 class LatentConfig(DiffusersConfig):
@@ -112,7 +111,7 @@ class LatentConfig(DiffusersConfig):
     @property
     def served(self) -> Family:
         multiple = math.lcm(8, self.cell * 2 ** (len(self.multipliers) - 1))  # 8: the library's own
-        return replace(FAMILIES["sd"], cell=self.cell, multiple=multiple, channels=(2 * LATENTS + 1,), limit=None)
+        return replace(FAMILIES["sd"], cell=self.cell, multiple=multiple, channels=(INPUTS,), limit=None)
 
     def sizes(self, features: Source | None = None) -> Sizes:
         return Sizes(self.served.multiple)
@@ -120,7 +119,7 @@ class LatentConfig(DiffusersConfig):
     def stand_ins(self, guides: Collection[str]) -> list[str]:
         if self.text == "official" or "text" not in guides:
             return []
-        return [f"texts are read by {text.fingerprint()}; the preset `paper` takes CLIP"]
+        return [f"texts are read by {fingerprint()}; the preset `paper` takes CLIP"]
 
 
 class Latent(Diffusers):
@@ -133,7 +132,7 @@ class Latent(Diffusers):
         "paper": LatentConfig(),
         "tiny": LatentConfig(
             text="embedded", autoencoder_width=16, autoencoder_multipliers=(1, 2, 3), autoencoder_blocks=1,
-            autoencoder_groups=1, width=64, multipliers=(1, 2), blocks=1, groups=8, attention=(1,), head=32,
+            autoencoder_groups=8, width=64, multipliers=(1, 2), blocks=1, groups=8, attention=(1,), head=32,
             predicts="velocity", steps=20, autoencoder_rate=2e-3, autoencoder_batch=4, autoencoder_share=0.43,
             autoencoder_ema=0.99, perceptual=0.2, kl=1e-3, adversarial=0, learning_rate=1e-3, batch_size=4, ema=0.995,
             told=0.3,
@@ -144,7 +143,7 @@ class Latent(Diffusers):
         super().__init__(config)
         self.vae = autoencoder(config)
         self.unet = denoiser(config)
-        self.channels = 2 * LATENTS + 1
+        self.channels = INPUTS
         with torch.device("cpu"), quiet():  # on the meta device, its schedule would have no values
             noise = {"num_train_timesteps": STEPS, "beta_schedule": "scaled_linear"}
             noise |= {"beta_start": config.beta_start, "beta_end": config.beta_end}
@@ -163,7 +162,7 @@ class Latent(Diffusers):
 
     def vectors(self, texts: list[str], like: Tensor) -> Tensor:
         """One token for each text (N, 1, D); a text that is empty has zeros."""
-        found = like.new_zeros(len(texts), 1, TEXTS[self.config.text])
+        found = like.new_zeros(len(texts), 1, LENGTHS[self.config.text])
         if told := [i for i, one in enumerate(texts) if one]:
             found[told] = token(reader(self.config.text, like.device).texts([texts[i] for i in told])).to(found)
         return found
@@ -177,48 +176,3 @@ class Latent(Diffusers):
 
     def stages(self, features: Source = "official") -> list[Stage]:
         return [AutoencoderStage(self, features), DenoiserStage(self)]
-
-
-@lru_cache
-def reader(source: Source, device: torch.device) -> text.TextImage:
-    """The network that makes vectors of texts and pictures; it is no part of a method, and not saved with it."""
-    return text.load(source).to(device)
-
-
-def token(vectors: Tensor) -> Tensor:
-    """Vectors (N, D) of length 1 as sequences of one token (N, 1, D), whose values have a deviation of 1."""
-    return vectors[:, None] * vectors.shape[1] ** 0.5
-
-
-def autoencoder(config: LatentConfig) -> nn.Module:
-    """The library's autoencoder."""
-    c = config
-    levels = len(c.autoencoder_multipliers)
-    return library("AutoencoderKL")(
-        block_out_channels=[c.autoencoder_width * m for m in c.autoencoder_multipliers],
-        down_block_types=["DownEncoderBlock2D"] * levels,
-        up_block_types=["UpDecoderBlock2D"] * levels,
-        layers_per_block=c.autoencoder_blocks,
-        norm_num_groups=c.autoencoder_groups,
-        latent_channels=LATENTS,
-        scaling_factor=1.0,  # training brings the latents to it
-    )
-
-
-def denoiser(config: LatentConfig) -> nn.Module:
-    """The library's U-Net. It sees noisy latents, the mask of cells, and the latents of what is known."""
-    c = config
-    channels = [c.width * m for m in c.multipliers]
-    looks = [level in c.attention for level in range(len(channels))]
-    return library("UNet2DConditionModel")(
-        sample_size=64,  # the library compares it; calls say theirs
-        in_channels=2 * LATENTS + 1,
-        out_channels=LATENTS,
-        block_out_channels=channels,
-        layers_per_block=c.blocks,
-        norm_num_groups=c.groups,
-        down_block_types=["CrossAttnDownBlock2D" if one else "DownBlock2D" for one in looks],
-        up_block_types=["CrossAttnUpBlock2D" if one else "UpBlock2D" for one in reversed(looks)],
-        attention_head_dim=[count // c.head for count in channels],  # the library means the number of heads
-        cross_attention_dim=TEXTS[c.text],
-    )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import Adam, AdamW, Optimizer
 
+from baselines.latent.networks import LATENTS
+from baselines.latent.words import reader, token
 from bench.method import Batch, Noise, Source, Stage, Update
 from bench.nn import across
 from bench.nn.diffusion import STEPS, at
@@ -78,7 +80,7 @@ class DenoiserStage(Stage):
 
     method: Latent
     name = "denoiser"
-    iterations = 635_000
+    iterations = 500_000
     ready: Tensor
 
     def __init__(self, method: Latent):
@@ -98,7 +100,7 @@ class DenoiserStage(Stage):
             if not self.ready:
                 standardise(method.vae, method.vae.encode(picture).latent_dist.mean)
                 self.ready.fill_(True)
-            shape = (4, *(side // self.config.cell for side in picture.shape[2:]))
+            shape = (LATENTS, *(side // self.config.cell for side in picture.shape[2:]))
             z, known = (method.latents(x, noise.normal(*shape)) for x in (picture, picture * (1 - mask)))
             vectors = self.vectors(picture, noise)
         k, normal = (noise.uniform() * STEPS).long(), noise.normal(*shape)
@@ -112,15 +114,13 @@ class DenoiserStage(Stage):
 
     def vectors(self, pictures: Tensor, noise: Noise) -> Tensor:
         """Tokens (N, 1, D) of pictures in the place of texts, which are seldom there; of some, zeros."""
-        from baselines.latent import reader, token
-
         seen = reader(self.config.text, pictures.device).images(pictures)
         disturbed = F.normalize(seen + DISTURBED * F.normalize(noise.normal(seen.shape[1]), dim=1), dim=1)
         return token(disturbed) * (noise.uniform(1, 1) < self.config.told)
 
 
 @torch.no_grad()
-def standardise(vae: torch.nn.Module, latents: Tensor) -> None:
+def standardise(vae: Any, latents: Tensor) -> None:
     """Let an autoencoder have latents of mean 0 and deviation 1 in each channel, where it had these (N, C, h, w).
 
     What it decodes stays: the convolutions between its latents and its networks take the factors up.
