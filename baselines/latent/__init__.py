@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -128,7 +128,9 @@ class Latent(Diffusers):
     card = CARD
     Config = LatentConfig
     config: LatentConfig
-    presets: ClassVar[dict[str, LatentConfig]] = {
+    vae: Any  # of the library, which mypy knows nothing of
+    unet: Any
+    presets = {
         "paper": LatentConfig(),
         "tiny": LatentConfig(
             text="embedded", autoencoder_width=16, autoencoder_multipliers=(1, 2, 3), autoencoder_blocks=1,
