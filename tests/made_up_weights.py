@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 import torchvision
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.nn.dilated_resnet import DilatedResNet50
 from bench.nn.faceparsing import BiSeNet
@@ -35,6 +37,13 @@ def state(name: str) -> Mapping[str, Tensor]:
     if name == "arcface-resnet101":
         return torchvision.models.resnet101(num_classes=256).state_dict()
     raise KeyError(name)
+
+
+def clip(path: Path, name: str, sizes: Mapping[str, Any]) -> nn.Module:
+    """What `bench.nn.text.openai_clip` would give."""
+    import open_clip
+
+    return open_clip.CLIP(**sizes, quick_gelu=True)
 
 
 def timm_state(network: EfficientNetLite) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from bench.batch import Batch, Noise
 from bench.errors import BenchError
 from bench.framing import Size, extent
 from bench.method import Method, Source
+from bench.nn import text
 from bench.profile import count_macs, count_parameters
 from bench.profile.cell import create as created
 from tests import made_up_weights, pipelines
@@ -30,6 +32,7 @@ GUIDED = [(slug, name) for slug in ALL for card in [registry.get(slug).card] for
 SHORTER = {
     "repaint": {"steps": 6, "jump": 2, "resamplings": 2}, "ilvr": {"steps": 4, "until": 0}, "flow": {"steps": 2},
     "ddrm": {"steps": 4}, "dps": {"steps": 4}, "diffpir": {"steps": 4},
+    "latent": {"steps": 2},
 }  # fmt: skip
 """Options of samplers: a few steps do all that many do."""
 VARIANTS = [(slug, variant) for slug in EVERY for variant in registry.get(slug).load().variants]
@@ -216,6 +219,8 @@ def test_every_stage_trains_its_networks(slug: str, variant: str | None) -> None
 def test_a_full_step_of_the_paper_preset(slug: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As published, at 256 px (restoration: 512 px): forward passes, losses on the official networks, all updates."""
     monkeypatch.setattr(weights, "load", made_up_weights.state)
+    monkeypatch.setattr(weights, "path", Path)
+    monkeypatch.setattr(text, "openai_clip", made_up_weights.clip)
     size = 512 if registry.get(slug).card.task == "restoration" else 256
     take_a_step(created(slug, "paper"), "official", batch(2, size=size))
 

@@ -16,6 +16,7 @@ from baselines.diffusers.cells import seen, widened
 from baselines.diffusers.families import FAMILIES, Family, Name
 from bench.errors import BenchError
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source
+from bench.nn.iterative import some
 
 CARD = Card(
     slug="diffusers",
@@ -139,6 +140,43 @@ class Diffusers(Method):
             setattr(self, part, parts[part])  # parameters, devices and saving go by sub-modules
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
+        return self._completed(batch, noise)
+
+    def steps(self, batch: Batch, noise: Noise) -> list[Tensor]:
+        """Pictures of the latents after some of the steps. The library makes them: at the end of a call of one step,
+        it is given these latents in the place of its own."""
+        kept: list[Tensor] = []
+
+        def keep(pipeline: Any, step: int, time: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+            kept.append(tensors["latents"])
+            return {}
+
+        last = self._completed(batch, noise, callback_on_step_end=keep)
+        family = self.config.served
+        count = len(kept) // (1 if family.together else len(batch))
+        found, short = [], {"num_inference_steps": 1, **({"strength": 1.0} if family.strength else {})}
+        for latents in some([torch.cat(kept[step::count]) for step in range(count)], count)[:-1]:
+            parts = iter([latents] if family.together else latents.split(1))
+            found.append(
+                self._completed(batch, noise, **short, callback_on_step_end=lambda *_, p=parts: {"latents": next(p)})
+            )
+        return [*found, last]
+
+    def hole(self, mask: Tensor) -> Tensor:
+        """The mask of a call (N, 1, H, W)."""
+        return widened(mask, self.config.served.cell) if self.config.cells == "maximum" else mask
+
+    def words(self, texts: list[str], like: Tensor) -> dict[str, Any]:
+        """The arguments of a call that say what to draw, for each image. `like`: a tensor of the call."""
+        negative = [self.config.negative_prompt] * len(texts)
+        return {"prompt": texts, **({"negative_prompt": negative} if self.config.served.negative else {})}
+
+    def controls(self, batch: Batch, mask: Tensor) -> dict[str, Tensor]:
+        """Further arguments of a call, for each image. `mask`: that of the call."""
+        return {}
+
+    def _completed(self, batch: Batch, noise: Noise, **changed: Any) -> Tensor:
+        """The completions in [-1, 1]. `changed`: arguments of the library's call that are others this time."""
         config = self.config
         if self.pipeline is None:
             raise BenchError(
@@ -146,22 +184,17 @@ class Diffusers(Method):
                 f"(--weights DIR); {folders.HOW}"
             )
         config.sizes().check(batch.image, self.card.slug)
-        mask = widened(batch.mask, config.served.cell) if config.cells == "maximum" else batch.mask
-        texts = list(batch.text or [config.prompt] * len(batch))
+        mask, texts = self.hole(batch.mask), list(batch.text or [config.prompt] * len(batch))
         self._note(batch, mask, texts)
-        each = {"prompt": texts, "image": batch.masked, "mask_image": mask, **self.controls(batch, mask)}
-        if config.served.negative:
-            each["negative_prompt"] = [config.negative_prompt] * len(batch)
+        each = {"image": batch.masked, "mask_image": mask, **self.words(texts, mask), **self.controls(batch, mask)}
         # of training and of measuring, one for all images; the library takes no other number of them
         generators = noise.generators * (len(batch) // len(noise.generators))
         with folders.quiet():
-            return torch.cat(list(self._calls(each, generators)))
+            return torch.cat(list(self._calls(each, generators, changed)))
 
-    def controls(self, batch: Batch, mask: Tensor) -> dict[str, Tensor]:
-        """Further arguments of a call, for each image. `mask`: that of the call."""
-        return {}
-
-    def _calls(self, each: Mapping[str, Any], generators: list[Generator]) -> Iterator[Tensor]:
+    def _calls(
+        self, each: Mapping[str, Any], generators: list[Generator], changed: Mapping[str, Any]
+    ) -> Iterator[Tensor]:
         """The completions in [-1, 1], of one call or of one an image. `each`: arguments that every image has."""
         config, family = self.config, self.config.served
         count, _, height, width = each["image"].shape
@@ -174,6 +207,7 @@ class Diffusers(Method):
             family.guidance: config.guidance,
             "num_inference_steps": config.steps,
             "output_type": "pt",
+            **changed,
         }
         for first in [0] if family.together else range(count):
             cut = slice(None) if family.together else slice(first, first + 1)

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import facebench
+from baselines.controlnet import ControlNet
 from baselines.diffusers import Diffusers
 from baselines.diffusers import folder as folders
 from baselines.diffusers.cells import seen, widened
@@ -241,6 +243,51 @@ def test_other_seeds_give_other_pictures_and_the_same_the_same() -> None:
     other = completed(method, given, [1, 3])
     torch.testing.assert_close(first[:1], other[:1], atol=1e-5, rtol=0)
     assert float((first[1] - other[1]).abs().max()) > 0.01
+
+
+@pytest.mark.parametrize("preset", ["sd15-inpaint", "kandinsky22-inpaint"])
+def test_one_stream_of_numbers_for_all_images_is_taken(preset: str) -> None:
+    """As in training and where time is measured; the library refuses it."""
+    method = loaded(preset=preset)
+    with torch.no_grad():
+        done = method.complete(batch(2), Noise.shared(0, 2))
+    assert done.shape == (2, 3, 64, 64) and torch.isfinite(done).all()
+    assert not torch.equal(done[0], done[1])
+
+
+@pytest.mark.parametrize("preset", [*AT_64, "controlnet"])
+def test_pictures_of_the_latents_are_shown_on_the_way(preset: str) -> None:
+    if preset == "controlnet":
+        method: Diffusers = ControlNet.create(steps=3)  # type: ignore[assignment]
+        method.load_folder(pipelines.folder(preset))
+    else:
+        method = loaded(preset=preset, steps=3)
+    given = batch(2)
+    given = given.guided(sketch=(given.image[:, :1] > 0).float())
+    with torch.no_grad():
+        shown = method.steps(given, Noise(SEEDS[:2]))
+    assert len(shown) == (4 if method.config.scheduler == "pndm" else 3)  # as often as it calls its network
+    assert torch.equal(shown[-1], completed(method, given))
+    assert {one.shape for one in shown} == {given.image.shape}
+    assert all(not torch.equal(one, other) for one, other in pairwise(shown))
+
+
+def test_a_picture_on_the_way_is_what_the_library_decodes() -> None:
+    method, given, kept = loaded(steps=9, scheduler="ddim"), batch(2), []
+    pipeline = method.pipeline
+    with torch.no_grad():
+        shown = method.steps(given, Noise(SEEDS[:2]))
+        embeds = {"prompt": [method.config.prompt] * 2, "negative_prompt": [method.config.negative_prompt] * 2}
+        pipeline(
+            **embeds, image=(given.masked + 1) / 2, mask_image=given.mask.clone(), height=64, width=64, strength=1.0,
+            num_inference_steps=9, guidance_scale=7.5, output_type="latent",
+            generator=[torch.Generator().manual_seed(seed) for seed in SEEDS[:2]],
+            callback_on_step_end=lambda _, step, time, tensors: kept.append(tensors["latents"]) or {},
+        )  # fmt: skip
+        pictures = [method.vae.decode(z / method.vae.config.scaling_factor).sample.clamp(-1, 1) for z in kept]
+    assert len(shown) == 6
+    for one, i in zip(shown, (1, 2, 4, 5, 7, 8), strict=True):
+        torch.testing.assert_close(one, pictures[i], atol=1e-5, rtol=0)
 
 
 def test_sentences_take_the_place_of_the_prompt() -> None:
@@ -556,6 +603,7 @@ def test_operations_of_every_step_are_counted() -> None:
 OFFICIAL = """
 import resource, sys, torch
 from pathlib import Path
+from baselines.controlnet import ControlNet
 from baselines.diffusers import Diffusers
 from bench.batch import Batch, Noise
 from bench.profile import count_parameters
