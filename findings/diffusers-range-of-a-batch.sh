@@ -13,7 +13,7 @@ trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/pip" install -q --no-compile torch==2.13.0 numpy==2.4.6 pillow==13.0.0 diffusers==0.42.1
 cd "$folder"
-venv/bin/python - 2>warnings.txt <<'PYTHON'
+venv/bin/python - <<'PYTHON'
 import torch
 from diffusers.image_processor import VaeImageProcessor
 
