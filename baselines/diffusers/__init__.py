@@ -213,10 +213,7 @@ class Diffusers(Method):
             cut = slice(None) if family.together else slice(first, first + 1)
             own = {name: value[cut] for name, value in each.items()}
             masked = own["image"]
-            own["image"], own["mask_image"] = (
-                _pictures(masked, family.pictures),
-                own["mask_image"].clone(),
-            )  # it is changed
+            own["image"] = _pictures(masked, family.pictures)
             # one generator an image: a single one would tie each image to those beside it
             generator = generators if family.together else generators[first]
             given = self.pipeline(**own, **said, generator=generator).images.to(masked)
