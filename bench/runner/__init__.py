@@ -128,7 +128,7 @@ def go_through(
                 outcome.done += 1
                 console.print(f"[{len(done) - outcome.reused}/{total}] {job.label}", highlight=False, markup=False)
                 for remark in made.remarks(job):
-                    text = f"  warning: {remark}"
+                    text = f"  note: {remark}"
                     console.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
                 continue
             if ended.state == "lost":

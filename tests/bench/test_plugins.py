@@ -145,7 +145,7 @@ def test_what_was_seen_stands_in_the_row_under_the_table_and_in_the_run(
         ("fresh", "gives another result each time"),
     ):
         assert rows[method]["note"]["psnr"].startswith(remark)
-        assert f"warning: {remark}" in said
+        assert f"note: {remark}" in said
         assert remark.replace("[", r"\[").replace("]", r"\]") in report or remark in report
     assert not rows["honest"]["note"]["psnr"] and not rows["mean"]["note"]["psnr"]
 
