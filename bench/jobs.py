@@ -432,7 +432,9 @@ def _measured(
 
 
 def _label(kind: str, row: dict[str, Any]) -> str:
-    parts = [f"{kind} {row['method']} ({row['preset']}) on {row['dataset']}"]
+    known = row["title"] == registry.get(row["method"]).card.name
+    titled = "" if known else f" as {row['title']}"  # rows of one method are told apart
+    parts = [f"{kind} {row['method']} ({row['preset']}){titled} on {row['dataset']}"]
     if row["shots"] != "all":
         parts.append(f"{row['shots']} shots")
     if row["seed"]:

@@ -63,6 +63,19 @@ def test_a_sampler_with_official_weights_trains_nothing(tmp_path: Path) -> None:
     assert trained(tmp_path, methods=["repaint"], priors=[prior]) == []
 
 
+def test_rows_of_one_method_are_told_apart(tmp_path: Path) -> None:
+    rows = ["repaint", {"method": "repaint", "variant": "Blended"}, {"method": "repaint", "title": "twice"}]
+    made = jobs.plan(
+        suite.parse(SUITE | {"methods": [*rows[:2], {**rows[2], "options": {"jump": 2}}]}, "here"), tmp_path
+    )
+    assert [job.label.partition(" on ")[0] for job in made.jobs if job.kind != "score"] == [
+        "train adm (tiny)",
+        "complete repaint (tiny)",
+        "complete repaint (tiny) as RePaint (Blended)",
+        "complete repaint (tiny) as twice",
+    ]
+
+
 def pictures(folder: Path, count: int = 12, seed: int = 0) -> Path:
     folder.mkdir(parents=True)
     for i in range(count):
