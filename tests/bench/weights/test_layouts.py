@@ -354,7 +354,7 @@ BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
         "upsampler_weights": lambda m: {"model": m.upsampler.state_dict()},
     },
 }
-RELEASED = {"comodgan", "fcf", "mat", "migan", "scfegan"}  # below, by the names of the released files
+RELEASED = {"comodgan", "gfpgan", "fcf", "mat", "migan", "scfegan"}  # below, by the names of the released files
 WRAPPERS: dict[str, Callable[[Any], Any]] = {
     "prefix": lambda content: prefixed(content),
     "state_dict": lambda content: {"state_dict": content, "epoch": 3},
@@ -434,7 +434,7 @@ def test_every_method_takes_its_layout_in_wrappers(slug: str, tmp_path: Path, mo
 @pytest.mark.parametrize(
     "name",
     [
-        "comodgan.generator", "comodgan.tf.generator", "fcf.generator", "mat.generator", "migan.generator",
+        "comodgan.generator", "comodgan.tf.generator", "fcf.generator", "gfpgan.original", "mat.generator", "migan.generator",
         "scfegan.generator", "stylegan2.nvlabs.generator",
     ],
 )  # fmt: skip
