@@ -46,6 +46,7 @@ CARD = Card(
     trained_on={"ffhq": "all"},
     requires=("stylegan2",),
     needs=("degraded",),
+    learns=("landmarks",),
     choices={
         "form": "original: version 1, the paper's. clean: versions 1.2 to 1.4 as released. bilinear: as those were "
         "trained, before their weights were turned into the clean form's",

@@ -238,7 +238,7 @@ def test_a_stage_that_learns_from_texts_is_told_to_say_so(tmp_path: Path, pictur
     images, method = faces_of(tmp_path, pictures), registry.get("mean").load().create()
     stage = Stage(method)
     stage.guides = ("text",)
-    with pytest.raises(BenchError, match=r"mean \(train\) learns from text: its card must say so under `needs`"):
+    with pytest.raises(BenchError, match=r"mean \(train\) learns from text: its card must say so under `needs` or `learns`"):
         Loader(images, range(6), stage, Budget(1, 2, seed=0)).batch(0)
     method.card = replace(method.card, needs=("text",))
     faces = dataset.prepare_synthfaces(4, 32, 0, tmp_path / "cache")
