@@ -125,7 +125,8 @@ class PlainStyled(nn.Module):
         self.bias = nn.Parameter(torch.zeros(1, outputs, 1, 1))
 
     def forward(self, x: Tensor, code: Tensor, noise: Tensor | None = None) -> Tensor:
-        return F.leaky_relu(self.noise(self.conv(x, code) * GAIN, noise) + self.bias, 0.2)
+        x = self.noise(self.conv(x, code) * GAIN, noise)
+        return F.leaky_relu(x + self.bias.to(x.dtype), 0.2)
 
 
 class BilinearToRGB(ToRGB):
@@ -152,7 +153,8 @@ class Decoder(Generator):
             return
         clean = form == "clean"
         styled: type[nn.Module] = PlainStyled if clean else BilinearStyled
-        self.conv1, self.to_rgb1 = styled(width(4), width(4), code), BilinearToRGB(width(4), code, clean)
+        self.conv1 = styled(width(4), width(4), code)  # type: ignore[assignment]
+        self.to_rgb1 = BilinearToRGB(width(4), code, clean)
         for level, side in enumerate(self.sides[1::2]):
             here = width(side)
             self.convs[2 * level] = styled(width(side // 2), here, code, up=True)
@@ -297,15 +299,14 @@ def cleaned(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The clean form's state dict, of a part or the whole, from that of the bilinear form; it computes the same."""
     found = {}
     for key, value in state.items():
-        if "noises" not in key and not key.endswith("input.input"):
-            if value.ndim > 1 and key.endswith("weight"):
-                value = value / math.sqrt(math.prod(value.shape[1 if value.ndim < 5 else 2 :]))
-            if ".style." in key:
-                value = value * 0.01
-            if re.search(LOUDER, key):
-                value = value * GAIN
-            elif ".skip." in key:
-                value = value / GAIN
+        if value.ndim > 1 and key.endswith("weight"):  # what it is divided by in the bilinear form
+            value = value / math.sqrt(math.prod(value.shape[1 if value.ndim < 5 else 2 :]))
+        if ".style." in key:
+            value = value * 0.01
+        if re.search(LOUDER, key):
+            value = value * GAIN
+        elif ".skip." in key:
+            value = value / GAIN
         if match := re.search(r"(?<=\.style\.)\d+", key):
             key = f"{key[: match.start()]}{2 * int(match[0]) - 1}{key[match.end() :]}"
         elif key.endswith(".activate.bias"):

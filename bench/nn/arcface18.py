@@ -83,8 +83,9 @@ class Embeddings18(Frozen):
         if self.embedded:
             self.network: nn.Module = load_embedded("training")
         else:
-            self.network = ArcFace18()
-            self.network.load_official(weights.load("arcface-resnet18"))
+            recogniser = ArcFace18()
+            recogniser.load_official(weights.load("arcface-resnet18"))
+            self.network = recogniser
         frozen(self)
 
     def forward(self, images: Tensor) -> Tensor:

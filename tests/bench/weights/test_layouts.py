@@ -305,6 +305,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "gconv": lambda m: {"state_dict": m.state_dict()},
     "gl": lambda m: {"state_dict": {k: v for k, v in m.state_dict().items() if k != "colour"}},
     "gmcnn": lambda m: m.generator.state_dict(),
+    "gpen": lambda m: {"g": OTHER, "d": OTHER, "g_ema": m.network.state_dict()},
     "grig": lambda m: {"g": m.generator.state_dict(), "g_ema": [p + 1 for p in m.generator.parameters()]},
     "hfgi": lambda m: with_details(m),
     "hyperstyle": lambda m: with_hypernet(m),
@@ -434,8 +435,9 @@ def test_every_method_takes_its_layout_in_wrappers(slug: str, tmp_path: Path, mo
 @pytest.mark.parametrize(
     "name",
     [
-        "comodgan.generator", "comodgan.tf.generator", "fcf.generator", "gfpgan.original", "mat.generator", "migan.generator",
+        "comodgan.generator", "comodgan.tf.generator", "fcf.generator", "mat.generator", "migan.generator",
         "scfegan.generator", "stylegan2.nvlabs.generator",
+        "gfpgan.original",
     ],
 )  # fmt: skip
 def test_released_names_in_wrappers(name: str, wrapper: str) -> None:
