@@ -35,6 +35,7 @@ class Card:
     requires: tuple[str, ...] = ()  # priors: slugs of methods
     needs: tuple[str, ...] = ()  # guidance beside image and mask: names of `bench.data.guides`
     takes: tuple[str, ...] = ()  # guidance that it uses where there is some
+    learns: tuple[str, ...] = ()  # guidance that its training alone uses
     choices: dict[str, str] = field(default_factory=dict)  # where paper and code differ: option -> what is the default
     from_folder: bool = False  # its networks are those of a folder, the user's weights
     finished: bool = False  # it reads pictures that something else made, which may have seen what is under the holes

@@ -156,7 +156,7 @@ class Loader:
         user = f"{card.slug} ({self.stage.name})"
         for name in self.stage.guides:
             if guides.get(name).companion and not guides.get(name).learned(card):
-                raise BenchError(f"{user} learns from {name}: its card must say so under `needs`")
+                raise BenchError(f"{user} learns from {name}: its card must say so under `needs` or `learns`")
         return user
 
     def _epoch(self, number: int) -> np.ndarray:

@@ -121,6 +121,9 @@ SQUARE = {
     "facemug", "exegan", "gl", "ca", "gmcnn", "comodgan", "mat", "tfill", "zits", "fcf", "isfrnet", "migan", "hierinv",
     "divinv", "invertfill", "semantic2stage", "arcface", "stylegan2", "e4e", "psp", "vspbfr", "hfgi", "hyperstyle",
     "adm", "repaint", "ilvr", "ddrm", "dps", "diffpir",
+    "adm", "repaint", "ilvr",
+    "gfpgan",
+    "gpen",
 }  # fmt: skip
 
 

@@ -229,20 +229,22 @@ def test_captions_and_copies_train_nothing_anew(
     assert trained(captions=tmp_path / "texts", degraded=pictures / "degraded") == alone
     assert trained(labels=pictures / "labels") != alone
     entry = registry.get("aot")
-    reading = replace(entry, card=replace(entry.card, needs=("text",)))
-    monkeypatch.setattr(registry, "get", lambda slug: reading)
-    assert trained(captions=tmp_path / "texts") != trained()
+    for said in ({"needs": ("text",)}, {"learns": ("text",)}):
+        reading = replace(entry, card=replace(entry.card, **said))
+        monkeypatch.setattr(registry, "get", lambda slug, reading=reading: reading)
+        assert trained(captions=tmp_path / "texts") != trained()
 
 
 def test_a_stage_that_learns_from_texts_is_told_to_say_so(tmp_path: Path, pictures: Path) -> None:
     images, method = faces_of(tmp_path, pictures), registry.get("mean").load().create()
     stage = Stage(method)
     stage.guides = ("text",)
-    with pytest.raises(BenchError, match=r"mean \(train\) learns from text: its card must say so under `needs`"):
+    said = r"mean \(train\) learns from text: its card must say so under `needs` or `learns`"
+    with pytest.raises(BenchError, match=said):
         Loader(images, range(6), stage, Budget(1, 2, seed=0)).batch(0)
-    method.card = replace(method.card, needs=("text",))
-    faces = dataset.prepare_synthfaces(4, 32, 0, tmp_path / "cache")
-    assert Loader(faces, range(4), stage, Budget(1, 2, seed=0)).batch(0).text[0].startswith("A")
+    faces, card = dataset.prepare_synthfaces(4, 32, 0, tmp_path / "cache"), method.card
+    for method.card in (replace(card, needs=("text",)), replace(card, learns=("text",))):
+        assert Loader(faces, range(4), stage, Budget(1, 2, seed=0)).batch(0).text[0].startswith("A")
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ class Guide(ABC):
 
     def learned(self, card: Card) -> bool:
         """Whether a method of that card may train on its own files, which then decide what is trained."""
-        return self.name in (*card.needs, *card.takes)
+        return self.name in (*card.needs, *card.takes, *card.learns)
 
     def mirrored(self, value: Value, width: int) -> Value:
         """That of the picture, so wide, mirrored left to right."""

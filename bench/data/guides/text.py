@@ -28,7 +28,7 @@ class Text(Guide):
         return lambda indices: sentences(asked.images, indices)
 
     def learned(self, card: Card) -> bool:
-        return self.name in card.needs
+        return self.name in (*card.needs, *card.learns)
 
     def mirrored(self, value: tuple[str, ...], width: int) -> tuple[str, ...]:
         return value

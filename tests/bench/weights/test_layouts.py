@@ -308,6 +308,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "gconv": lambda m: {"state_dict": m.state_dict()},
     "gl": lambda m: {"state_dict": {k: v for k, v in m.state_dict().items() if k != "colour"}},
     "gmcnn": lambda m: m.generator.state_dict(),
+    "gpen": lambda m: {"g": OTHER, "d": OTHER, "g_ema": m.network.state_dict()},
     "grig": lambda m: {"g": m.generator.state_dict(), "g_ema": [p + 1 for p in m.generator.parameters()]},
     "hfgi": lambda m: with_details(m),
     "hyperstyle": lambda m: with_hypernet(m),
@@ -357,7 +358,7 @@ BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
         "upsampler_weights": lambda m: {"model": m.upsampler.state_dict()},
     },
 }
-RELEASED = {"comodgan", "fcf", "mat", "migan", "scfegan"}  # below, by the names of the released files
+RELEASED = {"comodgan", "gfpgan", "fcf", "mat", "migan", "scfegan"}  # below, by the names of the released files
 WRAPPERS: dict[str, Callable[[Any], Any]] = {
     "prefix": lambda content: prefixed(content),
     "state_dict": lambda content: {"state_dict": content, "epoch": 3},
@@ -439,6 +440,7 @@ def test_every_method_takes_its_layout_in_wrappers(slug: str, tmp_path: Path, mo
     [
         "comodgan.generator", "comodgan.tf.generator", "fcf.generator", "mat.generator", "migan.generator",
         "scfegan.generator", "stylegan2.nvlabs.generator",
+        "gfpgan.original",
     ],
 )  # fmt: skip
 def test_released_names_in_wrappers(name: str, wrapper: str) -> None:
