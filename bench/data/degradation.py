@@ -46,6 +46,9 @@ RECIPES: dict[str, Recipe] = {
     "blind": Recipe(sigma=(0.2, 10), reduction=(1, 8)),
     # training of GFP-GAN, RestoreFormer and VQFR, without the colour jitter of GFP-GAN's first version
     "gfpgan": Recipe(),
+    # training of CodeFormer: heavy for its codes, light for its fusion
+    "codeformer-heavy": Recipe(sigma=(1, 15), reduction=(4, 30), quality=(30, 80)),
+    "codeformer-light": Recipe(reduction=(1, 12), noise=(0, 15)),
     # released code of the thesis, first stages
     "vspbfr": Recipe(kernels=(39, 41), swapped=True),
     # released code of the thesis, the restoration network
