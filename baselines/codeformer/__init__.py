@@ -40,7 +40,8 @@ CARD = Card(
     trained_on={"ffhq": "all"},
     needs=("degraded",),
     choices={
-        "w": "0.5, the default of the authors' script; their comparisons turn `adain` on, too",
+        "w": "0.5, the default of the authors' script; their comparisons turn `adain` on, too. Training has it off: "
+        "with it, image losses would reach the encoder",
         "degradation": "ranges of the released option files, for the codes and for the fusion. Colorization adds "
         "shifts of colours, which are not here",
         "iterations": "of the option files; the paper's schedule was not compared. The fusion's count in two parts: "

@@ -176,7 +176,7 @@ class CodeFormerNetwork(nn.Module):
         """
         codes = self.quantize.lookup(logits.argmax(2).reshape(len(encoded), *encoded.shape[2:])).detach()
         if normalised:
-            codes = adain(codes, encoded.detach())
+            codes = adain(codes, encoded)
 
         def edit(level: int, x: Tensor) -> Tensor:
             if w == 0 or level not in self.levels:

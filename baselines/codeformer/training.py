@@ -186,7 +186,7 @@ class FusionStage(CodeFormerStage):
         if w is None:
             update("network", total)
             return losses
-        output = network.decode(logits, encoded, maps, w, c.adain)
+        output = network.decode(logits, encoded, maps, w, normalised=False)
         losses["l1"] = F.l1_loss(output, batch.image)
         losses["lpips"] = self.lpips(output, batch.image).mean()
         reconstruction = losses["l1"] + c.lpips * losses["lpips"]

@@ -299,6 +299,8 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "aot": lambda m: m.generator.state_dict(),
     "arcface": lambda m: m.network.state_dict(),
     "ca": lambda m: {"state_dict": m.state_dict(), "meta": {}},
+    "codeformer": lambda m: codeformer_names(m.network.state_dict()),
+    "codeformer-inpainting": lambda m: codeformer_names(m.network.state_dict()),
     "e4e": lambda m: with_decoder(m),
     "edgeconnect": lambda m: {"generator": renamed("module.", m.inpaint_generator.state_dict()), "iteration": 3},
     "exegan": lambda m: {"g_ema": m.generator.state_dict(), "iter": 3},
@@ -369,6 +371,11 @@ def with_decoder(method: Any) -> Any:
     state = renamed("encoder.", method.encoder.state_dict())
     state |= renamed("decoder.", psp.Generator(method.config.size, code=method.config.dim).state_dict())
     return {"state_dict": state, "latent_avg": torch.ones_like(method.latent_avg), "opts": {}}
+
+
+def codeformer_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """CodeFormer's name of a shortcut."""
+    return {name.replace(".nin_shortcut.", ".conv_out."): value for name, value in state.items()}
 
 
 def with_details(method: Any) -> Any:
