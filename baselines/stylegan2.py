@@ -103,6 +103,19 @@ class StyleGAN2(Method):
             gamma=10,
             ema=0.5 ** (32 / 10_000),
         ),
+        "512": StyleGAN2Config(  # BasicSR's, with channel multiplier 1
+            size=512, clamp=None, group=4, learning_rate=0.002, batch_size=12, gamma=10, ema=0.5 ** (32 / 10_000)
+        ),
+        "512-wide": StyleGAN2Config(
+            size=512,
+            width=32768,
+            clamp=None,
+            group=4,
+            learning_rate=0.002,
+            batch_size=12,
+            gamma=10,
+            ema=0.5 ** (32 / 10_000),
+        ),
         "tiny": StyleGAN2Config(
             size=64,
             width=1024,

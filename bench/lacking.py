@@ -24,6 +24,7 @@ FILES = {  # what a card's `features` says -> the file that the training asks fo
     r"IR-SE50": "arcface-ir-se50",
     r"ResNet-34": "resnet34",
     r"ResNet-101": "arcface-resnet101",
+    r"ArcFace-18": "arcface-resnet18",
 }
 TRAINING = "the training of"
 EMBEDDED = "; or train without it, as tables will say: `--features embedded`, in a suite `train: {features: embedded}`"

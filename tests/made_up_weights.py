@@ -8,6 +8,7 @@ import torch
 import torchvision
 from torch import Tensor
 
+from bench.nn.arcface18 import ArcFace18
 from bench.nn.dilated_resnet import DilatedResNet50
 from bench.nn.faceparsing import BiSeNet
 from bench.nn.irse import IRSE
@@ -32,6 +33,8 @@ def state(name: str) -> Mapping[str, Tensor]:
         return BiSeNet().state_dict()
     if name == "arcface-ir-se50":
         return IRSE().state_dict()
+    if name == "arcface-resnet18":
+        return {f"module.{key}": value for key, value in ArcFace18().state_dict().items()}
     if name == "arcface-resnet101":
         return torchvision.models.resnet101(num_classes=256).state_dict()
     raise KeyError(name)

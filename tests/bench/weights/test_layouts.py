@@ -318,6 +318,9 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "pconv": lambda m: {"state_dict": m.state_dict()},
     "psp": lambda m: with_decoder(m),
     "repaint": lambda m: m.prior.network.state_dict(),
+    "restoreformer": lambda m: {
+        re.sub(r"(attn\S*)\.norm\.", r"\1.norm1.", k): v for k, v in m.network.state_dict().items()
+    },
     "rfr": lambda m: {"generator": m.generator.state_dict()},
     "rgtsi": lambda m: {"net": m.generator.RGTSI.state_dict(), "optimize": optimiser()},
     "stylegan2": lambda m: {"g": OTHER, "g_ema": m.generator.state_dict()},
@@ -356,7 +359,7 @@ BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
         "upsampler_weights": lambda m: {"model": m.upsampler.state_dict()},
     },
 }
-RELEASED = {"comodgan", "fcf", "mat", "migan", "scfegan"}  # below, by the names of the released files
+RELEASED = {"comodgan", "gfpgan", "fcf", "mat", "migan", "scfegan"}  # below, by the names of the released files
 WRAPPERS: dict[str, Callable[[Any], Any]] = {
     "prefix": lambda content: prefixed(content),
     "state_dict": lambda content: {"state_dict": content, "epoch": 3},
@@ -441,7 +444,7 @@ def test_every_method_takes_its_layout_in_wrappers(slug: str, tmp_path: Path, mo
 @pytest.mark.parametrize(
     "name",
     [
-        "comodgan.generator", "comodgan.tf.generator", "fcf.generator", "mat.generator", "migan.generator",
+        "comodgan.generator", "comodgan.tf.generator", "fcf.generator", "gfpgan.original", "mat.generator", "migan.generator",
         "scfegan.generator", "stylegan2.nvlabs.generator",
     ],
 )  # fmt: skip
