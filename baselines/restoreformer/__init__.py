@@ -35,7 +35,7 @@ CARD = Card(
         "CelebChild-Test": "FID 101.22, NIQE 4.35",
         "WebPhoto-Test": "FID 77.33, NIQE 4.38",
     },
-    training="Adam 7.2e-5 (0.5, 0.9), the decoder's attention ten times as fast in stage two, batch 16, FFHQ at 512 px. "
+    training="Adam 7.2e-5 (0.5, 0.9), the decoder's attention ten times as fast in stage two, batch 16, FFHQ at 512. "
     "Dictionary: L1 1, LPIPS 1, codebook 1, hinge 0.8 (adaptive, from 30,001). Restoration, codebook frozen: the same "
     "(hinge from 10,001), style 1e9, and from 10,001 components 1.5, their style 2000, identity 3",
     features="LPIPS (VGG-16), ArcFace-18",
