@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.nn.vqgan import Attention, Down, Quantiser, ResidualBlock, Up, conv, normal
+from bench.nn.vqgan import Attention, Down, Quantiser, ResidualBlock, Up, conv, group_norm
 
 Edit = Callable[[int, Tensor], Tensor]
 """(level, maps of the decoder) -> maps that take their place."""
@@ -33,7 +33,7 @@ class Encoder(nn.Module):
                 blocks.append(Down(width))
             before = width
         blocks += middle(before, groups)
-        self.blocks = nn.ModuleList([*blocks, normal(before, groups), conv(before, dim)])
+        self.blocks = nn.ModuleList([*blocks, group_norm(before, groups), conv(before, dim)])
 
     def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Vectors (N, dim, h, w) of images (N, 3, H, W), and the maps of each level, fine to coarse."""
@@ -63,7 +63,7 @@ class Decoder(nn.Module):
             if level:
                 blocks.append(Up(width))
             before = width
-        self.blocks = nn.ModuleList([*blocks, normal(before, groups), conv(before, 3)])
+        self.blocks = nn.ModuleList([*blocks, group_norm(before, groups), conv(before, 3)])
 
     def forward(self, codes: Tensor, edit: Edit = lambda level, x: x) -> Tensor:
         """The image, linear, of vectors (N, dim, h, w); `edit` changes what the first block of each level gives."""

@@ -139,7 +139,7 @@ class FusionStage(CodeFormerStage):
         self, method: CodeFormer, number: int, clean: nn.Module, distance: PerceptualDistance, adversary: Adversary
     ):
         heavy = number == 3
-        super().__init__(method, "fusion, heavy" if heavy else "fusion", number, "network", 0.997)
+        super().__init__(method, "heavy" if heavy else "fusion", number, "network", 0.997)
         self.clean, self.lpips, self.adversary, self.heavy = clean, distance, adversary, heavy
         self.register_buffer("iteration", torch.zeros((), dtype=torch.long))
         c = self.config

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.nn.vqgan import Attention, Down, Quantiser, ResidualBlock, Up, conv, normal
+from bench.nn.vqgan import Attention, Down, Quantiser, ResidualBlock, Up, conv, group_norm
 
 
 class CrossAttention(Attention):
@@ -16,7 +16,7 @@ class CrossAttention(Attention):
 
     def __init__(self, channels: int, heads: int, groups: int):
         super().__init__(channels, heads, groups)
-        self.norm2 = normal(channels, groups)  # of given maps; where there are none it has no use
+        self.norm2 = group_norm(channels, groups)  # of given maps; where there are none it has no use
 
     def forward(self, x: Tensor, given: Tensor | None = None) -> Tensor:
         h = self.norm(x)
@@ -72,7 +72,7 @@ class Encoder(nn.Module):
                 level.downsample = Down(width)
             self.down.append(level)
         self.mid = Middle(widths[-1], heads, groups)
-        self.norm_out = normal(widths[-1], groups)
+        self.norm_out = group_norm(widths[-1], groups)
         self.conv_out = conv(widths[-1], dim)
 
     def forward(self, images: Tensor) -> Encoded:
@@ -100,7 +100,7 @@ class Decoder(nn.Module):
             if i:
                 level.upsample = Up(width)
             self.up.append(level)
-        self.norm_out = normal(widths[0], groups)
+        self.norm_out = group_norm(widths[0], groups)
         self.conv_out = conv(widths[0], 3)
 
     def forward(self, codes: Tensor, given: Encoded | None = None) -> Tensor:

@@ -13,7 +13,7 @@ from bench.nn import across
 from bench.nn.losses import hinge
 
 
-def normal(channels: int, groups: int = 32) -> nn.GroupNorm:
+def group_norm(channels: int, groups: int = 32) -> nn.GroupNorm:
     """Group normalisation as the family has it."""
     return nn.GroupNorm(groups, channels, eps=1e-6)
 
@@ -28,9 +28,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, groups: int = 32):
         super().__init__()
-        self.norm1 = normal(inputs, groups)
+        self.norm1 = group_norm(inputs, groups)
         self.conv1 = conv(inputs, outputs)
-        self.norm2 = normal(outputs, groups)
+        self.norm2 = group_norm(outputs, groups)
         self.conv2 = conv(outputs, outputs)
         self.nin_shortcut = conv(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
@@ -46,7 +46,7 @@ class Attention(nn.Module):
     def __init__(self, channels: int, heads: int = 1, groups: int = 32):
         super().__init__()
         self.heads = heads
-        self.norm = normal(channels, groups)
+        self.norm = group_norm(channels, groups)
         self.q, self.k, self.v, self.proj_out = (conv(channels, channels, 1) for _ in range(4))
 
     def forward(self, x: Tensor) -> Tensor:
