@@ -92,6 +92,10 @@ def _mat(given: Draw) -> np.ndarray:
     return Strokes("", "", (part,)).draw(given.request, given.stream)
 
 
+def _codeformer(given: Draw) -> np.ndarray:
+    return Strokes("", "", (Part("codeformer", comodgan.codeformer),)).draw(given.request, given.stream)
+
+
 def _edgeconnect(given: Draw) -> np.ndarray:
     """A random block of half of the side, a half of the picture, or a file: one of three (option 5)."""
     kind = given.stream.integer(0, 3)
@@ -175,6 +179,7 @@ TRAINING: dict[str, Recipe] = {
     "aot": Recipe(f"{_FILES}, flipped, rotated by 0-45 degrees", partial(_turned, degrees=(0, 45))),
     "madf": Recipe(f"{_FILES}, flipped, rotated by up to 10 degrees", partial(_turned, degrees=(-10, 10))),
     "tfill": Recipe("rectangles, the centre, or a file flipped, rotated and eroded", _tfill),
+    "codeformer": Recipe("one to three long, wide brush strokes", _codeformer, sizes=()),
     "semantic2stage": Recipe("free-form masks up to 60 %, or a rectangle", _semantic2stage),
     **{name: Recipe(_FILES, Draw.file) for name in ("apfi", "isfrnet", "lgnet", "rgtsi", "transref", "zits")},
 }

@@ -48,6 +48,11 @@ RECIPES: dict[str, Recipe] = {
     "gfpgan": Recipe(),
     # released training script of GPEN
     "gpen": Recipe(grey=0.2),
+    # training of CodeFormer: heavy for its codes, light for its fusion
+    "codeformer-heavy": Recipe(sigma=(1, 15), reduction=(4, 30), quality=(30, 80)),
+    "codeformer-light": Recipe(reduction=(1, 12), noise=(0, 15)),
+    # released code of RestoreFormer, of whose two kernel sides GFP-GAN has the larger
+    "restoreformer": Recipe(kernels=(39, 41)),
     # released code of the thesis, first stages
     "vspbfr": Recipe(kernels=(39, 41), swapped=True),
     # released code of the thesis, the restoration network

@@ -13,16 +13,24 @@ from masks.shapes import Box, PillowStroke, Point, Sketch, pillow_width
 from masks.streams import AnyStream
 
 _MEAN_ANGLE = 2 * math.pi / 5
-_ANGLE_RANGE = 2 * math.pi / 15
 
 
 def brush(
-    stream: AnyStream, height: int, width: int, scale: float, vertices: tuple[int, int], widths: tuple[int, int]
+    stream: AnyStream,
+    height: int,
+    width: int,
+    scale: float,
+    vertices: tuple[int, int],
+    widths: tuple[int, int],
+    spread: float = 2 * math.pi / 15,
 ) -> PillowStroke:
-    """One brush stroke: a zigzag that turns by about 72 degrees, with steps of about an eighth of the diagonal."""
+    """One brush stroke: a zigzag that turns by about 72 degrees, with steps of about an eighth of the diagonal.
+
+    `spread`: how much more or less it turns at the most, in radians.
+    """
     n = stream.integer(*vertices)
-    low = _MEAN_ANGLE - stream.uniform(0, _ANGLE_RANGE)
-    high = _MEAN_ANGLE + stream.uniform(0, _ANGLE_RANGE)
+    low = _MEAN_ANGLE - stream.uniform(0, spread)
+    high = _MEAN_ANGLE + stream.uniform(0, spread)
     angles = stream.uniforms(low, high, n)
     angles[::2] = [2 * math.pi - angle for angle in angles[::2]]
     x, y = stream.below(width, height)
@@ -97,3 +105,9 @@ def deepfill_brush(stream: AnyStream, height: int, width: int, scale: float) -> 
     strokes = [brush(stream, height, width, scale, (4, 12), (12, 40)) for _ in range(stream.integer(1, 4))]
     stream.normals(0, 1, 2)  # two flips that the authors throw away
     return Sketch(strokes)
+
+
+def codeformer(stream: AnyStream, height: int, width: int, scale: float) -> Sketch:
+    """The holes that CodeFormer learns to fill (Zhou et al., NeurIPS 2022): one to three long, wide strokes."""
+    strokes = stream.integer(1, 4)
+    return Sketch([brush(stream, height, width, scale, (8, 28), (15, 35), math.pi / 6) for _ in range(strokes)])

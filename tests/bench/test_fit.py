@@ -122,6 +122,7 @@ SQUARE = {
     "divinv", "invertfill", "semantic2stage", "arcface", "stylegan2", "e4e", "psp", "vspbfr", "hfgi", "hyperstyle",
     "adm", "repaint", "ilvr", "ddrm", "dps", "diffpir",
     "adm", "repaint", "ilvr",
+    "codeformer", "codeformer-inpainting",
     "gfpgan",
     "gpen",
 }  # fmt: skip

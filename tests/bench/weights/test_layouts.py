@@ -302,6 +302,8 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "ddrm": lambda m: m.prior.network.state_dict(),
     "diffpir": lambda m: m.prior.network.state_dict(),
     "dps": lambda m: m.prior.network.state_dict(),
+    "codeformer": lambda m: codeformer_names(m.network.state_dict()),
+    "codeformer-inpainting": lambda m: codeformer_names(m.network.state_dict()),
     "e4e": lambda m: with_decoder(m),
     "edgeconnect": lambda m: {"generator": renamed("module.", m.inpaint_generator.state_dict()), "iteration": 3},
     "exegan": lambda m: {"g_ema": m.generator.state_dict(), "iter": 3},
@@ -320,6 +322,9 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "pconv": lambda m: {"state_dict": m.state_dict()},
     "psp": lambda m: with_decoder(m),
     "repaint": lambda m: m.prior.network.state_dict(),
+    "restoreformer": lambda m: {
+        re.sub(r"(attn\S*)\.norm\.", r"\1.norm1.", k): v for k, v in m.network.state_dict().items()
+    },
     "rfr": lambda m: {"generator": m.generator.state_dict()},
     "rgtsi": lambda m: {"net": m.generator.RGTSI.state_dict(), "optimize": optimiser()},
     "stylegan2": lambda m: {"g": OTHER, "g_ema": m.generator.state_dict()},
@@ -373,6 +378,16 @@ def with_decoder(method: Any) -> Any:
     state = renamed("encoder.", method.encoder.state_dict())
     state |= renamed("decoder.", psp.Generator(method.config.size, code=method.config.dim).state_dict())
     return {"state_dict": state, "latent_avg": torch.ones_like(method.latent_avg), "opts": {}}
+
+
+def codeformer_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """CodeFormer's name of a shortcut."""
+    return {name.replace(".nin_shortcut.", ".conv_out."): value for name, value in state.items()}
+
+
+def restoreformer_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """RestoreFormer's names of the first normalisation of attention."""
+    return {re.sub(r"(\.attn\S*)\.norm\.", r"\1.norm1.", name): value for name, value in state.items()}
 
 
 def with_details(method: Any) -> Any:

@@ -1,0 +1,56 @@
+"""Blocks of VQGAN: what the codebook gives and learns, attention, and when and how much a discriminator counts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from bench.nn.vqgan import Adversary, Attention, PatchDiscriminator, Quantiser
+
+
+def test_the_codebook_gives_the_entry_next_to_each_vector_and_lets_gradients_pass() -> None:
+    codebook = Quantiser(3, 2)
+    with torch.no_grad():
+        codebook.embedding.weight.copy_(torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 4.0]]))
+    z = torch.tensor([[0.9, 0.1], [0.2, 3.0]]).T.reshape(1, 2, 1, 2).requires_grad_()
+    found, loss, numbers = codebook(z)
+    assert numbers.tolist() == [[[1, 2]]]
+    assert found[0, :, 0].T.tolist() == [[1, 0], [0, 4]]
+    squares = (0.1**2 + 0.1**2 + 0.2**2 + 1) / 4
+    assert float(loss.detach()) == pytest.approx(1.25 * squares)
+    (straight,) = torch.autograd.grad(found.sum(), z, retain_graph=True)
+    assert torch.equal(straight, torch.ones_like(z))
+    towards, moved = torch.autograd.grad(loss, [z, codebook.embedding.weight])
+    torch.testing.assert_close(towards, 2 * (z - found).detach() / 4)
+    torch.testing.assert_close(moved[1], 0.25 * 2 * torch.tensor([0.1, -0.1]) / 4)
+
+
+def test_heads_share_the_channels() -> None:
+    """The weights of one head do not change what the other gives."""
+    torch.manual_seed(0)
+    block, x = Attention(8, heads=2, groups=2), torch.randn(1, 8, 3, 2)
+    with torch.no_grad():
+        block.proj_out.weight.copy_(torch.eye(8)[:, :, None, None])
+        before = block(x)
+        block.q.weight[4:] *= 2
+        changed = (block(x) != before).flatten(2).any(2)[0]
+    assert changed.tolist() == [False] * 4 + [True] * 4
+
+
+def test_a_discriminator_joins_late_and_is_weighed_by_gradients() -> None:
+    adversary = Adversary(nn.Identity(), weight=0.5, most=10, start=0.5)
+    assert [adversary.joins(4) for _ in range(4)] == [False, False, True, True]
+    adversary = Adversary(nn.Identity(), weight=0.5, most=10, start=0.5)
+    assert adversary.joins(0)  # a training without an end
+    last = torch.ones(1, requires_grad=True)
+    loss = adversary.fooled(last * 2, (last * 6).sum(), last)  # gradients 6 and -2
+    assert float(loss.detach()) == pytest.approx(0.5 * 3 * -2, rel=1e-3)
+    assert float(adversary.fooled(last * 2, (last * 600).sum(), last).detach()) == pytest.approx(0.5 * 10 * -2)
+
+
+@pytest.mark.parametrize("halvings", [3, 4])
+def test_patches_of_a_discriminator(halvings: int) -> None:
+    with torch.no_grad():
+        logits = PatchDiscriminator(8, halvings)(torch.zeros(2, 3, 128, 128))
+    assert logits.shape == (2, 1, (128 >> halvings) - 2, (128 >> halvings) - 2)
