@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,10 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
+from baselines.vqfr.blocks import straight
+from baselines.vqfr.discriminators import SWAGAN, Patches
 from bench.method import Batch, Noise, Source, Stage, Update
 from bench.nn import across
 from bench.nn.losses import differentiable_twice, hinge, logistic, nonsaturating, r1
 from bench.nn.perceptual import PerceptualDistance, frozen, gram, mean_l1, unit
+from bench.nn.stylegan2 import Width
 
 if TYPE_CHECKING:
     from baselines.vqfr import VQFR
@@ -31,7 +34,7 @@ class HalvedAdam(Adam):
         for group in self.param_groups:
             group["updates"] = 0  # kept in checkpoints
 
-    def step(self, closure=None):  # type: ignore[no-untyped-def]
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         for group in self.param_groups:
             group["lr"] = self.rate * 0.5 ** sum(group["updates"] >= updates for updates in self.halved)
             group["updates"] += 1
@@ -68,7 +71,7 @@ class VQFRStage(Stage):
         self.batch_size, self.iterations = c.batch_size, c.iterations[self.number]
         self.share = self.iterations / sum(c.iterations)
         self.look = Look(features)
-        self.judge, self.patches = method.judges()
+        self.judge = SWAGAN(c.size, Width(c.judge_width, c.judge_limit))
         self.register_buffer("iteration", torch.zeros((), dtype=torch.long))
 
     def penalty(self, real: Tensor) -> Tensor | None:
@@ -101,7 +104,6 @@ class CodebookStage(VQFRStage):
 
     def __init__(self, method: VQFR, features: Source):
         super().__init__(method, features)
-        del self.patches
         self.register_buffer("reservoir", torch.zeros(self.config.reservoir, self.config.dim))
 
     def optimisers(self) -> dict[str, Optimizer]:
@@ -124,8 +126,8 @@ class CodebookStage(VQFRStage):
         codes = z
         if iteration >= c.uncoded:
             quantised = network.codebook.look_up(network.codebook.nearest(z.detach()))
-            losses["code"] = F.mse_loss(quantised, z.detach()) + c.commitment * F.mse_loss(z, quantised.detach())
-            codes = z + (quantised - z).detach()
+            losses["code"] = F.mse_loss(z, quantised.detach()) + c.code_share * F.mse_loss(quantised, z.detach())
+            codes = straight(z, quantised)
         output, _ = network.decode(codes)
         losses["pixels"] = F.l1_loss(output, image)
         losses["lpips"] = self.look(output, image).mean()
@@ -172,6 +174,7 @@ class RestorationStage(VQFRStage):
         super().__init__(method, features)
         self.degradation = self.config.degradation
         self.ema = {"restorer": self.config.ema} if self.config.ema else {}
+        self.patches = Patches(self.config.patch_width)
         self.clean = frozen(copy.deepcopy(method.network.encoding()))
 
     def optimisers(self) -> dict[str, Optimizer]:

@@ -46,6 +46,8 @@ RECIPES: dict[str, Recipe] = {
     "blind": Recipe(sigma=(0.2, 10), reduction=(1, 8)),
     # training of GFP-GAN, RestoreFormer and VQFR, without the colour jitter of GFP-GAN's first version
     "gfpgan": Recipe(),
+    # training of PSFR-GAN: its ranges, each step of which it leaves out for some images
+    "psfrgan": Recipe(sigma=(0.1, 15), reduction=(2, 16), noise=(0, 25.5), quality=(10, 65), anisotropic=0, grey=0.3),
     # training of VQFR's second version
     "vqfr-v2": Recipe(sigma=(1, 15), reduction=(1, 30), quality=(30, 90)),
     # released code of the thesis, first stages

@@ -120,7 +120,7 @@ def test_a_row_takes_pictures_that_are_not_square_or_is_refused_with_the_remedy(
 SQUARE = {
     "facemug", "exegan", "gl", "ca", "gmcnn", "comodgan", "mat", "tfill", "zits", "fcf", "isfrnet", "migan", "hierinv",
     "divinv", "invertfill", "semantic2stage", "arcface", "stylegan2", "e4e", "psp", "vspbfr", "hfgi", "hyperstyle",
-    "adm", "repaint", "ilvr",
+    "adm", "repaint", "ilvr", "vqfr", "psfrgan",
 }  # fmt: skip
 
 
