@@ -53,6 +53,10 @@ RECIPES: dict[str, Recipe] = {
     "codeformer-light": Recipe(reduction=(1, 12), noise=(0, 15)),
     # released code of RestoreFormer, of whose two kernel sides GFP-GAN has the larger
     "restoreformer": Recipe(kernels=(39, 41)),
+    # training of PSFR-GAN: its ranges, each step of which it leaves out for some images
+    "psfrgan": Recipe(sigma=(0.1, 15), reduction=(2, 16), noise=(0, 25.5), quality=(10, 65), anisotropic=0, grey=0.3),
+    # training of VQFR's second version
+    "vqfr-v2": Recipe(sigma=(1, 15), reduction=(1, 30), quality=(30, 90)),
     # released code of the thesis, first stages
     "vspbfr": Recipe(kernels=(39, 41), swapped=True),
     # released code of the thesis, the restoration network

@@ -125,6 +125,7 @@ SQUARE = {
     "codeformer", "codeformer-inpainting",
     "gfpgan",
     "gpen",
+    "adm", "repaint", "ilvr", "vqfr", "psfrgan",
 }  # fmt: skip
 
 

@@ -320,6 +320,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "lgnet": lambda m: m.global_refiner.state_dict(),
     "madf": lambda m: {"n_iter": 3, "model": renamed("module.model.", m.generator.state_dict()) | LOSSES},
     "pconv": lambda m: {"state_dict": m.state_dict()},
+    "psfrgan": lambda m: m.generator.state_dict(),
     "psp": lambda m: with_decoder(m),
     "repaint": lambda m: m.prior.network.state_dict(),
     "restoreformer": lambda m: {
@@ -333,6 +334,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
         "net": {transref_name(k): v for k, v in m.generator.state_dict().items()},
         "optimize": optimiser(),
     },
+    "vqfr": lambda m: {"params": m.network.state_dict()},
     "vspbfr": lambda m: {
         "restoration_net": {"g_ema": m.restoration.state_dict(), "iter": 3},
         "code_diffuser": {"att_mapper": m.diffuser.state_dict()},
@@ -348,6 +350,7 @@ BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
         "coarse_weights": lambda m: {nested_name(k, m.config.levels): v for k, v in m.coarse.state_dict().items()},
         "local_weights": lambda m: m.local_refiner.state_dict(),
     },
+    "psfrgan": {"parsing_weights": lambda m: m.parser.state_dict()},
     "rgtsi": {
         "encoder_weights": lambda m: {"net": m.generator.EN.state_dict()},
         "reference_weights": lambda m: {"net": m.generator.RefEN.state_dict()},

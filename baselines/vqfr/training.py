@@ -1,0 +1,231 @@
+"""VQFR's training: an autoencoder with a dictionary of codes on clean faces, then restoration with its textures."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Adam, Optimizer
+
+from baselines.vqfr.blocks import straight
+from baselines.vqfr.discriminators import SWAGAN, Patches
+from bench.method import Batch, Noise, Source, Stage, Update
+from bench.nn import across
+from bench.nn.losses import differentiable_twice, hinge, logistic, nonsaturating, r1
+from bench.nn.perceptual import PerceptualDistance, frozen, gram, mean_l1, unit
+from bench.nn.stylegan2 import Width
+
+if TYPE_CHECKING:
+    from baselines.vqfr import VQFR
+
+ESTIMATES = 10  # iterations of k-means
+
+
+class HalvedAdam(Adam):
+    """Adam whose learning rate is halved after so many updates."""
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float, betas: tuple[float, float], halved: Sequence[int] = ()):
+        super().__init__(parameters, lr, betas)
+        self.rate, self.halved = lr, halved
+        for group in self.param_groups:
+            group["updates"] = 0  # kept in checkpoints
+
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        for group in self.param_groups:
+            group["lr"] = self.rate * 0.5 ** sum(group["updates"] >= updates for updates in self.halved)
+            group["updates"] += 1
+        return super().step(closure)
+
+
+def trained(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
+    """What is trained of modules."""
+    return [p for module in modules for p in module.parameters() if p.requires_grad]
+
+
+class Look(PerceptualDistance):
+    """LPIPS, and the style loss on its features of unit length."""
+
+    def both(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """(LPIPS, mean difference of Gram matrices, summed over layers) of images in [-1, 1]; scalars."""
+        ours = self.maps(output)
+        with torch.no_grad():
+            theirs = self.maps(target)
+        grams = [mean_l1(gram(unit(a)), gram(unit(b))) for a, b in zip(ours, theirs, strict=True)]
+        return self.between(ours, theirs).mean(), torch.stack(grams).sum()
+
+
+class VQFRStage(Stage):
+    """What both stages share: the discriminator of whole pictures, and the number of the iteration."""
+
+    method: VQFR
+    iteration: Tensor
+    number: int
+
+    def __init__(self, method: VQFR, features: Source):
+        super().__init__(method)
+        c = self.config = method.config
+        self.batch_size, self.iterations = c.batch_size, c.iterations[self.number]
+        self.share = self.iterations / sum(c.iterations)
+        self.look = Look(features)
+        self.judge = SWAGAN(c.size, Width(c.judge_width, c.judge_limit))
+        self.register_buffer("iteration", torch.zeros((), dtype=torch.long))
+
+    def penalty(self, real: Tensor) -> Tensor | None:
+        """R1, weighted for its lazy use; None where it is not due."""
+        if int(self.iteration) % self.config.r1_every:
+            return None
+        real = real.detach().requires_grad_()
+        with differentiable_twice():
+            logits = self.judge(real)
+        return r1(logits, real)
+
+    def improve(self, real: Tensor, fakes: Sequence[Tensor], update: Update) -> dict[str, Tensor]:
+        """Update the discriminator of whole pictures; its losses."""
+        each = [logistic(self.judge(real), self.judge(fake.detach())) for fake in fakes]
+        losses = {"discriminator": torch.stack(each).mean()}
+        total, penalty = losses["discriminator"], self.penalty(real)
+        if penalty is not None:
+            losses["r1"] = penalty
+            total = total + self.config.r1_every * self.config.gamma / 2 * penalty
+        update("discriminator", total)
+        return losses
+
+
+class CodebookStage(VQFRStage):
+    """Stage one, on clean pictures: encoder, codes and texture decoder."""
+
+    name = "codebook"
+    number = 0
+    reservoir: Tensor
+
+    def __init__(self, method: VQFR, features: Source):
+        super().__init__(method, features)
+        self.register_buffer("reservoir", torch.zeros(self.config.reservoir, self.config.dim))
+
+    def optimisers(self) -> dict[str, Optimizer]:
+        c, network = self.config, self.method.network
+
+        def adam(parameters: list[nn.Parameter]) -> Adam:
+            return HalvedAdam(parameters, c.codebook_rate, (0.9, 0.96), c.halved)
+
+        return {"autoencoder": adam(trained(network.autoencoder())), "discriminator": adam(trained([self.judge]))}
+
+    def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
+        c, network, image = self.config, self.method.network, batch.image
+        iteration = int(self.iteration)
+        z = network.encode(image)
+        losses: dict[str, Tensor] = {}
+        if iteration <= c.estimate_until:
+            self.collect(z.detach(), noise)
+        if c.uncoded <= iteration <= c.estimate_until and iteration % c.estimate_every == 0 and iteration:
+            estimate(network.codebook.embedding.weight, self.reservoir)
+        codes = z
+        if iteration >= c.uncoded:
+            quantised = network.codebook.look_up(network.codebook.nearest(z.detach()))
+            losses["code"] = F.mse_loss(z, quantised.detach()) + c.code_share * F.mse_loss(quantised, z.detach())
+            codes = straight(z, quantised)
+        output, _ = network.decode(codes)
+        losses["pixels"] = F.l1_loss(output, image)
+        losses["lpips"] = self.look(output, image).mean()
+        total = c.pixels * losses["pixels"] + c.lpips * losses["lpips"] + c.code * losses.get("code", 0.0)
+        if iteration >= c.codebook_gan_from:
+            losses["generator"] = nonsaturating(self.judge(output))
+            total = total + c.codebook_gan * losses["generator"]
+        update("autoencoder", total)
+        losses |= self.improve(image, [output], update)
+        self.iteration += 1
+        return losses
+
+    @torch.no_grad()
+    def collect(self, z: Tensor, noise: Noise) -> None:
+        """Put some vectors of z (N, D, h, w) into the reservoir: as many from each iteration between two estimates."""
+        every = across.whole(z.movedim(1, -1).flatten(1, 2)).flatten(0, 1)
+        order = across.whole(noise.uniform(z[0, 0].numel())).flatten().argsort()
+        c, size = self.config, len(self.reservoir)
+        count = min(-(-size // c.estimate_every), len(every))
+        places = (int(self.iteration) * count + torch.arange(count, device=z.device)) % size
+        self.reservoir[places] = every[order[:count]].to(self.reservoir.dtype)
+
+
+@torch.no_grad()
+def estimate(codes: Tensor, vectors: Tensor) -> None:
+    """Set codes (K, D) by k-means of vectors (M, D), from K of them; a code that is the nearest of none stays."""
+    spread = torch.arange(len(codes), device=codes.device) * len(vectors) // len(codes)
+    centres = vectors[spread]
+    for _ in range(ESTIMATES):
+        nearest = (centres.square().sum(1) - 2 * vectors @ centres.T).argmin(1)
+        members = F.one_hot(nearest, len(centres)).to(vectors.dtype)
+        count = members.sum(0)[:, None]
+        centres = torch.where(count > 0, members.T @ vectors / count.clamp(min=1), centres)
+    codes.copy_(centres)
+
+
+class RestorationStage(VQFRStage):
+    """Stage two, on degraded pictures: all but the codes; version 2 also leaves the textures as they are."""
+
+    name = "restoration"
+    number = 1
+
+    def __init__(self, method: VQFR, features: Source):
+        super().__init__(method, features)
+        self.degradation = self.config.degradation
+        self.ema = {"restorer": self.config.ema} if self.config.ema else {}
+        self.patches = Patches(self.config.patch_width)
+        self.clean = frozen(copy.deepcopy(method.network.encoding()))
+
+    def optimisers(self) -> dict[str, Optimizer]:
+        network = self.method.network
+        self.clean.load_state_dict(network.encoding().state_dict())  # as the first stage leaves it: this one begins
+
+        def adam(parameters: list[nn.Parameter]) -> Adam:
+            return Adam(parameters, self.config.restoration_rate, (0.5, 0.9))
+
+        return {
+            "restorer": adam(trained(network.restorer())),
+            "discriminator": adam(trained([self.judge])),
+            "patches": adam(trained([self.patches])),
+        }
+
+    def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
+        c, network, image = self.config, self.method.network, batch.image
+        with torch.no_grad():
+            indices = network.codebook.nearest(self.clean(image))
+            target = network.codebook.look_up(indices)
+        restored = network(batch.need("degraded"))
+        losses = {"code": F.mse_loss(restored.z, target)}
+        total = c.code * losses["code"]
+        if restored.logits is not None:
+            losses["entropy"] = F.cross_entropy(restored.logits.movedim(-1, 1), indices)
+            total = total + c.entropy * losses["entropy"]
+        last, fakes = network.last(), []
+        for name, picture in restored.pictures.items():
+            lpips, style = self.look.both(picture, image)
+            pixels = F.l1_loss(picture, image)
+            losses |= {f"{name} lpips": lpips, f"{name} style": style, f"{name} pixels": pixels}
+            near = c.lpips * lpips + c.style * style + (c.main_pixels if name == "main" else c.pixels) * pixels
+            total = total + near
+            if name == "main" and int(self.iteration) < c.main_gan_from:
+                continue
+            fakes.append(picture)
+            whole, parts = nonsaturating(self.judge(picture)), -self.patches(picture).mean()
+            losses |= {f"{name} generator": whole, f"{name} patches": parts}
+            total = total + c.gan * whole + c.patches * balance(near, parts, last[name].get_parameter("weight")) * parts
+        update("restorer", total)
+        if fakes:
+            losses |= self.improve(image, fakes, update)
+            each = [hinge(self.patches(image), self.patches(fake.detach())) for fake in fakes]
+            losses["patch discriminator"] = torch.stack(each).mean()
+            update("patches", losses["patch discriminator"])
+        self.iteration += 1
+        return losses
+
+
+def balance(near: Tensor, adversarial: Tensor, weight: Tensor) -> Tensor:
+    """The factor that makes the gradients of two losses equally long at a weight (Esser et al., 2021)."""
+    gradients = (torch.autograd.grad(loss, weight, retain_graph=True)[0] for loss in (near, adversarial))
+    wanted, given = (across.mean(gradient).norm() for gradient in gradients)
+    return (wanted / (given + 1e-4)).clamp(0, 1e4).detach()

@@ -1,0 +1,169 @@
+"""VQFR: both versions, the dictionary's estimation, what each stage trains and what it leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from baselines.vqfr import VQFR
+from baselines.vqfr.blocks import Codebook, Deformable, straight
+from baselines.vqfr.discriminators import SpectralNorm, haar
+from baselines.vqfr.training import CodebookStage, HalvedAdam, RestorationStage, balance, estimate
+from bench import golden
+from bench.batch import Noise
+from tests.test_methods import batch, take_a_step
+
+KEYS = Path(__file__).parents[1] / "golden"
+SECOND = {"version": "v2", "style": 0.0}
+
+
+def create(**options) -> VQFR:
+    torch.manual_seed(0)
+    return VQFR.create("tiny", **options)
+
+
+@pytest.mark.parametrize(("preset", "name"), [("paper", "v1"), ("v2", "v2")])
+def test_the_released_names_fit(preset: str, name: str) -> None:
+    with torch.device("meta"):
+        method = VQFR.create(preset)
+        state = {key: torch.empty(shape) for key, shape, _ in golden.read_keys(KEYS / f"vqfr.{name}.keys.csv")}
+        method.load_official({"params": state})
+
+
+def test_the_second_version_trains_but_leaves_its_textures() -> None:
+    method = create(**SECOND)
+    _, stage = method.stages("embedded")
+    before = {name: value.clone() for name, value in method.state_dict().items()}
+    take_a_step(method, "embedded", batch(2))
+    moved = {name.split(".")[1] for name, value in method.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved == {"encoder", "quantizer", "decoder", "feat2index", "inpfeat_extraction", "main_branch"}
+    trained = {id(p) for group in stage.optimisers()["restorer"].param_groups for p in group["params"]}
+    kept = [*method.network.decoder.parameters(), *method.network.quantizer.parameters()]
+    assert not trained & {id(p) for p in kept}
+
+
+def test_fidelity_is_the_share_of_the_main_branch() -> None:
+    method = create(**SECOND, fidelity=0.0)
+    with torch.no_grad():
+        texture, image = method.steps(batch(1), Noise([0]))
+        assert torch.equal(texture, image)
+        method.network.fidelity = 1.0
+        assert not torch.equal(texture, method.complete(batch(1), Noise([0])))
+
+
+def test_the_first_version_keeps_its_codes() -> None:
+    method = create()
+    stage = method.stages("embedded")[1]
+    trained = {id(p) for group in stage.optimisers()["restorer"].param_groups for p in group["params"]}
+    others = {name for name, p in method.named_parameters() if id(p) not in trained}
+    assert others == {"network.quantizer.quantize_dict.Level_4.embedding.weight"}
+
+
+def test_the_second_stage_asks_for_the_codes_of_the_first_ones_encoder() -> None:
+    method = create()
+    stage = method.stages("embedded")[1]
+    with torch.no_grad():
+        for parameter in method.parameters():
+            parameter += 1  # as stage one would
+    stage.optimisers()
+    image = batch(1).image
+    with torch.no_grad():
+        assert torch.equal(stage.clean(image), method.network.encode(image))
+    assert not any(parameter.requires_grad for parameter in stage.clean.parameters())
+
+
+def test_codes_are_the_nearest_and_gradients_pass_them() -> None:
+    codebook = Codebook(5, 3)
+    nn.init.normal_(codebook.embedding.weight)
+    z = torch.randn(2, 3, 4, 4, requires_grad=True)
+    indices = codebook.nearest(z)
+    distances = torch.cdist(z.movedim(1, -1).flatten(0, 2), codebook.embedding.weight)
+    assert torch.equal(indices.flatten(), distances.argmin(1))
+    quantised = straight(z, codebook.look_up(indices))
+    torch.testing.assert_close(quantised, codebook.look_up(indices))
+    quantised.sum().backward()
+    assert torch.equal(z.grad, torch.ones_like(z))
+
+
+def test_k_means_finds_clusters_and_leaves_what_is_nearest_to_none() -> None:
+    centres = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    vectors = (centres[:, None] + 0.01 * torch.randn(3, 20, 2)).flatten(0, 1)
+    codes = torch.zeros(3, 2)
+    estimate(codes, vectors)
+    torch.testing.assert_close(codes, centres, atol=0.02, rtol=0)
+    twice = torch.zeros(4, 2)
+    estimate(twice, torch.tensor([[1.0, 1.0]]).expand(8, 2))
+    assert torch.equal(twice, torch.ones(4, 2))
+
+
+def test_the_reservoir_takes_as_many_of_each_iteration() -> None:
+    method = create(reservoir=32, estimate_every=8)
+    stage = CodebookStage(method, "embedded")
+    for number in range(12):  # the first four are replaced
+        stage.iteration.fill_(number)
+        stage.collect(torch.full((2, method.config.dim, 4, 4), float(number)), Noise.shared(number, 2))
+    assert stage.reservoir[:, 0].tolist() == [float(n) for n in (8, 9, 10, 11, 4, 5, 6, 7) for _ in range(4)]
+
+
+def test_codes_come_after_the_first_iterations() -> None:
+    method, given = create(uncoded=1), batch(2)
+    stage = CodebookStage(method, "embedded")
+    losses = [stage.step(given, lambda name, loss: None, Noise.shared(0, 2)) for _ in range(2)]
+    assert ["code" in each for each in losses] == [False, True]
+
+
+def test_adversarial_losses_begin_when_they_should() -> None:
+    method, given = create(codebook_gan_from=1, main_gan_from=1), batch(2)
+    first, second = CodebookStage(method, "embedded"), RestorationStage(method, "embedded")
+    for stage, name in ((first, "generator"), (second, "main patches")):
+        losses = [stage.step(given, lambda name, loss: None, Noise.shared(0, 2)) for _ in range(2)]
+        assert [name in each for each in losses] == [False, True]
+        assert ["r1" in each for each in losses] == [True, False]
+
+
+def test_the_balance_is_the_ratio_of_gradients() -> None:
+    weight = torch.ones(3, requires_grad=True)
+    torch.testing.assert_close(
+        balance(6 * weight.sum(), 2 * weight.sum(), weight), torch.tensor(3.0), atol=1e-3, rtol=0
+    )
+    assert balance(weight.sum(), 0 * weight.sum(), weight) == 1e4
+
+
+def test_the_rate_is_halved_where_it_should() -> None:
+    weight = nn.Parameter(torch.ones(1))
+    adam, rates = HalvedAdam([weight], 0.8, (0.9, 0.96), (1, 3)), []
+    for _ in range(4):
+        weight.grad = torch.ones(1)
+        adam.step()
+        rates.append(adam.param_groups[0]["lr"])
+    assert rates == [0.8, 0.4, 0.4, 0.2]
+
+
+def test_wavelets_keep_the_energy_and_begin_with_means() -> None:
+    x = torch.rand(2, 3, 8, 8, dtype=torch.float64)
+    found = haar(x)
+    assert found.shape == (2, 12, 4, 4)
+    torch.testing.assert_close(found.square().sum(), x.square().sum())
+    torch.testing.assert_close(found[:, :3], 2 * nn.functional.avg_pool2d(x, 2))
+
+
+def test_spectral_norm_moves_in_evaluation_and_reaches_one() -> None:
+    torch.manual_seed(0)
+    layer = SpectralNorm(nn.Linear(6, 4, bias=False)).eval()
+    before = layer.module.weight_u.clone()
+    for _ in range(100):
+        out = layer(torch.eye(6))
+    assert not torch.equal(before, layer.module.weight_u)
+    torch.testing.assert_close(torch.linalg.matrix_norm(out, 2), torch.tensor(1.0))
+
+
+def test_offsets_of_zero_are_a_convolution() -> None:
+    layer = Deformable(8).double()
+    nn.init.zeros_(layer.conv_offset.weight)
+    nn.init.zeros_(layer.conv_offset.bias)
+    x = torch.rand(1, 8, 6, 6, dtype=torch.float64)
+    expected = nn.functional.conv2d(x, layer.weight / 2, padding=1)  # all count half: the sigmoid of 0
+    torch.testing.assert_close(layer(x, x), expected)
