@@ -27,7 +27,12 @@ TRAINABLE = [slug for slug in EVERY if registry.get(slug).load().trainable()]
 TRAINED = [slug for slug in ALL if slug in TRAINABLE]
 COUNTED = [slug for slug, entry in registry.entries().items() if entry.card.params]
 GUIDED = [(slug, name) for slug in ALL for card in [registry.get(slug).card] for name in (*card.needs, *card.takes)]
-SHORTER = {"repaint": {"steps": 6, "jump": 2, "resamplings": 2}, "ilvr": {"steps": 4, "until": 0}, "flow": {"steps": 2}}
+SHORTER = {
+    "repaint": {"steps": 6, "jump": 2, "resamplings": 2},
+    "ilvr": {"steps": 4, "until": 0},
+    "flow": {"steps": 2},
+    "pulse": {"steps": 3, "samples": 10_000},
+}
 """Options of samplers: a few steps do all that many do."""
 VARIANTS = [(slug, variant) for slug in EVERY for variant in registry.get(slug).load().variants]
 

@@ -190,7 +190,7 @@ class PULSE(Method):
             image = self.generator(codes, [*found[1:], *fixed])
             small = shrunk((image + 1) / 2, c.low)
             error = l2(small, target, c.enough)
-            matched = matched or float(error) <= c.enough
+            matched = matched or float(error.detach()) <= c.enough
             loss = c.l2 * error + c.l1 * l1(small, target, c.enough) + c.geocross * geocross(codes)
             adam.step(loss.sum())
             if step * wanted // c.steps > (step - 1) * wanted // c.steps:

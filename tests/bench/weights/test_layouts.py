@@ -315,6 +315,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "madf": lambda m: {"n_iter": 3, "model": renamed("module.model.", m.generator.state_dict()) | LOSSES},
     "pconv": lambda m: {"state_dict": m.state_dict()},
     "psp": lambda m: with_decoder(m),
+    "pulse": lambda m: m.released().state_dict(),
     "repaint": lambda m: m.prior.network.state_dict(),
     "rfr": lambda m: {"generator": m.generator.state_dict()},
     "rgtsi": lambda m: {"net": m.generator.RGTSI.state_dict(), "optimize": optimiser()},
@@ -339,6 +340,7 @@ BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
         "coarse_weights": lambda m: {nested_name(k, m.config.levels): v for k, v in m.coarse.state_dict().items()},
         "local_weights": lambda m: m.local_refiner.state_dict(),
     },
+    "pulse": {"fit_weights": lambda m: {"mean": torch.zeros(m.config.code), "std": torch.ones(m.config.code)}},
     "rgtsi": {
         "encoder_weights": lambda m: {"net": m.generator.EN.state_dict()},
         "reference_weights": lambda m: {"net": m.generator.RefEN.state_dict()},
