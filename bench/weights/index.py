@@ -336,6 +336,11 @@ _RESTORATION = (
     File("psfrgan-parser", "parse_multi_iter_90000.pth",
          "https://github.com/chaofengc/PSFRGAN/releases/download/v0.1.0/parse_multi_iter_90000.pth", "85 MB",
          "CC BY-NC-SA 4.0", "PSFR-GAN"),
+    *(
+        File(f"pulse-{name}", f"pulse_{name}.pt", "https://github.com/adamian98/pulse", "", "CC BY-NC 4.0", "PULSE",
+             by_hand=True, part=file)
+        for name, file in (("synthesis", "synthesis.pt"), ("mapping", "mapping.pt"), ("fit", "gaussian_fit.pt"))
+    ),
     File("vqfr-1", "VQFR_v1-33a1fac5.pth", "https://github.com/TencentARC/VQFR", "306 MB", "Apache-2.0", "VQFR",
          by_hand=True),
     File("vqfr-codebook", "VQ_Codebook_FFHQ512-39165968.pth", "https://github.com/TencentARC/VQFR", "",

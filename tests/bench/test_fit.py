@@ -126,6 +126,7 @@ SQUARE = {
     "gfpgan",
     "gpen",
     "adm", "repaint", "ilvr", "vqfr", "psfrgan",
+    "pulse",
 }  # fmt: skip
 
 

@@ -322,6 +322,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "pconv": lambda m: {"state_dict": m.state_dict()},
     "psfrgan": lambda m: m.generator.state_dict(),
     "psp": lambda m: with_decoder(m),
+    "pulse": lambda m: m.released().state_dict(),
     "repaint": lambda m: m.prior.network.state_dict(),
     "restoreformer": lambda m: {
         re.sub(r"(attn\S*)\.norm\.", r"\1.norm1.", k): v for k, v in m.network.state_dict().items()
@@ -351,6 +352,7 @@ BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
         "local_weights": lambda m: m.local_refiner.state_dict(),
     },
     "psfrgan": {"parsing_weights": lambda m: m.parser.state_dict()},
+    "pulse": {"fit_weights": lambda m: {"mean": torch.zeros(m.config.code), "std": torch.ones(m.config.code)}},
     "rgtsi": {
         "encoder_weights": lambda m: {"net": m.generator.EN.state_dict()},
         "reference_weights": lambda m: {"net": m.generator.RefEN.state_dict()},
