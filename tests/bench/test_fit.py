@@ -120,13 +120,8 @@ def test_a_row_takes_pictures_that_are_not_square_or_is_refused_with_the_remedy(
 SQUARE = {
     "facemug", "exegan", "gl", "ca", "gmcnn", "comodgan", "mat", "tfill", "zits", "fcf", "isfrnet", "migan", "hierinv",
     "divinv", "invertfill", "semantic2stage", "arcface", "stylegan2", "e4e", "psp", "vspbfr", "hfgi", "hyperstyle",
-    "adm", "repaint", "ilvr", "ddrm", "dps", "diffpir",
-    "adm", "repaint", "ilvr",
-    "codeformer", "codeformer-inpainting",
-    "gfpgan",
-    "gpen",
-    "adm", "repaint", "ilvr", "vqfr", "psfrgan",
-    "pulse",
+    "adm", "repaint", "ilvr", "ddrm", "dps", "diffpir", "codeformer", "codeformer-inpainting", "gfpgan", "gpen", "vqfr",
+    "psfrgan", "pulse",
 }  # fmt: skip
 
 
