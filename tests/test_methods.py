@@ -16,7 +16,7 @@ from bench.errors import BenchError
 from bench.framing import Size, extent
 from bench.method import Method, Source
 from bench.nn import text
-from bench.profile import count_macs, count_parameters
+from bench.profile import count_macs, count_operations, count_parameters
 from bench.profile.cell import create as created
 from tests import made_up_weights, pipelines
 
@@ -114,6 +114,14 @@ def test_completion_has_the_shape_and_is_finite(slug: str) -> None:
         out = small(slug).complete(batch().blind(), noise())
     assert out.shape == (2, 3, SIZE, SIZE)
     assert torch.isfinite(out).all()
+
+
+@pytest.mark.parametrize("slug", ALL)
+def test_operations_of_a_completion_are_counted(slug: str) -> None:
+    """As a run does it; also of those that find the way back through a network."""
+    method, given = small(slug), batch(1).blind()
+    counted = count_operations(lambda: method.complete(given, noise(1)))[""].total
+    assert counted > 0 or next(method.parameters(), None) is None and not method.networks()
 
 
 @pytest.mark.parametrize("slug", ALL)
