@@ -135,6 +135,8 @@ class FusionStage(CodeFormerStage):
     Inpainting: this stage takes the place of the second one, too; w is 1.
     """
 
+    iteration: Tensor
+
     def __init__(
         self, method: CodeFormer, number: int, clean: nn.Module, distance: PerceptualDistance, adversary: Adversary
     ):
@@ -192,7 +194,7 @@ class FusionStage(CodeFormerStage):
         reconstruction = losses["l1"] + c.lpips * losses["lpips"]
         joins = self.adversary.joins(self.steps)
         if joins:
-            last = network.fuse_convs_dict[str(max(c.fusion))].shift[2].weight
+            last = network.get_parameter(f"fuse_convs_dict.{max(c.fusion)}.shift.2.weight")
             losses["generator"] = self.adversary.fooled(output, reconstruction, last)
         update("network", total + reconstruction + losses.get("generator", 0))
         if joins:

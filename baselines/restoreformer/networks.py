@@ -50,6 +50,28 @@ class Level(nn.Module):
         return x
 
 
+class DownLevel(Level):
+    """A level of the encoder, which ends at half the size unless it is the coarsest."""
+
+    def __init__(self, inputs: int, width: int, coarsest: bool, heads: int, groups: int):
+        super().__init__(inputs, width, 2, coarsest, heads, groups)
+        self.downsample = nn.Identity() if coarsest else Down(width)
+
+    def forward(self, x: Tensor, given: Tensor | None = None) -> Tensor:
+        return self.downsample(super().forward(x, given))
+
+
+class UpLevel(Level):
+    """A level of the decoder, which ends at twice the size unless it is the finest."""
+
+    def __init__(self, inputs: int, width: int, finest: bool, coarsest: bool, heads: int, groups: int):
+        super().__init__(inputs, width, 3, coarsest, heads, groups)
+        self.upsample = nn.Identity() if finest else Up(width)
+
+    def forward(self, x: Tensor, given: Tensor | None = None) -> Tensor:
+        return self.upsample(super().forward(x, given))
+
+
 class Encoded(NamedTuple):
     """What the encoder gives of degraded images."""
 
@@ -65,12 +87,9 @@ class Encoder(nn.Module):
         super().__init__()
         coarsest = len(widths) - 1
         self.conv_in = conv(3, widths[0])
-        self.down = nn.ModuleList()
-        for i, width in enumerate(widths):
-            level = Level(widths[max(i - 1, 0)], width, 2, i == coarsest, heads, groups)
-            if i < coarsest:
-                level.downsample = Down(width)
-            self.down.append(level)
+        self.down = nn.ModuleList(
+            DownLevel(widths[max(i - 1, 0)], width, i == coarsest, heads, groups) for i, width in enumerate(widths)
+        )
         self.mid = Middle(widths[-1], heads, groups)
         self.norm_out = group_norm(widths[-1], groups)
         self.conv_out = conv(widths[-1], dim)
@@ -79,8 +98,6 @@ class Encoder(nn.Module):
         x = self.conv_in(images)
         for level in self.down:
             x = level(x)
-            if hasattr(level, "downsample"):
-                x = level.downsample(x)
         first = self.mid.block_1(x)
         last = self.mid.block_2(self.mid.attn_1(first))
         return Encoded(self.conv_out(F.silu(self.norm_out(last))), first, last)
@@ -94,12 +111,10 @@ class Decoder(nn.Module):
         coarsest = len(widths) - 1
         self.conv_in = conv(dim, widths[-1])
         self.mid = Middle(widths[-1], heads, groups)
-        self.up = nn.ModuleList()  # fine to coarse
-        for i, width in enumerate(widths):
-            level = Level(widths[min(i + 1, coarsest)], width, 3, i == coarsest, heads, groups)
-            if i:
-                level.upsample = Up(width)
-            self.up.append(level)
+        self.up = nn.ModuleList(  # fine to coarse
+            UpLevel(widths[min(i + 1, coarsest)], width, i == 0, i == coarsest, heads, groups)
+            for i, width in enumerate(widths)
+        )
         self.norm_out = group_norm(widths[0], groups)
         self.conv_out = conv(widths[0], 3)
 
@@ -109,8 +124,6 @@ class Decoder(nn.Module):
         x = self.mid.block_2(self.mid.attn_1(x, given.last if given else None))
         for level in reversed(self.up):
             x = level(x, given.first if given else None)
-            if hasattr(level, "upsample"):
-                x = level.upsample(x)
         return self.conv_out(F.silu(self.norm_out(x)))
 
     def attention(self) -> list[nn.Parameter]:
