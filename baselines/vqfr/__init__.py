@@ -35,11 +35,11 @@ CARD = Card(
         "CelebChild-Test": "FID 114.79, NIQE 4.42",
         "WebPhoto-Test": "FID 84.78, NIQE 4.67",
     },
-    training="codebook: L1 1, LPIPS 1, codes 1 (0.25 of it moves the codes), logistic loss 1 from 50,000, R1 10 every 16, Adam "
-    "1e-4 (0.9, 0.96) halved at 500,000 and 650,000, batch 16, 800,000 iterations; no codes until 10,000, then those "
-    "of k-means each 2,000 until 30,000. Restoration: codes 1, texture L1 1, on both pictures LPIPS 1, Gram matrices "
-    "2000, logistic loss 0.5, hinge loss of patches 0.5 times the ratio of gradients (main picture: from 5,000), R1 10 "
-    "every 16, Adam 1e-5 (0.5, 0.9), batch 16, 200,000 iterations",
+    training="codebook: L1 1, LPIPS 1, codes 1 (a quarter of it where it moves the codes), logistic loss 1 from "
+    "50,000, R1 10 every 16, Adam 1e-4 (0.9, 0.96) halved at 500,000 and 650,000, batch 16, 800,000 iterations; no "
+    "codes until 10,000, then those of k-means each 2,000 until 30,000. Restoration: codes 1, texture L1 1, on both "
+    "pictures LPIPS 1, Gram matrices 2000, logistic loss 0.5, hinge loss of patches 0.5 times the ratio of gradients "
+    "(main picture: from 5,000), R1 10 every 16, Adam 1e-5 (0.5, 0.9), batch 16, 200,000 iterations",
     features="LPIPS (VGG-16)",
     convention="no masks; degraded and restored images in [-1, 1]; linear output",
     licence="Apache-2.0",
@@ -123,7 +123,9 @@ class VQFR(Method):
     network: Network
     presets = {
         "paper": VQFRConfig(),
-        "v2": VQFRConfig(version="v2", widths=(64, 128, 128, 256, 256, 512), style=0, main_gan_from=0, degradation="vqfr-v2"),
+        "v2": VQFRConfig(
+            version="v2", widths=(64, 128, 128, 256, 256, 512), style=0, main_gan_from=0, degradation="vqfr-v2"
+        ),
         "tiny": VQFRConfig(
             size=64, widths=(8, 24, 48), codes=256, dim=32, guide=8, groups=8, judge_width=1024, judge_limit=64,
             patch_width=16, batch_size=4, iterations=(2, 3), codebook_rate=1e-3, halved=(), restoration_rate=1e-3,
