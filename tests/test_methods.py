@@ -122,7 +122,7 @@ def test_operations_of_a_completion_are_counted(slug: str) -> None:
     """As a run does it; also of those that find the way back through a network."""
     method, given = small(slug), batch(1).blind()
     counted = count_operations(lambda: method.complete(given, noise(1)))[""].total
-    assert counted > 0 or next(method.parameters(), None) is None and not method.networks()
+    assert counted > 0 or (next(method.parameters(), None) is None and not method.networks())
 
 
 @pytest.mark.parametrize("slug", ALL)
