@@ -126,10 +126,10 @@ class RestorationStage(Stage):
         output = method.generator(degraded, found)
         real, fake = self.discriminator(image, parts), self.discriminator(output, parts)
         perceptual, style = self.styles(output, image, parts)
-        maps = [[one for judge in judges for one in judge[:-1]] for judges in (fake, real)]
+        made, true = ([one for judge in judges for one in judge[:-1]] for judges in (fake, real))
         losses = {
             "pixels": F.l1_loss(output, image),
-            "matching": feature_matching(*maps),
+            "matching": feature_matching(made, true),
             "generator": -torch.stack([judge[-1].mean() for judge in fake]).mean(),
             "style": style,
             "perceptual": perceptual,
