@@ -146,8 +146,8 @@ def test_wavelets_keep_the_energy_and_begin_with_means() -> None:
     x = torch.rand(2, 3, 8, 8, dtype=torch.float64)
     found = haar(x)
     assert found.shape == (2, 12, 4, 4)
-    torch.testing.assert_close(found.square().sum(), x.square().sum())
-    torch.testing.assert_close(found[:, :3], 2 * nn.functional.avg_pool2d(x, 2))
+    torch.testing.assert_close(found.square().sum(), x.square().sum(), rtol=1e-6, atol=0)
+    torch.testing.assert_close(found[:, :3], 2 * nn.functional.avg_pool2d(x, 2), rtol=1e-6, atol=0)
 
 
 def test_spectral_norm_moves_in_evaluation_and_reaches_one() -> None:
