@@ -52,9 +52,9 @@ CARD = Card(
     requires=("stylegan2",),
     needs=("degraded",),
     choices={
-        "embedded": "True: the paper trains the GAN prior first, alone, then all of the network. Here the prior is a "
+        "embedded": "true: the paper trains the GAN prior first, alone, then all of the network. Here the prior is a "
         "plain StyleGAN2; what the encoder's maps enter by begins at 0, so that the network begins as that StyleGAN2. "
-        "False: the released script, which trains all from random weights",
+        "false: the released script, which trains all from random weights",
         "slower": "1: the released script. The paper trains encoder, decoder and discriminator at different rates, "
         "which its code does not state",
         "degradation": "gpen: the released script; its authors say that the paper's differs",

@@ -117,7 +117,7 @@ def test_published_tables_are_listed_and_shown() -> None:
 
 def test_a_smoke_run_is_planned(tmp_path: Path) -> None:
     shown = call("run", "thesis-4.6", "--smoke", "--plan", "--out", str(tmp_path))
-    assert "train grig (tiny) on synthfaces" in shown
+    assert "train grig (tiny) as GRIG (T = 1) on synthfaces" in shown
     with pytest.raises(BenchError, match="the suite folder has no `smoke` section"):
         call("run", "folder", "--smoke", "--out", str(tmp_path))
 

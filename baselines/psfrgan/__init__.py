@@ -45,7 +45,7 @@ CARD = Card(
     licence="CC BY-NC-SA 4.0 (non-commercial)",
     weights="GitHub release v0.1.0 of the authors: psfrgan_epoch15_net_G.pth as `weights`, "
     "parse_multi_iter_90000.pth as the option `parsing_weights`; both plain states",
-    trained_on={"ffhq": "all", "celebamask-hq": ""},
+    trained_on={"ffhq": "all", "celeba-hq": ""},
     needs=("degraded",),
     choices={
         "degradation": "psfrgan: the authors' ranges in the order that all methods here share. Theirs blurs half of "

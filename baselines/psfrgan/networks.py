@@ -74,7 +74,7 @@ class Generator(nn.Module):
     def forward(self, degraded: Tensor, parts: Tensor) -> Tensor:
         """The restored picture, linear, of (N, 3, H, W) in [-1, 1] and parts (N, 19, H, W) in {0, 1}."""
         condition = torch.cat([degraded, parts], dim=1)
-        x = self.const_input.expand(len(degraded), -1, -1, -1)
+        x = self.const_input.repeat(len(degraded), 1, 1, 1)
         for layers in (self.head, *self.body):
             *before, block = layers
             for layer in before:

@@ -46,6 +46,12 @@ RECIPES: dict[str, Recipe] = {
     "blind": Recipe(sigma=(0.2, 10), reduction=(1, 8)),
     # training of GFP-GAN, RestoreFormer and VQFR, without the colour jitter of GFP-GAN's first version
     "gfpgan": Recipe(),
+    # released code of the thesis, first stages
+    "vspbfr": Recipe(kernels=(39, 41), swapped=True),
+    # released code of the thesis, the restoration network
+    "vspbfr-restoration": Recipe(kernels=(39, 41), swapped=True, haze=0.008, grey=0.008),
+    # ours, for images of 64 to 128 pixels, of which the published ranges leave nothing
+    "mild": Recipe(sigma=(0.2, 2), reduction=(1, 4)),
     # released training script of GPEN
     "gpen": Recipe(grey=0.2),
     # training of CodeFormer: heavy for its codes, light for its fusion
@@ -57,12 +63,6 @@ RECIPES: dict[str, Recipe] = {
     "psfrgan": Recipe(sigma=(0.1, 15), reduction=(2, 16), noise=(0, 25.5), quality=(10, 65), anisotropic=0, grey=0.3),
     # training of VQFR's second version
     "vqfr-v2": Recipe(sigma=(1, 15), reduction=(1, 30), quality=(30, 90)),
-    # released code of the thesis, first stages
-    "vspbfr": Recipe(kernels=(39, 41), swapped=True),
-    # released code of the thesis, the restoration network
-    "vspbfr-restoration": Recipe(kernels=(39, 41), swapped=True, haze=0.008, grey=0.008),
-    # ours, for images of 64 to 128 pixels, of which the published ranges leave nothing
-    "mild": Recipe(sigma=(0.2, 2), reduction=(1, 4)),
 }
 
 

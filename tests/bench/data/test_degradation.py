@@ -48,7 +48,7 @@ def test_draws_fill_the_ranges_and_stay_inside(name):
         assert low <= values.min() < low + 0.02 * (high - low)
         assert high - 0.02 * (high - low) < values.max() <= high
         assert values.mean() == pytest.approx((low + high) / 2, abs=0.02 * (high - low))
-    assert {how.quality for how in drawn} == set(range(60, 100))
+    assert {how.quality for how in drawn} == set(range(*found.quality))
     assert {how.side for how in drawn} == set(found.kernels)
     turned = [how for how in drawn if how.sigma[0] != how.sigma[1]]
     assert len(turned) / len(drawn) == pytest.approx(found.anisotropic, abs=0.04)

@@ -390,11 +390,6 @@ def codeformer_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.replace(".nin_shortcut.", ".conv_out."): value for name, value in state.items()}
 
 
-def restoreformer_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """RestoreFormer's names of the first normalisation of attention."""
-    return {re.sub(r"(\.attn\S*)\.norm\.", r"\1.norm1.", name): value for name, value in state.items()}
-
-
 def with_details(method: Any) -> Any:
     """The layout of HFGI: that of pSp, and two networks more in its state dict."""
     from baselines import psp
