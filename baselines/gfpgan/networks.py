@@ -173,7 +173,7 @@ class Restorer(nn.Module):
     """The generator (Fig. 2). Degraded images (N, 3, size, size) in [-1, 1] -> restored ones, linear.
 
     The U-Net's last map gives the codes of StyleGAN2, one a layer. Its decoder gives, at each resolution, the scale
-    and shift of half the channels of StyleGAN2's map (Eq. 3-4), and an image that only training looks at. Names are
+    and shift of half the channels of StyleGAN2's map, and an image that only training looks at. Names are
     the checkpoint's, but for those inside `stylegan_decoder`.
     """
 

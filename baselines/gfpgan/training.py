@@ -139,7 +139,7 @@ def boxes(points: Tensor, enlarge: float, least: float) -> Tensor:
 
 
 def component_style(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> Tensor:
-    """L1 of Gram matrices (Eq. 6): half of that of the finer maps, and that of the coarser ones."""
+    """L1 of Gram matrices: half of that of the finer maps, and that of the coarser ones."""
     fine, coarse = (F.l1_loss(gram(a), gram(b.detach())) for a, b in zip(ours, theirs, strict=True))
     return 0.5 * fine + coarse
 
