@@ -187,7 +187,9 @@ class PULSE(Method):
         adam = SphericalAdam(found, c.rate, c.steps)
         for step in range(1, c.steps + 1):
             codes = self.codes(found[0])
-            drawn = [x * 1 for x in found[1:]]  # torch's counter of operations takes no leaf of the graph into a network
+            drawn = [
+                x * 1 for x in found[1:]
+            ]  # torch's counter of operations takes no leaf of the graph into a network
             image = self.generator(codes, [*drawn, *fixed])
             small = shrunk((image + 1) / 2, c.low)
             error = l2(small, target, c.enough)

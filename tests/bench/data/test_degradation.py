@@ -52,7 +52,7 @@ def test_draws_fill_the_ranges_and_stay_inside(name):
     assert {how.side for how in drawn} == set(found.kernels)
     turned = [how for how in drawn if how.sigma[0] != how.sigma[1]]
     assert len(turned) / len(drawn) == pytest.approx(found.anisotropic, abs=0.04)
-    assert np.ptp([how.angle for how in turned]) == pytest.approx(2 * math.pi, abs=0.05)
+    assert not turned or np.ptp([how.angle for how in turned]) == pytest.approx(2 * math.pi, abs=0.05)
 
 
 def test_published_ranges():
