@@ -75,6 +75,11 @@ class StyleGAN2Config(Config):
         return fixed(self.size)
 
 
+WIDE = StyleGAN2Config(
+    width=32768, clamp=None, group=4, learning_rate=0.002, batch_size=32, gamma=10, ema=0.5 ** (32 / 10_000)
+)  # NVIDIA's config-f, at 256 px
+
+
 class StyleGAN2(Method):
     """StyleGAN2 as released for 256 px ('paper256')."""
 
@@ -83,59 +88,12 @@ class StyleGAN2(Method):
     config: StyleGAN2Config
     presets = {
         "paper": StyleGAN2Config(),
-        "rosinality": StyleGAN2Config(
-            width=32768,
-            clamp=None,
-            group=4,
-            learning_rate=0.002,
-            batch_size=32,
-            mixing=0.5,
-            gamma=10,
-            ema=0.5 ** (32 / 10_000),
-        ),
-        "config-f": StyleGAN2Config(
-            size=1024,
-            width=32768,
-            clamp=None,
-            group=4,
-            learning_rate=0.002,
-            batch_size=32,
-            gamma=10,
-            ema=0.5 ** (32 / 10_000),
-        ),
-        "512": StyleGAN2Config(  # BasicSR's, with channel multiplier 1
-            size=512, clamp=None, group=4, learning_rate=0.002, batch_size=12, gamma=10, ema=0.5 ** (32 / 10_000)
-        ),
-        "512-wide": StyleGAN2Config(
-            size=512,
-            width=32768,
-            clamp=None,
-            group=4,
-            learning_rate=0.002,
-            batch_size=12,
-            gamma=10,
-            ema=0.5 ** (32 / 10_000),
-        ),
-        "256-narrow": StyleGAN2Config(  # half as wide: GPEN's of 256 px
-            width=8192,
-            limit=256,
-            clamp=None,
-            group=4,
-            learning_rate=0.002,
-            batch_size=32,
-            gamma=10,
-            ema=0.5 ** (32 / 10_000),
-        ),
-        "2048": StyleGAN2Config(
-            size=2048,
-            width=32768,
-            clamp=None,
-            group=4,
-            learning_rate=0.002,
-            batch_size=32,
-            gamma=10,
-            ema=0.5 ** (32 / 10_000),
-        ),
+        "rosinality": WIDE.model_copy(update={"mixing": 0.5}),
+        "config-f": WIDE.model_copy(update={"size": 1024}),
+        "512": WIDE.model_copy(update={"size": 512, "width": 16384, "batch_size": 12}),  # BasicSR's, half as wide
+        "512-wide": WIDE.model_copy(update={"size": 512, "batch_size": 12}),
+        "256-narrow": WIDE.model_copy(update={"width": 8192, "limit": 256}),  # GPEN's of 256 px
+        "2048": WIDE.model_copy(update={"size": 2048}),
         "tiny": StyleGAN2Config(
             size=64,
             width=1024,

@@ -70,6 +70,9 @@ SAME = {
     # it may have weight decay
     "a6ec3d36e2cb12d32c30fc0afb91ef9148b5163d71620b3d291cb120af539010":  # bench.nn.decay
     "502878ada17166b07f016fcbdcee4c33fbd5cf6316c46fd1d6ecff116799176e",
+    # presets of further sizes
+    "ec067d84c4c06e5cda8705dabe4ad83337a50d09b5e3ba9a57d8a7723706e0a7":  # baselines.stylegan2
+    "197927719a6dc599e189c6e338de0fe4917ac8f545054273ef39188c7f986c53",
 }
 """What a file does now -> what it did, of edits that change no earlier result: nothing runs again for them. An entry
 goes when its file changes further."""
