@@ -52,6 +52,8 @@ CARD = Card(
         "Trained on vectors of pictures with noise, not of sentences, so that pictures without words serve (LAFITE, "
         "Zhou et al., CVPR 2022)",
         "guidance": "1: a step calls the denoiser once. Above 1, twice, which only texts are a reason for",
+        "eta": "0: as the library samples unless told. 1: ours, for `tiny`: its denoiser has learned little, and noise "
+        "on the way lets later steps mend what earlier ones left",
         "cells": "maximum: what becomes one latent is hole where one of its pixels is, in training and in completing",
         "adversarial_start": "the discriminator learns before, too; it is EdgeConnect's, with spectral norm",
         "iterations": "ours, and the budget's halves for the two stages",
@@ -71,6 +73,7 @@ class LatentConfig(DiffusersConfig):
     negative_prompt: str = ""
     guidance: float = 1.0  # of a text; above 1, each step calls the denoiser once more
     scheduler: Literal["pndm", "ddim", "euler"] = "ddim"
+    eta: float = Field(default=0.0, ge=0, le=1)  # of DDIM's equation 16; 0: no noise on the way, 1: as much as DDPM has
     cells: Literal["corner", "maximum"] = "maximum"
     text: Source = "official"  # network that makes vectors of texts, and in training of pictures
     # autoencoder: channels at the whole size, multiples of them (sides halve from one to the next), blocks, norms
@@ -134,10 +137,10 @@ class Latent(Diffusers):
     presets = {
         "paper": LatentConfig(),
         "tiny": LatentConfig(
-            text="embedded", autoencoder_width=16, autoencoder_multipliers=(1, 2, 3), autoencoder_blocks=1,
-            autoencoder_groups=8, width=64, multipliers=(1, 2), blocks=1, groups=8, attention=(1,), head=32,
-            predicts="velocity", steps=20, autoencoder_rate=2e-3, autoencoder_batch=4, autoencoder_share=0.43,
-            autoencoder_ema=0.99, perceptual=0.2, kl=1e-3, adversarial=0, learning_rate=1e-3, batch_size=4, ema=0.995,
+            text="embedded", autoencoder_width=16, autoencoder_multipliers=(1, 2), autoencoder_blocks=1,
+            autoencoder_groups=8, width=48, multipliers=(1, 2, 3), blocks=1, groups=8, attention=(2,), head=48,
+            predicts="velocity", steps=20, eta=1, autoencoder_rate=1e-3, autoencoder_batch=4, autoencoder_share=0.2,
+            autoencoder_ema=0.99, perceptual=0.2, kl=1e-3, adversarial=0, learning_rate=1e-3, batch_size=4, ema=0.998,
             told=0.3,
         ),
     }  # fmt: skip
@@ -147,6 +150,7 @@ class Latent(Diffusers):
         self.vae = autoencoder(config)
         self.unet = denoiser(config)
         self.channels = INPUTS
+        self.more = {"eta": config.eta}
         with torch.device("cpu"), quiet():  # on the meta device, its schedule would have no values
             noise = {"num_train_timesteps": STEPS, "beta_schedule": "scaled_linear"}
             noise |= {"beta_start": config.beta_start, "beta_end": config.beta_end}

@@ -64,9 +64,10 @@ class Oracle:
         return SimpleNamespace(sample=told) if return_dict else (told,)
 
 
+@pytest.mark.parametrize("eta", [0, 1])
 @pytest.mark.parametrize("predicts", ["noise", "velocity"])
-def test_the_sampler_finds_the_latents_that_the_denoiser_is_taught(predicts: str) -> None:
-    method, given = create(predicts=predicts, steps=20), batch()
+def test_the_sampler_finds_the_latents_that_the_denoiser_is_taught(predicts: str, eta: float) -> None:
+    method, given = create(predicts=predicts, eta=eta, steps=20), batch()
     stage = DenoiserStage(method)
     with torch.no_grad():
         standardise(method.vae, method.vae.encode(given.image).latent_dist.mean)
@@ -82,19 +83,32 @@ def test_the_sampler_finds_the_latents_that_the_denoiser_is_taught(predicts: str
     assert float((found - expected.clamp(-1, 1)).abs().mean()) < 0.05
 
 
+@pytest.mark.parametrize("eta", [0.5, 1])
+def test_a_step_adds_as_much_noise_as_eta_says(eta: float) -> None:
+    """Equations 12 and 16 of DDIM (Song et al., ICLR 2021)."""
+    method, given = create(eta=eta, steps=10), batch()
+    told = Oracle(method, torch.zeros(()))
+    completed(method, given)
+    (x, _), (after, _), *_ = told.seen
+    abar, before = (float(told.abar[int(k)]) for k in method.pipeline.scheduler.timesteps[:2])
+    sigma = eta * ((1 - before) / (1 - abar) * (1 - abar / before)) ** 0.5
+    kept = x[:, :4] * ((1 - before - sigma**2) / (1 - abar)) ** 0.5
+    assert float((after[:, :4] - kept).std() / sigma) == pytest.approx(1, abs=0.05)
+
+
 def test_the_denoiser_sees_the_same_in_training_and_in_a_completion() -> None:
     """The mask of whole cells, and the latents of what lies outside of them."""
     method, given = create(), batch()
-    told = Oracle(method, torch.zeros(3, 4, 16, 16))
+    told, cell = Oracle(method, torch.zeros(())), method.config.cell
     stage = DenoiserStage(method)
     trained(stage, given)
     completed(method, given)
     (learned, _), (first, _), *_ = told.seen
-    cells = F.max_pool2d(given.mask, 4)
+    cells = F.max_pool2d(given.mask, cell)
     assert torch.equal(learned[:, 4:5], cells)
     assert torch.equal(first[:, 4:5], cells)
     torch.testing.assert_close(learned[:, 5:], first[:, 5:], atol=1e-4, rtol=1e-4)
-    hidden = F.interpolate(cells, scale_factor=4) > 0
+    hidden = F.interpolate(cells, scale_factor=cell) > 0
     other = replace(given, image=torch.where(hidden, torch.rand_like(given.image), given.image))
     trained(stage, other)
     assert torch.equal(told.seen[-1][0][:, 4:], learned[:, 4:])
@@ -102,11 +116,11 @@ def test_the_denoiser_sees_the_same_in_training_and_in_a_completion() -> None:
 
 def test_cells_may_be_seen_by_their_corner_as_the_library_does() -> None:
     method, given = create(cells="corner"), batch()
-    told = Oracle(method, torch.zeros(3, 4, 16, 16))
+    told, cell = Oracle(method, torch.zeros(())), method.config.cell
     trained(DenoiserStage(method), given)
     completed(method, given)
     for seen, _ in told.seen:
-        assert torch.equal(seen[:, 4:5], given.mask[:, :, ::4, ::4])
+        assert torch.equal(seen[:, 4:5], given.mask[:, :, ::cell, ::cell])
     assert "cells that it took for known" in method.remarks()[0]
 
 
@@ -135,7 +149,7 @@ def test_latents_are_standardised_once_and_decode_to_the_same() -> None:
 
 def test_a_text_is_one_token_and_no_text_is_zeros() -> None:
     method, given = create(guidance=1.0), batch()
-    told = Oracle(method, torch.zeros(3, 4, 16, 16))
+    told = Oracle(method, torch.zeros(()))
     completed(method, given.guided(text=("A man with a beard.", "", "glasses")))
     tokens = told.seen[0][1]
     assert tokens.shape == (3, 1, 64)
