@@ -53,8 +53,6 @@ SAME = {
     "b23f46bd33e8666960a315100c133c9a6701e3e3788050a56e4f7175a726ba1a",
     "36b944947b4f20deb1e12b853af300afbce985ca694b910fea76b3efa58d01f9":  # baselines.arcface
     "c6090255e37c291756b08c2db4a7f709b52de323ba50fd69a8b447eafff5754a",
-    "312f6be68539ec0b80e8172bf3c41e1e9c0ab5a44c39f5c541e7891b65e1ee0f":  # baselines.classical
-    "117c2083931ad26523c0f41f0da2544812b51d099456b4edfc018f4f9602e66f",
     "6ee94ffa04f034626cfe491ad358958cdcd59bef946762807ee38bc59d520a4b":  # methods.exegan
     "f9abc4d56a55fe1125e6eccdf93cb1e3b73c2b2b24ef92918e5584e458e10aa8",
     "4328ef2f0050535b260b05285c4bf78be9b554b1b7e60432430233f115478e0c":  # methods.vspbfr
@@ -70,6 +68,9 @@ SAME = {
     # it may have weight decay
     "a6ec3d36e2cb12d32c30fc0afb91ef9148b5163d71620b3d291cb120af539010":  # bench.nn.decay
     "502878ada17166b07f016fcbdcee4c33fbd5cf6316c46fd1d6ecff116799176e",
+    # a restorer beside the fills
+    "acf0f5f061203f157cb4beb592a5aba4cc3ae7ae7c2ebd3f17bf1d2560248ee0":  # baselines.classical
+    "117c2083931ad26523c0f41f0da2544812b51d099456b4edfc018f4f9602e66f",
     # presets of further sizes
     "ec067d84c4c06e5cda8705dabe4ad83337a50d09b5e3ba9a57d8a7723706e0a7":  # baselines.stylegan2
     "197927719a6dc599e189c6e338de0fe4917ac8f545054273ef39188c7f986c53",

@@ -135,6 +135,7 @@ def _list_methods(task: str | None) -> None:
 
 def _list_metrics() -> None:
     from bench import metrics, probe
+    from bench.metrics import sets
 
     table = Table("metric", "name", "better", "extractor", "smallest n", "equals", box=None, pad_edge=False)
     for name in metrics.names():
@@ -142,6 +143,8 @@ def _list_metrics() -> None:
         better = "higher" if metric.higher_is_better else "lower"
         table.add_row(name, metric.title, better, metric.extractor or "-", str(metric.smallest_n), metric.equals)
     out.print(table)
+    for name, one in sets.SETS.items():
+        out.print(f"{name}: {', '.join(one.members)} ({one.title})", highlight=False, markup=False, soft_wrap=True)
     for metric in map(metrics.get, metrics.names()):
         if metric.caution:
             out.print(f"{metric.name}: {metric.caution}", highlight=False, markup=False, soft_wrap=True)

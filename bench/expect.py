@@ -186,7 +186,7 @@ def _read(line: str, suite: Suite) -> list[Expectation]:
         if sign == "=":
             raise BenchError(f"{right!r} is not a number; rows are compared with < or >")
         if not (found := _BRACKETS.search(right)):
-            raise BenchError(f"say in brackets what is compared: {line} [{suite.metrics[0]}, {suite.conditions[0]}]")
+            raise BenchError(f"say in brackets what is compared: {line} [{suite.measured[0]}, {suite.conditions[0]}]")
         name, words, tolerance = right[: found.start()].strip(), _words(found[1]), 0.0
         if name in suite.conditions:
             return _conditions(line, left, name, words, sign, suite)
@@ -298,7 +298,7 @@ def _where(words: Sequence[str], title: str, suite: Suite) -> dict[str, object]:
     data = [data.name for data in suite.data]
     found: dict[str, str] = {}
     known: list[str] = []
-    choices = {"quantity": suite.metrics, "condition": suite.conditions, "dataset": data}
+    choices = {"quantity": suite.measured, "condition": suite.conditions, "dataset": data}
     choices["shots"] = [f"{shots} shots" for shots in suite.shots]
     for word in words:
         for kind, names in choices.items():
@@ -312,7 +312,7 @@ def _where(words: Sequence[str], title: str, suite: Suite) -> dict[str, object]:
         else:
             raise BenchError(_unknown("word", word, dict.fromkeys([*known, *COSTS])))
     if "quantity" not in found:
-        raise BenchError(f"it names no metric: the suite has {', '.join(suite.metrics)}")
+        raise BenchError(f"it names no metric: the suite has {', '.join(suite.measured)}")
     if len(data) > 1 and "dataset" not in found:
         raise BenchError(f"say on which data set: {', '.join(data)}")
     return found | {"shots": found["shots"].removesuffix(" shots") if "shots" in found else None}

@@ -132,7 +132,7 @@ def of_score(completion: str, method: str, suite: Suite, references: Mapping[str
         "method": method,
         "kind": "score",
         "completion": completion,
-        "metrics": [of_metric(name, references) for name in suite.metrics],
+        "metrics": [of_metric(name, references) for name in suite.measured],
     }
 
 

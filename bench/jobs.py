@@ -109,7 +109,7 @@ class Plan:
     def references(self, dataset: str) -> dict[str, Prepared]:
         """By name, what metrics such as `fid/train` compare a data set with: the training images of these."""
         trained = next((data.trained for data in self.suite.data if data.name == dataset), None) or dataset
-        names = dict.fromkeys(metrics.get(name).reference for name in self.suite.metrics)
+        names = dict.fromkeys(metrics.get(name).reference for name in self.suite.measured)
         return {name: self.named(trained if name == "train" else name) for name in names if name}
 
     def against(self, dataset: str) -> dict[str, list[str]]:

@@ -31,14 +31,16 @@ EMBEDDED = "; or train without it, as tables will say: `--features embedded`, in
 
 
 def told(made: Plan) -> Iterator[str]:
-    """A line for each file that is not here, with what stands on it and the remedy; jobs that are done miss nothing."""
+    """A line for each metric that a set of them leaves out, and for each file that is not here, with what stands on it;
+    each with the remedy. Jobs that are done miss nothing."""
     needed: defaultdict[str, list[str]] = defaultdict(list)
     for job in made.jobs:
         if job.kind == "train" and not made.done(job) and source_of(job.identity["features"]) == "official":
             for name in of_losses(job.method):
                 needed[name].append(f"{TRAINING} {job.row['title']}")
     if not all(map(made.done, made.scores)):
-        for metric in map(metrics.get, metrics.expanded(made.suite.metrics)):
+        yield from made.suite.left_out
+        for metric in map(metrics.get, metrics.expanded(made.suite.measured)):
             for name in _of_extractor(metric.extractor or ""):
                 needed[name].append(metric.name)
     for name, users in needed.items():
@@ -51,7 +53,7 @@ def told(made: Plan) -> Iterator[str]:
 
 def needed(suite: Suite) -> set[str]:
     """The files that a suite needs, whatever of it is done already."""
-    made = {metric.extractor for metric in map(metrics.get, metrics.expanded(suite.metrics))}
+    made = {metric.extractor for metric in map(metrics.get, metrics.expanded(suite.measured))}
     files = {name for extractor in made if extractor for name in _of_extractor(extractor)}
     for entry in suite.methods:
         if fit.is_trained(entry) and suite.source_of(entry) == "official":

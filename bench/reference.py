@@ -10,6 +10,7 @@ import yaml
 import masks
 from bench import metrics, registry, suite
 from bench.data import catalogue, degradation
+from bench.metrics.sets import SETS
 from bench.suite import Entry, Suite
 
 OWN = {"name": "my-images", "folder": "DIR"}  # stands for what --data gives
@@ -31,8 +32,10 @@ def schema() -> dict[str, Any]:
     slugs, parts = list(registry.entries()), made["$defs"]
     parts["Entry"]["properties"]["method"]["examples"] = slugs
     parts["Data"]["properties"]["name"]["examples"] = ["synthfaces", *catalogue.DATASETS]
-    for key, names in (("metrics", metrics.names()), ("conditions", conditions())):
-        made["properties"][key]["items"]["examples"] = list(names)
+    made["properties"]["conditions"]["items"]["examples"] = conditions()
+    alone, several = made["properties"]["metrics"]["anyOf"]
+    alone["examples"] = list(SETS)
+    several["items"]["examples"] = [*SETS, *metrics.names()]
     for key in ("methods", "priors"):
         made["properties"][key]["items"]["anyOf"][0]["examples"] = slugs
     parts["Report"]["properties"]["main"]["items"]["examples"] = list(metrics.names())

@@ -115,7 +115,7 @@ def _failed(made: Plan, job: Job) -> pd.DataFrame:
     count, note = len(made.data[job.row["dataset"]].test), f"failed: {made.failure(job)}"
     parts = [
         empty(metric, count, "", note) | {"metric_title": metric.title, "higher_is_better": metric.higher_is_better}
-        for metric in map(metrics.get, metrics.expanded(made.suite.metrics, count))
+        for metric in map(metrics.get, metrics.expanded(made.suite.measured, count))
     ]
     return pd.DataFrame(parts).astype({"value": float, "low": float, "high": float})
 
@@ -221,7 +221,7 @@ def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
                 "version": metrics.get(name).version,
                 "extractor": extractor(name),
             }
-            for name in suite.metrics
+            for name in suite.measured
         },
     }
     stand_ins = [text for entry in suite.methods for text in _trained_with(entry, suite)]
@@ -232,7 +232,7 @@ def protocol(made: Plan, missing: list[str]) -> dict[str, Any]:
     return frozen | {
         "hash": digest([standing(made, data.name) for data in suite.data])[:16],
         "columns": {
-            f"{data}, {condition}": {name: column(made, data, condition, name) for name in suite.metrics}
+            f"{data}, {condition}": {name: column(made, data, condition, name) for name in suite.measured}
             for data, condition in cells
         },
         "stand_ins": stand_ins,

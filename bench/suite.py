@@ -37,6 +37,7 @@ from bench.yamlfile import read_yaml
 
 if TYPE_CHECKING:
     from bench.method import Config
+    from bench.metrics.sets import Chosen
 
 SUITES = files("bench") / "suites"
 SMOKE: dict[str, Any] = {  # a suite in seconds: the same for all suites, so that they share their training jobs
@@ -322,6 +323,10 @@ class Smoke(Section):
     """What it must show."""
 
 
+def _several(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
 class Suite(Section):
     """A suite: methods x data sets x shots x conditions x seeds."""
 
@@ -355,8 +360,10 @@ class Suite(Section):
     """Of each test image, each with a seed of its own."""
     train: Train = Train()
     """The training budget."""
-    metrics: list[str] = Field(min_length=1)
-    """`facebench list --metrics` shows them."""
+    metrics: Annotated[list[str], BeforeValidator(_several, json_schema_input_type=str | list[str])] = Field(
+        min_length=1
+    )
+    """Metrics, or sets of them: `facebench list --metrics` shows both."""
     report: Report = Field(default=Report(), validate_default=True)
     """Its tables and pictures."""
     keep: Literal["all", "samples", "none"] = "all"
@@ -374,8 +381,10 @@ class Suite(Section):
     @classmethod
     def _measured(cls, report: Report, info: ValidationInfo) -> Report:
         """The report with a main table that holds only what is measured, unless the user chose it."""
-        metrics: list[str] = info.data.get("metrics", [])
-        if "main" in report.model_fields_set or set(report.main) <= set(metrics):
+        if "main" in report.model_fields_set or not {"size", "training", "conditions", "metrics"} <= info.data.keys():
+            return report
+        metrics = _chosen(info.data).metrics
+        if set(report.main) <= set(metrics):
             return report
         several = sum(name.startswith("ssim") for name in metrics[:2]) > 1  # which never share a table
         return report.model_copy(update={"main": metrics[: 1 if several else 2]})
@@ -383,6 +392,7 @@ class Suite(Section):
     @model_validator(mode="after")
     def _check(self) -> Suite:
         from bench import condition, metrics
+        from bench.metrics import sets
 
         sections = (("methods", self.methods), ("priors", self.priors))
         checks: list[Check] = [
@@ -391,15 +401,15 @@ class Suite(Section):
             for i, entry in enumerate(entries)
         ]
         checks += [(f"conditions.{i}", condition.parse, name) for i, name in enumerate(self.conditions)]
-        checks += [(f"metrics.{i}", metrics.get, name) for i, name in enumerate(self.metrics)]
+        checks += [(f"metrics.{i}", sets.check, name) for i, name in enumerate(self.metrics)]
         checks += [
             (f"report.main.{i}", metrics.get, name)
             for i, name in enumerate(self.report.main)
-            if name not in self.metrics
+            if name not in self.measured
         ]
         _each(checks)
         for name in self.report.main:
-            if name not in self.metrics:
+            if name not in self.measured:
                 raise ValueError(f"report.main: {name!r} is not among the metrics of this suite")
         if len(variants := [name for name in self.report.main if name.startswith("ssim")]) > 1:
             raise ValueError(f"report.main: {' and '.join(variants)} are different measures: one a table")
@@ -420,12 +430,14 @@ class Suite(Section):
                 raise ValueError(
                     f"data.{i}.trained: {data.trained!r} is none of `training`: {', '.join(others) or '-'}"
                 )
-        for name in self.metrics:
+        for name in self.measured:
             if (read := metrics.get(name).reference) not in (None, "train", *others):
                 raise ValueError(
                     f"metrics: {name}: {read!r} is none of `training`: {', '.join(others) or '-'}, or train"
                 )
         _each((f"methods.{i}", self._check_conditions, entry) for i, entry in enumerate(self.methods))
+        if not self.measured:
+            raise ValueError(f"metrics: nothing is left: {'; '.join(self.left_out)}")
         titles = [self.title_of(entry) for entry in self.methods]
         if len(set(titles)) < len(titles):
             raise ValueError("methods: two rows would have the same title; set `title` to tell them apart")
@@ -455,6 +467,16 @@ class Suite(Section):
                 raise ValueError(f"{entry.method} fills holes and restores no pictures: {name} is nothing for it")
             if not degraded and "degraded" in card.needs:
                 raise ValueError(f"{entry.method} restores degraded pictures: {name} is nothing for it")
+
+    @property
+    def measured(self) -> list[str]:
+        """The metrics, those of sets by their own names."""
+        return _chosen(dict(self)).metrics
+
+    @property
+    def left_out(self) -> list[str]:
+        """What the sets of its metrics are without, with the reason and the remedy."""
+        return _chosen(dict(self)).left_out
 
     @property
     def expectations(self) -> list[Expectation]:
@@ -491,6 +513,14 @@ class Suite(Section):
     def title_of(self, entry: Entry) -> str:
         """The printed name of a row."""
         return title_of(entry)
+
+
+def _chosen(fields: Mapping[str, Any]) -> Chosen:
+    from bench.metrics import sets
+
+    references = ["train", *(data.name for data in fields["training"])]
+    truth = set(fields["conditions"]) != {"degraded/itself"}
+    return sets.chosen(fields["metrics"], min(extent(fields["size"])), references, truth)
 
 
 def title_of(entry: Entry) -> str:

@@ -56,6 +56,7 @@ class Metric:
     remark: str | None = None  # "module:function" of the features of all images and originals: what the note says, too
     raw: bool = False  # of outputs before known pixels are pasted: runs keep it with the completed pictures
     smallest_n: int = 1  # "n/a" for fewer images
+    smallest_side: int = 1  # pixels; what a named set leaves out where pictures are smaller
     advised_n: int = 1  # below it the value stands, with a note
     beside: str | None = None  # metric that is added: for fewer images than advised; always, where each has a value
     caution: str = ""  # what a reader must know of every such number; tables say it
@@ -186,10 +187,11 @@ def _set_metrics(extractor: str, suffix: str, label: str) -> list[Metric]:
     base: dict[str, Any] = {"kind": "set", "extractor": extractor, "features": ("features",)}
     rate: dict[str, Any] = {"higher_is_better": True, "bounds": (0.0, 1.0), "needs_truth": True}
     n = SMALLEST_IDS[extractor]
+    seen = "" if suffix else ": its Inception's last pool, of RGB pictures brought to 299 px (bilinear)"
     return [
         Metric(
             name=f"fid{suffix}", title=f"FID{label}", function="frechet:score", smallest_n=2, advised_n=2048,
-            beside=f"fid-infinity{suffix}", equals="pytorch-fid 0.3.0 on the same features", **base, **_lower(),
+            beside=f"fid-infinity{suffix}", equals="pytorch-fid 0.3.0 on the same features" + seen, **base, **_lower(),
         ),
         Metric(
             name=f"fid-infinity{suffix}", title=f"FID∞{label}", function="frechet:infinity", smallest_n=20,
@@ -229,7 +231,8 @@ FLAT = (
 
 _METRICS = [
     _pixel(
-        "psnr", "PSNR", "psnr", "scikit-image's peak_signal_noise_ratio on 8-bit RGB",
+        "psnr", "PSNR", "psnr",
+        "scikit-image's peak_signal_noise_ratio on 8-bit RGB, no border cut off; BasicSR's calculate_psnr",
         unit="dB", bounds=(0.0, INFINITY),
     ),
     _pixel(
@@ -252,7 +255,8 @@ _METRICS = [
     _pixel("ssim", "SSIM", "ssim", "scikit-image's structural_similarity on 8-bit RGB: uniform window 7"),
     _pixel(
         "ssim@wang", "SSIM (Gaussian 11)", "ssim_wang",
-        "scikit-image with Wang et al.'s settings, border cut; BasicSR's calculate_ssim",
+        "scikit-image with Wang et al.'s settings on 8-bit RGB: Gaussian window 11, sigma 1.5, where it lies inside; "
+        "BasicSR's calculate_ssim, no border cut off",
     ),
     _pixel("ssim@y", "SSIM (luma)", "ssim_y", "BasicSR's calculate_ssim with test_y_channel"),
     _pixel(
@@ -287,14 +291,15 @@ _METRICS = [
     _pixel("mae@edgeconnect", "MAE (relative, grey)", "mae_edgeconnect", "EdgeConnect's metrics.py", **_lower(1.0)),
     Metric(
         name="niqe", title="NIQE", kind="features", function="naturalness:score", extractor="niqe",
-        features=("niqe",), needs_truth=False, equals="BasicSR's calculate_niqe (Y channel, no crop)", **_lower(),
+        features=("niqe",), needs_truth=False, smallest_side=192, **_lower(),
+        equals="BasicSR's calculate_niqe: MATLAB's luma, rounded; blocks of 96 px, no border cut off",
     ),
     _quality("musiq", "MUSIQ", "musiq: trained on KonIQ-10k", (-INFINITY, INFINITY)),
     _quality("maniqa", "MANIQA", "maniqa: trained on KonIQ-10k", (-INFINITY, INFINITY)),
     _quality("clipiqa", "CLIP-IQA", "clipiqa: CLIP RN50, five pairs of prompts", (0.0, 1.0)),
     _quality("topiq-face", "TOPIQ (faces)", "topiq_nr-face, of the whole picture", (-INFINITY, INFINITY)),
-    _perceptual("lpips@alex", "LPIPS (AlexNet)", "lpips-alex", "lpips 0.1.4, net='alex', version 0.1"),
-    _perceptual("lpips@vgg", "LPIPS (VGG)", "lpips-vgg", "lpips 0.1.4, net='vgg', version 0.1"),
+    _perceptual("lpips@alex", "LPIPS (AlexNet)", "lpips-alex", "lpips 0.1.4, net='alex', version 0.1: RGB in [-1, 1]"),
+    _perceptual("lpips@vgg", "LPIPS (VGG)", "lpips-vgg", "lpips 0.1.4, net='vgg', version 0.1: RGB in [-1, 1]"),
     _perceptual(
         "lpips@alex-hole", "LPIPS (AlexNet, hole)", "lpips-alex", "lpips with spatial=True, mean over the hole", True
     ),
@@ -343,8 +348,9 @@ _METRICS = [
     ),
     Metric(
         name="identity@arcface-degrees", title="Identity angle (ArcFace)", kind="features",
-        function="identity:degrees", equals="the angle of IR-SE50's vectors, as identity@arcface has them",
-        unit="°", extractor="arcface", features=("identity",), **_lower(180.0),
+        function="identity:degrees", unit="°",
+        equals="IR-SE50 (model_ir_se50.pth) on RGB crops of 112 px aligned by the original's five points: the angle",
+        extractor="arcface", features=("identity",), **_lower(180.0),
     ),
     Metric(
         name="similarity@adaface", title="Identity similarity (AdaFace)", kind="features",
@@ -359,7 +365,8 @@ _METRICS = [
     ),
     _nme(
         "fan", "FAN", "error_68",
-        "face-alignment 1.5.0's FAN on S3FD's boxes, over the outer eye corners' distance (the thesis states none)",
+        "face-alignment 1.5.0's FAN (2DFAN4) on RGB crops of 256 px by S3FD's largest box, over the outer eye corners' "
+        "distance (the thesis states none)",
         "detection@fan",
     ),
     _detection("dlib", "dlib-hog", "dlib", "dlib's frontal face detector on pictures of 256 px"),

@@ -58,7 +58,9 @@ def test_the_schema_explains_every_key_and_offers_names() -> None:
         for key, value in part["properties"].items():
             assert value["description"].endswith("."), key
     assert schema["$defs"]["Entry"]["properties"]["method"]["examples"] == list(registry.entries())
-    assert schema["properties"]["metrics"]["items"]["examples"] == list(metrics.names())
+    alone, several = schema["properties"]["metrics"]["anyOf"]
+    assert alone["examples"] == ["blind-restoration"]
+    assert several["items"]["examples"] == ["blind-restoration", *metrics.names()]
     offered = schema["properties"]["conditions"]["items"]["examples"]
     assert {"irregular/10-20", "center", "degraded/blind"} <= {*offered}
 
