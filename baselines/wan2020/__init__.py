@@ -17,6 +17,7 @@ from bench import weights
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
+from bench.nn.multiscale import Discriminator
 
 CARD = Card(
     slug="wan2020",
@@ -46,9 +47,10 @@ CARD = Card(
         "scratch mapping": 227.432e9,
         "scratch detector": 72.739e9,
     },
-    training="least squares 1, feature matching 10, VGG-19 10, discriminators at two scales; autoencoders: KL 1, A also "
-    "a discriminator of latents 1; mapping: L1 of latents 60; Adam 2e-4 (0.5, 0.999), 100 epochs and 100 falling to 0, "
-    "mapping 150 and 100, at half the rate, discriminator twice, (0, 0.9); 256 px crops, batch 100 (A), 120 (B), 80",
+    training="least squares 1, feature matching 10, VGG-19 10, discriminators at two scales; autoencoders: KL 1, for A "
+    "also a discriminator of latents 1, batch 100 (A) and 120 (B); mapping: L1 of latents 60, batch 80; Adam 2e-4 (0.5, "
+    "0.999), 100 epochs and 100 falling to 0; mapping 150 and 100, half the rate, its discriminator twice, (0, 0.9); "
+    "256 px crops",
     features="VGG-19 (ImageNet)",
     convention="1 = scratch, painted white; degraded and restored images in [-1, 1]; tanh",
     licence="MIT (code and models)",
@@ -58,23 +60,29 @@ CARD = Card(
     "mapping_Patch_Attention): latest_net_mapping_net.pth; FT_Epoch_latest.pt of the detector; plain states",
     needs=("degraded",),
     choices={
-        "mapping": "quality. What rows of face tables called Wan et al. ran is not stated: here the whole pipeline, the "
-        "global stage without scratches, then the face stage. none: the face stage alone. scratch and hr find scratches "
-        "first",
-        "faces": "true. false: the global stage alone. The picture is the face: none is cropped or pasted back",
+        "mapping": "quality. What rows of face tables called Wan et al. ran is not stated: here the whole pipeline, a "
+        "global stage without scratches, then the face stage. none: the face stage alone. scratch and hr find "
+        "scratches first",
+        "faces": "true. false: the global stage alone. The picture is the face: none is cropped, none pasted back",
         "normalised": "true: what the global stage gives is spread over the whole range, image by image, as the "
         "authors' program saves it for the face stage",
+        "instance_norm": "true: as released. false, in tiny: it takes the mean of every colour away, and a short "
+        "training does not find it again",
         "degradation": "gfpgan: ours. The authors degrade photos of VOC",
         "old": "half of domain A's pictures in grey: ours, in the place of the authors' collected old photos",
-        "face training": "not released: here the losses, discriminators and optimiser of the other stages, on what the "
-        "global stage gives",
-        "detector training": "not released: here strokes of the training masks in white, cross entropy",
-        "time-scales": "with scratches one learning rate, and spectral norm in the discriminator",
+        "face training": "not released: here the losses, discriminators and optimiser of the other stages, on what "
+        "the global stage gives",
+        "detector training": "not released: here the training masks' strokes in white, cross entropy",
+        "time-scales": "with scratches the mapping and its discriminator, under spectral norm, learn at one rate",
         "shares": "the authors count epochs of their own pictures; how long the face stage learned is not stated",
     },
     notes="Trained at 256 px; all sides that are multiples of 32 are completed. With scratches, affinities take 64 MiB "
     "an image at 256 px, 1 GiB at 512 px.",
 )
+
+
+LABELS = 19  # of CelebAMask-HQ
+BATCHES = {"vae_a": 100, "vae_b": 120, "mapping": 80, "detector": 16, "face": 16}  # the last two are ours
 
 
 class Wan2020Config(Config):
@@ -85,11 +93,12 @@ class Wan2020Config(Config):
     normalised: bool = True  # the global stage's pictures reach from -1 to 1
     width: int = 64  # channels of the autoencoders, and of their latents
     limit: int = 512  # channels of the mapping: 2, 4 and 8 times as many, at most these
+    instance_norm: bool = True  # in autoencoders and mapping
     face_width: int = 64  # channels of the face generator's last block, 16 times as many in its first
     hidden: int = 128  # channels of what scales and shifts are made of
     detector_width: int = 64  # channels of the detector's first layer
     judge_width: int = 64  # channels of a discriminator's first layer
-    batch_sizes: dict[str, int] = {"vae_a": 100, "vae_b": 120, "mapping": 80, "detector": 16, "face": 16}  # by stage
+    batch_sizes: dict[str, int] = BATCHES  # by stage
     shares: dict[str, float] = {"vae_a": 2, "vae_b": 2, "mapping": 3, "detector": 2, "face": 3}  # of those that run
     learning_rate: float = 2e-4
     adversarial: float = 1.0  # weights of the losses: least squares
@@ -142,9 +151,11 @@ class Wan2020(Method):
     mapping: LatentMapping
     presets = {
         "paper": Wan2020Config(),
+        "scratch": Wan2020Config(mapping="scratch", batch_sizes=BATCHES | {"mapping": 36}),
+        "hr": Wan2020Config(mapping="hr", batch_sizes=BATCHES | {"mapping": 36}),
         "tiny": Wan2020Config(
             width=16, limit=48, face_width=8, hidden=16, detector_width=8, judge_width=16,
-            batch_sizes=dict.fromkeys(Wan2020Config().batch_sizes, 4),
+            batch_sizes=dict.fromkeys(BATCHES, 4),
             shares={"vae_a": 2, "vae_b": 2, "mapping": 2, "detector": 2, "face": 4}, learning_rate=1e-3,
             adversarial=0.2, matching=1, perceptual=1, pixels=5, kl=1e-3, merging=0.1, latent=1, degradation="mild",
         ),
@@ -154,10 +165,11 @@ class Wan2020(Method):
         super().__init__(config)
         c = config
         if not c.stages:
-            raise BenchError("wan2020: nothing runs: set `mapping` to other than none, or `faces: true`")
+            raise BenchError("wan2020: nothing runs with `mapping: none` and `faces: false`: change one of them")
         if c.mapping != "none":
-            self.vae_a, self.vae_b = VAE(c.width), VAE(c.width)
-            self.mapping = MAPPINGS[c.mapping](c.width, c.limit)
+            norm = nn.InstanceNorm2d if c.instance_norm else nn.Identity
+            self.vae_a, self.vae_b = VAE(c.width, norm), VAE(c.width, norm)
+            self.mapping = MAPPINGS[c.mapping](c.width, c.limit, norm)
         if c.scratched:
             self.detector = Detector(c.detector_width)
         if c.faces:
@@ -245,7 +257,7 @@ def _mapping(kind: str) -> Golden:
         return network(torch.empty(1, 64, 64, 64), torch.empty(1, 1, 256, 256))
 
     return Golden(
-        build=lambda: MAPPINGS[kind](64, 512),
+        build=lambda: MAPPINGS[kind](64, 512, nn.InstanceNorm2d),
         run=run,
         parts=lambda network: {"total": network, **dict(network.named_children())},
         costs={"256 image (64x64 latent)": cost},
@@ -261,9 +273,17 @@ def _image(side: int) -> Callable[[nn.Module], Tensor]:
     return lambda network: network(torch.empty(1, 3, side, side))
 
 
+def _run_discriminator(network: Discriminator, inputs: Inputs) -> dict[str, Tensor]:
+    """MaskGAN's, which has this layout and also sees the labels of a face."""
+    labels = inputs.image(channels=LABELS, offset=100)
+    labels = (labels == labels.amax(1, keepdim=True)).to(labels.dtype)
+    full, half = network(torch.cat([labels, inputs.image()], dim=1))
+    return {"scale0_score": full[-1], "scale1_score": half[-1], "scale0_feat1": full[1][:, ::16]}
+
+
 Wan2020.golden = {
     "wan2020.vae": Golden(
-        build=lambda: VAE(64),
+        build=lambda: VAE(64, nn.InstanceNorm2d),
         run=_run_vae,
         parts=lambda network: {"total": network, **dict(network.named_children())},
         costs={
@@ -283,7 +303,13 @@ Wan2020.golden = {
     "wan2020.detector": Golden(
         build=lambda: Detector(64),
         run=_run_detector,
-        parts=lambda network: {"total": network},
+        parts=lambda network: {"detector": network},
         costs={"256": lambda network: network(torch.empty(1, 1, 256, 256))},
+    ),
+    "maskgan.discriminator": Golden(
+        build=lambda: Discriminator(LABELS + 3, 64),
+        run=_run_discriminator,
+        parts=lambda network: {"total": network},
+        costs={"all": lambda network: network(torch.empty(1, LABELS + 3, 256, 256))},
     ),
 }

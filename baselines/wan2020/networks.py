@@ -11,20 +11,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.nn.lgnet import ResidualBlock
+from bench.nn.lgnet import Norm, ResidualBlock
 
 PATCHES = (8, 4, 2)  # sides, in latent pixels, of what the HR mapping's stages put together
 HOLE = 0.6  # share of scratched pixels from which on a patch is a hole
 
 
-def block(channels: int) -> ResidualBlock:
-    """Residual block with instance norm."""
-    return ResidualBlock(channels, nn.InstanceNorm2d, bias=True)
+def normal(convolution: nn.Conv2d | nn.ConvTranspose2d, norm: Norm) -> list[nn.Module]:
+    """A convolution, its normalisation, ReLU."""
+    return [convolution, norm(convolution.out_channels), nn.ReLU()]
 
 
-def normal(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
-    """A convolution, instance norm, ReLU."""
-    return [convolution, nn.InstanceNorm2d(convolution.out_channels), nn.ReLU()]
+def blocks(number: int, channels: int, norm: Norm) -> list[ResidualBlock]:
+    """Residual blocks."""
+    return [ResidualBlock(channels, norm, bias=True) for _ in range(number)]
 
 
 class VAE(nn.Module):
@@ -33,29 +33,34 @@ class VAE(nn.Module):
     A latent is the mean of a normal distribution of variance 1.
     """
 
-    def __init__(self, width: int, blocks: int = 4):
+    def __init__(self, width: int, norm: Norm):
         super().__init__()
+        w = width
+
+        def half() -> list[nn.Module]:
+            return normal(nn.Conv2d(w, w, 4, 2, 1), norm)
+
+        def double() -> list[nn.Module]:
+            return normal(nn.ConvTranspose2d(w, w, 4, 2, 1), norm)
+
         self.encoder = nn.Sequential(
-            nn.ReflectionPad2d(3), *normal(nn.Conv2d(3, width, 7)),
-            *normal(nn.Conv2d(width, width, 4, 2, 1)), *normal(nn.Conv2d(width, width, 4, 2, 1)),
-            *(block(width) for _ in range(blocks)),
-        )  # fmt: skip
+            nn.ReflectionPad2d(3), *normal(nn.Conv2d(3, w, 7), norm), *half(), *half(), *blocks(4, w, norm)
+        )
         self.decoder = nn.Sequential(
-            *(block(width) for _ in range(blocks)),
-            *normal(nn.ConvTranspose2d(width, width, 4, 2, 1)), *normal(nn.ConvTranspose2d(width, width, 4, 2, 1)),
-            nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh(),
-        )  # fmt: skip
+            *blocks(4, w, norm), *double(), *double(), nn.ReflectionPad2d(3), nn.Conv2d(w, 3, 7), nn.Tanh()
+        )
 
 
-def widened(width: int, limit: int) -> list[nn.Module]:
+def widened(width: int, limit: int, norm: Norm) -> list[nn.Module]:
     """How all mappings begin: from the latent's channels to the most."""
-    return [layer for before, here in pairwise(_widths(width, limit)) for layer in normal(_convolution(before, here))]
+    pairs = pairwise(_widths(width, limit))
+    return [layer for pair in pairs for layer in normal(_convolution(*pair), norm)]
 
 
-def narrowed(width: int, limit: int) -> list[nn.Module]:
+def narrowed(width: int, limit: int, norm: Norm) -> list[nn.Module]:
     """How all mappings end: back to the latent's channels; the last layer is linear."""
-    *wide, last = pairwise(_widths(width, limit)[::-1])
-    return [*(layer for pair in wide for layer in normal(_convolution(*pair))), _convolution(*last)]
+    *pairs, last = pairwise(_widths(width, limit)[::-1])
+    return [*(layer for pair in pairs for layer in normal(_convolution(*pair), norm)), _convolution(*last)]
 
 
 def _widths(width: int, limit: int) -> list[int]:
@@ -77,9 +82,9 @@ class LatentMapping(nn.Module):
 class QualityMapping(LatentMapping):
     """What blurs, noise and faded colours need: convolutions alone; it sees no mask."""
 
-    def __init__(self, width: int, limit: int):
+    def __init__(self, width: int, limit: int, norm: Norm):
         super().__init__()
-        self.model = nn.Sequential(*widened(width, limit), *(block(limit) for _ in range(6)), *narrowed(width, limit))
+        self.model = nn.Sequential(*widened(width, limit, norm), *blocks(6, limit, norm), *narrowed(width, limit, norm))
 
     def forward(self, z: Tensor, mask: Tensor) -> Tensor:
         return self.model(z)
@@ -88,11 +93,11 @@ class QualityMapping(LatentMapping):
 class ScratchMapping(LatentMapping):
     """The mapping with a partial non-local block."""
 
-    def __init__(self, width: int, limit: int):
+    def __init__(self, width: int, limit: int, norm: Norm):
         super().__init__()
-        self.before_NL = nn.Sequential(*widened(width, limit))
-        self.NL = PartialNonLocal(limit)
-        self.after_NL = nn.Sequential(*(block(limit) for _ in range(6)), *narrowed(width, limit))
+        self.before_NL = nn.Sequential(*widened(width, limit, norm))
+        self.NL = PartialNonLocal(limit, norm)
+        self.after_NL = nn.Sequential(*blocks(6, limit, norm), *narrowed(width, limit, norm))
 
     def forward(self, z: Tensor, mask: Tensor) -> Tensor:
         return self.after_NL(self.NL(self.before_NL(z), mask))
@@ -106,12 +111,12 @@ def touched(mask: Tensor, x: Tensor) -> Tensor:
 class PartialNonLocal(nn.Module):
     """Partial non-local block: holes take the features of similar places that are intact."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, norm: Norm):
         super().__init__()
         self.g, self.W, self.theta, self.phi = (nn.Conv2d(channels, channels, 1) for _ in range(4))
         nn.init.zeros_(self.W.weight)
         nn.init.zeros_(self.W.bias)  # type: ignore[arg-type]
-        self.res_block = nn.Sequential(*(block(channels) for _ in range(3)))
+        self.res_block = nn.Sequential(*blocks(3, channels, norm))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Maps (N, C, h, w) and mask (N, 1, H, W), 1 = scratch. The affinities take (h w)^2 numbers an image."""
@@ -126,14 +131,14 @@ class PartialNonLocal(nn.Module):
 class HRMapping(LatentMapping):
     """The mapping for large pictures: patches of holes are put together from whole ones, from large to small."""
 
-    def __init__(self, width: int, limit: int):
+    def __init__(self, width: int, limit: int, norm: Norm):
         super().__init__()
-        self.before_NL = nn.Sequential(*widened(width, limit), block(limit), block(limit))
+        self.before_NL = nn.Sequential(*widened(width, limit, norm), *blocks(2, limit, norm))
         for number, side in enumerate(PATCHES, start=1):
-            self.add_module(f"NL_scale_{number}", PatchAttention(limit, side))
+            self.add_module(f"NL_scale_{number}", PatchAttention(limit, side, norm))
             if number < len(PATCHES):
-                self.add_module(f"res_block_{number}", nn.Sequential(block(limit), block(limit)))
-        self.after_NL = nn.Sequential(block(limit), block(limit), *narrowed(width, limit))
+                self.add_module(f"res_block_{number}", nn.Sequential(*blocks(2, limit, norm)))
+        self.after_NL = nn.Sequential(*blocks(2, limit, norm), *narrowed(width, limit, norm))
 
     def forward(self, z: Tensor, mask: Tensor) -> Tensor:
         z = self.before_NL(z)
@@ -147,11 +152,11 @@ class HRMapping(LatentMapping):
 class PatchAttention(nn.Module):
     """Every patch is replaced by the most similar one that is no hole; a convolution makes one map of both."""
 
-    def __init__(self, channels: int, side: int):
+    def __init__(self, channels: int, side: int, norm: Norm):
         super().__init__()
         self.side = side
         self.F_Combine = nn.Conv2d(2 * channels + 1, channels, 3, padding=1)
-        self.res_block = nn.Sequential(block(channels))
+        self.res_block = nn.Sequential(*blocks(1, channels, norm))
 
     def forward(self, z: Tensor, mask: Tensor) -> Tensor:
         """Maps (N, C, h, w) whose sides are multiples of the patch's, and mask (N, 1, H, W), 1 = scratch."""

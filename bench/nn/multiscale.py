@@ -1,4 +1,4 @@
-"""pix2pixHD's discriminators of several scales (Wang et al., 2018), and the losses of generators that learn from them."""
+"""pix2pixHD's discriminators at several scales (Wang et al., 2018), and the losses of what learns from them."""
 
 from __future__ import annotations
 
