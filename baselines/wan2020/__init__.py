@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from baselines.wan2020.detector import Detector
 from baselines.wan2020.face import START, FaceGenerator
-from baselines.wan2020.networks import MAPPINGS, PATCHES, VAE, LatentMapping
+from baselines.wan2020.networks import MAPPINGS, VAE, LatentMapping
 from baselines.wan2020.training import CleanStage, DetectorStage, FaceStage, MappingStage, PhotoStage, painted
 from bench import weights
 from bench.errors import BenchError
@@ -48,7 +48,7 @@ CARD = Card(
         "scratch detector": 72.739e9,
     },
     training="least squares 1, feature matching 10, VGG-19 10, discriminators at two scales; autoencoders: KL 1, for A "
-    "also a discriminator of latents 1, batch 100 (A) and 120 (B); mapping: L1 of latents 60, batch 80; Adam 2e-4 (0.5, "
+    "a discriminator of latents 1, too, batch 100 (A), 120 (B); mapping: L1 of latents 60, batch 80; Adam 2e-4 (0.5, "
     "0.999), 100 epochs and 100 falling to 0; mapping 150 and 100, half the rate, its discriminator twice, (0, 0.9); "
     "256 px crops",
     features="VGG-19 (ImageNet)",
@@ -69,7 +69,7 @@ CARD = Card(
         "instance_norm": "true: as released. false, in tiny: it takes the mean of every colour away, and a short "
         "training does not find it again",
         "degradation": "gfpgan: ours. The authors degrade photos of VOC",
-        "old": "half of domain A's pictures in grey: ours, in the place of the authors' collected old photos",
+        "old": "half of domain A's pictures: clean ones, blurred and with grain, in the place of old photos",
         "face training": "not released: here the losses, discriminators and optimiser of the other stages, on what "
         "the global stage gives",
         "detector training": "not released: here the training masks' strokes in white, cross entropy",
@@ -82,7 +82,7 @@ CARD = Card(
 
 
 LABELS = 19  # of CelebAMask-HQ
-BATCHES = {"vae_a": 100, "vae_b": 120, "mapping": 80, "detector": 16, "face": 16}  # the last two are ours
+STAGES = ("vae_a", "vae_b", "mapping", "detector", "face")
 
 
 class Wan2020Config(Config):
@@ -97,9 +97,10 @@ class Wan2020Config(Config):
     face_width: int = 64  # channels of the face generator's last block, 16 times as many in its first
     hidden: int = 128  # channels of what scales and shifts are made of
     detector_width: int = 64  # channels of the detector's first layer
+    detector_side: int = 256  # the shorter side of what it sees, a multiple of 16
     judge_width: int = 64  # channels of a discriminator's first layer
-    batch_sizes: dict[str, int] = BATCHES  # by stage
-    shares: dict[str, float] = {"vae_a": 2, "vae_b": 2, "mapping": 3, "detector": 2, "face": 3}  # of those that run
+    batch_sizes: tuple[int, int, int, int, int] = (100, 120, 80, 16, 16)  # of `STAGES`; the last two are ours
+    shares: tuple[float, float, float, float, float] = (2, 2, 3, 2, 3)  # of the training, among those that run
     learning_rate: float = 2e-4
     adversarial: float = 1.0  # weights of the losses: least squares
     matching: float = 10.0  # feature matching
@@ -108,7 +109,7 @@ class Wan2020Config(Config):
     kl: float = 1.0
     merging: float = 1.0  # of domain A's latents
     latent: float = 60.0  # L1 of latents
-    old: float = 0.5  # probability that a picture of domain A is an old photo: loses its colours
+    old: float = 0.5  # probability that a picture of domain A is an old photo
     degradation: str = "gfpgan"  # recipe
     ema: float = 0.0  # moving average of mapping and face generator; as published: none
     encoder_weights: Path | None = None  # the authors' files beside `weights`: VAE_A's latest_net_G.pth
@@ -123,8 +124,8 @@ class Wan2020Config(Config):
     def sizes(self, features: Source | None = None) -> Sizes:
         if not self.faces and self.mapping != "hr":
             return Sizes(4, 4 if features is None else 32)
-        # batch normalisation trains on no single pixel
-        return Sizes(START, 4 * PATCHES[0] if features is None else 2 * START)
+        # a patch of the HR mapping has as many pixels; batch normalisation trains on no single one
+        return Sizes(START, START if features is None else 2 * START)
 
     @property
     def scratched(self) -> bool:
@@ -134,12 +135,18 @@ class Wan2020Config(Config):
     @property
     def stages(self) -> list[str]:
         """The stages of its training, in order."""
-        mending = [] if self.mapping == "none" else ["vae_a", "vae_b", "mapping"]
-        return [*mending, *(["detector"] if self.scratched else []), *(["face"] if self.faces else [])]
+        mends = self.mapping != "none"
+        runs = (mends, mends, mends, self.scratched, self.faces)
+        return [name for name, run in zip(STAGES, runs, strict=True) if run]
+
+    def batch_size(self, stage: str) -> int:
+        """The batch size of a stage."""
+        return self.batch_sizes[STAGES.index(stage)]
 
     def share(self, stage: str) -> float:
         """The share of the training that a stage has, among those that run."""
-        return self.shares[stage] / sum(self.shares[name] for name in self.stages)
+        shares = dict(zip(STAGES, self.shares, strict=True))
+        return shares[stage] / sum(shares[name] for name in self.stages)
 
 
 class Wan2020(Method):
@@ -151,13 +158,13 @@ class Wan2020(Method):
     mapping: LatentMapping
     presets = {
         "paper": Wan2020Config(),
-        "scratch": Wan2020Config(mapping="scratch", batch_sizes=BATCHES | {"mapping": 36}),
-        "hr": Wan2020Config(mapping="hr", batch_sizes=BATCHES | {"mapping": 36}),
+        "scratch": Wan2020Config(mapping="scratch", batch_sizes=(100, 120, 36, 16, 16)),
+        "hr": Wan2020Config(mapping="hr", batch_sizes=(100, 120, 36, 16, 16)),
         "tiny": Wan2020Config(
-            width=16, limit=48, face_width=8, hidden=16, detector_width=8, judge_width=16,
-            batch_sizes=dict.fromkeys(BATCHES, 4),
-            shares={"vae_a": 2, "vae_b": 2, "mapping": 2, "detector": 2, "face": 4}, learning_rate=1e-3,
-            adversarial=0.2, matching=1, perceptual=1, pixels=5, kl=1e-3, merging=0.1, latent=1, degradation="mild",
+            normalised=False, instance_norm=False, width=32, limit=96, face_width=8, hidden=16, detector_width=8,
+            judge_width=16, detector_side=64, batch_sizes=(4, 4, 4, 4, 4), shares=(1, 1, 1, 1, 2),
+            learning_rate=1.5e-3, adversarial=0.05, matching=1, perceptual=1, pixels=5, kl=1e-4, merging=0.1, latent=1,
+            degradation="mild",
         ),
     }  # fmt: skip
 
@@ -171,7 +178,7 @@ class Wan2020(Method):
             self.vae_a, self.vae_b = VAE(c.width, norm), VAE(c.width, norm)
             self.mapping = MAPPINGS[c.mapping](c.width, c.limit, norm)
         if c.scratched:
-            self.detector = Detector(c.detector_width)
+            self.detector = Detector(c.detector_width, c.detector_side)
         if c.faces:
             self.face = FaceGenerator(c.face_width, c.hidden)
 
@@ -201,7 +208,8 @@ class Wan2020(Method):
         degraded = batch.need("degraded")
         self.config.sizes().check(degraded, CARD.slug)
         mended = self.mended(degraded)
-        return [mended, self.face(mended)] if self.config.faces else [mended]
+        shown = [] if self.config.mapping == "none" else [mended]
+        return [*shown, self.face(mended)] if self.config.faces else shown
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         return self.steps(batch, noise)[-1]
@@ -301,7 +309,7 @@ Wan2020.golden = {
         costs={"256": _image(256), "512": _image(512)},
     ),
     "wan2020.detector": Golden(
-        build=lambda: Detector(64),
+        build=lambda: Detector(64, 256),
         run=_run_detector,
         parts=lambda network: {"detector": network},
         costs={"256": lambda network: network(torch.empty(1, 1, 256, 256))},

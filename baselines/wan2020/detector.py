@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 LUMA = (0.299, 0.587, 0.114)
-SIDE, MULTIPLE = 256, 16  # the shorter side of what the detector sees; both sides are multiples
+MULTIPLE = 16  # of which the sides are multiples
 LIKELY = 0.4  # probability from which on a pixel is scratched
 
 
@@ -61,10 +61,14 @@ class Doubling(nn.Module):
 
 
 class Detector(nn.Module):
-    """Grey pictures (N, 1, H, W) in [-1, 1], with sides that are multiples of 16 -> logits of scratches, the same."""
+    """Grey pictures (N, 1, H, W) in [-1, 1], with sides that are multiples of 16 -> logits of scratches, the same.
 
-    def __init__(self, width: int, levels: int = 4):
+    `side`: the shorter side at which it looks at images.
+    """
+
+    def __init__(self, width: int, side: int, levels: int = 4):
         super().__init__()
+        self.side = side
         widths = [width * 2**i for i in range(levels + 1)]
         self.first = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(1, width, 7), nn.LeakyReLU(0.2))
         self.down_sample = nn.ModuleList(nn.Sequential(*activated(n, n), Halving(n)) for n in widths[:-1])
@@ -81,15 +85,14 @@ class Detector(nn.Module):
             x = double(x, seen.pop())
         return self.last(x)
 
+    def look(self, images: Tensor) -> Tensor:
+        """Logits of images (N, 3, H, W) in [-1, 1], at the size at which it looks at them."""
+        size = images.shape[2:]
+        sides = [max(1, round(self.side * side / min(size) / MULTIPLE)) * MULTIPLE for side in size]
+        luma = (images * images.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        return self(F.interpolate(luma, sides, mode="bilinear", align_corners=False))
+
     def find(self, images: Tensor) -> Tensor:
         """The scratches of images (N, 3, H, W) in [-1, 1]: (N, 1, H, W), 1 = scratch."""
-        size = images.shape[2:]
-        sides = [max(1, round(SIDE * side / min(size) / MULTIPLE)) * MULTIPLE for side in size]
-        seen = F.interpolate(grey(images), sides, mode="bilinear", align_corners=False)
-        likely = F.interpolate(self(seen).sigmoid(), size, mode="nearest")
+        likely = F.interpolate(self.look(images).sigmoid(), images.shape[2:], mode="nearest")
         return (likely >= LIKELY).to(images.dtype)
-
-
-def grey(images: Tensor) -> Tensor:
-    """The luma (N, 1, H, W) of images (N, 3, H, W)."""
-    return (images * images.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
-from baselines.wan2020.detector import grey
 from bench.method import Batch, Noise, Source, Stage, Update
 from bench.nn.decay import DecayingAdam
 from bench.nn.multiscale import Discriminator, VGGLoss, least_squares, matching
@@ -18,10 +17,18 @@ from bench.nn.multiscale import Discriminator, VGGLoss, least_squares, matching
 if TYPE_CHECKING:
     from baselines.wan2020 import Wan2020
 
+GRAIN = 0.1  # deviation, in images from -1 to 1
+
 
 def painted(images: Tensor, mask: Tensor) -> Tensor:
     """Images (N, 3, H, W) with white scratches where mask (N, 1, H, W) is 1."""
     return images * (1 - mask) + mask
+
+
+def aged(images: Tensor, noise: Noise) -> Tensor:
+    """Images (N, 3, H, W), with even sides, as old photos: blurred, with the grain of a film."""
+    blurred = F.interpolate(F.avg_pool2d(images, 2), images.shape[2:], mode="bilinear", align_corners=False)
+    return (blurred + GRAIN * noise.normal(1, *images.shape[2:])).clamp(-1, 1)
 
 
 class WanStage(Stage):
@@ -35,7 +42,7 @@ class WanStage(Stage):
     def __init__(self, method: Wan2020, features: Source, beside: int = 0, spectral: bool = False):
         super().__init__(method)
         c = self.config = method.config
-        self.share, self.batch_size = c.share(self.name), c.batch_sizes[self.name]
+        self.share, self.batch_size = c.share(self.name), c.batch_size(self.name)
         self.judge = Discriminator(3 + beside, c.judge_width, spectral=spectral)
         self.look = VGGLoss(features)
 
@@ -104,7 +111,7 @@ class PhotoStage(WanStage):
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         vae, degraded = self.method.vae_a, batch.need("degraded")
         old = (noise.uniform(1, 1, 1) < self.config.old).to(degraded.dtype)
-        photo = torch.lerp(degraded, grey(degraded), old)
+        photo = torch.lerp(degraded, aged(batch.image, noise), old)
         z = vae.encoder(photo)
         total, losses = self.compare(vae.decoder(z + noise.normal(*z.shape[1:])), photo)
         losses["kl"] = z.square().mean()
@@ -156,15 +163,16 @@ class DetectorStage(Stage):
     def __init__(self, method: Wan2020):
         super().__init__(method)
         c = self.config = method.config
-        self.share, self.batch_size, self.degradation = c.share(self.name), c.batch_sizes[self.name], c.degradation
+        self.share, self.batch_size, self.degradation = c.share(self.name), c.batch_size(self.name), c.degradation
 
     def optimisers(self) -> dict[str, Optimizer]:
-        return {"detector": DecayingAdam(self.method.detector.parameters(), self.config.learning_rate, (0.5, 0.999),
-                                         self.steps)}  # fmt: skip
+        parameters, rate = self.method.detector.parameters(), self.config.learning_rate
+        return {"detector": DecayingAdam(parameters, rate, WanStage.betas, self.steps)}
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
-        logits = self.method.detector(grey(painted(batch.need("degraded"), batch.mask)))
-        losses = {"scratches": F.binary_cross_entropy_with_logits(logits, batch.mask)}
+        logits = self.method.detector.look(painted(batch.need("degraded"), batch.mask))
+        mask = F.interpolate(batch.mask, logits.shape[2:], mode="nearest")
+        losses = {"scratches": F.binary_cross_entropy_with_logits(logits, mask)}
         update("detector", losses["scratches"])
         return losses
 

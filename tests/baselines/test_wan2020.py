@@ -11,10 +11,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from baselines.wan2020 import Wan2020, spread
-from baselines.wan2020.detector import Detector, Halving, grey
+from baselines.wan2020.detector import Detector, Halving
 from baselines.wan2020.face import SPADE
 from baselines.wan2020.networks import PartialNonLocal, PatchAttention, touched
-from baselines.wan2020.training import FaceStage, MappingStage, PhotoStage, painted
+from baselines.wan2020.training import FaceStage, MappingStage, PhotoStage, aged, painted
 from bench import golden, weights
 from bench.batch import Noise
 from bench.errors import BenchError
@@ -195,17 +195,17 @@ def test_halving_keeps_what_is_even_and_takes_away_what_alternates() -> None:
     assert torch.equal(layer(torch.ones(1, 2, 8, 6)), torch.ones(1, 2, 4, 3))
     stripes = torch.tensor([1.0, -1.0]).repeat(4).expand(1, 2, 8, 8)
     assert layer(stripes).abs().max() == 0
-    assert not any(name.endswith("filt") for name in Detector(4).state_dict())
+    assert not any(name.endswith("filt") for name in Detector(4, 64).state_dict())
 
 
-@pytest.mark.parametrize("size", [(64, 64), (48, 200), (300, 257)])
+@pytest.mark.parametrize("size", [(64, 64), (48, 200), (150, 129)])
 def test_scratches_are_found_at_the_size_that_the_detector_knows(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    detector, seen = Detector(4).eval(), []
+    detector, seen = Detector(4, 64).eval(), []
     detector.register_forward_pre_hook(lambda module, given: seen.append(given[0].shape[2:]))
     with torch.no_grad():
         mask = detector.find(torch.rand(1, 3, *size) * 2 - 1)
-        assert min(seen[0]) == 256
+        assert min(seen[0]) == 64
         assert all(side % 16 == 0 for side in seen[0])
         assert mask.shape[2:] == size
         assert set(mask.unique().tolist()) <= {0.0, 1.0}
@@ -247,17 +247,23 @@ def test_the_mapping_learns_at_two_rates_unless_there_are_scratches(mapping: str
 
 
 @pytest.mark.parametrize("old", [0.0, 1.0])
-def test_old_photos_lose_their_colours_and_latents_should_be_taken_for_the_other_kind(old: float) -> None:
+def test_latents_should_be_taken_for_those_of_the_other_photos(old: float) -> None:
     method, given = create(old=old).train(), batch(2)
     stage, seen = PhotoStage(method, "embedded"), []
-    method.vae_a.encoder.register_forward_pre_hook(lambda module, images: seen.append(images[0]))
+    method.vae_a.encoder.register_forward_hook(lambda module, images, latent: seen.extend([images[0], latent]))
     losses = stage.step(given, lambda name, loss: None, Noise.shared(0, 2))
-    degraded = given.degraded
-    expected = grey(degraded).expand_as(degraded) if old else degraded
-    torch.testing.assert_close(seen[0], expected)
-    logits = stage.latent_judge(method.vae_a.encoder(expected))[0][-1]
+    assert torch.equal(seen[0], given.degraded) == (not old)
+    logits = stage.latent_judge(seen[1])[0][-1]
     assert losses["merging"].item() == pytest.approx((logits - (1 - old)).square().mean().item(), rel=1e-4)
     assert losses["latents"].item() == pytest.approx((logits - old).square().mean().item() / 2, rel=1e-4)
+
+
+def test_old_photos_are_blurred_and_have_grain() -> None:
+    stripes = torch.tensor([0.5, -0.5]).repeat(32).expand(2, 3, 64, 64)
+    found = aged(stripes, Noise([0, 1]))
+    assert found.std().item() == pytest.approx(0.1, rel=0.1)
+    assert torch.equal(found[:, 0], found[:, 2])
+    assert not torch.equal(found[0], found[1])
 
 
 def test_the_face_stage_learns_from_what_the_global_stage_gives() -> None:
