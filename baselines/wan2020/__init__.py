@@ -17,6 +17,7 @@ from bench import weights
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
+from bench.nn.lgnet import Norm
 from bench.nn.multiscale import Discriminator
 
 CARD = Card(
@@ -66,8 +67,8 @@ CARD = Card(
         "faces": "true. false: the global stage alone. The picture is the face: none is cropped, none pasted back",
         "normalised": "true: what the global stage gives is spread over the whole range, image by image, as the "
         "authors' program saves it for the face stage",
-        "instance_norm": "true: as released. false, in tiny: it takes the mean of every colour away, and a short "
-        "training does not find it again",
+        "norm": "instance: as released. batch, in tiny: an image's own norm takes its colours away, which a short "
+        "training does not find again",
         "degradation": "gfpgan: ours. The authors degrade photos of VOC",
         "old": "half of domain A's pictures: clean ones, blurred and with grain, in the place of old photos",
         "face training": "not released: here the losses, discriminators and optimiser of the other stages, on what "
@@ -82,6 +83,7 @@ CARD = Card(
 
 
 LABELS = 19  # of CelebAMask-HQ
+NORMS: dict[str, Norm] = {"instance": nn.InstanceNorm2d, "batch": nn.BatchNorm2d}
 STAGES = ("vae_a", "vae_b", "mapping", "detector", "face")
 
 
@@ -93,7 +95,7 @@ class Wan2020Config(Config):
     normalised: bool = True  # the global stage's pictures reach from -1 to 1
     width: int = 64  # channels of the autoencoders, and of their latents
     limit: int = 512  # channels of the mapping: 2, 4 and 8 times as many, at most these
-    instance_norm: bool = True  # in autoencoders and mapping
+    norm: Literal["instance", "batch"] = "instance"  # of autoencoders and mapping
     face_width: int = 64  # channels of the face generator's last block, 16 times as many in its first
     hidden: int = 128  # channels of what scales and shifts are made of
     detector_width: int = 64  # channels of the detector's first layer
@@ -161,9 +163,9 @@ class Wan2020(Method):
         "scratch": Wan2020Config(mapping="scratch", batch_sizes=(100, 120, 36, 16, 16)),
         "hr": Wan2020Config(mapping="hr", batch_sizes=(100, 120, 36, 16, 16)),
         "tiny": Wan2020Config(
-            normalised=False, instance_norm=False, width=32, limit=96, face_width=8, hidden=16, detector_width=8,
-            judge_width=16, detector_side=64, batch_sizes=(4, 4, 4, 4, 4), shares=(1, 1, 1, 1, 2),
-            learning_rate=1.5e-3, adversarial=0.05, matching=1, perceptual=1, pixels=5, kl=1e-4, merging=0.1, latent=1,
+            normalised=False, norm="batch", width=32, limit=96, face_width=8, hidden=16, detector_width=8,
+            judge_width=16, detector_side=64, batch_sizes=(4, 4, 4, 4, 4), shares=(2, 2, 3, 2, 5),
+            learning_rate=2e-3, adversarial=0.05, matching=0.5, perceptual=1, pixels=5, kl=1e-4, merging=0.1, latent=1,
             degradation="mild",
         ),
     }  # fmt: skip
@@ -174,7 +176,7 @@ class Wan2020(Method):
         if not c.stages:
             raise BenchError("wan2020: nothing runs with `mapping: none` and `faces: false`: change one of them")
         if c.mapping != "none":
-            norm = nn.InstanceNorm2d if c.instance_norm else nn.Identity
+            norm = NORMS[c.norm]
             self.vae_a, self.vae_b = VAE(c.width, norm), VAE(c.width, norm)
             self.mapping = MAPPINGS[c.mapping](c.width, c.limit, norm)
         if c.scratched:
@@ -196,9 +198,11 @@ class Wan2020(Method):
         """The global stage, if it runs: images (N, 3, H, W) in [-1, 1] -> the same."""
         if self.config.mapping == "none":
             return images
+        for network in (self.vae_a, self.mapping, self.vae_b):
+            network.eval()  # in training, too: other stages train them
         mask = torch.zeros_like(images[:, :1])
         if self.config.scratched:
-            mask = self.detector.eval().find(images)  # on a stage's way, too: it is trained before
+            mask = self.detector.eval().find(images)
             images = painted(images, mask)
         mended = self.vae_b.decoder(self.mapping(self.vae_a.encoder(images), mask))
         return spread(mended) if self.config.normalised else mended

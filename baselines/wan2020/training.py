@@ -142,6 +142,8 @@ class MappingStage(WanStage):
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         method, degraded = self.method, batch.need("degraded")
+        for vae in (method.vae_a, method.vae_b):
+            vae.eval()
         if self.scratched:
             degraded = painted(degraded, batch.mask)
         with torch.no_grad():
