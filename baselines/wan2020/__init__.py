@@ -17,6 +17,7 @@ from bench import weights
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
+from bench.nn.fastgan import settle
 from bench.nn.lgnet import Norm
 from bench.nn.multiscale import Discriminator
 
@@ -183,6 +184,7 @@ class Wan2020(Method):
             self.detector = Detector(c.detector_width, c.detector_side)
         if c.faces:
             self.face = FaceGenerator(c.face_width, c.hidden)
+            settle(self.face)
 
     def networks(self) -> dict[str, nn.Module]:
         found: dict[str, nn.Module] = {"face generator": self.face} if self.config.faces else {}
