@@ -337,6 +337,16 @@ _RESTORATION = (
          "https://github.com/chaofengc/PSFRGAN/releases/download/v0.1.0/parse_multi_iter_90000.pth", "85 MB",
          "CC BY-NC-SA 4.0", "PSFR-GAN"),
     *(
+        File(f"wan2020-{name}", f"wan2020_{name}.pth", "https://github.com/microsoft/Bringing-Old-Photos-Back-to-Life",
+             "", "MIT", "Wan et al.", by_hand=True, part=f"{file} of {archive}_checkpoints.zip")
+        for name, archive, file in (
+            ("face", "face", "Setting_9_epoch_100/latest_net_G.pth"),
+            ("encoder", "global", "VAE_A_quality/latest_net_G.pth"),
+            ("mapping", "global", "mapping_quality/latest_net_mapping_net.pth"),
+            ("decoder", "global", "VAE_B_quality/latest_net_G.pth"),
+        )
+    ),
+    *(
         File(f"pulse-{name}", f"pulse_{name}.pt", "https://github.com/adamian98/pulse", "", "CC BY-NC 4.0", "PULSE",
              by_hand=True, part=file)
         for name, file in (("synthesis", "synthesis.pt"), ("mapping", "mapping.pt"), ("fit", "gaussian_fit.pt"))

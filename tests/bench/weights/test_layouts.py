@@ -340,6 +340,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
         "restoration_net": {"g_ema": m.restoration.state_dict(), "iter": 3},
         "code_diffuser": {"att_mapper": m.diffuser.state_dict()},
     },
+    "wan2020": lambda m: m.face.state_dict(),
     "zits": lambda m: official(m) | {"iteration": 3},
 }
 # slug -> option that names a further file -> its layout
@@ -362,6 +363,11 @@ BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
         "encoder_weights": lambda m: m.encoder.state_dict(),
         "transformer_weights": lambda m: m.transformer.state_dict(),
         "decoder_weights": lambda m: m.decoder.state_dict(),
+    },
+    "wan2020": {
+        "encoder_weights": lambda m: m.vae_a.state_dict(),
+        "mapping_weights": lambda m: m.mapping.state_dict(),
+        "decoder_weights": lambda m: m.vae_b.state_dict(),
     },
     "zits": {
         "transformer_weights": lambda m: {"model": m.transformer.state_dict()},
