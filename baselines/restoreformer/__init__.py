@@ -100,8 +100,8 @@ class RestoreFormer(Method):
         "paper": RestoreFormerConfig(),
         "tiny": RestoreFormerConfig(
             width=16, multipliers=(1, 3, 6), groups=4, codes=256, dim=64, heads=4, batch_size=4, learning_rate=1e-3,
-            faster=1, ema=0.98, lpips=0.2, adversarial=0.1, estimated=(0.5, 0.8), starts=(0.5, 0.5), style=1e5, component=0.1,
-            component_style=2, identity=1, discriminator_width=16, component_width=16, eye=16, mouth=24,
+            faster=1, ema=0.98, lpips=0.2, adversarial=0.1, estimated=(0.5, 0.8), starts=(0.5, 0.5), style=1e5,
+            component=0.1, component_style=2, identity=1, discriminator_width=16, component_width=16, eye=16, mouth=24,
             degradation="mild",
         ),
     }  # fmt: skip
