@@ -108,6 +108,7 @@ class CodeFormerConfig(Config):
     entropy: float = 0.5  # of the cross entropy of the codes
     vqgan_adversarial: float = 0.8
     adversarial: float = 0.1  # of the fusion
+    estimated: tuple[float, float] = (0, 0)  # shares of stage one between which codes are means of vectors; none before
     starts: tuple[float, float] = (30_002 / 1_600_000, 5_002 / 80_000)  # of the discriminators: shares of the stages
     training_weights: tuple[float, float] = (1.0, 1.3)  # w of the fusion's training, first and second half
     discriminator_width: int = 64
@@ -121,8 +122,9 @@ class CodeFormerConfig(Config):
 
 
 TINY = {
-    "size": 64, "width": 32, "multipliers": (1, 2, 2, 4), "groups": 8, "codes": 256, "dim": 64, "layers": 3,
-    "embedding": 128, "heads": 4, "fusion": (16, 32), "ema": 0.98, "discriminator_width": 16, "halvings": 3,
+    "size": 64, "width": 16, "multipliers": (1, 3, 6), "groups": 4, "codes": 256, "dim": 64, "layers": 3,
+    "embedding": 128, "heads": 4, "fusion": (16, 32), "ema": 0.98, "lpips": 0.2, "vqgan_adversarial": 0.1,
+    "estimated": (0.5, 0.8), "discriminator_width": 16, "halvings": 3,
 }  # fmt: skip
 
 
@@ -138,7 +140,7 @@ class CodeFormer(Method):
             fusion=(32, 64, 128), w=0, iterations=(1_600_000, 500_000, 0, 0),
         ),
         "tiny": CodeFormerConfig.model_validate(TINY | {
-            "iterations": (5, 3, 2, 0), "learning_rates": (1e-3, 1e-3, 1e-3, 1e-3), "starts": (0.5, 0.5),
+            "iterations": (5, 2, 3, 0), "learning_rates": (1e-3, 1e-3, 1e-3, 1e-3), "starts": (0.5, 0.5),
             "degradation": "mild", "light_degradation": "mild",
         }),
     }  # fmt: skip

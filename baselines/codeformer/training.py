@@ -17,7 +17,7 @@ from bench.method import Batch, Noise, Source, Stage, Update
 from bench.metrics.images import to_uint8
 from bench.nn.perceptual import PerceptualDistance
 from bench.nn.schedule import Schedule, ScheduledAdam, cosine, halved, part
-from bench.nn.vqgan import Adversary, PatchDiscriminator
+from bench.nn.vqgan import Adversary, LateCodes, PatchDiscriminator
 
 if TYPE_CHECKING:
     from baselines.codeformer import CodeFormer, CodeFormerConfig
@@ -54,7 +54,7 @@ class VQGANStage(CodeFormerStage):
 
     def __init__(self, method: CodeFormer, distance: PerceptualDistance):
         super().__init__(method, "vqgan", 0, "vqgan", 0.995)
-        self.lpips = distance
+        self.lpips, self.codes = distance, LateCodes(self.config.dim, self.config.estimated)
         self.adversary = adversary(self.config, self.config.vqgan_adversarial, self.config.starts[0])
 
     def optimisers(self) -> dict[str, Optimizer]:
@@ -66,7 +66,7 @@ class VQGANStage(CodeFormerStage):
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         network = self.method.network
-        codes, codebook, _ = network.quantize(network.encoder(batch.image)[0])
+        codes, codebook = self.codes(network.quantize, network.encoder(batch.image)[0], self.steps, noise)
         output = network.generator(codes)
         losses = {
             "l1": F.l1_loss(output, batch.image),

@@ -69,8 +69,11 @@ class RestoreFormerConfig(Config):
     iterations: int = 1_000_000  # of each stage
     batch_size: int = 16
     learning_rate: float = 7.2e-5
+    faster: float = 10  # times that of the decoder's attention in stage two, and of the components' discriminators
     ema: float | None = None  # moving average of the network; the authors name none
+    lpips: float = 1.0  # weight of LPIPS; of L1 and the codebook: 1
     adversarial: float = 0.8
+    estimated: tuple[float, float] = (0, 0)  # shares of stage one between which codes are means of vectors; none before
     starts: tuple[float, float] = (0.030001, 0.010001)  # of the discriminators: shares of the stages
     style: float = 1e9
     component: float = 1.5
@@ -96,8 +99,9 @@ class RestoreFormer(Method):
     presets = {
         "paper": RestoreFormerConfig(),
         "tiny": RestoreFormerConfig(
-            width=32, multipliers=(1, 2, 2, 4), groups=8, codes=256, dim=64, heads=4, batch_size=4, learning_rate=5e-4,
-            ema=0.98, starts=(0.5, 0.5), discriminator_width=16, component_width=16, eye=16, mouth=24,
+            width=16, multipliers=(1, 3, 6), groups=4, codes=256, dim=64, heads=4, batch_size=4, learning_rate=1e-3,
+            faster=1, ema=0.98, lpips=0.2, adversarial=0.1, estimated=(0.5, 0.8), starts=(0.5, 0.5), style=1e5,
+            component=0.1, component_style=2, identity=1, discriminator_width=16, component_width=16, eye=16, mouth=24,
             degradation="mild",
         ),
     }  # fmt: skip

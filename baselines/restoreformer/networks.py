@@ -148,6 +148,15 @@ class RestoreFormerNetwork(nn.Module):
 
         `attends`: the encoder's maps ask the dictionary's; else the decoder's ask themselves, as in stage one.
         """
+        encoded, vectors = self.encode(images)
+        codes, loss, _ = self.quantize(vectors)
+        return self.decode(codes, encoded if attends else None), loss
+
+    def encode(self, images: Tensor) -> tuple[Encoded, Tensor]:
+        """What the encoder gives of images, and the vectors (N, dim, h, w) that are quantised."""
         encoded = self.encoder(images)
-        codes, loss, _ = self.quantize(self.quant_conv(encoded.vectors))
-        return self.decoder(self.post_quant_conv(codes), encoded if attends else None), loss
+        return encoded, self.quant_conv(encoded.vectors)
+
+    def decode(self, codes: Tensor, given: Encoded | None = None) -> Tensor:
+        """The images of codes (N, dim, h, w)."""
+        return self.decoder(self.post_quant_conv(codes), given)

@@ -17,13 +17,12 @@ from bench.nn.arcface18 import Embeddings18
 from bench.nn.init import normal_init
 from bench.nn.losses import logistic, nonsaturating
 from bench.nn.perceptual import PerceptualDistance, gram, unit
-from bench.nn.vqgan import Adversary, PatchDiscriminator
+from bench.nn.vqgan import Adversary, LateCodes, PatchDiscriminator
 
 if TYPE_CHECKING:
     from baselines.restoreformer import RestoreFormer
 
 BETAS = (0.5, 0.9)
-FASTER = 10  # factor of the learning rate of the decoder's attention and of the components' discriminators
 
 
 class RestoreFormerStage(Stage):
@@ -60,12 +59,14 @@ class DictionaryStage(RestoreFormerStage):
 
     def __init__(self, method: RestoreFormer, distance: PerceptualDistance):
         super().__init__(method, "dictionary", distance, method.config.starts[0])
+        self.codes = LateCodes(self.config.dim, self.config.estimated)
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         network, target = self.method.network, batch.image
-        output, codebook = network(target, attends=False)
+        codes, codebook = self.codes(network.quantize, network.encode(target)[1], self.steps, noise)
+        output = network.decode(codes)
         losses = self.reconstruction(output, target) | {"codebook": codebook}
-        reconstruction = losses["l1"] + losses["lpips"]
+        reconstruction = losses["l1"] + self.config.lpips * losses["lpips"]
         joins = self.adversary.joins(self.steps)
         if joins:
             losses["generator"] = self.adversary.fooled(output, reconstruction, network.decoder.conv_out.weight)
@@ -90,7 +91,7 @@ class RestorationStage(RestoreFormerStage):
         self.recogniser = Embeddings18(features)
 
     def optimisers(self) -> dict[str, Optimizer]:
-        rate = FASTER * self.config.learning_rate
+        rate = self.config.faster * self.config.learning_rate
         return super().optimisers() | {"components": Adam(self.components.parameters(), rate, (0.9, 0.99))}
 
     def parameter_groups(self) -> list[dict[str, object]]:
@@ -98,7 +99,7 @@ class RestorationStage(RestoreFormerStage):
         faster = network.decoder.attention()
         apart = {id(parameter) for parameter in [*faster, *network.quantize.parameters()]}
         others = [parameter for parameter in network.parameters() if id(parameter) not in apart]
-        return [{"params": others}, {"params": faster, "lr": FASTER * self.config.learning_rate}]
+        return [{"params": others}, {"params": faster, "lr": self.config.faster * self.config.learning_rate}]
 
     def cut(self, images: Tensor, landmarks: Tensor) -> list[Tensor]:
         """Left eye, right eye and mouth of each image: (N, 3, eye, eye) twice, (N, 3, mouth, mouth)."""
@@ -120,7 +121,7 @@ class RestorationStage(RestoreFormerStage):
         c, network, target = self.config, self.method.network, batch.image
         output, codebook = network(batch.need("degraded"))
         losses = self.reconstruction(output, target) | {"codebook": codebook, "style": self.style(output, target)}
-        reconstruction = losses["l1"] + losses["lpips"]
+        reconstruction = losses["l1"] + c.lpips * losses["lpips"]
         total = reconstruction + codebook + c.style * losses["style"]
         joins = self.adversary.joins(self.steps)
         if not joins:

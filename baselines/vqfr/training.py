@@ -18,11 +18,10 @@ from bench.nn import across
 from bench.nn.losses import differentiable_twice, hinge, logistic, nonsaturating, r1
 from bench.nn.perceptual import PerceptualDistance, frozen, gram, mean_l1, unit
 from bench.nn.stylegan2 import Width
+from bench.nn.vqgan import Reservoir
 
 if TYPE_CHECKING:
     from baselines.vqfr import VQFR
-
-ESTIMATES = 10  # iterations of k-means
 
 
 class HalvedAdam(Adam):
@@ -100,11 +99,11 @@ class CodebookStage(VQFRStage):
 
     name = "codebook"
     number = 0
-    reservoir: Tensor
 
     def __init__(self, method: VQFR, features: Source):
         super().__init__(method, features)
-        self.register_buffer("reservoir", torch.zeros(self.config.reservoir, self.config.dim))
+        c = self.config
+        self.reservoir = Reservoir(c.reservoir, c.dim, -(-c.reservoir // c.estimate_every))
 
     def optimisers(self) -> dict[str, Optimizer]:
         c, network = self.config, self.method.network
@@ -120,9 +119,9 @@ class CodebookStage(VQFRStage):
         z = network.encode(image)
         losses: dict[str, Tensor] = {}
         if iteration <= c.estimate_until:
-            self.collect(z.detach(), noise)
+            self.reservoir.collect(z, noise)
         if c.uncoded <= iteration <= c.estimate_until and iteration % c.estimate_every == 0 and iteration:
-            estimate(network.codebook.embedding.weight, self.reservoir)
+            self.reservoir.estimate(network.codebook.embedding.weight)
         codes = z
         if iteration >= c.uncoded:
             quantised = network.codebook.look_up(network.codebook.nearest(z.detach()))
@@ -139,29 +138,6 @@ class CodebookStage(VQFRStage):
         losses |= self.improve(image, [output], update)
         self.iteration += 1
         return losses
-
-    @torch.no_grad()
-    def collect(self, z: Tensor, noise: Noise) -> None:
-        """Put some vectors of z (N, D, h, w) into the reservoir: as many from each iteration between two estimates."""
-        every = across.whole(z.movedim(1, -1).flatten(1, 2)).flatten(0, 1)
-        order = across.whole(noise.uniform(z[0, 0].numel())).flatten().argsort()
-        c, size = self.config, len(self.reservoir)
-        count = min(-(-size // c.estimate_every), len(every))
-        places = (int(self.iteration) * count + torch.arange(count, device=z.device)) % size
-        self.reservoir[places] = every[order[:count]].to(self.reservoir.dtype)
-
-
-@torch.no_grad()
-def estimate(codes: Tensor, vectors: Tensor) -> None:
-    """Set codes (K, D) by k-means of vectors (M, D), from K of them; a code that is the nearest of none stays."""
-    spread = torch.arange(len(codes), device=codes.device) * len(vectors) // len(codes)
-    centres = vectors[spread]
-    for _ in range(ESTIMATES):
-        nearest = (centres.square().sum(1) - 2 * vectors @ centres.T).argmin(1)
-        members = F.one_hot(nearest, len(centres)).to(vectors.dtype)
-        count = members.sum(0)[:, None]
-        centres = torch.where(count > 0, members.T @ vectors / count.clamp(min=1), centres)
-    codes.copy_(centres)
 
 
 class RestorationStage(VQFRStage):

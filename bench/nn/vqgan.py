@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.method import Update
+from bench.method import Noise, Update
 from bench.nn import across
 from bench.nn.losses import hinge
+
+ESTIMATES = 10  # iterations of k-means
 
 
 def group_norm(channels: int, groups: int = 32) -> nn.GroupNorm:
@@ -111,6 +113,71 @@ class Quantiser(nn.Module):
         entries = self.lookup(numbers)
         loss = F.mse_loss(z, entries.detach()) + beta * F.mse_loss(entries, z.detach())
         return z + (entries - z).detach(), loss, numbers
+
+
+class Reservoir(nn.Module):
+    """The latest vectors, `size` at most, of which k-means makes the entries of a codebook; `each` of an iteration."""
+
+    vectors: Tensor
+    taken: Tensor
+
+    def __init__(self, size: int, dim: int, each: int):
+        super().__init__()
+        self.each = each
+        self.register_buffer("vectors", torch.zeros(size, dim))
+        self.register_buffer("taken", torch.zeros((), dtype=torch.long))
+
+    @torch.no_grad()
+    def collect(self, z: Tensor, noise: Noise) -> None:
+        """Take some vectors, at random, of maps z (N, dim, h, w); they replace the oldest."""
+        every = across.whole(z.movedim(1, -1).flatten(1, 2)).flatten(0, 1)
+        order = across.whole(noise.uniform(z[0, 0].numel())).flatten().argsort()[: self.each]
+        places = (int(self.taken) + torch.arange(len(order), device=z.device)) % len(self.vectors)
+        self.vectors[places] = every[order].to(self.vectors.dtype)
+        self.taken += len(order)
+
+    @torch.no_grad()
+    def estimate(self, codes: Tensor) -> None:
+        """Set codes (K, dim) by k-means, from K of the vectors; a code that is the nearest of none stays."""
+        vectors = self.vectors[: int(self.taken)]
+        centres = vectors[torch.arange(len(codes), device=codes.device) * len(vectors) // len(codes)]
+        for _ in range(ESTIMATES):
+            nearest = (centres.square().sum(1) - 2 * vectors @ centres.T).argmin(1)
+            members = F.one_hot(nearest, len(centres)).to(vectors.dtype)
+            count = members.sum(0)[:, None]
+            centres = torch.where(count > 0, members.T @ vectors / count.clamp(min=1), centres)
+        codes.copy_(centres)
+
+
+class LateCodes(nn.Module):
+    """A codebook that joins late in the training, as means of the encoder's latest vectors.
+
+    `estimated`: a share of the training at which codes join, and one until which all are estimated anew each `EVERY`
+    iterations; between two estimates, and then, they learn. (0, 0): they learn at once, from their own beginning.
+    """
+
+    EVERY, EACH = 32, 128
+    iteration: Tensor
+
+    def __init__(self, dim: int, estimated: tuple[float, float]):
+        super().__init__()
+        self.estimated = estimated
+        self.reservoir = Reservoir(self.EVERY * self.EACH, dim, self.EACH)
+        self.register_buffer("iteration", torch.zeros((), dtype=torch.long))
+
+    def forward(self, quantiser: Quantiser, z: Tensor, steps: int, noise: Noise) -> tuple[Tensor, Tensor]:
+        """(codes of maps z, or z itself; the codebook's loss), in an iteration of `steps`; call once in each."""
+        done = int(self.iteration)
+        first, last = (round(share * steps) for share in self.estimated)
+        self.iteration += 1
+        if first <= done < last and (done - first) % self.EVERY == 0 and int(self.reservoir.taken):
+            self.reservoir.estimate(quantiser.embedding.weight)
+        if done < last:
+            self.reservoir.collect(z, noise)
+        if done < first:
+            return z, z.new_zeros(())
+        codes, loss, _ = quantiser(z)
+        return codes, loss
 
 
 class PatchDiscriminator(nn.Module):

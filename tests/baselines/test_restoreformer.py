@@ -43,7 +43,7 @@ def test_the_encoder_asks_in_stage_two_alone() -> None:
 
 
 def test_the_dictionary_is_frozen_and_attention_learns_faster() -> None:
-    method = create()
+    method = create(faster=10)
     first, second = method.stages("embedded")
     books = {id(p) for p in method.network.quantize.parameters()}
     rates = []

@@ -11,7 +11,7 @@ from torch import nn
 from baselines.vqfr import VQFR
 from baselines.vqfr.blocks import Codebook, Deformable, straight
 from baselines.vqfr.discriminators import SpectralNorm, haar
-from baselines.vqfr.training import CodebookStage, HalvedAdam, RestorationStage, balance, estimate
+from baselines.vqfr.training import CodebookStage, HalvedAdam, RestorationStage, balance
 from bench import golden
 from bench.batch import Noise
 from tests.test_methods import batch, take_a_step
@@ -86,26 +86,6 @@ def test_codes_are_the_nearest_and_gradients_pass_them() -> None:
     torch.testing.assert_close(quantised, codebook.look_up(indices))
     quantised.sum().backward()
     assert torch.equal(z.grad, torch.ones_like(z))
-
-
-def test_k_means_finds_clusters_and_leaves_what_is_nearest_to_none() -> None:
-    centres = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
-    vectors = (centres[:, None] + 0.01 * torch.randn(3, 20, 2)).flatten(0, 1)
-    codes = torch.zeros(3, 2)
-    estimate(codes, vectors)
-    torch.testing.assert_close(codes, centres, atol=0.02, rtol=0)
-    twice = torch.zeros(4, 2)
-    estimate(twice, torch.tensor([[1.0, 1.0]]).expand(8, 2))
-    assert torch.equal(twice, torch.ones(4, 2))
-
-
-def test_the_reservoir_takes_as_many_of_each_iteration() -> None:
-    method = create(reservoir=32, estimate_every=8)
-    stage = CodebookStage(method, "embedded")
-    for number in range(12):  # the first four are replaced
-        stage.iteration.fill_(number)
-        stage.collect(torch.full((2, method.config.dim, 4, 4), float(number)), Noise.shared(number, 2))
-    assert stage.reservoir[:, 0].tolist() == [float(n) for n in (8, 9, 10, 11, 4, 5, 6, 7) for _ in range(4)]
 
 
 def test_codes_come_after_the_first_iterations() -> None:

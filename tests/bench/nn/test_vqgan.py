@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench.nn.vqgan import Adversary, Attention, PatchDiscriminator, Quantiser
+from bench.batch import Noise
+from bench.nn.vqgan import Adversary, Attention, LateCodes, PatchDiscriminator, Quantiser, Reservoir
 
 
 def test_the_codebook_gives_the_entry_next_to_each_vector_and_lets_gradients_pass() -> None:
@@ -24,6 +25,54 @@ def test_the_codebook_gives_the_entry_next_to_each_vector_and_lets_gradients_pas
     towards, moved = torch.autograd.grad(loss, [z, codebook.embedding.weight])
     torch.testing.assert_close(towards, 2 * (z - found).detach() / 4)
     torch.testing.assert_close(moved[1], 0.25 * 2 * torch.tensor([0.1, -0.1]) / 4)
+
+
+def test_k_means_finds_clusters_and_leaves_what_is_nearest_to_none() -> None:
+    centres = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    reservoir = Reservoir(80, 2, 20)  # more than comes in: the rest does not count
+    for at in centres:
+        reservoir.collect((at + 0.01 * torch.randn(1, 4, 5, 2)).movedim(-1, 1), Noise.shared(0, 1))
+    codes = torch.zeros(3, 2)
+    reservoir.estimate(codes)
+    torch.testing.assert_close(codes, centres, atol=0.02, rtol=0)
+    alike = Reservoir(8, 2, 8)
+    alike.collect(torch.ones(1, 2, 2, 4), Noise.shared(0, 1))
+    twice = torch.zeros(4, 2)
+    alike.estimate(twice)
+    assert torch.equal(twice, torch.ones(4, 2))
+
+
+def test_the_reservoir_takes_as_many_of_each_iteration() -> None:
+    reservoir = Reservoir(32, 2, 4)
+    for number in range(12):  # the first four are replaced
+        reservoir.collect(torch.full((2, 2, 4, 4), float(number)), Noise.shared(number, 2))
+    assert reservoir.vectors[:, 0].tolist() == [float(n) for n in (8, 9, 10, 11, 4, 5, 6, 7) for _ in range(4)]
+
+
+def test_codes_that_come_late_are_means_of_vectors_and_then_learn() -> None:
+    quantiser, late = Quantiser(4, 2), LateCodes(2, estimated=(0.25, 0.75))
+    z = torch.randn(2, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    steps = 4 * LateCodes.EVERY
+    before, means = float(quantiser(z)[1].detach()), []
+    for number in range(steps):
+        codes, loss = late(quantiser, z, steps, Noise.shared(number, 2))
+        if number < LateCodes.EVERY:
+            assert codes is z
+            assert float(loss) == 0
+            continue
+        torch.testing.assert_close(codes, quantiser(z)[0])
+        with torch.no_grad():
+            if float(loss.detach()) < before / 2:
+                means.append(number)
+            quantiser.embedding.weight += 1  # as if it learned
+    assert means == [LateCodes.EVERY, 2 * LateCodes.EVERY]  # estimated twice
+
+
+def test_codes_are_there_at_once_where_none_come_late() -> None:
+    quantiser, late, z = Quantiser(4, 2), LateCodes(2, estimated=(0, 0)), torch.randn(1, 2, 4, 4)
+    before = quantiser.embedding.weight.clone()
+    torch.testing.assert_close(late(quantiser, z, 4, Noise.shared(0, 1))[0], quantiser(z)[0])
+    assert torch.equal(quantiser.embedding.weight, before)
 
 
 def test_heads_share_the_channels() -> None:
