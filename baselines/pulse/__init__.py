@@ -108,7 +108,7 @@ class PULSE(Method):
     complete_weights = True
     presets = {
         "paper": PULSEConfig(),
-        "tiny": PULSEConfig(low=16, samples=100_000, size=64, width=1024, limit=64, code=64),
+        "tiny": PULSEConfig(low=8, samples=100_000, size=64, width=1024, limit=64, code=64),
     }
     prior_presets = {"paper": {"stylegan2": "config-f"}}
 
