@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from baselines.wan2020.detector import Detector
 from baselines.wan2020.face import START, FaceGenerator
-from baselines.wan2020.networks import MAPPINGS, VAE, LatentMapping
+from baselines.wan2020.networks import MAPPINGS, VAE, LatentMapping, settled
 from baselines.wan2020.training import CleanStage, DetectorStage, FaceStage, MappingStage, PhotoStage, painted
 from bench import weights
 from bench.errors import BenchError
@@ -84,7 +84,7 @@ CARD = Card(
 
 
 LABELS = 19  # of CelebAMask-HQ
-NORMS: dict[str, Norm] = {"instance": nn.InstanceNorm2d, "batch": nn.BatchNorm2d}
+NORMS: dict[str, Norm] = {"instance": nn.InstanceNorm2d, "none": nn.Identity}
 STAGES = ("vae_a", "vae_b", "mapping", "detector", "face")
 
 
@@ -96,7 +96,7 @@ class Wan2020Config(Config):
     normalised: bool = True  # the global stage's pictures reach from -1 to 1
     width: int = 64  # channels of the autoencoders, and of their latents
     limit: int = 512  # channels of the mapping: 2, 4 and 8 times as many, at most these
-    norm: Literal["instance", "batch"] = "instance"  # of autoencoders and mapping
+    norm: Literal["instance", "none"] = "instance"  # of autoencoders and mapping
     face_width: int = 64  # channels of the face generator's last block, 16 times as many in its first
     hidden: int = 128  # channels of what scales and shifts are made of
     detector_width: int = 64  # channels of the detector's first layer
@@ -105,6 +105,7 @@ class Wan2020Config(Config):
     batch_sizes: tuple[int, int, int, int, int] = (100, 120, 80, 16, 16)  # of `STAGES`; the last two are ours
     shares: tuple[float, float, float, float, float] = (2, 2, 3, 2, 3)  # of the training, among those that run
     learning_rate: float = 2e-4
+    ttur: bool = True  # without scratches the mapping learns at half the rate, its discriminator at twice
     adversarial: float = 1.0  # weights of the losses: least squares
     matching: float = 10.0  # feature matching
     perceptual: float = 10.0
@@ -164,9 +165,9 @@ class Wan2020(Method):
         "scratch": Wan2020Config(mapping="scratch", batch_sizes=(100, 120, 36, 16, 16)),
         "hr": Wan2020Config(mapping="hr", batch_sizes=(100, 120, 36, 16, 16)),
         "tiny": Wan2020Config(
-            normalised=False, norm="batch", width=32, limit=96, face_width=8, hidden=16, detector_width=8,
+            normalised=False, norm="none", width=32, limit=96, face_width=8, hidden=16, detector_width=8,
             judge_width=16, detector_side=64, batch_sizes=(4, 4, 4, 4, 4), shares=(2, 2, 3, 2, 5),
-            learning_rate=2e-3, adversarial=0.05, matching=0.5, perceptual=1, pixels=5, kl=1e-4, merging=0.1, latent=1,
+            learning_rate=1e-3, ttur=False, adversarial=0.1, matching=0.5, perceptual=2, pixels=10, kl=1e-4, merging=0.1, latent=1,
             degradation="mild",
         ),
     }  # fmt: skip
@@ -180,6 +181,8 @@ class Wan2020(Method):
             norm = NORMS[c.norm]
             self.vae_a, self.vae_b = VAE(c.width, norm), VAE(c.width, norm)
             self.mapping = MAPPINGS[c.mapping](c.width, c.limit, norm)
+            if c.norm == "none":
+                settled(self.mapping)
         if c.scratched:
             self.detector = Detector(c.detector_width, c.detector_side)
         if c.faces:

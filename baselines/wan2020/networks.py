@@ -49,6 +49,22 @@ class VAE(nn.Module):
         self.decoder = nn.Sequential(
             *blocks(4, w, norm), *double(), *double(), nn.ReflectionPad2d(3), nn.Conv2d(w, 3, 7), nn.Tanh()
         )
+        if norm is nn.Identity:
+            settled(self)
+            with torch.no_grad():
+                self.encoder[7].weight.mul_(10)  # latents stand out of the noise
+                self.decoder[-2].weight.mul_(0.1)  # pictures are grey
+
+
+def settled(network: nn.Module) -> None:
+    """Initial values for a network without normalisation: He et al.'s (2015); residual blocks change nothing at first."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.kaiming_normal_(layer.weight)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    for layer in network.modules():
+        if isinstance(layer, ResidualBlock):
+            nn.init.zeros_(layer.conv_block[5].weight)  # type: ignore[arg-type]
 
 
 def widened(width: int, limit: int, norm: Norm) -> list[nn.Module]:

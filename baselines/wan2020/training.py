@@ -134,7 +134,7 @@ class MappingStage(WanStage):
         super().__init__(method, features, beside=3, spectral=self.scratched)
         self.degradation = self.config.degradation
         self.ema = {"generator": self.config.ema} if self.config.ema else {}
-        if not self.scratched:  # two time-scales
+        if self.config.ttur and not self.scratched:  # two time-scales
             self.rates, self.betas = (0.5, 2.0), (0.0, 0.9)
 
     def optimisers(self) -> dict[str, Optimizer]:
