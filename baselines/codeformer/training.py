@@ -66,7 +66,7 @@ class VQGANStage(CodeFormerStage):
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         network = self.method.network
-        codes, codebook = self.codes(network.quantize, network.encoder(batch.image)[0], self.steps, noise)
+        codes, codebook = self.codes.quantise(network.quantize, network.encoder(batch.image)[0], self.steps, noise)
         output = network.generator(codes)
         losses = {
             "l1": F.l1_loss(output, batch.image),

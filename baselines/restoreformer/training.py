@@ -63,7 +63,7 @@ class DictionaryStage(RestoreFormerStage):
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         network, target = self.method.network, batch.image
-        codes, codebook = self.codes(network.quantize, network.encode(target)[1], self.steps, noise)
+        codes, codebook = self.codes.quantise(network.quantize, network.encode(target)[1], self.steps, noise)
         output = network.decode(codes)
         losses = self.reconstruction(output, target) | {"codebook": codebook}
         reconstruction = losses["l1"] + self.config.lpips * losses["lpips"]

@@ -165,7 +165,7 @@ class LateCodes(nn.Module):
         self.reservoir = Reservoir(self.EVERY * self.EACH, dim, self.EACH)
         self.register_buffer("iteration", torch.zeros((), dtype=torch.long))
 
-    def forward(self, quantiser: Quantiser, z: Tensor, steps: int, noise: Noise) -> tuple[Tensor, Tensor]:
+    def quantise(self, quantiser: Quantiser, z: Tensor, steps: int, noise: Noise) -> tuple[Tensor, Tensor]:
         """(codes of maps z, or z itself; the codebook's loss), in an iteration of `steps`; call once in each."""
         done = int(self.iteration)
         first, last = (round(share * steps) for share in self.estimated)

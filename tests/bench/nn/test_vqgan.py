@@ -55,7 +55,7 @@ def test_codes_that_come_late_are_means_of_vectors_and_then_learn() -> None:
     steps = 4 * LateCodes.EVERY
     before, means = float(quantiser(z)[1].detach()), []
     for number in range(steps):
-        codes, loss = late(quantiser, z, steps, Noise.shared(number, 2))
+        codes, loss = late.quantise(quantiser, z, steps, Noise.shared(number, 2))
         if number < LateCodes.EVERY:
             assert codes is z
             assert float(loss) == 0
@@ -71,7 +71,7 @@ def test_codes_that_come_late_are_means_of_vectors_and_then_learn() -> None:
 def test_codes_are_there_at_once_where_none_come_late() -> None:
     quantiser, late, z = Quantiser(4, 2), LateCodes(2, estimated=(0, 0)), torch.randn(1, 2, 4, 4)
     before = quantiser.embedding.weight.clone()
-    torch.testing.assert_close(late(quantiser, z, 4, Noise.shared(0, 1))[0], quantiser(z)[0])
+    torch.testing.assert_close(late.quantise(quantiser, z, 4, Noise.shared(0, 1))[0], quantiser(z)[0])
     assert torch.equal(quantiser.embedding.weight, before)
 
 
