@@ -181,8 +181,8 @@ class GPEN(Method):
         "1024": GPENConfig(size=1024),
         "2048": GPENConfig(size=2048),
         "tiny": GPENConfig(
-            size=64, width=1024, limit=64, code=64, depth=4, learning_rate=0.004, l1=100, gamma=1, path=0.2, ema=0.99,
-            degradation="mild",
+            size=64, width=1024, limit=64, code=64, depth=4, learning_rate=0.004, l1=100, identity=10, adversarial=0.2,
+            gamma=1, path=0.2, ema=0.995, degradation="mild",
         ),
     }  # fmt: skip
     prior_presets = {

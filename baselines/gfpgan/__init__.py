@@ -111,7 +111,8 @@ class GFPGAN(Method):
         "bilinear": GFPGANConfig(form="bilinear", width=32768, jitter=0),
         "tiny": GFPGANConfig(
             size=64, width=1024, limit=64, code=64, depth=4, judge_width=1024, component_width=16, eye=16, mouth=24,
-            learning_rate=0.004, batch_size=4, ema=0.99, degradation="mild", jitter=0, grey=0,
+            learning_rate=0.004, batch_size=4, l1=10, component=0.1, identity=30, pyramid=0.25, ema=0.995,
+            degradation="mild", jitter=0, grey=0,
         ),
     }  # fmt: skip
     prior_presets = {

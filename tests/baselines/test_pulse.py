@@ -44,7 +44,7 @@ def test_faces_of_the_generator_are_found_again_when_they_are_small() -> None:
     method = made(steps=40)
     faces = drawn(method, 2)
     found = method.complete(degraded(faces), Noise([1, 2]))
-    distances = [float((shrunk(a, 16) - shrunk(b, 16)).square().mean()) for a, b in ((found, faces), (found, -faces))]
+    distances = [float((shrunk(a, 8) - shrunk(b, 8)).square().mean()) for a, b in ((found, faces), (found, -faces))]
     assert distances[0] < 0.2 * distances[1]
     assert not torch.equal(found, method.complete(degraded(faces), Noise([3, 4])))
 
@@ -56,7 +56,7 @@ def test_searches_without_a_match_are_told() -> None:
     stripes = torch.ones(2, 3, 64, 64)
     stripes[..., ::8] = -1
     method.complete(degraded(stripes), Noise([0, 1]))
-    assert method.remarks()[0].startswith("2 of its 2 searches found no face that, at 16 px, is near enough to the")
+    assert method.remarks()[0].startswith("2 of its 2 searches found no face that, at 8 px, is near enough to the")
     patient = made(steps=2, enough=100.0)
     patient.complete(degraded(stripes), Noise([0, 1]))
     assert patient.remarks() == []
