@@ -68,14 +68,15 @@ CARD = Card(
         "faces": "true. false: the global stage alone. The picture is the face: none is cropped, none pasted back",
         "normalised": "true: what the global stage gives is spread over the whole range, image by image, as the "
         "authors' program saves it for the face stage",
-        "norm": "instance: as released. batch, in tiny: an image's own norm takes its colours away, which a short "
-        "training does not find again",
+        "norm": "instance: as released. none, in tiny, with initial values that do without: an image's own norm takes "
+        "its colours away, which a short training does not find again",
         "degradation": "gfpgan: ours. The authors degrade photos of VOC",
         "old": "half of domain A's pictures: clean ones, blurred and with grain, in the place of old photos",
         "face training": "not released: here the losses, discriminators and optimiser of the other stages, on what "
         "the global stage gives",
         "detector training": "not released: here the training masks' strokes in white, cross entropy",
-        "time-scales": "with scratches the mapping and its discriminator, under spectral norm, learn at one rate",
+        "ttur": "true: two time-scales in the mapping's training. With scratches there is one, as published, and its "
+        "discriminator is under spectral norm",
         "shares": "the authors count epochs of their own pictures; how long the face stage learned is not stated",
     },
     notes="Trained at 256 px; all sides that are multiples of 32 are completed. With scratches, affinities take 64 MiB "
@@ -105,7 +106,7 @@ class Wan2020Config(Config):
     batch_sizes: tuple[int, int, int, int, int] = (100, 120, 80, 16, 16)  # of `STAGES`; the last two are ours
     shares: tuple[float, float, float, float, float] = (2, 2, 3, 2, 3)  # of the training, among those that run
     learning_rate: float = 2e-4
-    ttur: bool = True  # without scratches the mapping learns at half the rate, its discriminator at twice
+    ttur: bool = True  # the mapping learns at half the rate, its discriminator at twice; not with scratches
     adversarial: float = 1.0  # weights of the losses: least squares
     matching: float = 10.0  # feature matching
     perceptual: float = 10.0
@@ -167,8 +168,8 @@ class Wan2020(Method):
         "tiny": Wan2020Config(
             normalised=False, norm="none", width=32, limit=96, face_width=8, hidden=16, detector_width=8,
             judge_width=16, detector_side=64, batch_sizes=(4, 4, 4, 4, 4), shares=(2, 2, 3, 2, 5),
-            learning_rate=1e-3, ttur=False, adversarial=0.1, matching=0.5, perceptual=2, pixels=10, kl=1e-4, merging=0.1, latent=1,
-            degradation="mild",
+            learning_rate=1e-3, ttur=False, adversarial=0.1, matching=0.5, perceptual=2, pixels=10, kl=1e-4,
+            merging=0.1, latent=1, degradation="mild",
         ),
     }  # fmt: skip
 

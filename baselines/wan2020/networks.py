@@ -57,7 +57,7 @@ class VAE(nn.Module):
 
 
 def settled(network: nn.Module) -> None:
-    """Initial values for a network without normalisation: He et al.'s (2015); residual blocks change nothing at first."""
+    """Start a network without normalisation from He et al.'s values (2015), its residual blocks from the identity."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.kaiming_normal_(layer.weight)

@@ -141,6 +141,16 @@ def test_the_global_stage_alone_takes_more_sizes() -> None:
         assert create(faces=False).complete(batch(1, size=(36, 52)), Noise([0])).shape == (1, 3, 36, 52)
 
 
+def test_without_normalisation_signals_stay_alive_from_the_start() -> None:
+    method, images = create(), batch(2).image
+    with torch.no_grad():
+        z = method.vae_a.encoder(images)
+        assert z.std() > 1, "the noise of the latents would drown them"
+        mapped = method.mapping(z, torch.zeros_like(images[:, :1]))
+        assert 0.3 < mapped.std() / z.std() < 3
+        assert method.vae_b.decoder(mapped).abs().max() < 0.9, "tanh would saturate"
+
+
 def test_pictures_of_the_global_stage_are_spread_over_the_range() -> None:
     images = torch.rand(2, 3, 8, 8) * torch.tensor([0.5, 0.1]).view(2, 1, 1, 1)
     found = spread(images)
@@ -236,9 +246,14 @@ def test_the_image_scales_and_shifts_every_pixel() -> None:
         torch.testing.assert_close(layer(x, image), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("mapping", "rates"), [("quality", [1e-4, 4e-4]), ("scratch", [2e-4, 2e-4])])
-def test_the_mapping_learns_at_two_rates_unless_there_are_scratches(mapping: str, rates: list[float]) -> None:
-    method = create(mapping=mapping, learning_rate=2e-4)
+@pytest.mark.parametrize(
+    ("mapping", "ttur", "rates"),
+    [("quality", True, [1e-4, 4e-4]), ("quality", False, [2e-4, 2e-4]), ("scratch", True, [2e-4, 2e-4])],
+)
+def test_the_mapping_learns_at_two_rates_unless_there_are_scratches(
+    mapping: str, ttur: bool, rates: list[float]
+) -> None:
+    method = create(mapping=mapping, ttur=ttur, learning_rate=2e-4)
     stage = MappingStage(method, "embedded")
     groups = {name: optimiser.param_groups[0] for name, optimiser in stage.optimisers().items()}
     assert [groups[name]["lr"] for name in ("generator", "discriminator")] == pytest.approx(rates)
