@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from bench.method import Batch, Noise, Source, Stage, Update
 from bench.nn.decay import DecayingAdam
@@ -50,7 +50,7 @@ class WanStage(Stage):
         """The optimisers of a network, and of the discriminators by their names."""
         constant = self.epochs[0] / sum(self.epochs)
 
-        def adam(trained: nn.Module, factor: float) -> Adam:
+        def adam(trained: nn.Module, factor: float) -> Optimizer:
             rate = factor * self.config.learning_rate
             return DecayingAdam(trained.parameters(), rate, self.betas, self.steps, constant)
 
