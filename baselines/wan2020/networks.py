@@ -52,8 +52,8 @@ class VAE(nn.Module):
         if norm is nn.Identity:
             settled(self)
             with torch.no_grad():
-                self.encoder[7].weight.mul_(10)  # latents stand out of the noise
-                self.decoder[-2].weight.mul_(0.1)  # pictures are grey
+                self.encoder[7].get_parameter("weight").mul_(10)  # latents stand out of the noise
+                self.decoder[-2].get_parameter("weight").mul_(0.1)  # pictures are grey
 
 
 def settled(network: nn.Module) -> None:
