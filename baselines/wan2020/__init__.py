@@ -167,8 +167,8 @@ class Wan2020(Method):
         "hr": Wan2020Config(mapping="hr", batch_sizes=(100, 120, 36, 16, 16)),
         "tiny": Wan2020Config(
             normalised=False, norm="none", width=32, limit=96, face_width=8, hidden=16, detector_width=8,
-            judge_width=16, detector_side=64, batch_sizes=(4, 4, 4, 4, 4), shares=(2, 2, 3, 2, 5),
-            learning_rate=1e-3, ttur=False, adversarial=0.1, matching=0.5, perceptual=2, pixels=10, kl=1e-4,
+            judge_width=16, detector_side=64, batch_sizes=(4, 4, 4, 4, 4), shares=(1, 1, 2, 2, 5),
+            learning_rate=1e-3, ttur=False, adversarial=0.05, matching=0.2, perceptual=1, pixels=10, kl=1e-4,
             merging=0.1, latent=1, degradation="mild",
         ),
     }  # fmt: skip
