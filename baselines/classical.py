@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional as F
 from torchvision.transforms.functional import gaussian_blur
 
+from bench.bicubic import bicubic, pictures
 from bench.method import Batch, Card, Config, Method, Noise
 
 MEAN = Card(
@@ -100,7 +100,7 @@ class BicubicConfig(Config):
 class Bicubic(Method):
     """What can be done without knowing what a face is, or how it was degraded: averages out noise and JPEG's blocks.
 
-    Shrinks and enlarges by torch's antialiased bicubic filter (a = -0.5), between them a Gaussian within three
+    Shrinks and enlarges by torch's antialiased bicubic filter (a = -0.5); between them a Gaussian within three
     deviations, edges mirrored.
     """
 
@@ -112,9 +112,9 @@ class Bicubic(Method):
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         degraded, factor, sigma = batch.need("degraded"), self.config.factor, self.config.sigma
         height, width = degraded.shape[2:]
-        small = _bicubic(degraded, (math.ceil(height / factor), math.ceil(width / factor)))
+        small = bicubic(degraded, (math.ceil(height / factor), math.ceil(width / factor)))
         reach = min(math.ceil(3 * sigma), min(small.shape[2:]) - 1)  # a mirror is no wider than the picture
-        return _bicubic(gaussian_blur(small, 2 * reach + 1, sigma), (height, width)).clamp(-1, 1)
+        return pictures(gaussian_blur(small, 2 * reach + 1, sigma), (height, width))
 
 
 class MeanColour(Method):
@@ -163,10 +163,6 @@ class Biharmonic(Method):
             return np.clip(filled * 255, 0, 255).round()
 
         return _each(batch, fill)
-
-
-def _bicubic(images: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(images, size=size, mode="bicubic", antialias=True)
 
 
 def _each(batch: Batch, fill: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Tensor:
