@@ -45,6 +45,7 @@ CARD = Card(
     "RestoreFormer.pth ({params_ema} or {params})",
     trained_on={"ffhq": "all"},
     needs=("degraded",),
+    learns=("landmarks",),
     choices={
         "learning_rate": "4.5e-6 of the released options, times the batch of 4 and 4 GPUs, as its launcher multiplies",
         "iterations": "no source at hand says how many: 1,000,000 a stage, of which 30,001 and 10,001 are without "

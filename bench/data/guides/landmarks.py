@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from bench import pictures
-from bench.card import Card
 from bench.data import cache, preparing, sources
 from bench.data import folder as files
 from bench.data.cache import Batch
@@ -42,9 +41,6 @@ class Landmarks(Guide):
 
     def prepared(self, files: Files) -> ImageData:
         return prepare_landmarks(files)
-
-    def learned(self, card: Card) -> bool:
-        return card.task == "restoration" or super().learned(card)  # losses of eyes and mouth
 
     def mirrored(self, value: Tensor, width: int) -> Tensor:
         across = torch.tensor([-1.0, 1.0]).to(value)
