@@ -187,13 +187,12 @@ class PULSE(Method):
         adam = SphericalAdam(found, c.rate, c.steps)
         for step in range(1, c.steps + 1):
             codes = self.codes(found[0])
-            drawn = [
-                x * 1 for x in found[1:]
-            ]  # torch's counter of operations takes no leaf of the graph into a network
+            # torch's counter of operations takes no leaf of the graph into a network
+            drawn = [x * 1 for x in found[1:]]
             image = self.generator(codes, [*drawn, *fixed])
             small = shrunk((image + 1) / 2, c.low)
             error = l2(small, target, c.enough)
-            matched = matched or float(error.detach()) <= c.enough
+            matched = matched or bool(error.detach() <= c.enough)  # in its own precision, in which it was clamped
             loss = c.l2 * error + c.l1 * l1(small, target, c.enough) + c.geocross * geocross(codes)
             adam.step(loss.sum())
             if step * wanted // c.steps > (step - 1) * wanted // c.steps:

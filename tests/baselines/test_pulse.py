@@ -49,15 +49,16 @@ def test_faces_of_the_generator_are_found_again_when_they_are_small() -> None:
     assert not torch.equal(found, method.complete(degraded(faces), Noise([3, 4])))
 
 
+@pytest.mark.parametrize("enough", [100.0, 100.3])  # the nearest float32 of the latter is larger, as that of 2e-3 is
 @torch.no_grad()
-def test_searches_without_a_match_are_told() -> None:
+def test_searches_without_a_match_are_told(enough: float) -> None:
     method = made(steps=2)
     assert method.remarks() == []
     stripes = torch.ones(2, 3, 64, 64)
     stripes[..., ::8] = -1
     method.complete(degraded(stripes), Noise([0, 1]))
     assert method.remarks()[0].startswith("2 of its 2 searches found no face that, at 8 px, is near enough to the")
-    patient = made(steps=2, enough=100.0)
+    patient = made(steps=2, enough=enough)
     patient.complete(degraded(stripes), Noise([0, 1]))
     assert patient.remarks() == []
 
