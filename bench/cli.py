@@ -385,6 +385,7 @@ def _run(
     why.show(made, known, again=True, scores=False)
     outcome = runner.run(made, options)
     distributed.announce("")
+    distributed.leave()
     if any(map(made.done, made.scores)):
         with hold(made.folder / ".lock", wait=True):  # another runner may be at the end of the same suite
             results.collect(made)

@@ -11,6 +11,7 @@ equal up to rounding and what is not.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -72,6 +73,19 @@ def join() -> Any:
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
     return store
+
+
+def leave() -> None:
+    """Part from the other processes, when all work is done.
+
+    Gloo's threads let go of a process' last tensors a moment after their sum is there: a process that ends in that
+    moment, with its group in place, aborts.
+    """
+    if world().size > 1:
+        from torch import distributed
+
+        gc.collect()  # networks that trained together hold the group, and its threads with it
+        distributed.destroy_process_group()
 
 
 _announced = 0

@@ -90,6 +90,7 @@ def follow(made: Plan, options: Options) -> None:
             recorded(options.on_gpu, job.identity["precision"], options.deterministic),
         ):
             _train(made, job, made.job_folder(job.id), options)
+    distributed.leave()
 
 
 def _train(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from tests.bench.test_train import trained
 torch.set_num_threads(1)
 toy = trained(Path(sys.argv[1]))
 torch.save(toy.state_dict(), f"{sys.argv[1]}/rank{distributed.world().rank}.pt")
+distributed.leave()
 """
 SUITE = """
 suite: two

@@ -40,6 +40,7 @@ def main(path: Path, compiled: bool, slugs: list[str]) -> None:
     torch.Tensor.float = torch.Tensor.double
     faces = dataset.prepare_synthfaces(2 * BATCH, SIZE, 0, path.parent)
     found = {slug: losses(slug, faces, path.parent, compiled) for slug in slugs}
+    distributed.leave()
     if distributed.world().rank == 0:
         path.write_text(json.dumps(found))
 
