@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 from baselines.diffusers import folder as folders
 from baselines.diffusers.cells import seen, widened
 from baselines.diffusers.families import FAMILIES, Family, Name
+from baselines.diffusers.linear import ImageByImage
 from bench.errors import BenchError
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source
 from bench.nn.iterative import some
@@ -131,6 +132,8 @@ class Diffusers(Method):
         with folders.quiet():
             self.pipeline = folders.library(family.pipeline)(**parts, **family.constructor)
         self.pipeline.set_progress_bar_config(disable=True)
+        if family.together:
+            self.pipeline.vae.enable_slicing()  # pictures one by one: the same bits whatever the batch
         side = getattr(self.pipeline, "vae_scale_factor", None) or self.pipeline.decoder_pipe.movq_scale_factor
         if side != family.cell:
             raise BenchError(
@@ -189,7 +192,7 @@ class Diffusers(Method):
         each = {"image": batch.masked, "mask_image": mask, **self.words(texts, mask), **self.controls(batch, mask)}
         # of training and of measuring, one for all images; the library takes no other number of them
         generators = noise.generators * (len(batch) // len(noise.generators))
-        with folders.quiet():
+        with folders.quiet(), ImageByImage(len(batch) if config.served.together else 1):
             return torch.cat(list(self._calls(each, generators, changed)))
 
     def _calls(

@@ -91,8 +91,7 @@ def change(path: Path, **changes: Any) -> None:
 # the library's own call
 
 FLOW = ["sd3", "z-image"]
-TOGETHER = ["sd15-inpaint", "sd15", "sdxl-inpaint", *FLOW, "flux-fill"]
-AT_64 = [*TOGETHER, "kandinsky22-inpaint"]
+AT_64 = ["sd15-inpaint", "sd15", "sdxl-inpaint", *FLOW, "flux-fill", "kandinsky22-inpaint"]
 
 
 def own(preset: str, method: Diffusers, given: Batch, scheduler: Any = None) -> Tensor:
@@ -124,15 +123,10 @@ def own(preset: str, method: Diffusers, given: Batch, scheduler: Any = None) -> 
     ).images * 2 - 1  # fmt: skip
 
 
-@pytest.mark.parametrize("preset", TOGETHER)
+@pytest.mark.parametrize("preset", AT_64)
 def test_a_completion_is_the_library_s_own_bit_for_bit(preset: str) -> None:
-    method, given = loaded(preset=preset), batch()
+    method, given = loaded(preset=preset), batch(1)
     assert torch.equal(completed(method, given), own(preset, method, given))
-
-
-def test_a_completion_of_one_image_is_the_library_s_own() -> None:
-    method, given = loaded(preset="kandinsky22-inpaint"), batch(1)
-    assert torch.equal(completed(method, given), own("kandinsky22-inpaint", method, given))
 
 
 @pytest.mark.slow
@@ -166,18 +160,12 @@ def apart(method: Diffusers, given: Batch, seeds: list[int] | None = None) -> Te
 
 @pytest.mark.parametrize("preset", AT_64)
 def test_an_image_is_the_same_alone_and_in_a_batch(preset: str) -> None:
+    """Seen: the same bits. The library's own call moves by up to 6.1e-6: linear layers sum in another order for another
+    number of rows, and a guidance of 7.5 makes the rounding of a pass 14 times as large."""
     method, given = loaded(preset=preset), batch()
-    assert float(apart(method, given).max()) < 1e-5
+    assert float(apart(method, given).max()) < 3e-6
     given = replace(given, image=given.image.double(), mask=given.mask.double())
     assert float(apart(method.double(), given).max()) < 1e-8
-
-
-@pytest.mark.parametrize("first", [10, 20, 30])
-def test_an_image_is_the_same_alone_and_in_a_batch_to_a_rounding(first: int) -> None:
-    """Seen: 1.8e-6. It is the rounding of linear layers, whose sums are taken in another order for another number of
-    rows; a guidance of 7.5 makes that of a pass 14 times as large, and few steps hide less of it: 2.9e-6 after two,
-    and 6.1e-6 in a network of 4 channels. The library's own call moves as far, since it gives the same bits."""
-    assert float(apart(loaded(steps=10), batch(), [first, first + 1, first + 2]).max()) < 3e-6
 
 
 def test_bfloat16_is_within_two_levels_of_itself_in_a_batch() -> None:
