@@ -50,6 +50,11 @@ class Batch:
         return self.guides.get("semantics")
 
     @property
+    def layout(self) -> Tensor | None:
+        """(N, H, W) uint8, the labels that the picture shall have."""
+        return self.guides.get("layout")
+
+    @property
     def landmarks(self) -> Tensor | None:
         """(N, 68, 2) pixels, (x, y)."""
         return self.guides.get("landmarks")
@@ -63,6 +68,11 @@ class Batch:
     def text(self) -> tuple[str, ...] | None:
         """N sentences."""
         return self.guides.get("text")
+
+    @property
+    def source(self) -> Tensor | None:
+        """(N, 3, H, W) the whole picture, where it is edited."""
+        return self.guides.get("source")
 
     @property
     def degraded(self) -> Tensor | None:

@@ -94,6 +94,8 @@ def batch(count: int = 2, seed: int = 0, size: Size = SIZE) -> Batch:
             "sketch": (degraded[:, :1] > 0.5).float(),
             "colour": colour,
             "semantics": (9 * (colour[:, 0] + 1)).byte(),
+            "layout": (9 * (colour[:, 0] + 1)).byte().flip(0),
+            "source": image,
             "landmarks": landmarks(count, generator) * torch.tensor([float(width), float(height)]),
             "identity": torch.arange(count) % 2,
         },

@@ -25,7 +25,7 @@ from masks import MaskSet
 
 DOCUMENTED = Path(__file__).parents[4] / "docs" / "adding-a-method.md"
 COUNT, SIZE = 20, 64
-ALL = "center/25+exemplar+sketch+semantics+colour+text+landmarks"
+ALL = "center/25+exemplar+sketch+semantics+colour+text+landmarks+source+layout"
 BYTES = {
     "exemplar": "d3af7a2fe0a50034",
     "sketch": "a8be6165aea88af2",
@@ -34,6 +34,8 @@ BYTES = {
     "text": "4e7df6e837f2f58c",
     "degraded": "036bf8086e0ef58f",
     "landmarks": "0847fcf6d0be3dd8",
+    "source": "42a95f0eb14f3c84",
+    "layout": "e12c2d39566f9195",
     "identity": "6463584f3839235f",
 }
 """SHA-256 of each guide of 20 synthetic faces: numbers 20 to 39 of 40, seed 7; degraded/mild."""
