@@ -24,6 +24,8 @@ from bench.metrics.several import measure_several
 from bench.store import read_json, write_json
 from bench.task import Task
 
+BY_EXEMPLARS = {"exemplar", "layout"}  # guides that are, or come from, another picture
+NO_EXEMPLAR = "n/a: no exemplar guides this condition"
 NO_TRUTH = "n/a: there is no ground truth, the pictures themselves are degraded"
 MEASURED = ("metric", "extractor", "value", "low", "high", "n", "note")
 
@@ -87,34 +89,44 @@ def score(
     if archive.ids != ids:
         raise BenchError(f"{archive.path} holds other images than the test set: delete its folder and run again")
     wanted = metrics.expanded(names, len(ids))
-    truth = parse(task.condition).has_truth
+    truth, guided = parse(task.condition).has_truth, BY_EXEMPLARS & task.guides
     found: dict[str, tuple[dict[str, Any], pd.DataFrame]] = {}
     for metric in map(metrics.get, wanted):
         if metric.raw:
             found[metric.name] = _stored(metric, folder, ids)
         elif metric.compares and not truth:
             found[metric.name] = empty(metric, len(ids), metric.extractor, NO_TRUTH), _frame(metric.name, ids, None)
+        elif metric.towards and not guided:
+            found[metric.name] = empty(metric, len(ids), metric.extractor, NO_EXEMPLAR), _frame(metric.name, ids, None)
         elif known and (before := known.get(metric.name, ids)):
             found[metric.name] = before
-    left = [name for name in wanted if name not in found]
-    if left:
-        asked = {metrics.get(name).reference for name in left}
-        used = {name: source for name, source in references.items() if name in asked}
+    left = [metric for metric in map(metrics.get, wanted) if metric.name not in found]
+    against: dict[str | None, Source | None] = {
+        None: task.originals if truth else None,
+        "exemplar": task.exemplars,
+        "other": partial(task.exemplars, others=True),
+    }
+    for towards, source in against.items():
+        asked = {metric.name.removesuffix(f"/{towards}"): metric for metric in left if metric.towards == towards}
+        if not asked:
+            continue
+        named = {metric.reference for metric in asked.values()}
         measured = measure_several(
             [partial(pictures, archive, task, number) for number in range(archive.completions)],
-            task.originals if truth else None,
+            source,
             task.holes,
-            metrics=left,
-            reference=used,
+            metrics=list(asked),
+            reference={name: images for name, images in references.items() if name in named},
             ids=ids,
             device=device,
             cache=cache,
         )
         for row in measured.rows:
-            if row["metric"] in left:  # not what stands beside it for few images, and is known
-                found[row["metric"]] = row, measured.images(row["metric"])
+            if row["metric"] in asked:  # not what stands beside it for few images, and is known
+                name = asked[row["metric"]].name
+                found[name] = row | {"metric": name}, measured.images(row["metric"]).assign(metric=name)
                 if known and not row["note"].startswith(metrics.ABSENT):
-                    known.put(*found[row["metric"]])
+                    known.put(*found[name])
     frames = [frame for frame in (found[name][1] for name in wanted) if len(frame)]
     per_image = pd.concat(frames, ignore_index=True) if frames else Measurement().per_image
     return Measurement([found[name][0] for name in wanted], per_image)

@@ -13,7 +13,7 @@ from torch import Tensor
 from bench import condition as conditions
 from bench.batch import Batch
 from bench.data.dataset import ImageData
-from bench.data.guides import Asked, Maker, makers
+from bench.data.guides import Asked, Maker, exemplar, makers
 from bench.store import derive_seed
 from masks import MaskSet
 
@@ -38,11 +38,14 @@ class Task:
         """What the method is shown, beside the known pixels."""
         return {*self.needs, *conditions.parse(self.condition).guides}
 
+    @property
+    def _asked(self) -> Asked:
+        source = conditions.parse(self.condition).source
+        return Asked(self.images, self.condition, self.positions, self.condition, source, self.seed)
+
     @cached_property
     def _makers(self) -> dict[str, Maker]:
-        source = conditions.parse(self.condition).source
-        asked = Asked(self.images, self.condition, self.positions, self.condition, source, self.seed)
-        return makers(self.guides, asked)
+        return makers(self.guides, self._asked)
 
     def batches(self) -> Iterator[Batch]:
         """The test images with their masks; the pixels under the holes are there."""
@@ -60,6 +63,12 @@ class Task:
         """The test images alone, uint8 (N, 3, H, W), in the same batches."""
         for numbers in self._numbers():
             yield self.images.images([self.positions[i] for i in numbers])
+
+    def exemplars(self, others: bool = False) -> Iterator[Tensor]:
+        """What guides them where exemplars do, as `originals`; or `others`, which guide another one."""
+        chosen = (exemplar.others if others else exemplar.pairs)(self._asked)
+        for numbers in self._numbers():
+            yield self.images.images([chosen[i] for i in numbers])
 
     def holes(self) -> Iterator[Tensor]:
         """Their masks alone, bool (N, 1, H, W)."""

@@ -61,7 +61,7 @@ def _completion(folder: Path, names: list[str], data: list[str], path: Path | No
     from bench.score import score as scored
     from bench.store import write_text
 
-    if against := [name for name in names if metrics.get(name).reference]:
+    if against := [name for name in names if metrics.get(name).reference or metrics.get(name).towards]:
         raise BenchError(f"--metrics: {against[0]} compares with other images, and {folder} is without its run")
     if device == "cpu":
         torch.set_num_threads(1)  # as in a run

@@ -5,7 +5,8 @@
 
 A metric is a declaration (`Metric`) and one pure function. The part of a name after ``@`` is the variant: the paper
 whose definition it follows, or the network behind it. ``fid`` alone always means the official Inception weights.
-A name with ``/`` asks for a reference other than the ground truth: ``fid/train`` compares with ``reference["train"]``.
+A name with ``/`` asks for a reference other than the ground truth: ``fid/train`` compares with ``reference["train"]``,
+``identity@dlib/exemplar`` each picture with the exemplar that guided it, ``identity@dlib/other`` with another one's.
 Importing this module imports no torch.
 """
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Measurement", "Metric", "expanded", "get", "measure", "names"]
 
 INFINITY = math.inf
+TOWARDS = {"exemplar": "to the exemplar", "other": "to another exemplar"}
 ABSENT = "not computed: "  # starts the note of a metric whose network is not here, or cannot take such images
 
 
@@ -78,12 +80,19 @@ class Metric:
     @property
     def compares(self) -> bool:
         """Whether it needs the ground truth."""
-        return self.needs_truth and not self.reference
+        return self.needs_truth and "/" not in self.name
 
     @property
     def reference(self) -> str | None:
-        """The name of the reference set in ``fid/train``; None for the ground truth."""
-        return self.name.partition("/")[2] or None
+        """The name of the reference set in ``fid/train``; None for the ground truth, and where pairs are others."""
+        after = self.name.partition("/")[2]
+        return None if after in TOWARDS else after or None
+
+    @property
+    def towards(self) -> str | None:
+        """What each picture is compared with in the place of its original: one of `TOWARDS`."""
+        after = self.name.partition("/")[2]
+        return after if after in TOWARDS else None
 
 
 def _function(name: str) -> Callable[..., Any]:
@@ -144,6 +153,14 @@ def _nme(extractor: str, title: str, points: str, equals: str, beside: str, caut
         name=f"nme@{extractor}", title=f"NME ({title})", kind="features", function=f"landmarks:{points}",
         equals=equals, unit="%", extractor=extractor, features=("landmarks",), beside=beside, caution=caution,
         **_lower(),
+    )  # fmt: skip
+
+
+def _agreement(extractor: str, title: str, parser: str) -> Metric:
+    return Metric(
+        name=f"miou@{extractor}", title=f"Label agreement ({title})", kind="features", function="parsing:agreement",
+        equals=f"mean IoU over the classes that {parser} sees in the original, within the hole", extractor=extractor,
+        features=("parsing",), higher_is_better=True, bounds=(0.0, 1.0),
     )  # fmt: skip
 
 
@@ -369,6 +386,8 @@ _METRICS = [
         "distance (the thesis states none)",
         "detection@fan",
     ),
+    _agreement("embedded", "embedded", "the embedded network"),
+    _agreement("faceparsing", "face-parsing", "face-parsing.PyTorch's BiSeNet (79999_iter.pth)"),
     _detection("dlib", "dlib-hog", "dlib", "dlib's frontal face detector on pictures of 256 px"),
     _detection("mtcnn", "mtcnn", "MTCNN", "facenet-pytorch's MTCNN", FLAT),
     Metric(
@@ -422,6 +441,10 @@ def get(name: str) -> Metric:
     metric = _REGISTRY[base]
     if not slash:
         return metric
+    if reference in TOWARDS:
+        if metric.kind != "features" or not metric.compares:
+            raise BenchError(f"{name!r}: only what a network tells of a pair of pictures takes /{reference}")
+        return replace(metric, name=name, title=f"{metric.title} {TOWARDS[reference]}")
     if metric.function not in ("frechet:score", "frechet:score_mat", "frechet:infinity", "kernel:score"):
         raise BenchError(f"{name!r}: {base} is paired with the ground truth; only FID and KID take another reference")
     if not reference:

@@ -28,7 +28,7 @@ from bench.errors import BenchError
 from bench.isolation import one_thread
 from bench.metrics import naturalness, perceptual, quality
 from bench.metrics.identity import FRAME, align, square
-from bench.nn import adaface, dinov2, dists, dlib_face, fan, s3fd, text
+from bench.nn import adaface, dinov2, dists, dlib_face, faceparsing, fan, s3fd, text
 from bench.nn.irse import IRSE
 from bench.nn.perceptual import IMAGENET
 from bench.nn.projected import ENLARGED, EfficientNetLite, from_timm
@@ -182,7 +182,8 @@ def _embedded(device: torch.device) -> Extractor:
     @one_thread()  # small batches are summed in other orders by more
     def run(network: nn.Module, images: Tensor) -> Features:
         features = network(signed(images))
-        return features | {"maps": perceptual.unit_alike(features["maps"])}
+        labels = features["parsing"].argmax(dim=1).byte()
+        return features | {"maps": perceptual.unit_alike(features["maps"]), "parsing": labels}
 
     return _Network("embedded", embedded.fingerprint("metrics"), embedded.load("metrics"), run, device)
 
@@ -440,6 +441,16 @@ def _adaface(path: Path, digest: str, device: torch.device) -> Extractor:
     return _Network("adaface", f"adaface-ir101-aligned112-float32-{digest}", network, run, device, crop=_arcface_crop)
 
 
+def _faceparsing(path: Path, digest: str, device: torch.device) -> Extractor:
+    network = faceparsing.FaceParser(pretrained=False)
+    _fill_network(network.network, weights.read(path), path)
+
+    def run(network: nn.Module, images: Tensor) -> Features:
+        return {"parsing": network(signed(images))}
+
+    return _Network("faceparsing", f"bisenet-512-float32-{digest}", network, run, device)
+
+
 def _quality(name: str) -> Official:
     def make(path: Path, digest: str, device: torch.device) -> Extractor:
         try:
@@ -548,6 +559,7 @@ _OFFICIAL: dict[str, tuple[tuple[str, ...], Official]] = {  # names in `bench.we
     "dinov2": (("dinov2-vitl14",), _dinov2),
     "clip-l14-336": (("clip-vit-l-14-336",), _clip),
     "adaface": (("adaface-ir101",), _adaface),
+    "faceparsing": (("faceparsing",), _faceparsing),
     "musiq": (("musiq-koniq",), _quality("musiq")),
     "maniqa": (("maniqa-koniq",), _quality("maniqa")),
     "clipiqa": (("clip-rn50",), _quality("clipiqa")),

@@ -113,6 +113,11 @@ def measure(
             f"{', '.join(several)}: compares several completions of an image, and here there is one: a suite with "
             '`completions: 5` has several, also those of another program: method external with match: "{name}_{k}"'
         )
+    if guided := [metric.name for metric in wanted if metric.towards]:
+        raise BenchError(
+            f"{', '.join(guided)}: of a run, which knows the exemplar of each image: here give the exemplars as truth, "
+            f"and ask for {guided[0].partition('/')[0]}"
+        )
     references = _references(reference, wanted)
     if ids is not None and len(set(ids)) != len(ids):
         raise BenchError("ids: an image is named twice")

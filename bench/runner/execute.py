@@ -147,7 +147,7 @@ def _complete(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
 
 def _score(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, Any]:
     before, known = made.completion(job), _known(made, job)
-    task = _task(made, before)
+    task = _task(made, before, registry.get(job.method).card.needs)
     references, features = sources(made, job.row["dataset"]), made.root / "cache" / "features"
     measured = score(made.job_folder(before.id), task, list(known.keys), options.place, features, references, known)
     write_table(folder / "per_image.parquet", measured.per_image)

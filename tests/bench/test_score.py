@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 from typer.testing import CliRunner
 
 from bench import cli, jobs, registry, results, runner, suite
-from bench.archive import FILE
+from bench.archive import FILE, Archive
+from bench.errors import BenchError
 from bench.jobs import Plan
-from bench.metrics import expanded, extractors
+from bench.metrics import expanded, extractors, get, measure
+from bench.score import pictures
+from bench.task import Task
 
 CONTENT: dict[str, Any] = {
     "suite": "scored",
@@ -117,3 +122,26 @@ def test_a_finished_suite_keeps_its_rows_when_some_are_run_again(tmp_path: Path)
     assert table("--methods", "telea") == ["mean", "telea"]
     assert table("--methods", "telea", methods=["mean", "telea", "navier-stokes"]) == ["mean", "telea"]
     assert table("--methods", "telea", metrics=["psnr", "l1"]) == ["telea"]  # the other row has no such number
+
+
+def test_pictures_are_compared_with_their_exemplars(tmp_path: Path) -> None:
+    names = ["identity@embedded", "identity@embedded/exemplar", "identity@embedded/other"]
+    made = plan(tmp_path, conditions=["center/25+exemplar", "center/25"], metrics=[*names, "psnr"])
+    assert run(made).done == 4
+    (guided,) = (job for job in made.scores if "exemplar" in job.label)
+    faces = made.data["synthfaces"]
+    task = Task(faces.images, faces.test, faces.masks["center/25"], "center/25+exemplar", made.suite.seed)
+    archive = Archive.open(made.job_folder(made.completion(guided).id) / FILE)
+    completed, ids = torch.cat(list(pictures(archive, task))), archive.ids
+    table = results.rows(made, made.scores).set_index(["condition", "metric"])["value"]
+    for name, source in zip(names, (task.originals, task.exemplars, partial(task.exemplars, True)), strict=True):
+        alone = measure(completed, torch.cat(list(source())), None, ["identity@embedded"], ids=ids)
+        assert table["center/25+exemplar", name] == pytest.approx(alone.value("identity@embedded"), rel=1e-6)
+    assert table["center/25+exemplar", names[0]] < table["center/25+exemplar", names[1]]
+    notes = results.rows(made, made.scores).set_index(["condition", "metric"])["note"]
+    assert notes["center/25", names[1]] == "n/a: no exemplar guides this condition"
+    with pytest.raises(BenchError, match="of a run, which knows the exemplar of each image"):
+        measure(completed, completed, None, names[1])
+    for wrong in ("psnr/exemplar", "fid@embedded/other", "diversity@embedded/exemplar"):
+        with pytest.raises(BenchError, match="only what a network tells of a pair of pictures"):
+            get(wrong)

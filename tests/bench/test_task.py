@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from bench.data import dataset
 from bench.data.guides import Asked, makers
-from bench.data.guides.exemplar import pairs
+from bench.data.guides.exemplar import others, pairs
 from bench.errors import BenchError
 from bench.task import Task
 from masks import MaskSet
@@ -35,6 +36,17 @@ def test_exemplars_show_another_person_and_stay_the_same(faces):
     batches = list(task(faces, positions).batches())
     shown = [image for batch in batches for image in batch.exemplar]
     assert all((image == faces.floats([p])[0]).all() for image, p in zip(shown, chosen, strict=True))
+
+
+def test_others_show_neither_the_person_nor_the_exemplar_s(faces):
+    positions = list(range(4, 24))
+    people = faces.known("identity", range(24))
+    both = zip(pairs(asked(faces, positions)), others(asked(faces, positions)), strict=True)
+    assert all(
+        len({people[p], people[first], people[second]}) == 3 for p, (first, second) in zip(positions, both, strict=True)
+    )
+    shown = torch.cat(list(task(faces, positions).exemplars(others=True)))
+    assert torch.equal(shown, faces.images(others(asked(faces, positions))))
 
 
 def test_methods_without_exemplars_get_none(faces):

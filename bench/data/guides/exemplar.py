@@ -28,17 +28,31 @@ class Exemplar(Guide):
 
 def pairs(asked: Asked) -> list[int]:
     """The picture that guides each image: one of them, of another person; the same for all methods."""
+    return [exemplar for exemplar, _ in triples(asked)]
+
+
+def others(asked: Asked) -> list[int]:
+    """For each image another one that did not guide it: neither its own person's nor its exemplar's."""
+    return [other for _, other in triples(asked)]
+
+
+def triples(asked: Asked) -> list[tuple[int, int]]:
+    """(exemplar, another one) of each image: the next ones of other people, in an order drawn by the seed.
+
+    Where all images show two people, the exemplar is the other one, too.
+    """
     seed = derive_seed(asked.seed, asked.images.name, "exemplars")
     order = np.random.Generator(np.random.PCG64(seed)).permutation(asked.positions).tolist()
     people = asked.images.known("identity", order)
     labels = list(range(len(order))) if people is None else people.tolist()
     chosen = {}
     for i, position in enumerate(order):
-        others = (j % len(order) for j in range(i + 1, i + len(order)))
-        found = next((j for j in others if labels[j] != labels[i]), None)
-        if found is None:
+        after = (j % len(order) for j in range(i + 1, i + len(order)))
+        first = next((j for j in after if labels[j] != labels[i]), None)
+        if first is None:
             raise BenchError(f"{asked.images.name}: the test images show one person only; exemplars need another one")
-        chosen[position] = order[found]
+        second = next((j for j in after if labels[j] not in (labels[i], labels[first])), first)
+        chosen[position] = order[first], order[second]
     return [chosen[position] for position in asked.positions]
 
 
