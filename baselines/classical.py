@@ -1,4 +1,4 @@
-"""Classical fills and restorers: no training, no network. The floor that every learned method must beat."""
+"""Classical fills, restorers and edits: no training, no network. The floor that every learned method must beat."""
 
 from __future__ import annotations
 
@@ -79,6 +79,30 @@ BICUBIC = Card(
     notes="the degraded picture at half its side by an antialiased bicubic filter, smoothed there by a Gaussian of "
     "deviation 0.5 pixels, and enlarged again; what blur and compression took stays lost",
 )
+UNEDITED = Card(
+    slug="unedited",
+    name="Unedited",
+    title="The picture itself",
+    authors="-",
+    year=None,
+    venue="-",
+    url="",
+    task="editing",
+    needs=("source",),
+    notes="what the picture has before it is edited",
+)
+PASTED = Card(
+    slug="paste-exemplar",
+    name="Exemplar, pasted",
+    title="The exemplar in the hole, as it is",
+    authors="-",
+    year=None,
+    venue="-",
+    url="",
+    task="editing",
+    needs=("exemplar",),
+    notes="follows the exemplar in everything, and keeps nothing of the picture",
+)
 
 
 class Input(Method):
@@ -115,6 +139,24 @@ class Bicubic(Method):
         small = bicubic(degraded, (math.ceil(height / factor), math.ceil(width / factor)))
         reach = min(math.ceil(3 * sigma), min(small.shape[2:]) - 1)  # a mirror is no wider than the picture
         return pictures(gaussian_blur(small, 2 * reach + 1, sigma), (height, width))
+
+
+class Unedited(Method):
+    """Edits nothing."""
+
+    card = UNEDITED
+
+    def complete(self, batch: Batch, noise: Noise) -> Tensor:
+        return batch.need("source")
+
+
+class Pasted(Method):
+    """The exemplar's pixels, at the same places."""
+
+    card = PASTED
+
+    def complete(self, batch: Batch, noise: Noise) -> Tensor:
+        return batch.need("exemplar")
 
 
 class MeanColour(Method):

@@ -78,8 +78,8 @@ def completed(completion: Completion, task: Task, each: int = 1) -> Iterator[tup
         for number in range(each):
             batch = replace(shown, number=number)
             output = completion(batch)
-            # copies that are little degraded share pixels with the originals; one completion tells of the masks of all
-            if batch.degraded is None and number == 0:
+            # pictures that are edited or little degraded share pixels with the originals; one completion tells of all
+            if batch.degraded is None and batch.source is None and number == 0:
                 completion.likeness.add(output, batch.image, batch.mask, batch.ids or ())
             yield batch, output, _scored(output, batch, task)
     if completion.method.card.finished:  # a method that completes sees nothing under the holes

@@ -3,6 +3,7 @@
 irregular/20-30               a mask (see `masks`)
 frozen:FILE.npz               the very masks of another run
 center/25+sketch+colour       a mask, and what a method is shown of the erased pixels
+swap, relabel, restyle        a picture that is seen as a whole is edited: short for what `EDITS` says
 degraded/blind                nothing is left but a degraded copy, by a recipe of `bench.data.degradation`
 degraded/given                the degraded copies come with the data set, as files of the same names
 degraded/itself               the pictures themselves are degraded: there is no ground truth
@@ -21,6 +22,11 @@ from bench.data.degradation import GIVEN, ITSELF
 from bench.errors import BenchError
 
 DEGRADED = "degraded"
+EDITS = {
+    "swap": "face+source+exemplar",  # the face becomes that of the exemplar's person
+    "relabel": "face+source+semantics+layout",  # its parts go where another label map has them
+    "restyle": "whole+source+exemplar",  # the whole picture takes the exemplar's style
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class Condition:
 @lru_cache(maxsize=4096)
 def parse(name: str) -> Condition:
     """The condition of that name. MaskError or BenchError says what is wrong with it."""
+    name = EDITS.get(name, name)
     head, slash, rest = name.partition("/")
     if head == DEGRADED:
         if not slash:

@@ -9,6 +9,7 @@ import yaml
 
 import masks
 from bench import metrics, registry, suite
+from bench.condition import EDITS
 from bench.data import catalogue, degradation
 from bench.metrics.sets import SETS
 from bench.suite import Entry, Suite
@@ -43,13 +44,13 @@ def schema() -> dict[str, Any]:
 
 
 def conditions() -> list[str]:
-    """Conditions that a suite can name: each generator, buckets of those that reach all, and degradations."""
+    """Conditions that a suite can name: each generator, buckets of those that reach all, edits, and degradations."""
     found = []
     for name, generator in masks.GENERATORS.items():
         found.append(name)
         if hasattr(generator, "parts"):
             found += [f"{name}/{low}-{low + 10}" for low in range(0, 100, 10)]
-    return found + [f"degraded/{name}" for name in (*degradation.RECIPES, "given", "itself")]
+    return [*found, *EDITS] + [f"degraded/{name}" for name in (*degradation.RECIPES, "given", "itself")]
 
 
 def filled(name: str) -> str:
