@@ -59,18 +59,18 @@ class DictionaryStage(RestoreFormerStage):
 
     def __init__(self, method: RestoreFormer, distance: PerceptualDistance):
         super().__init__(method, "dictionary", distance, method.config.starts[0])
-        self.codes = LateCodes(self.config.dim, self.config.estimated)
+        self.codes = LateCodes(self.config.codes, self.config.dim, self.config.estimated)
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         network, target = self.method.network, batch.image
-        codes, codebook = self.codes.quantise(network.quantize, network.encode(target)[1], self.steps, noise)
+        codes, told = self.codes.quantise(network.quantize, network.encode(target)[1], self.steps, noise)
         output = network.decode(codes)
-        losses = self.reconstruction(output, target) | {"codebook": codebook}
+        losses = self.reconstruction(output, target) | told
         reconstruction = losses["l1"] + self.config.lpips * losses["lpips"]
         joins = self.adversary.joins(self.steps)
         if joins:
             losses["generator"] = self.adversary.fooled(output, reconstruction, network.decoder.conv_out.weight)
-        update("network", reconstruction + codebook + losses.get("generator", 0))
+        update("network", reconstruction + losses["codebook"] + losses.get("generator", 0))
         if joins:
             losses["discriminator"] = self.adversary.improve(target, output, update, 0.5)
         return losses
