@@ -126,7 +126,7 @@ class CodeFormerConfig(Config):
 TINY = {
     "size": 64, "width": 8, "multipliers": (1, 3, 6), "groups": 4, "codes": 1024, "dim": 64, "layers": 3,
     "embedding": 128, "heads": 4, "shortcuts": True, "fusion": (16, 32, 64), "w": 1, "left": (0.02, 0.02), "ema": 0.99,
-    "lpips": 0.1, "vqgan_adversarial": 0.1, "estimated": (0.3, 0.6), "training_weights": (1, 1),
+    "lpips": 0.2, "vqgan_adversarial": 0.1, "estimated": (0.3, 0.6), "training_weights": (1, 1),
     "discriminator_width": 16, "halvings": 3,
 }  # fmt: skip
 
@@ -143,7 +143,7 @@ class CodeFormer(Method):
             fusion=(32, 64, 128), w=0, iterations=(1_600_000, 500_000, 0, 0),
         ),
         "tiny": CodeFormerConfig.model_validate(TINY | {
-            "iterations": (11, 4, 11, 0), "learning_rates": (1.5e-3, 1e-3, 1.5e-3, 1.5e-3), "starts": (0.8, 0.8),
+            "iterations": (10, 3, 16, 0), "learning_rates": (1.5e-3, 1e-3, 1.5e-3, 1.5e-3), "starts": (0.8, 0.8),
             "degradation": "mild", "light_degradation": "mild",
         }),
     }  # fmt: skip
