@@ -14,7 +14,7 @@ from baselines.codeformer.networks import CodeFormerNetwork
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
 from bench.nn.stylegan2 import fixed
-from bench.nn.vqgan import PatchDiscriminator
+from bench.nn.vqgan import PatchDiscriminator, begin_with_shortcuts
 
 CARD = Card(
     slug="codeformer",
@@ -98,11 +98,13 @@ class CodeFormerConfig(Config):
     embedding: int = 512  # its channels; twice as many inside its feed-forward networks
     heads: int = 8
     fusion: tuple[int, ...] = (32, 64, 128, 256)  # sides of the maps at which encoder and decoder are fused
+    shortcuts: bool = False  # the network begins with little but its shortcuts
     w: float = 0.5  # of the fusion: 0 gives the most likely face, 1 what is nearest to the input
     adain: bool = True  # the codes take the encoder's means and deviations
     iterations: tuple[int, int, int, int] = (1_600_000, 500_000, 80_000, 70_000)  # VQGAN, codes, fusion, heavy; 0: none
     batch_sizes: tuple[int, int, int, int] = (32, 32, 24, 24)
     learning_rates: tuple[float, float, float, float] = (7e-5, 1e-4, 5e-5, 5e-5)
+    left: tuple[float, float] = (6 / 7, 2 / 5)  # of the learning rates, at the ends of VQGAN and fusion
     ema: float | None = None  # moving averages; none: 0.995 for VQGAN and codes, 0.997 for the fusion
     lpips: float = 1.0  # weight of LPIPS; of L1, codebook and code vectors: 1
     entropy: float = 0.5  # of the cross entropy of the codes
@@ -122,9 +124,10 @@ class CodeFormerConfig(Config):
 
 
 TINY = {
-    "size": 64, "width": 16, "multipliers": (1, 3, 6), "groups": 4, "codes": 256, "dim": 64, "layers": 3,
-    "embedding": 128, "heads": 4, "fusion": (16, 32), "ema": 0.98, "lpips": 0.2, "vqgan_adversarial": 0.1,
-    "estimated": (0.5, 0.8), "discriminator_width": 16, "halvings": 3,
+    "size": 64, "width": 8, "multipliers": (1, 3, 6), "groups": 4, "codes": 1024, "dim": 64, "layers": 3,
+    "embedding": 128, "heads": 4, "shortcuts": True, "fusion": (16, 32, 64), "w": 1, "left": (0.02, 0.02), "ema": 0.99,
+    "lpips": 0.2, "vqgan_adversarial": 0.1, "estimated": (0.3, 0.6), "training_weights": (1, 1),
+    "discriminator_width": 16, "halvings": 3,
 }  # fmt: skip
 
 
@@ -140,7 +143,7 @@ class CodeFormer(Method):
             fusion=(32, 64, 128), w=0, iterations=(1_600_000, 500_000, 0, 0),
         ),
         "tiny": CodeFormerConfig.model_validate(TINY | {
-            "iterations": (5, 2, 3, 0), "learning_rates": (1e-3, 1e-3, 1e-3, 1e-3), "starts": (0.5, 0.5),
+            "iterations": (10, 3, 16, 0), "learning_rates": (1.5e-3, 1e-3, 1.5e-3, 1.5e-3), "starts": (0.8, 0.8),
             "degradation": "mild", "light_degradation": "mild",
         }),
     }  # fmt: skip
@@ -152,6 +155,8 @@ class CodeFormer(Method):
         self.network = CodeFormerNetwork(
             c.size, widths, c.groups, c.codes, c.dim, c.layers, c.embedding, c.heads, c.fusion
         )
+        if c.shortcuts:
+            begin_with_shortcuts(self.network)
 
     def given(self, batch: Batch) -> Tensor:
         """What the network is given of a batch: the degraded picture."""
@@ -190,8 +195,8 @@ class CodeFormerInpainting(CodeFormer):
             starts=(30_002 / 1_600_000, 296_002 / 300_000),
         ),
         "tiny": CodeFormerConfig.model_validate(TINY | {
-            "w": 1, "adain": False, "iterations": (5, 0, 5, 0), "learning_rates": (1e-3, 1e-3, 1e-3, 1e-3),
-            "starts": (0.5, 0.5),
+            "adain": False, "iterations": (1, 0, 1, 0), "learning_rates": (1.5e-3, 1e-3, 1.5e-3, 1.5e-3),
+            "starts": (0.8, 0.8),
         }),
     }  # fmt: skip
 

@@ -54,11 +54,12 @@ class VQGANStage(CodeFormerStage):
 
     def __init__(self, method: CodeFormer, distance: PerceptualDistance):
         super().__init__(method, "vqgan", 0, "vqgan", 0.995)
-        self.lpips, self.codes = distance, LateCodes(self.config.dim, self.config.estimated)
-        self.adversary = adversary(self.config, self.config.vqgan_adversarial, self.config.starts[0])
+        c = self.config
+        self.lpips, self.codes = distance, LateCodes(c.codes, c.dim, c.estimated)
+        self.adversary = adversary(c, c.vqgan_adversarial, c.starts[0])
 
     def optimisers(self) -> dict[str, Optimizer]:
-        network, schedule = self.method.network, cosine(6 / 7)
+        network, schedule = self.method.network, cosine(self.config.left[0])
         return {
             "vqgan": self.adam(schedule, network.encoder, network.quantize, network.generator),
             "discriminator": self.adam(schedule, self.adversary),
@@ -66,18 +67,18 @@ class VQGANStage(CodeFormerStage):
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         network = self.method.network
-        codes, codebook = self.codes.quantise(network.quantize, network.encoder(batch.image)[0], self.steps, noise)
+        codes, told = self.codes.quantise(network.quantize, network.encoder(batch.image)[0], self.steps, noise)
         output = network.generator(codes)
         losses = {
             "l1": F.l1_loss(output, batch.image),
             "lpips": self.lpips(output, batch.image).mean(),
-            "codebook": codebook,
+            **told,
         }
         reconstruction = losses["l1"] + self.config.lpips * losses["lpips"]
         joins = self.adversary.joins(self.steps)
         if joins:
             losses["generator"] = self.adversary.fooled(output, reconstruction, network.generator.last)
-        update("vqgan", reconstruction + codebook + losses.get("generator", 0))
+        update("vqgan", reconstruction + losses["codebook"] + losses.get("generator", 0))
         if joins:
             losses["discriminator"] = self.adversary.improve(batch.image, output, update)
         return losses
@@ -157,7 +158,8 @@ class FusionStage(CodeFormerStage):
             return halved(5 / 6, 1)
         first, second = self.config.iterations[2:]
         middle = first / (first + second)
-        return part(cosine(2 / 5), middle, 1) if self.heavy else part(cosine(2 / 5), 0, middle)
+        whole = cosine(self.config.left[1])
+        return part(whole, middle, 1) if self.heavy else part(whole, 0, middle)
 
     def optimisers(self) -> dict[str, Optimizer]:
         if self.inpaints:

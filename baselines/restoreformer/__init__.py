@@ -14,7 +14,7 @@ from baselines.restoreformer.training import DictionaryStage, RestorationStage
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
 from bench.nn.perceptual import PerceptualDistance
-from bench.nn.vqgan import PatchDiscriminator
+from bench.nn.vqgan import PatchDiscriminator, begin_with_shortcuts
 
 CARD = Card(
     slug="restoreformer",
@@ -67,9 +67,11 @@ class RestoreFormerConfig(Config):
     codes: int = 1024  # entries of the dictionary
     dim: int = 256  # values of an entry
     heads: int = 8  # of attention
+    shortcuts: bool = False  # the network begins with little but its shortcuts
     iterations: int = 1_000_000  # of each stage
     batch_size: int = 16
     learning_rate: float = 7.2e-5
+    left: float = 1.0  # of the learning rate, at the end of each stage
     faster: float = 10  # times that of the decoder's attention in stage two, and of the components' discriminators
     ema: float | None = None  # moving average of the network; the authors name none
     lpips: float = 1.0  # weight of LPIPS; of L1 and the codebook: 1
@@ -100,10 +102,10 @@ class RestoreFormer(Method):
     presets = {
         "paper": RestoreFormerConfig(),
         "tiny": RestoreFormerConfig(
-            width=16, multipliers=(1, 3, 6), groups=4, codes=256, dim=64, heads=4, batch_size=4, learning_rate=1e-3,
-            faster=1, ema=0.98, lpips=0.2, adversarial=0.1, estimated=(0.5, 0.8), starts=(0.5, 0.5), style=1e5,
-            component=0.1, component_style=2, identity=1, discriminator_width=16, component_width=16, eye=16, mouth=24,
-            degradation="mild",
+            width=8, multipliers=(1, 3, 6), groups=4, codes=1024, dim=64, heads=4, shortcuts=True, batch_size=4,
+            learning_rate=1e-3, left=0.02, faster=1, ema=0.99, lpips=0.2, adversarial=0.05, estimated=(0.3, 0.6),
+            starts=(0.8, 0.4), style=1e5, component=0.01, component_style=2, identity=4, discriminator_width=16,
+            component_width=16, eye=16, mouth=24, degradation="mild",
         ),
     }  # fmt: skip
 
@@ -112,6 +114,8 @@ class RestoreFormer(Method):
         c = config
         widths = [c.width * multiplier for multiplier in c.multipliers]
         self.network = RestoreFormerNetwork(widths, c.codes, c.dim, c.heads, c.groups)
+        if c.shortcuts:
+            begin_with_shortcuts(self.network)
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         degraded = batch.need("degraded")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from bench.nn.arcface18 import Embeddings18
 from bench.nn.init import normal_init
 from bench.nn.losses import logistic, nonsaturating
 from bench.nn.perceptual import PerceptualDistance, gram, unit
+from bench.nn.schedule import ScheduledAdam, cosine
 from bench.nn.vqgan import Adversary, LateCodes, PatchDiscriminator
 
 if TYPE_CHECKING:
@@ -41,11 +43,11 @@ class RestoreFormerStage(Stage):
         self.adversary = Adversary(judge, c.adversarial, 1e4, start)
 
     def optimisers(self) -> dict[str, Optimizer]:
-        rate = self.config.learning_rate
-        return {
-            "network": Adam(self.parameter_groups(), rate, BETAS),
-            "discriminator": Adam(self.adversary.parameters(), rate, BETAS),
-        }
+        parameters = {"network": self.parameter_groups(), "discriminator": self.adversary.parameters()}
+        return {name: self.adam(trained, self.config.learning_rate, BETAS) for name, trained in parameters.items()}
+
+    def adam(self, parameters: Iterable[Any], rate: float, betas: tuple[float, float]) -> Adam:
+        return ScheduledAdam(parameters, rate, betas, self.steps, cosine(self.config.left))
 
     def parameter_groups(self) -> list[dict[str, object]]:
         return [{"params": list(self.method.network.parameters())}]
@@ -59,18 +61,18 @@ class DictionaryStage(RestoreFormerStage):
 
     def __init__(self, method: RestoreFormer, distance: PerceptualDistance):
         super().__init__(method, "dictionary", distance, method.config.starts[0])
-        self.codes = LateCodes(self.config.dim, self.config.estimated)
+        self.codes = LateCodes(self.config.codes, self.config.dim, self.config.estimated)
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         network, target = self.method.network, batch.image
-        codes, codebook = self.codes.quantise(network.quantize, network.encode(target)[1], self.steps, noise)
+        codes, told = self.codes.quantise(network.quantize, network.encode(target)[1], self.steps, noise)
         output = network.decode(codes)
-        losses = self.reconstruction(output, target) | {"codebook": codebook}
+        losses = self.reconstruction(output, target) | told
         reconstruction = losses["l1"] + self.config.lpips * losses["lpips"]
         joins = self.adversary.joins(self.steps)
         if joins:
             losses["generator"] = self.adversary.fooled(output, reconstruction, network.decoder.conv_out.weight)
-        update("network", reconstruction + codebook + losses.get("generator", 0))
+        update("network", reconstruction + losses["codebook"] + losses.get("generator", 0))
         if joins:
             losses["discriminator"] = self.adversary.improve(target, output, update, 0.5)
         return losses
@@ -92,7 +94,7 @@ class RestorationStage(RestoreFormerStage):
 
     def optimisers(self) -> dict[str, Optimizer]:
         rate = self.config.faster * self.config.learning_rate
-        return super().optimisers() | {"components": Adam(self.components.parameters(), rate, (0.9, 0.99))}
+        return super().optimisers() | {"components": self.adam(self.components.parameters(), rate, (0.9, 0.99))}
 
     def parameter_groups(self) -> list[dict[str, object]]:
         network = self.method.network

@@ -18,7 +18,7 @@ from bench.nn import across
 from bench.nn.losses import differentiable_twice, hinge, logistic, nonsaturating, r1
 from bench.nn.perceptual import PerceptualDistance, frozen, gram, mean_l1, unit
 from bench.nn.stylegan2 import Width
-from bench.nn.vqgan import Reservoir
+from bench.nn.vqgan import Reservoir, Usage
 
 if TYPE_CHECKING:
     from baselines.vqfr import VQFR
@@ -104,6 +104,7 @@ class CodebookStage(VQFRStage):
         super().__init__(method, features)
         c = self.config
         self.reservoir = Reservoir(c.reservoir, c.dim, -(-c.reservoir // c.estimate_every))
+        self.usage = Usage(c.codes)
 
     def optimisers(self) -> dict[str, Optimizer]:
         c, network = self.config, self.method.network
@@ -124,7 +125,9 @@ class CodebookStage(VQFRStage):
             self.reservoir.estimate(network.codebook.embedding.weight)
         codes = z
         if iteration >= c.uncoded:
-            quantised = network.codebook.look_up(network.codebook.nearest(z.detach()))
+            numbers = network.codebook.nearest(z.detach())
+            quantised = network.codebook.look_up(numbers)
+            losses |= self.usage.told(numbers)
             losses["code"] = F.mse_loss(z, quantised.detach()) + c.code_share * F.mse_loss(quantised, z.detach())
             codes = straight(z, quantised)
         output, _ = network.decode(codes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import torch
@@ -85,6 +86,29 @@ class Up(nn.Module):
         return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
 
 
+@torch.no_grad()
+def begin_with_shortcuts(network: nn.Module) -> None:
+    """Let a new network begin with little but its shortcuts: colours pass at once, which a short training needs.
+
+    What residual blocks and attention add is a tenth; what lies on the way around them, and between levels, keeps the
+    length of vectors, which PyTorch's own beginning divides by the root of three.
+    """
+    for block in network.modules():
+        if isinstance(block, ResidualBlock):
+            scale(block.conv2, 0.1)
+            scale(block.nin_shortcut, math.sqrt(3))
+        elif isinstance(block, Attention):
+            scale(block.proj_out, 0.1)
+        elif isinstance(block, Down | Up):
+            scale(block.conv, math.sqrt(3))
+
+
+def scale(layer: nn.Module, factor: float) -> None:
+    """Multiply what a layer gives, and leave alone one without parameters."""
+    for parameter in layer.parameters():
+        parameter.mul_(factor)
+
+
 class Quantiser(nn.Module):
     """A codebook: the vector at each place becomes the entry next to it (van den Oord et al., 2017)."""
 
@@ -149,6 +173,34 @@ class Reservoir(nn.Module):
         codes.copy_(centres)
 
 
+class Usage(nn.Module):
+    """How much of a codebook the clean training images of the latest `WINDOW` iterations use.
+
+    Training never reads the test set: it tells this of what it sees, next to the losses.
+    """
+
+    WINDOW = 64
+    counts: Tensor
+    iteration: Tensor
+
+    def __init__(self, codes: int):
+        super().__init__()
+        self.register_buffer("counts", torch.zeros(self.WINDOW, codes))
+        self.register_buffer("iteration", torch.zeros((), dtype=torch.long))
+
+    @torch.no_grad()
+    def told(self, numbers: Tensor) -> dict[str, Tensor]:
+        """The share of the codes that are used and the entropy, in nats; `numbers`: of this iteration's codes."""
+        found = torch.bincount(numbers.flatten(), minlength=self.counts.shape[1])
+        self.counts[int(self.iteration) % self.WINDOW] = across.mean(found.to(self.counts))
+        self.iteration += 1
+        often = self.counts.sum(0)
+        return {
+            "codes used": (often > 0).float().mean(),
+            "codes entropy": torch.special.entr(often / often.sum()).sum(),
+        }
+
+
 class LateCodes(nn.Module):
     """A codebook that joins late in the training, as means of the encoder's latest vectors.
 
@@ -159,14 +211,17 @@ class LateCodes(nn.Module):
     EVERY, EACH = 32, 128
     iteration: Tensor
 
-    def __init__(self, dim: int, estimated: tuple[float, float]):
+    def __init__(self, codes: int, dim: int, estimated: tuple[float, float]):
         super().__init__()
-        self.estimated = estimated
+        self.estimated, self.usage = estimated, Usage(codes)
         self.reservoir = Reservoir(self.EVERY * self.EACH, dim, self.EACH)
         self.register_buffer("iteration", torch.zeros((), dtype=torch.long))
 
-    def quantise(self, quantiser: Quantiser, z: Tensor, steps: int, noise: Noise) -> tuple[Tensor, Tensor]:
-        """(codes of maps z, or z itself; the codebook's loss), in an iteration of `steps`; call once in each."""
+    def quantise(self, quantiser: Quantiser, z: Tensor, steps: int, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
+        """(codes of maps z, or z itself; losses: "codebook", and the `Usage`), in an iteration of `steps`.
+
+        Call it once in each.
+        """
         done = int(self.iteration)
         first, last = (round(share * steps) for share in self.estimated)
         self.iteration += 1
@@ -175,9 +230,9 @@ class LateCodes(nn.Module):
         if done < last:
             self.reservoir.collect(z, noise)
         if done < first:
-            return z, z.new_zeros(())
-        codes, loss, _ = quantiser(z)
-        return codes, loss
+            return z, {"codebook": z.new_zeros(())}
+        codes, loss, numbers = quantiser(z)
+        return codes, {"codebook": loss} | self.usage.told(numbers)
 
 
 class PatchDiscriminator(nn.Module):

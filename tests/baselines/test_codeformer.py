@@ -75,7 +75,7 @@ def test_clean_codes_are_those_of_the_encoder_that_the_first_stage_left() -> Non
 
 
 def test_the_last_stage_looks_at_images_rarely() -> None:
-    method = create(iterations=(1, 1, 1, 1), starts=(0, 0))
+    method = create(iterations=(1, 1, 1, 1), starts=(0, 0), training_weights=(1, 1.3))
     *_, light, heavy = method.stages("embedded")
     assert isinstance(light, FusionStage)
     assert isinstance(heavy, FusionStage)

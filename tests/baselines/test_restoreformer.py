@@ -58,6 +58,16 @@ def test_the_dictionary_is_frozen_and_attention_learns_faster() -> None:
     assert len(faster) == 4 * len([*method.network.decoder.mid.attn_1.parameters()])
 
 
+def test_learning_rates_may_fall() -> None:
+    stage, _ = create(left=0.1, learning_rate=1).stages("embedded")
+    stage.steps = 1
+    optimiser, rates = stage.optimisers()["network"], []
+    for _ in range(2):
+        optimiser.step()
+        rates += [group["lr"] for group in optimiser.param_groups]
+    assert rates == pytest.approx([1, 0.1])
+
+
 def test_parts_of_the_face_count_together_with_the_discriminator() -> None:
     _, stage = create().stages("embedded")
     stage.steps = 4

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from bench.batch import Noise
-from bench.nn.vqgan import Adversary, Attention, LateCodes, PatchDiscriminator, Quantiser, Reservoir
+from bench.nn.vqgan import (
+    Adversary,
+    Attention,
+    Down,
+    LateCodes,
+    PatchDiscriminator,
+    Quantiser,
+    Reservoir,
+    ResidualBlock,
+    Usage,
+    begin_with_shortcuts,
+)
 
 
 def test_the_codebook_gives_the_entry_next_to_each_vector_and_lets_gradients_pass() -> None:
@@ -50,16 +63,19 @@ def test_the_reservoir_takes_as_many_of_each_iteration() -> None:
 
 
 def test_codes_that_come_late_are_means_of_vectors_and_then_learn() -> None:
-    quantiser, late = Quantiser(4, 2), LateCodes(2, estimated=(0.25, 0.75))
+    quantiser, late = Quantiser(4, 2), LateCodes(4, 2, estimated=(0.25, 0.75))
     z = torch.randn(2, 2, 8, 8, generator=torch.Generator().manual_seed(0))
     steps = 4 * LateCodes.EVERY
     before, means = float(quantiser(z)[1].detach()), []
     for number in range(steps):
-        codes, loss = late.quantise(quantiser, z, steps, Noise.shared(number, 2))
+        codes, told = late.quantise(quantiser, z, steps, Noise.shared(number, 2))
+        loss = told["codebook"]
         if number < LateCodes.EVERY:
             assert codes is z
             assert float(loss) == 0
+            assert set(told) == {"codebook"}
             continue
+        assert set(told) == {"codebook", "codes used", "codes entropy"}
         torch.testing.assert_close(codes, quantiser(z)[0])
         with torch.no_grad():
             if float(loss.detach()) < before / 2:
@@ -69,10 +85,35 @@ def test_codes_that_come_late_are_means_of_vectors_and_then_learn() -> None:
 
 
 def test_codes_are_there_at_once_where_none_come_late() -> None:
-    quantiser, late, z = Quantiser(4, 2), LateCodes(2, estimated=(0, 0)), torch.randn(1, 2, 4, 4)
+    quantiser, late, z = Quantiser(4, 2), LateCodes(4, 2, estimated=(0, 0)), torch.randn(1, 2, 4, 4)
     before = quantiser.embedding.weight.clone()
     torch.testing.assert_close(late.quantise(quantiser, z, 4, Noise.shared(0, 1))[0], quantiser(z)[0])
     assert torch.equal(quantiser.embedding.weight, before)
+
+
+def test_the_use_of_codes_is_that_of_the_latest_iterations() -> None:
+    usage = Usage(4)
+    for number in (3, 0, 1):  # the first leaves the window
+        told = usage.told(torch.tensor([[[number]]]))
+        if number == 0:
+            for _ in range(Usage.WINDOW - 2):
+                told = usage.told(torch.tensor([[[0]]]))
+            assert float(told["codes used"]) == 0.5
+    assert float(told["codes used"]) == 0.5  # 0 and 1
+    rare = 1 / Usage.WINDOW
+    assert float(told["codes entropy"]) == pytest.approx(-rare * math.log(rare) - (1 - rare) * math.log(1 - rare))
+
+
+def test_a_network_can_begin_with_its_shortcuts() -> None:
+    torch.manual_seed(0)
+    network, x = (
+        nn.Sequential(ResidualBlock(64, 64), Attention(64), ResidualBlock(64, 96), Down(96)),
+        torch.randn(2, 64, 16, 16),
+    )
+    begin_with_shortcuts(network)
+    with torch.no_grad():
+        torch.testing.assert_close(network[1](network[0](x)), x, atol=0.5, rtol=0)
+        assert float(network(x).std()) == pytest.approx(1, abs=0.25)
 
 
 def test_heads_share_the_channels() -> None:
