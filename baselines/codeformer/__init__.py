@@ -14,7 +14,7 @@ from baselines.codeformer.networks import CodeFormerNetwork
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
 from bench.nn.stylegan2 import fixed
-from bench.nn.vqgan import PatchDiscriminator, begin_with_shortcuts
+from bench.nn.vqgan import Occurring, PatchDiscriminator, begin_with_shortcuts
 
 CARD = Card(
     slug="codeformer",
@@ -126,7 +126,7 @@ class CodeFormerConfig(Config):
 TINY = {
     "size": 64, "width": 8, "multipliers": (1, 3, 6), "groups": 4, "codes": 1024, "dim": 64, "layers": 3,
     "embedding": 128, "heads": 4, "shortcuts": True, "fusion": (16, 32, 64), "w": 1, "left": (0.02, 0.02), "ema": 0.99,
-    "lpips": 0.2, "vqgan_adversarial": 0.1, "estimated": (0.3, 0.6), "training_weights": (1, 1),
+    "lpips": 0.1, "vqgan_adversarial": 0.1, "estimated": (0.3, 0.6), "training_weights": (1, 1),
     "discriminator_width": 16, "halvings": 3,
 }  # fmt: skip
 
@@ -143,7 +143,7 @@ class CodeFormer(Method):
             fusion=(32, 64, 128), w=0, iterations=(1_600_000, 500_000, 0, 0),
         ),
         "tiny": CodeFormerConfig.model_validate(TINY | {
-            "iterations": (10, 3, 16, 0), "learning_rates": (1.5e-3, 1e-3, 1.5e-3, 1.5e-3), "starts": (0.8, 0.8),
+            "iterations": (12, 3, 13, 0), "learning_rates": (1e-3, 1e-3, 1.5e-3, 1e-3), "starts": (0.8, 0.8),
             "degradation": "mild", "light_degradation": "mild",
         }),
     }  # fmt: skip
@@ -157,6 +157,7 @@ class CodeFormer(Method):
         )
         if c.shortcuts:
             begin_with_shortcuts(self.network)
+        self.occurring = Occurring(c.codes)
 
     def given(self, batch: Batch) -> Tensor:
         """What the network is given of a batch: the degraded picture."""
@@ -168,7 +169,11 @@ class CodeFormer(Method):
         self.config.sizes().check(given, CARD.name)
         encoded, maps = network.encoder(given)
         logits = network.predict(encoded)
+        self.occurring.note(batch, logits.argmax(2))
         return [network.decode(logits, encoded, maps, w, self.config.adain).clamp(-1, 1) for w in weights]
+
+    def remarks(self) -> list[str]:
+        return self.occurring.told()
 
     def steps(self, batch: Batch, noise: Noise) -> list[Tensor]:
         """The picture of the codes alone, then with what is fused."""
@@ -195,7 +200,7 @@ class CodeFormerInpainting(CodeFormer):
             starts=(30_002 / 1_600_000, 296_002 / 300_000),
         ),
         "tiny": CodeFormerConfig.model_validate(TINY | {
-            "adain": False, "iterations": (1, 0, 1, 0), "learning_rates": (1.5e-3, 1e-3, 1.5e-3, 1.5e-3),
+            "adain": False, "iterations": (1, 0, 1, 0), "learning_rates": (1e-3, 1e-3, 1.5e-3, 1e-3),
             "starts": (0.8, 0.8),
         }),
     }  # fmt: skip

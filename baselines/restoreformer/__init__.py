@@ -14,7 +14,7 @@ from baselines.restoreformer.training import DictionaryStage, RestorationStage
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
 from bench.nn.perceptual import PerceptualDistance
-from bench.nn.vqgan import PatchDiscriminator, begin_with_shortcuts
+from bench.nn.vqgan import Occurring, PatchDiscriminator, begin_with_shortcuts
 
 CARD = Card(
     slug="restoreformer",
@@ -116,11 +116,18 @@ class RestoreFormer(Method):
         self.network = RestoreFormerNetwork(widths, c.codes, c.dim, c.heads, c.groups)
         if c.shortcuts:
             begin_with_shortcuts(self.network)
+        self.occurring = Occurring(c.codes)
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         degraded = batch.need("degraded")
         self.config.sizes().check(degraded, CARD.name)
-        return self.network(degraded)[0].clamp(-1, 1)
+        encoded, vectors = self.network.encode(degraded)
+        codes, _, numbers = self.network.quantize(vectors)
+        self.occurring.note(batch, numbers)
+        return self.network.decode(codes, encoded).clamp(-1, 1)
+
+    def remarks(self) -> list[str]:
+        return self.occurring.told()
 
     def stages(self, features: Source = "official") -> list[Stage]:
         distance = PerceptualDistance(features)

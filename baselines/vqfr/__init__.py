@@ -15,6 +15,7 @@ from baselines.vqfr.training import CodebookStage, RestorationStage
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
 from bench.nn.stylegan2 import Width, fixed
+from bench.nn.vqgan import Occurring
 
 CARD = Card(
     slug="vqfr",
@@ -138,16 +139,24 @@ class VQFR(Method):
         super().__init__(config)
         layout = config.layout
         self.network = VersionOne(layout) if config.version == "v1" else VersionTwo(layout, config.fidelity)
+        self.occurring = Occurring(config.codes)
 
     def steps(self, batch: Batch, noise: Noise) -> list[Tensor]:
         """The picture of the textures alone, then the restored one."""
         degraded = batch.need("degraded")
         self.config.sizes().check(degraded, "vqfr")
         restored = self.network(degraded)
+        predicted = restored.logits
+        self.occurring.note(
+            batch, self.network.codebook.nearest(restored.z) if predicted is None else predicted.argmax(3)
+        )
         return [picture.clamp(-1, 1) for picture in (restored.texture, restored.image)]
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         return self.steps(batch, noise)[-1]
+
+    def remarks(self) -> list[str]:
+        return self.occurring.told()
 
     def stages(self, features: Source = "official") -> list[Stage]:
         return [CodebookStage(self, features), RestorationStage(self, features)]

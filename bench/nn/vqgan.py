@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.method import Noise, Update
+from bench.method import Batch, Noise, Update
 from bench.nn import across
 from bench.nn.losses import hinge
 
@@ -194,11 +194,34 @@ class Usage(nn.Module):
         found = torch.bincount(numbers.flatten(), minlength=self.counts.shape[1])
         self.counts[int(self.iteration) % self.WINDOW] = across.mean(found.to(self.counts))
         self.iteration += 1
-        often = self.counts.sum(0)
-        return {
-            "codes used": (often > 0).float().mean(),
-            "codes entropy": torch.special.entr(often / often.sum()).sum(),
-        }
+        share, entropy = usage(self.counts.sum(0))
+        return {"codes used": share, "codes entropy": entropy}
+
+
+def usage(counts: Tensor) -> tuple[Tensor, Tensor]:
+    """(share of the codes that occur; entropy in nats), of how often each one does."""
+    return (counts > 0).to(counts).mean(), torch.special.entr(counts / counts.sum()).sum()
+
+
+class Occurring:
+    """The codes of the pictures that a method has completed."""
+
+    def __init__(self, codes: int):
+        self.codes = codes
+        self.numbers: dict[str, Tensor] = {}  # of each image
+
+    def note(self, batch: Batch, numbers: Tensor) -> None:
+        """Remember the codes (N, ...) of these images."""
+        names = batch.ids or map(str, range(len(batch)))
+        self.numbers |= dict(zip(names, numbers.flatten(1).cpu(), strict=True))
+
+    def told(self) -> list[str]:
+        """How many codes occur, and their entropy; nothing before the first picture."""
+        if not self.numbers:
+            return []
+        share, entropy = usage(torch.cat([*self.numbers.values()]).bincount(minlength=self.codes).double())
+        most = math.log(self.codes)
+        return [f"of its {self.codes} codes {share:.0%} occur, with an entropy of {entropy:.2f} nats of {most:.2f}"]
 
 
 class LateCodes(nn.Module):

@@ -8,12 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from bench.batch import Noise
+from bench import registry
+from bench.batch import Batch, Noise
 from bench.nn.vqgan import (
     Adversary,
     Attention,
     Down,
     LateCodes,
+    Occurring,
     PatchDiscriminator,
     Quantiser,
     Reservoir,
@@ -144,3 +146,22 @@ def test_patches_of_a_discriminator(halvings: int) -> None:
     with torch.no_grad():
         logits = PatchDiscriminator(8, halvings)(torch.zeros(2, 3, 128, 128))
     assert logits.shape == (2, 1, (128 >> halvings) - 2, (128 >> halvings) - 2)
+
+
+def test_codes_of_completed_pictures_are_counted_once_an_image() -> None:
+    occurring, blank = Occurring(4), torch.zeros(2, 1, 1, 1)
+    assert occurring.told() == []
+    for _ in range(2):
+        occurring.note(Batch(blank, blank, ids=("a", "b")), torch.tensor([[[0, 0]], [[0, 3]]]))
+    entropy = -0.75 * math.log(0.75) - 0.25 * math.log(0.25)
+    assert occurring.told() == [f"of its 4 codes 50% occur, with an entropy of {entropy:.2f} nats of 1.39"]
+
+
+@pytest.mark.parametrize("slug", ["codeformer", "restoreformer", "vqfr"])
+def test_methods_of_codes_say_which_occur(slug: str) -> None:
+    method = registry.get(slug).load().create("tiny").eval()
+    images = torch.rand(2, 3, 64, 64) * 2 - 1
+    with torch.no_grad():
+        method.complete(Batch(images, torch.ones(2, 1, 64, 64), {"degraded": images}), Noise([1, 2]))
+    (told,) = method.remarks()
+    assert told.startswith(f"of its {method.config.codes} codes ")
