@@ -103,8 +103,8 @@ class RestoreFormer(Method):
         "paper": RestoreFormerConfig(),
         "tiny": RestoreFormerConfig(
             width=8, multipliers=(1, 3, 6), groups=4, codes=1024, dim=64, heads=4, shortcuts=True, batch_size=4,
-            learning_rate=1e-3, left=0.02, faster=1, ema=0.99, lpips=0.2, adversarial=0.05, estimated=(0.3, 0.6),
-            starts=(0.8, 0.4), style=1e5, component=0.01, component_style=2, identity=4, discriminator_width=16,
+            learning_rate=1e-3, left=0.02, faster=1, ema=0.99, lpips=0.1, adversarial=0.1, estimated=(0.3, 0.6),
+            starts=(0.8, 0.9), style=1e5, component=0.01, component_style=2, identity=1, discriminator_width=16,
             component_width=16, eye=16, mouth=24, degradation="mild",
         ),
     }  # fmt: skip
