@@ -68,8 +68,8 @@ SAME = {
     # it may have weight decay
     "a6ec3d36e2cb12d32c30fc0afb91ef9148b5163d71620b3d291cb120af539010":  # bench.nn.decay
     "502878ada17166b07f016fcbdcee4c33fbd5cf6316c46fd1d6ecff116799176e",
-    # a restorer beside the fills
-    "484a9b05c88f923932cced34d912f698e3bbe67905428c4bdeb748a2efe81acd":  # baselines.classical
+    # restorers and edits beside the fills
+    "5f7d143fe1d3ef4a132c12a7004bd045dee3b751fe9e2cb0fb67acb572479355":  # baselines.classical
     "117c2083931ad26523c0f41f0da2544812b51d099456b4edfc018f4f9602e66f",
     # presets of further sizes
     "ec067d84c4c06e5cda8705dabe4ad83337a50d09b5e3ba9a57d8a7723706e0a7":  # baselines.stylegan2
