@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.wan2020.detector import Detector
-from baselines.wan2020.face import START, FaceGenerator
+from baselines.wan2020.face import FaceGenerator
 from baselines.wan2020.networks import MAPPINGS, VAE, LatentMapping, settled
 from baselines.wan2020.training import CleanStage, DetectorStage, FaceStage, MappingStage, PhotoStage, painted
 from bench import weights
@@ -19,6 +19,7 @@ from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
 from bench.nn.fastgan import settle
 from bench.nn.lgnet import Norm
+from bench.nn.spade import START
 
 CARD = Card(
     slug="wan2020",
