@@ -78,8 +78,9 @@ class ACE(nn.Module):
         gamma, beta = self.Spade.modulation(planes)
         if self.styled:
             styles = self.styles(planes, codes)
-            gamma = torch.lerp(gamma, self.conv_gamma(styles), self.blending_gamma.sigmoid())
-            beta = torch.lerp(beta, self.conv_beta(styles), self.blending_beta.sigmoid())
+            a, b = self.blending_gamma.sigmoid(), self.blending_beta.sigmoid()
+            gamma = a * self.conv_gamma(styles) + (1 - a) * gamma
+            beta = b * self.conv_beta(styles) + (1 - b) * beta
         return x * (1 + gamma) + beta
 
     def styles(self, planes: Tensor, codes: Tensor) -> Tensor:
