@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from baselines.maskgan import training
 from baselines.maskgan.networks import HALVED, LABELS, Blend, Generator, MaskVAE
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
 from bench.nn.celebamask import planes
+from bench.nn.lgnet import Norm
 from bench.nn.multiscale import Discriminator
 
 CARD = Card(
@@ -49,11 +50,15 @@ CARD = Card(
         "vae_size": "label maps are brought to its size, and back, by nearest pixels: other sizes are trained on, too",
         "discriminator": "of its losses of generated pictures, reconstruction and blended picture count half each; it "
         "goes on in the last stage",
+        "norm": "instance: as released. none, in tiny: norms after the blocks take the style's colours away, which a short "
+        "training does not find again",
         "initial values": "not stated: PyTorch's own; the discriminator's are those of pix2pixHD",
     },
     notes="All sides that are multiples of 32 are edited. Costs are those at 256 px, but the mask VAE's at 512 px. "
     "Nothing outside an edit is kept by the network: the harness pastes the picture around the mask.",
 )
+
+NORMS: dict[str, Norm] = {"instance": nn.InstanceNorm2d, "none": nn.Identity}
 
 
 class MaskGANConfig(Config):
@@ -62,6 +67,7 @@ class MaskGANConfig(Config):
     width: int = 64  # channels of the generator at full size; doubled with each halving
     halvings: int = 4
     blocks: int = 4  # residual blocks at its smallest size
+    norm: Literal["instance", "none"] = "instance"  # of the layers after them
     style_width: int = 16  # channels of the encoders' first layers
     blend_width: int = 32
     vae_size: int = 512  # of the label maps that the VAE sees, 4 times a power of two
@@ -94,14 +100,15 @@ class MaskGAN(Method):
         "paper": MaskGANConfig(),
         "tiny": MaskGANConfig(
             width=16, halvings=3, blocks=3, style_width=8, blend_width=8, vae_size=64, vae_width=16, code=64,
-            judge_width=16, batch_sizes=(8, 4, 4), iterations=(1, 5, 2), learning_rate=1e-3, adversarial=0.1,
-            matching=1, perceptual=1, pixels=10, ema=0.99,
+            norm="none", judge_width=16, batch_sizes=(8, 4, 4), iterations=(1, 5, 2), learning_rate=1e-3,
+            adversarial=0.1, matching=1, perceptual=1, pixels=10, ema=0.99,
         ),
     }  # fmt: skip
 
     def __init__(self, config: MaskGANConfig):
         super().__init__(config)
-        self.generator = Generator(config.width, config.halvings, config.blocks, config.style_width)
+        c = config
+        self.generator = Generator(c.width, c.halvings, c.blocks, c.style_width, NORMS[c.norm])
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         """The picture `batch.source` with the labels `batch.layout`."""

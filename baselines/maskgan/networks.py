@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.nn.lgnet import Norm
+
 LABELS = 19  # of CelebAMask-HQ
 HALVED = 32  # by which the encoders divide sides
 
@@ -55,18 +57,20 @@ def normal(x: Tensor, style: Tensor | None) -> Tensor:
     return x * scale + shift
 
 
-def translator(inputs: int, width: int, halvings: int, blocks: int, last: nn.Module) -> nn.Sequential:
+def translator(
+    inputs: int, width: int, halvings: int, blocks: int, last: nn.Module, norm: Norm = nn.InstanceNorm2d
+) -> nn.Sequential:
     """pix2pixHD's network of pictures to pictures (Wang et al., 2018), with instance norm: (N, inputs, H, W) -> 3.
 
-    Channels are doubled with each halving; residual blocks at the smallest size.
+    Channels are doubled with each halving; residual blocks at the smallest size. `norm`: of the layers after them.
     """
     widths = [width * 2**i for i in range(halvings + 1)]
 
-    def normed(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
-        return [convolution, nn.InstanceNorm2d(convolution.out_channels), nn.ReLU()]
+    def normed(convolution: nn.Conv2d | nn.ConvTranspose2d, norm: Norm = nn.InstanceNorm2d) -> list[nn.Module]:
+        return [convolution, norm(convolution.out_channels), nn.ReLU()]
 
     down = (normed(nn.Conv2d(before, here, 3, 2, 1)) for before, here in pairwise(widths))
-    up = (normed(nn.ConvTranspose2d(before, here, 3, 2, 1, 1)) for before, here in pairwise(widths[::-1]))
+    up = (normed(nn.ConvTranspose2d(before, here, 3, 2, 1, 1), norm) for before, here in pairwise(widths[::-1]))
     return nn.Sequential(
         nn.ReflectionPad2d(3), *normed(nn.Conv2d(inputs, width, 7)), *_flat(down),
         *(ResidualBlock(widths[-1]) for _ in range(blocks)),
@@ -130,13 +134,13 @@ class StyleEncoder(nn.Module):
 class Generator(nn.Module):
     """The dense mapping network (section 3.2): a picture of given labels, in the style of a picture and its own labels.
 
-    `width`: channels at full size, `style_width`: of the encoders' first layers.
+    `width`: channels at full size, `style_width`: in the encoders' first layers; `norm`: of layers after the blocks.
     """
 
-    def __init__(self, width: int, halvings: int, blocks: int, style_width: int):
+    def __init__(self, width: int, halvings: int, blocks: int, style_width: int, norm: Norm = nn.InstanceNorm2d):
         super().__init__()
         self.blocks, self.channels = blocks, width * 2**halvings
-        self.model = translator(LABELS, width, halvings, blocks, nn.Tanh())
+        self.model = translator(LABELS, width, halvings, blocks, nn.Tanh(), norm)
         self.enc_style = StyleEncoder(style_width, blocks * 4 * self.channels)
         self.enc_label = LabelEncoder(style_width)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from baselines.maskgan import MaskGAN
@@ -139,6 +140,15 @@ def test_the_last_stage_compares_the_blended_picture_too() -> None:
     losses = editing.step(given, lambda name, loss: names.append(name), Noise.shared(0, 2))
     assert names == ["generator", "discriminator"]
     assert losses["pixels"] > plain.step(given, lambda name, loss: None, Noise.shared(0, 2))["pixels"]
+
+
+@pytest.mark.parametrize(("norm", "normed"), [("instance", True), ("none", False)])
+def test_layers_after_the_blocks_are_normed_as_the_option_says(norm: str, normed: bool) -> None:
+    method = create(norm=norm)
+    layers = list(method.generator.model)
+    after = layers[max(i for i, layer in enumerate(layers) if isinstance(layer, ResidualBlock)) :]
+    assert any(isinstance(layer, nn.InstanceNorm2d) for layer in after) == normed
+    assert any(isinstance(layer, nn.InstanceNorm2d) for layer in layers[:5])
 
 
 def test_every_stage_keeps_what_the_others_trained() -> None:
