@@ -50,8 +50,8 @@ CARD = Card(
         "vae_size": "label maps are brought to its size, and back, by nearest pixels: other sizes are trained on, too",
         "discriminator": "of its losses of generated pictures, reconstruction and blended picture count half each; it "
         "goes on in the last stage",
-        "norm": "instance: as released. none, in tiny: norms after the blocks take the style's colours away, which a short "
-        "training does not find again",
+        "norm": "instance: as released. none, in tiny: norms after the blocks take the style's colours away, which a "
+        "short training does not find again",
         "initial values": "not stated: PyTorch's own; the discriminator's are those of pix2pixHD",
     },
     notes="All sides that are multiples of 32 are edited. Costs are those at 256 px, but the mask VAE's at 512 px. "
