@@ -105,7 +105,7 @@ class SimSwap(Method):
         "512": RELEASED.model_copy(update={"width": 32, "halvings": 4, "centred": False, "resolution": 512,
                                            "batch_size": 16}),
         "tiny": SimSwapConfig(
-            width=16, blocks=3, code=128, judge_width=16, judge_halvings=3, learning_rate=1e-3, batch_size=4,
+            width=20, blocks=4, code=128, judge_width=16, judge_halvings=3, learning_rate=1e-3, batch_size=4,
         ),
     }  # fmt: skip
     prior_presets = {"released": {"arcface": "paper"}, "512": {"arcface": "paper"}}

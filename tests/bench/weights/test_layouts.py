@@ -330,6 +330,11 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "rfr": lambda m: {"generator": m.generator.state_dict()},
     "rgtsi": lambda m: {"net": m.generator.RGTSI.state_dict(), "optimize": optimiser()},
     "simswap": lambda m: m.generator.state_dict(),
+    "starganv2": lambda m: {
+        "generator": m.generator.state_dict() | {"hpf.filter": torch.ones(3, 3)},
+        "mapping_network": m.mapping.state_dict(),
+        "style_encoder": m.style_encoder.state_dict(),
+    },
     "stylegan2": lambda m: {"g": OTHER, "g_ema": m.generator.state_dict()},
     "tfill": lambda m: m.refiner.state_dict(),
     "transref": lambda m: {
