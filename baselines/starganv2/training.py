@@ -14,6 +14,7 @@ from baselines.starganv2.networks import Discriminator
 from bench.method import Batch, Noise, Stage, Update
 from bench.nn import across
 from bench.nn.augment import resized_crop
+from bench.nn.joint import update_jointly
 from bench.nn.losses import differentiable_twice, logistic, nonsaturating, r1
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class TranslationStage(Stage):
             total, terms = self.translate(images, domain, masks, styles(), weight)
             losses |= named(terms, name)
             if name == "noise":
-                apart(total, {part: method.get_submodule(part) for part in TRAINED}, update)
+                update_jointly(total, {part: method.get_submodule(part) for part in TRAINED}, update)
             else:
                 update("generator", total)
         return losses
@@ -121,13 +122,3 @@ class TranslationStage(Stage):
 def named(losses: Mapping[str, Tensor], of: str) -> dict[str, Tensor]:
     """The losses of styles of noise, or of pictures."""
     return {f"{name} ({of})": loss for name, loss in losses.items()}
-
-
-def apart(loss: Tensor, networks: Mapping[str, nn.Module], update: Update) -> None:
-    """One loss for several optimisers: each is given a sum of its parameters that has the loss's gradient."""
-    parameters = {name: [*network.parameters()] for name, network in networks.items()}
-    every = [p for own in parameters.values() for p in own]
-    gradients = iter(torch.autograd.grad(loss, every, allow_unused=True))
-    found = {name: [(p, g) for p in own if (g := next(gradients)) is not None] for name, own in parameters.items()}
-    for name, pairs in found.items():
-        update(name, torch.stack([(p * g).sum() for p, g in pairs]).sum())

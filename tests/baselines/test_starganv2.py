@@ -11,7 +11,7 @@ import torch
 from baselines.starganv2 import StarGANv2
 from baselines.starganv2.networks import AdaIN, ResBlock, StyledBlock, high_pass
 from baselines.starganv2.parts import BROWS, CHIN, EYES, LANDMARKS, LandmarkNetwork, WithCoordinates, masks_of
-from baselines.starganv2.training import TRAINED, TranslationStage, apart
+from baselines.starganv2.training import TRAINED, TranslationStage
 from bench import golden, weights
 from bench.batch import Noise
 from bench.errors import BenchError
@@ -176,19 +176,3 @@ def test_diversity_counts_less_and_less(monkeypatch: pytest.MonkeyPatch) -> None
     for _ in range(5):
         stage.step(batch(2), lambda name, loss: None, Noise.shared(0, 2))
     assert seen[::2] == pytest.approx([3, 2.25, 1.5, 0.75, 0])
-
-
-def test_several_optimisers_share_one_loss() -> None:
-    torch.manual_seed(0)
-    networks = {name: torch.nn.Linear(2, 2) for name in "ab"}
-    x, found = torch.rand(3, 2), {}
-
-    def loss() -> torch.Tensor:
-        return networks["b"](networks["a"](x)).square().mean()
-
-    def update(name: str, given: torch.Tensor) -> None:
-        found[name] = torch.autograd.grad(given, [*networks[name].parameters()])
-
-    apart(loss(), networks, update)
-    expected = torch.autograd.grad(loss(), [p for network in networks.values() for p in network.parameters()])
-    torch.testing.assert_close((*found["a"], *found["b"]), expected)

@@ -336,6 +336,12 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
         "style_encoder": m.style_encoder.state_dict(),
     },
     "stylegan2": lambda m: {"g": OTHER, "g_ema": m.generator.state_dict()},
+    "stylemapgan": lambda m: {
+        "generator": OTHER,
+        "g_ema": m.generator.state_dict(),
+        "e_ema": m.encoder.state_dict(),
+        "g_optim": optimiser(),
+    },
     "tfill": lambda m: m.refiner.state_dict(),
     "transref": lambda m: {
         "net": {transref_name(k): v for k, v in m.generator.state_dict().items()},
