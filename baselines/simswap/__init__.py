@@ -40,7 +40,6 @@ CARD = Card(
     licence="CC BY-NC 4.0 (code and weights); parts of its networks: NVIDIA, CC BY-NC-SA 4.0",
     weights="GitHub release 1.0 of the authors: people/latest_net_G.pth of checkpoints.zip for `paper`, "
     "550000_net_G.pth of 512.zip for `512`; plain states of the generator",
-    trained_on={"vggface2": "all"},
     requires=("arcface",),
     needs=("source", "exemplar"),
     choices={
@@ -63,7 +62,7 @@ class SimSwapConfig(Config):
     """Sizes and losses of SimSwap."""
 
     width: int = 64  # channels of the generator's first layer, doubled with each halving
-    halvings: Literal[3, 4] = 3
+    halvings: Literal[2, 3, 4] = 3
     blocks: int = 9  # with the identity
     code: int = 512  # values of an identity
     centred: bool = False  # linear, on normalised colours
@@ -105,7 +104,8 @@ class SimSwap(Method):
         "512": RELEASED.model_copy(update={"width": 32, "halvings": 4, "centred": False, "resolution": 512,
                                            "batch_size": 16}),
         "tiny": SimSwapConfig(
-            width=20, blocks=4, code=128, judge_width=16, judge_halvings=3, learning_rate=1e-3, batch_size=4,
+            width=32, halvings=2, blocks=3, code=128, judge_width=16, judge_halvings=3, learning_rate=1e-3,
+            batch_size=4, identity=3, reconstruction=30,
         ),
     }  # fmt: skip
     prior_presets = {"released": {"arcface": "paper"}, "512": {"arcface": "paper"}}
