@@ -10,6 +10,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from baselines.starganv2.parts import LandmarkNetwork
 from bench.nn.arcface18 import ArcFace18
 from bench.nn.dilated_resnet import DilatedResNet50
 from bench.nn.faceparsing import BiSeNet
@@ -22,7 +23,7 @@ TIMM = {
 }  # fmt: skip
 
 
-def state(name: str) -> Mapping[str, Tensor]:
+def state(name: str) -> Mapping[str, Any]:
     """What `bench.weights.load` would give for that file."""
     torch.manual_seed(0)
     if name in ("vgg16", "vgg19", "alexnet", "resnet34"):
@@ -33,6 +34,8 @@ def state(name: str) -> Mapping[str, Tensor]:
         return DilatedResNet50().state_dict()
     if name == "faceparsing":
         return BiSeNet().state_dict()
+    if name == "starganv2-landmarks":
+        return {"state_dict": LandmarkNetwork().state_dict()}
     if name == "arcface-ir-se50":
         return IRSE().state_dict()
     if name == "arcface-resnet18":

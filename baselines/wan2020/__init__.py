@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.wan2020.detector import Detector
-from baselines.wan2020.face import START, FaceGenerator
+from baselines.wan2020.face import FaceGenerator
 from baselines.wan2020.networks import MAPPINGS, VAE, LatentMapping, settled
 from baselines.wan2020.training import CleanStage, DetectorStage, FaceStage, MappingStage, PhotoStage, painted
 from bench import weights
@@ -19,7 +19,7 @@ from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
 from bench.nn.fastgan import settle
 from bench.nn.lgnet import Norm
-from bench.nn.multiscale import Discriminator
+from bench.nn.spade import START
 
 CARD = Card(
     slug="wan2020",
@@ -84,7 +84,6 @@ CARD = Card(
 )
 
 
-LABELS = 19  # of CelebAMask-HQ
 NORMS: dict[str, Norm] = {"instance": nn.InstanceNorm2d, "none": nn.Identity}
 STAGES = ("vae_a", "vae_b", "mapping", "detector", "face")
 
@@ -291,14 +290,6 @@ def _image(side: int) -> Callable[[nn.Module], Tensor]:
     return lambda network: network(torch.empty(1, 3, side, side))
 
 
-def _run_discriminator(network: Discriminator, inputs: Inputs) -> dict[str, Tensor]:
-    """MaskGAN's, which has this layout and also sees the labels of a face."""
-    labels = inputs.image(channels=LABELS, offset=100)
-    labels = (labels == labels.amax(1, keepdim=True)).to(labels.dtype)
-    full, half = network(torch.cat([labels, inputs.image()], dim=1))
-    return {"scale0_score": full[-1], "scale1_score": half[-1], "scale0_feat1": full[1][:, ::16]}
-
-
 Wan2020.golden = {
     "wan2020.vae": Golden(
         build=lambda: VAE(64, nn.InstanceNorm2d),
@@ -323,11 +314,5 @@ Wan2020.golden = {
         run=_run_detector,
         parts=lambda network: {"detector": network},
         costs={"256": lambda network: network(torch.empty(1, 1, 256, 256))},
-    ),
-    "maskgan.discriminator": Golden(
-        build=lambda: Discriminator(LABELS + 3, 64),
-        run=_run_discriminator,
-        parts=lambda network: {"total": network},
-        costs={"all": lambda network: network(torch.empty(1, LABELS + 3, 256, 256))},
     ),
 }

@@ -290,6 +290,8 @@ _EDITING = (
          "CC BY-NC 4.0", "SimSwap", by_hand=True, part="550000_net_G.pth of 512.zip"),
     File("starganv2", "100000_nets_ema.ckpt", "https://github.com/clovaai/stargan-v2", "", "CC BY-NC 4.0", "StarGAN v2",
          by_hand=True, part="celeba_hq/100000_nets_ema.ckpt"),
+    File("starganv2-landmarks", "wing.ckpt", "https://github.com/clovaai/stargan-v2", "",
+         "that of AWing's authors, not stated", "StarGAN v2; its training", by_hand=True),
 )  # fmt: skip
 
 HUB, OPENRAIL = "https://huggingface.co", "CreativeML OpenRAIL-M"

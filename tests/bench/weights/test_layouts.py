@@ -319,6 +319,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "lama": lambda m: {"state_dict": m.state_dict() | renamed("discriminator.", OTHER)},
     "lgnet": lambda m: m.global_refiner.state_dict(),
     "madf": lambda m: {"n_iter": 3, "model": renamed("module.model.", m.generator.state_dict()) | LOSSES},
+    "maskgan": lambda m: m.generator.state_dict() | {"model.16.conv_block.0.norm.running_mean": torch.zeros(3)},
     "pconv": lambda m: {"state_dict": m.state_dict()},
     "psfrgan": lambda m: m.generator.state_dict(),
     "psp": lambda m: with_decoder(m),
@@ -329,7 +330,20 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     },
     "rfr": lambda m: {"generator": m.generator.state_dict()},
     "rgtsi": lambda m: {"net": m.generator.RGTSI.state_dict(), "optimize": optimiser()},
+    "sean": lambda m: m.generator.state_dict(),
+    "simswap": lambda m: m.generator.state_dict(),
+    "starganv2": lambda m: {
+        "generator": m.generator.state_dict() | {"hpf.filter": torch.ones(3, 3)},
+        "mapping_network": m.mapping.state_dict(),
+        "style_encoder": m.style_encoder.state_dict(),
+    },
     "stylegan2": lambda m: {"g": OTHER, "g_ema": m.generator.state_dict()},
+    "stylemapgan": lambda m: {
+        "generator": OTHER,
+        "g_ema": m.generator.state_dict(),
+        "e_ema": m.encoder.state_dict(),
+        "g_optim": optimiser(),
+    },
     "tfill": lambda m: m.refiner.state_dict(),
     "transref": lambda m: {
         "net": {transref_name(k): v for k, v in m.generator.state_dict().items()},
