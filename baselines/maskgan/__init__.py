@@ -40,7 +40,8 @@ CARD = Card(
     licence="non-commercial research and education; parts of it: CC BY-NC-SA 4.0 (pix2pixHD)",
     weights="the authors' label2face_512p (Google Drive): latest_net_G.pth, a plain state of generator and encoders",
     trained_on={"celeba-hq": ""},
-    needs=("source", "semantics", "layout"),
+    needs=("source", "semantics"),
+    takes=("layout",),
     choices={
         "training": "not released but for the model file and Adam's options. Ours: VAE, generator, editing, each with "
         "its own count of epochs of 28,000 pictures (50, 200, 50) and batch (16, 8, 8)",
@@ -111,10 +112,12 @@ class MaskGAN(Method):
         self.generator = Generator(c.width, c.halvings, c.blocks, c.style_width, NORMS[c.norm])
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
-        """The picture `batch.source` with the labels `batch.layout`."""
+        """The picture `batch.source` with the labels `batch.layout`; without one it is drawn again with its own."""
         picture = batch.need("source")
         self.config.sizes().check(picture, CARD.slug)
-        labels, wanted = (planes(batch.need(name)).to(picture) for name in ("semantics", "layout"))
+        labels = batch.need("semantics")
+        wanted = labels if batch.layout is None else batch.layout
+        labels, wanted = (planes(one).to(picture) for one in (labels, wanted))
         return self.generator(wanted, labels, picture)
 
     def stages(self, features: Source = "official") -> list[Stage]:

@@ -38,7 +38,8 @@ CARD = Card(
     licence="CC BY-NC-SA 4.0 (non-commercial)",
     weights="the authors' CelebA-HQ_pretrained.tar.gz (Google Drive): latest_net_G.pth, a plain state",
     trained_on={"celeba-hq": ""},
-    needs=("source", "semantics", "layout"),
+    needs=("source", "semantics"),
+    takes=("layout",),
     choices={
         "absent": "a region that is wanted, but absent in the picture, has a code of 0, as released. The authors' "
         "program for editing by hand takes mean codes, which it keeps in files",
@@ -95,10 +96,12 @@ class SEAN(Method):
         started(self.generator, c.gain)
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
-        """The picture `batch.source` with the labels `batch.layout`."""
+        """The picture `batch.source` with the labels `batch.layout`; without one it is drawn again with its own."""
         picture = batch.need("source")
         self.config.sizes().check(picture, CARD.slug)
-        labels, wanted = (planes(batch.need(name)).to(picture) for name in ("semantics", "layout"))
+        labels = batch.need("semantics")
+        wanted = labels if batch.layout is None else batch.layout
+        labels, wanted = (planes(one).to(picture) for one in (labels, wanted))
         codes = self.generator.Zencoder(picture, labels)
         return self.generator(wanted, codes, maps(noise, picture.shape[2:]))
 
