@@ -200,8 +200,8 @@ class CodeFormerInpainting(CodeFormer):
             starts=(30_002 / 1_600_000, 296_002 / 300_000),
         ),
         "tiny": CodeFormerConfig.model_validate(TINY | {
-            "adain": False, "iterations": (1, 0, 1, 0), "learning_rates": (1e-3, 1e-3, 1.5e-3, 1e-3),
-            "starts": (0.8, 0.8),
+            "adain": False, "iterations": (1, 0, 2, 0), "learning_rates": (1e-3, 1e-3, 1.5e-3, 1e-3),
+            "starts": (0.8, 0.8), "masks": "irregular",
         }),
     }  # fmt: skip
 
