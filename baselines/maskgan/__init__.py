@@ -12,7 +12,7 @@ from baselines.maskgan import training
 from baselines.maskgan.networks import HALVED, LABELS, Blend, Generator, MaskVAE
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
-from bench.nn.celebamask import planes
+from bench.nn.celebamask import relabelled
 from bench.nn.lgnet import Norm
 from bench.nn.multiscale import Discriminator
 
@@ -115,9 +115,7 @@ class MaskGAN(Method):
         """The picture `batch.source` with the labels `batch.layout`; without one it is drawn again with its own."""
         picture = batch.need("source")
         self.config.sizes().check(picture, CARD.slug)
-        labels = batch.need("semantics")
-        wanted = labels if batch.layout is None else batch.layout
-        labels, wanted = (planes(one).to(picture) for one in (labels, wanted))
+        labels, wanted = relabelled(batch)
         return self.generator(wanted, labels, picture)
 
     def stages(self, features: Source = "official") -> list[Stage]:

@@ -12,7 +12,7 @@ from baselines.sean.networks import LABELS, Discriminator, Generator, maps
 from baselines.sean.training import SEANStage, started
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
-from bench.nn.celebamask import planes
+from bench.nn.celebamask import relabelled
 from bench.nn.spade import START
 
 CARD = Card(
@@ -99,9 +99,7 @@ class SEAN(Method):
         """The picture `batch.source` with the labels `batch.layout`; without one it is drawn again with its own."""
         picture = batch.need("source")
         self.config.sizes().check(picture, CARD.slug)
-        labels = batch.need("semantics")
-        wanted = labels if batch.layout is None else batch.layout
-        labels, wanted = (planes(one).to(picture) for one in (labels, wanted))
+        labels, wanted = relabelled(batch)
         codes = self.generator.Zencoder(picture, labels)
         return self.generator(wanted, codes, maps(noise, picture.shape[2:]))
 

@@ -17,13 +17,18 @@ class Exemplar(Guide):
     remedy = "give another picture of a face, as exemplar=... (--exemplar)"
 
     def of(self, asked: Asked) -> Maker:
-        if not asked.positions:
-            return lambda indices: None  # in training: methods make pairs of their batch
-        chosen = dict(zip(asked.positions, pairs(asked), strict=True))
-        return lambda indices: asked.images.floats([chosen[int(i)] for i in indices])
+        return guiding(asked, asked.images.floats)
 
     def resized(self, value: Tensor, before: Sides, after: Sides) -> Tensor:
         return pictures(value, after)
+
+
+def guiding(asked: Asked, make: Maker) -> Maker:
+    """What makes something of the exemplars of images; none in training, where methods make pairs of their batch."""
+    if not asked.positions:
+        return lambda indices: None
+    chosen = dict(zip(asked.positions, pairs(asked), strict=True))
+    return lambda indices: make([chosen[int(i)] for i in indices])
 
 
 def pairs(asked: Asked) -> list[int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from bench.data.guides import semantics
-from bench.data.guides.exemplar import pairs
+from bench.data.guides.exemplar import guiding
 from bench.data.guides.guide import Asked, Maker
 
 
@@ -11,10 +13,7 @@ class Layout(semantics.Semantics):
     told = "label maps of the exemplar, which the picture shall have: numbered as semantics"
 
     def of(self, asked: Asked) -> Maker:
-        if not asked.positions:
-            return lambda indices: None  # in training: methods make pairs of their batch
-        chosen = dict(zip(asked.positions, pairs(asked), strict=True))
-        return lambda indices: semantics.maps(asked.images, [chosen[int(i)] for i in indices])
+        return guiding(asked, partial(semantics.maps, asked.images))
 
 
 GUIDE = Layout()
