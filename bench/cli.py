@@ -236,6 +236,13 @@ def run(
             autocompletion=values.methods,
         ),
     ] = None,
+    outside: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also the suite's rows of other programs, whose pictures lie in DIR/TITLE/CONDITION/NAME.png.",
+        ),
+    ] = None,
     out_folder: Out = "runs",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: Annotated[
@@ -275,6 +282,10 @@ def run(
     from bench import suite as suites
 
     loaded = suites.smoke(suites.content(suite)) if smoke else suites.content(suite)
+    if outside:
+        from bench import outside as programs
+
+        loaded = programs.added(loaded, outside)
     beside = {
         "labels": labels,
         "labels_order": labels_order,
@@ -303,6 +314,8 @@ def run(
     if groups is not None:
         changes["report"] = loaded.get("report", {}) | {"groups": groups.split(",")}
     checked = suites.parse(loaded | changes, suite)
+    if outside:
+        programs.check(checked, outside)
     if on not in ("here", "ray"):
         raise BenchError(f"--on: {on!r} is none of here, ray")
     from bench import distributed
@@ -476,10 +489,29 @@ def published(
         typer.Argument(help="A table, such as thesis-5.1. Default: list them all.", autocompletion=values.tables),
     ] = None,
     form: Annotated[str, typer.Option("--format", help="rich, md, csv or tex.")] = "rich",
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="Show, instead, what stands here for every system that they name.")
+    ] = False,
 ) -> None:
-    """Show a table of the documented papers as it was printed, or list the tables."""
+    """Show a table of the documented papers as it was printed, or list the tables.
+
+    With --coverage: every system of their tables and figures. method: a network of this benchmark; library: called by a
+    row or metric; external: its pictures are measured, docs/outside-systems.md says how; user study: people judged.
+    """
     if form not in ("rich", *FORMATS):
         raise BenchError(f"--format: {form!r} is none of rich, {', '.join(FORMATS)}")
+    if coverage:
+        if name or form not in ("rich", "csv"):
+            raise BenchError("--coverage is about all tables: leave out their name, and take --format rich or csv")
+        found = reporter("published_coverage")()
+        if form == "csv":
+            sys.stdout.write(found.to_csv(index=False))
+            return
+        shown = Table(*found.columns, box=None, pad_edge=False)
+        for row in found.itertuples(index=False):
+            shown.add_row(*row)
+        out.print(shown)
+        return
     if name is None:
         for known in reporter("published_names")():
             out.print(known, highlight=False, markup=False)

@@ -74,6 +74,7 @@ class Suite(Protocol):
     def measured(self) -> Sequence[str]: ...
     @property
     def conditions(self) -> Sequence[str]: ...
+    def conditions_of(self, entry: Any) -> Sequence[str]: ...
     @property
     def shots(self) -> Sequence[int | str]: ...
     def title_of(self, entry: Any) -> str: ...
@@ -178,10 +179,10 @@ def _read(line: str, suite: Suite) -> list[Expectation]:
         )
     left, sign, right = parts
     number = _VALUE.fullmatch(right)
+    name = ""
     if number:
         title, words = _split(left, suite)
         goal, tolerance = _goal(number, sign)
-        others: list[str | float] = [goal]
     else:
         if sign == "=":
             raise BenchError(f"{right!r} is not a number; rows are compared with < or >")
@@ -190,14 +191,30 @@ def _read(line: str, suite: Suite) -> list[Expectation]:
         name, words, tolerance = right[: found.start()].strip(), _words(found[1]), 0.0
         if name in suite.conditions:
             return _conditions(line, left, name, words, sign, suite)
-        title, others = _row(left, suite), [*_expand(_row(name, suite), suite)]
+        title = _row(left, suite)
     where = _where(words, title, suite)
-    return [
+    condition = where.get("condition")
+    others: list[str | float] = [goal] if number else [*_expand(_row(name, suite), suite, condition)]
+    expected = [
         Expectation(_named(line, one, other), one, sign=sign, right=other, tolerance=tolerance, **where)  # type: ignore[arg-type]
-        for one in _expand(title, suite)
+        for one in _expand(title, suite, condition)
         for other in others
         if one != other
     ]
+    for one in expected:
+        _check_conditions(one, suite)
+    return expected
+
+
+def _check_conditions(expected: Expectation, suite: Suite) -> None:
+    """BenchError where a row has no number in the condition, or two rows have theirs in different ones."""
+    own = {title: suite.conditions_of(e) for e in suite.methods if (title := suite.title_of(e)) in expected.titles}
+    for title, conditions in own.items():
+        for name in (expected.condition, expected.against):
+            if name is not None and name not in conditions:
+                raise BenchError(f"{title} does not run in {name}, only in {', '.join(conditions)}")
+    if expected.condition is None and len(set(map(tuple, own.values()))) > 1:
+        raise BenchError(f"{' and '.join(own)} run in different conditions: say in brackets in which they are compared")
 
 
 def _conditions(line: str, left: str, against: str, words: list[str], sign: str, suite: Suite) -> list[Expectation]:
@@ -206,10 +223,13 @@ def _conditions(line: str, left: str, against: str, words: list[str], sign: str,
     where = _where([*before, *words], title, suite)
     if "condition" not in where:
         raise BenchError(f"say in which condition {title} is held against {against}: {title} {suite.conditions[0]}")
-    return [
+    found = [
         Expectation(_named(line, one, one), one, sign=sign, right=one, against=against, **where)  # type: ignore[arg-type]
-        for one in _expand(title, suite)
+        for one in _expand(title, suite, where["condition"], against)
     ]
+    for one in found:
+        _check_conditions(one, suite)
+    return found
 
 
 def _named(line: str, left: str, right: str | float) -> str:
@@ -220,10 +240,13 @@ def _named(line: str, left: str, right: str | float) -> str:
     return f"{first} {sign} {second}"
 
 
-def _expand(title: str, suite: Suite) -> list[str]:
+def _expand(title: str, suite: Suite, *conditions: object) -> list[str]:
+    """A row, or each that runs in these conditions (None: whatever its own are)."""
     if title != EACH:
         return [title]
-    return [suite.title_of(e) for e in suite.methods if registry.get(e.method).card.evaluated]
+    wanted = {name for name in conditions if name is not None}
+    rows = [e for e in suite.methods if registry.get(e.method).card.evaluated]
+    return [suite.title_of(e) for e in rows if wanted <= {*suite.conditions_of(e)}]
 
 
 def _goal(number: re.Match[str], sign: str) -> tuple[float, float]:

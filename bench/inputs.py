@@ -13,7 +13,9 @@ from torch import Tensor
 from bench import condition as conditions
 from bench import export, matching, registry
 from bench.batch import Batch
-from bench.data import guides
+from bench.data import guides, labels
+from bench.data.guides import semantics
+from bench.data.guides.semantics import Semantics
 from bench.errors import BenchError
 from bench.jobs import Plan
 from bench.metrics.images import to_uint8
@@ -23,7 +25,7 @@ from bench.suite import Suite
 from bench.task import Task
 
 FACTS, README, RESULTS = "inputs.json", "README.txt", "results"
-MASKED = "masked"
+MASKED, PROMPTS = "masked", "prompts.txt"
 KINDS = {
     export.ORIGINALS: "the test pictures",
     export.HOLES: "white (255) = hole, black (0) = known",
@@ -40,6 +42,7 @@ class Inputs:
     dataset: str
     task: Task
     root: Path
+    order: str = labels.OWN  # how label maps are numbered
 
     @property
     def folder(self) -> Path:
@@ -64,7 +67,7 @@ class Inputs:
             "size": list(self.task.masks.size),
             "seed": self.task.seed,
             "guides": sorted(self.task.guides),
-        }
+        } | ({} if self.order == labels.OWN else {"labels": self.order})
 
     def check(self) -> None:
         """BenchError where the folder holds anything but a part of these very inputs."""
@@ -84,17 +87,27 @@ class Inputs:
         write_json(self.folder / FACTS, self.facts)
         self.results.mkdir(parents=True, exist_ok=True)
         names = iter(export.stems(self.task))
+        prompts = []
         for batch in self.task.batches():
             called = [next(names) for _ in range(len(batch))]
-            for below, contents in _contents(batch):
+            for below, contents in _contents(batch, self.order):
                 for name, content in zip(called, contents, strict=True):
                     _save(self.folder / below / name, content)
+                    if isinstance(content, str):
+                        prompts.append(f"{name}\t{content.strip()}\n")
             step(len(batch))
         export.export_order(self.task, self.folder)
+        if prompts:
+            write_text(self.folder / PROMPTS, "".join(prompts))
 
 
-def of_suite(made: Plan, root: Path) -> list[Inputs]:
-    """The inputs of a suite whose data are ready. Guides are those of its conditions, and those that a row needs."""
+def of_suite(made: Plan, root: Path, order: str = labels.OWN) -> list[Inputs]:
+    """The inputs of a suite whose data are ready. Guides are those of its conditions, and those that a row needs.
+
+    `order`: how label maps are numbered, one of `bench.data.labels.ORDERS`; BenchError for another one.
+    """
+    if order not in labels.ORDERS:
+        raise BenchError(f"--labels-as: {order!r} is none of {', '.join(labels.ORDERS)}")
     needed = {guide for entry in made.suite.methods for guide in registry.get(entry.method).card.needs}
     needs = tuple(sorted(needed & set(guides.shown())))
     return [
@@ -102,6 +115,7 @@ def of_suite(made: Plan, root: Path) -> list[Inputs]:
             data.name,
             Task(found.images, found.test, found.masks[condition], condition, made.suite.seed, needs),
             root,
+            order,
         )
         for data in made.suite.data
         for found in (made.data[data.name],)
@@ -135,7 +149,7 @@ def readme(suite: Suite, every: list[Inputs]) -> str:
     shown = sorted({guide for inputs in every for guide in inputs.task.guides})
     erased = any(not conditions.parse(inputs.task.condition).degraded for inputs in every)
     always = {export.ORIGINALS, export.HOLES, *([MASKED] if erased else [])}
-    told = {kind: KINDS[kind] for kind in KINDS if kind in always} | {name: guides.get(name).told for name in shown}
+    told = {kind: KINDS[kind] for kind in KINDS if kind in always} | {name: _told(name, first.order) for name in shown}
     kinds = [f"  {below + '/':12} {said}" for below, said in told.items()]
     many = suite.completions > 1
     called = "NAME_0.png" if many else "NAME.png"
@@ -156,7 +170,14 @@ def readme(suite: Suite, every: list[Inputs]) -> str:
         f"  {inputs.dataset}/{inputs.folder.name}/  {len(inputs.task.positions)} pictures, {inputs.task.condition}"
         for inputs in every
     )
-    lines = "\n".join((*kinds, f"  {matching.ORDER:12} the names, one a line, in the order of the test list"))
+    kinds.append(f"  {matching.ORDER:12} the names, one a line, in the order of the test list")
+    kinds += [f"  {PROMPTS:12} the same sentences in one file, NAME<tab>SENTENCE a line"] * ("text" in shown)
+    lines = "\n".join(kinds)
+    outside = "".join(
+        f"\n{row.title}: as above, in DATASET/{RESULTS}/{file_slug(row.title)}/CONDITION/; its row is in the suite: run it "
+        f"with --outside DATASET/{RESULTS}\n"
+        for row in suite.outside
+    )
     return f"""{FIRST}
 Suite {suite.suite}, {width} x {height} pixels:
 
@@ -179,17 +200,24 @@ methods:
 {chr(10).join(rows)}
 
    For results under other names add `match`, for example match: "{matching.PLAIN}_pred".
-{several}"""
+{several}{outside}"""
 
 
-def _contents(batch: Batch) -> Iterator[tuple[str, Sequence[Tensor | str]]]:
+def _told(guide: str, order: str) -> str:
+    """What lies in the folder of a guide, whose label maps are numbered in that order."""
+    found = guides.get(guide)
+    return f"{found.told}, in the order of {order}" if isinstance(found, Semantics) else found.told
+
+
+def _contents(batch: Batch, order: str) -> Iterator[tuple[str, Sequence[Tensor | str]]]:
     """The folders of a batch, each with its pictures as they are saved (uint8, colours or grey), or its texts."""
     yield export.ORIGINALS, list(to_uint8(batch.image))
     yield export.HOLES, list(export.white(batch.mask))
     if batch.degraded is None:
         yield MASKED, list(to_uint8(batch.masked))
     for name, value in batch.guides.items():
-        yield name, guides.get(name).exported(value)
+        guide = guides.get(name)
+        yield name, guide.exported(semantics.renumbered(value, order) if isinstance(guide, Semantics) else value)
 
 
 def _save(path: Path, content: Tensor | str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -313,8 +313,15 @@ def _paired(made: Plan, condition: str) -> Suite:
     if read.generator != "folder" or not all(data.folder for data in suite.data) or folder.missing(names):
         return suite
     say(f"masks: each test image has the mask of its own name in {folder.path}")
-    changed = [f"{name}/paired" if name == condition else name for name in suite.conditions]
-    return suite.model_copy(update={"conditions": changed})
+    methods = [
+        entry.model_copy(update={"conditions": _renamed(entry.conditions, condition)}) if entry.conditions else entry
+        for entry in suite.methods
+    ]
+    return suite.model_copy(update={"conditions": _renamed(suite.conditions, condition), "methods": methods})
+
+
+def _renamed(names: Sequence[str], condition: str) -> list[str]:
+    return [f"{name}/paired" if name == condition else name for name in names]
 
 
 def _tell_copies(images: ImageData, split: Split) -> None:
@@ -360,7 +367,7 @@ def _expand(made: Plan) -> Iterator[Job]:
                     cell = {"dataset": learned, "shots": str(shots), "seed": seed}
                     *before, model = _models(entry, suite, made.named(learned), cell)
                     yield from (job for job in (*before, model) if isinstance(job, Job))
-                    for condition in suite.conditions if registered.card.evaluated else ():
+                    for condition in suite.conditions_of(entry) if registered.card.evaluated else ():
                         yield from _measured(entry, config, model, made, data.name, condition)
 
 

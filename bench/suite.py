@@ -226,6 +226,8 @@ class Entry(Section):
     """List of the images that `weights` were trained on; default: as the card says."""
     paste: bool = True
     """Score known pixels as the original's; false: as the method left them."""
+    conditions: Annotated[list[str], Field(min_length=1)] | None = None
+    """In which of the suite's conditions it completes; default: in all."""
     resources: Resources | None = None
     """Of the jobs of this method; default: the suite's."""
 
@@ -245,6 +247,19 @@ class Entry(Section):
 
 
 Row = Annotated[Entry, BeforeValidator(_named, json_schema_input_type=str | Entry)]
+
+
+class Outside(Section):
+    """A row of a program that is no method here: `facebench run SUITE --outside DIR` measures its pictures."""
+
+    title: str
+    """Its name in tables; its pictures lie in DIR/TITLE/CONDITION/NAME.png, docs/outside-systems.md says how."""
+    paste: bool = True
+    """Score known pixels as the original's; false: as the program left them."""
+    conditions: Annotated[list[str], Field(min_length=1)] | None = None
+    """In which of the suite's conditions there are pictures; default: in all."""
+    expect: list[str] = []
+    """What its results must show."""
 
 
 class Features(Section):
@@ -350,6 +365,8 @@ class Suite(Section):
     """Data sets that only train, with all their images, or that `fid/NAME` reads."""
     methods: list[Row] = Field(min_length=1)
     """The rows of the tables."""
+    outside: list[Outside] = []
+    """Further rows, of programs that are no methods here; --outside takes those whose pictures are there."""
     priors: list[Row] = []
     """How priors that methods require are made; default: they are trained, too."""
     shots: list[Annotated[int, Field(ge=1)] | Literal["all"]] = ["all"]
@@ -435,7 +452,8 @@ class Suite(Section):
                 raise ValueError(
                     f"metrics: {name}: {read!r} is none of `training`: {', '.join(others) or '-'}, or train"
                 )
-        _each((f"methods.{i}", self._check_conditions, entry) for i, entry in enumerate(self.methods))
+        checks = [(f"methods.{i}", self._check_conditions, entry) for i, entry in enumerate(self.methods)]
+        _each([*checks, *((f"outside.{i}", self.conditions_of, row) for i, row in enumerate(self.outside))])
         if not self.measured:
             raise ValueError(f"metrics: nothing is left: {'; '.join(self.left_out)}")
         titles = [self.title_of(entry) for entry in self.methods]
@@ -461,7 +479,7 @@ class Suite(Section):
         from bench import condition
 
         card = registry.get(entry.method).card
-        for name in self.conditions:
+        for name in self.conditions_of(entry):
             degraded = condition.parse(name).degraded
             if degraded and "degraded" not in (*card.needs, *card.takes):
                 raise ValueError(f"{entry.method} fills holes and restores no pictures: {name} is nothing for it")
@@ -509,6 +527,14 @@ class Suite(Section):
     def prior(self, slug: str, preset: str) -> Entry:
         """How a required prior is made: as `priors` says, else trained in the preset of the method that requires it."""
         return next((entry for entry in self.priors if entry.method == slug), Entry(method=slug, preset=preset))
+
+    def conditions_of(self, entry: Entry | Outside) -> list[str]:
+        """The conditions of a row, in the suite's order. ValueError for one that is not the suite's."""
+        if entry.conditions is None:
+            return self.conditions
+        if unknown := [name for name in entry.conditions if name not in self.conditions]:
+            raise ValueError(f"conditions: {unknown[0]!r} is none of the suite's: {', '.join(self.conditions)}")
+        return [name for name in self.conditions if name in entry.conditions]
 
     def title_of(self, entry: Entry) -> str:
         """The printed name of a row."""
@@ -759,6 +785,7 @@ def _close(key: str, where: tuple[int | str, ...]) -> str:
         "split": Lists,
         "methods": Entry,
         "priors": Entry,
+        "outside": Outside,
         "train": Train,
         "features": Features,
         "report": Report,

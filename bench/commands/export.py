@@ -81,6 +81,9 @@ def inputs(
     mask_threshold: options.Threshold = None,
     invert_masks: options.Inverted = False,
     size: options.Size = None,
+    labels_as: Annotated[
+        str, typer.Option(help="How written label maps are numbered: face-parsing or celebamask-hq.")
+    ] = "face-parsing",
     runs: Annotated[Path, typer.Option("--out", help="Folder of all runs, as of `facebench run`.")] = Path("runs"),
 ) -> None:
     """Write what a suite gives to its methods as PNG files, for a program that is none of them.
@@ -109,7 +112,7 @@ def inputs(
         check_folder(folder)
     with many() as report:
         made = jobs.ready(checked, runs, report, pair)
-    every = given.of_suite(made, to)
+    every = given.of_suite(made, to, labels_as)
     with track("export", sum(len(one.task.positions) for one in every)) as step:
         given.write(made.suite, every, to, step)
     text = f"wrote the inputs of {len(every)} conditions below {to}: read {to / given.README}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reports.published.compare import beside
+from reports.published.coverage import coverage
 from reports.published.shapes import load, names, table
 
-__all__ = ["beside", "load", "names", "table"]
+__all__ = ["beside", "coverage", "load", "names", "table"]

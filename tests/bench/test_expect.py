@@ -207,3 +207,21 @@ def test_untrained_rows_stand_beside_every_number_of_shots() -> None:
     row = {"title": "Telea", "condition": "center/25", "dataset": "synthfaces", "shots": "all"}
     assert found.covers(row, trained=False)
     assert not found.covers(row, trained=True)
+
+
+LIMITED = SMALL | {"methods": ["mean", "telea", {"method": "aot", "conditions": ["center/25"]}]}
+
+
+def test_a_row_of_some_conditions() -> None:
+    assert [found.left for found in expect.read("each l1 center/25 < 1", parsed(LIMITED))] == [
+        "Mean colour",
+        "Telea",
+        "AOT-GAN",
+    ]
+    assert [found.left for found in expect.read("each l1 irregular/20-30 < 1", parsed(LIMITED))] == TITLES[:2]
+    assert one("aot l1 < 1", LIMITED).condition is None
+    with pytest.raises(BenchError, match=r"AOT-GAN does not run in irregular/20-30, only in center/25"):
+        one("aot l1 irregular/20-30 < 1", LIMITED)
+    with pytest.raises(BenchError, match=r"Telea and AOT-GAN run in different conditions: say in brackets"):
+        one("telea < aot [l1]", LIMITED)
+    assert one("telea < aot [l1, center/25]", LIMITED).right == "AOT-GAN"

@@ -14,6 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from bench import cli, inputs
+from bench.data import labels
 from bench.errors import BenchError
 from masks import MaskSet
 
@@ -131,7 +132,11 @@ def test_guides_of_the_condition_and_of_rows_that_need_them(tmp_path: Path) -> N
         assert (sketch == 0).mean() < 0.5
         assert pixels(given / f"semantics/{name}.png").max() < 19
         assert (given / f"text/{name}.txt").read_text().endswith(".\n")
+    prompts = dict(line.split("\t") for line in (given / "prompts.txt").read_text().splitlines())
+    assert prompts == {name: (given / f"text/{name}.txt").read_text().strip() for name in names}
     readme = (tmp_path / "to/README.txt").read_text()
+    assert "in the order of face-parsing" in readme
+    assert "prompts.txt" in readme
     assert '"match": "{name}_{k}"' in readme
     assert "NAME_0.png" in readme
     assert "exemplar/" in readme
@@ -172,3 +177,19 @@ def test_pictures_in_folders_pair_with_flat_results(tmp_path: Path) -> None:
         index="metric", columns="title", values="value"
     )
     pd.testing.assert_series_equal(table["External"], table["Navier-Stokes"], check_names=False, check_exact=True)
+
+
+def test_label_maps_are_numbered_as_another_program_wants_them(tmp_path: Path) -> None:
+    suite = written(tmp_path, conditions=["relabel"], methods=["unedited"])
+    for order in labels.ORDERS:
+        call("export", "inputs", suite, tmp_path / order, "--labels-as", order, "--out", tmp_path / "runs")
+        assert f"in the order of {order}" in (tmp_path / order / "README.txt").read_text()
+    ours, theirs = (tmp_path / order / "synthfaces/relabel" for order in (labels.FACE_PARSING, labels.CELEBAMASK))
+    for kind in ("semantics", "layout"):
+        for path in (theirs / kind).iterdir():
+            read = labels.RENUMBER[labels.CELEBAMASK][pixels(path)]
+            assert np.array_equal(read, pixels(ours / kind / path.name))
+    with pytest.raises(BenchError, match="relabel holds inputs of other pictures, masks or guides"):
+        call("export", "inputs", suite, tmp_path / labels.CELEBAMASK, "--out", tmp_path / "runs")
+    with pytest.raises(BenchError, match="--labels-as: 'celeba' is none of face-parsing, celebamask-hq"):
+        call("export", "inputs", suite, tmp_path / "x", "--labels-as", "celeba", "--out", tmp_path / "runs")

@@ -39,7 +39,7 @@ SWAPPED = [LABELS.index({**OTHER, **{right: left for left, right in OTHER.items(
 
 
 class Semantics(Guide):
-    told = "label maps: the number of the class, from 0, in the order of face-parsing"
+    told = "label maps: the number of the class, from 0"
     remedy = "give label maps with --labels"
     companion, files = "labels", "label maps"
 
@@ -117,6 +117,12 @@ def prepare_labels(given: Files) -> ImageData:
         needed = len(ids) * 3 * prod(extent(size))
         entry, _ = preparing.entry(preparing.place(given.cache, size, key), facts, batches(), needed)
     return ImageData(sources.title(folder), size, fingerprint, ids, files.NEAREST, entry, framing=framing)
+
+
+def renumbered(labels: Tensor, order: str) -> Tensor:
+    """Labels of our numbers in those of an order of `bench.data.labels`; pixels without a label keep the next one."""
+    theirs = np.append(np.argsort(label_maps.RENUMBER[order]), CLASSES).astype(np.uint8)
+    return torch.from_numpy(theirs)[labels.long()]
 
 
 def palette(labels: Tensor) -> Tensor:
