@@ -37,6 +37,7 @@ from bench.suite import Entry, Suite
 from bench.task import BATCH, Task
 
 UNPASTED = "known pixels are the method's own, not the original's"
+SEEN = "it sees the whole picture, also under the hole, and edits it"
 COLUMNS = ["suite", "title", "method", "preset", "dataset", "shots", "seed", "condition"]
 OF_NO_EFFECT: Any = {  # keys of a suite that decide no number
     **dict.fromkeys(("expect", "smoke", "retries", "resources"), True),
@@ -104,6 +105,7 @@ def _said(made: Plan, job: Job) -> list[str]:
     completion = made.completion(job)
     return [
         *([] if completion.identity["paste"] else [UNPASTED]),
+        *([SEEN] if "source" in registry.get(job.row["method"]).card.needs else []),
         *accepted(made, completion),
         *made.remarks(completion),
         *made.exposed.get((job.row["title"], job.row["dataset"]), ()),

@@ -179,6 +179,20 @@ def test_label_maps_keep_their_classes(tmp_path: Path, pictures: Path) -> None:
         semantics.prepare_labels(Files(folder, 48, tmp_path / "cache"))
 
 
+def test_what_edits_a_picture_says_that_it_sees_all_of_it(tmp_path: Path) -> None:
+    made = plan(tmp_path, methods=["unedited", "mean"], conditions=["relabel"], metrics=["l1"])
+    for job in made.jobs:
+        execute(made, job, Options(device="cpu"))
+    notes = results.rows(made, made.scores).set_index("method")["note"]
+    assert notes["unedited"] == results.SEEN
+    assert notes["mean"] == ""
+    faces = made.data["synthfaces"]
+    batch = next(Task(faces.images, faces.test, faces.masks["relabel"], "relabel", 0).batches())
+    hole = batch.mask.expand_as(batch.image) > 0
+    wanted = semantics.palette(batch.need("layout"))
+    assert torch.equal(shown(batch)[hole], wanted[hole])  # the input shows the labels that the picture shall have
+
+
 def test_guides_that_the_data_lack_are_named(tmp_path: Path, pictures: Path) -> None:
     data = {"name": "mine", "folder": str(pictures / "faces"), "test": 3}
     with pytest.raises(BenchError, match="the data set mine has none: give label maps with --labels"):

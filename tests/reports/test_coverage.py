@@ -52,7 +52,7 @@ def test_the_user_study_of_a_table_is_told_apart() -> None:
 
 
 def test_a_library_is_called_by_a_row_or_a_metric() -> None:
-    known = {*registry.names(), *metrics.names()}
+    known = {*registry.entries(), *metrics.names()}
     assert {*COVERED[COVERED["state"] == "library"]["by"]} <= known
 
 
