@@ -5,6 +5,7 @@
     exegan fid freeform/60-70 = 11.86 ± 5 %        a value; without ± it must agree in every digit that stands there
     each < mean [l1@hole]                          every row of the suite, one expectation each
     facemug center/25+sketch < center/25 [psnr]    a row against itself in another condition
+    simswap identity@dlib/exemplar < identity@dlib/other [swap]    one of its numbers against another one
     grig params = 31.76 M ± 0.5 %                  size of the published network; also macs; nothing is run
     edgeconnect params [edge_generator + inpaint_generator] = 21.54 M
     celeba-hq train = 28000                        images of a published split; also test; nothing is run
@@ -92,6 +93,7 @@ class Expectation:
     tolerance: float = 0.0  # of `=`, in the metric's unit
     condition: str | None = None
     against: str | None = None  # condition of the right side, where it is the same row in another one
+    versus: str | None = None  # metric of the right side, where two numbers of the same row are compared
     dataset: str | None = None
     shots: str | None = None
     networks: tuple[str, ...] = ()  # of the card, for COSTS
@@ -109,6 +111,8 @@ class Expectation:
     @property
     def sides(self) -> list[tuple[str, Expectation]]:
         """The rows that are compared, each with the cells that count."""
+        if self.versus is not None:
+            return [(self.left, replace(self, quantity=name, versus=None)) for name in (self.quantity, self.versus)]
         if self.against is None:
             return [(title, self) for title in self.titles]
         return [(self.left, replace(self, condition=where, against=None)) for where in (self.condition, self.against)]
@@ -153,11 +157,12 @@ def check(expected: Expectation, suite: Suite, rows: pd.DataFrame | None = None)
         return Verdict(False, text, absent or missing[0], compared=False, absent=absent)
     left = float(values[0])  # type: ignore[arg-type]
     right = float(values[1] if len(values) > 1 else expected.right)  # type: ignore[arg-type]
-    name = expected.against or expected.right
+    name = expected.versus or expected.against or expected.right
     if not isinstance(name, str):
         name = "the bound" if expected.sign != "=" else "the expected value"
     passed = {"<": left < right, ">": left > right, "=": abs(left - right) <= expected.tolerance}[expected.sign]
     first = expected.left if expected.against is None else f"{expected.left}, {expected.condition},"
+    first = first if expected.versus is None else f"{expected.left}, {expected.quantity},"
     difference = _difference(first, left, name, right, expected)
     return Verdict(passed, "\n".join([*lines, difference]), difference)
 
@@ -190,7 +195,9 @@ def _read(line: str, suite: Suite) -> list[Expectation]:
             raise BenchError(f"say in brackets what is compared: {line} [{suite.measured[0]}, {suite.conditions[0]}]")
         name, words, tolerance = right[: found.start()].strip(), _words(found[1]), 0.0
         if name in suite.conditions:
-            return _conditions(line, left, name, words, sign, suite)
+            return _itself(line, left, words, sign, suite, against=name)
+        if metric := _metric(name, suite.measured):
+            return _itself(line, left, words, sign, suite, versus=metric)
         title = _row(left, suite)
     where = _where(words, title, suite)
     condition = where.get("condition")
@@ -217,15 +224,16 @@ def _check_conditions(expected: Expectation, suite: Suite) -> None:
         raise BenchError(f"{' and '.join(own)} run in different conditions: say in brackets in which they are compared")
 
 
-def _conditions(line: str, left: str, against: str, words: list[str], sign: str, suite: Suite) -> list[Expectation]:
-    """The expectations of a line that holds a row against itself in another condition."""
+def _itself(line: str, left: str, words: list[str], sign: str, suite: Suite, **other: str) -> list[Expectation]:
+    """The expectations of a line that holds a row `against` itself in another condition, or `versus` another metric."""
     title, before = _split(f"{left} ", suite)  # a row alone, too
     where = _where([*before, *words], title, suite)
-    if "condition" not in where:
+    condition, against = where.get("condition"), other.get("against")
+    if against and not condition:
         raise BenchError(f"say in which condition {title} is held against {against}: {title} {suite.conditions[0]}")
     found = [
-        Expectation(_named(line, one, one), one, sign=sign, right=one, against=against, **where)  # type: ignore[arg-type]
-        for one in _expand(title, suite, where["condition"], against)
+        Expectation(_named(line, one, one), one, sign=sign, right=one, **other, **where)  # type: ignore[arg-type]
+        for one in _expand(title, suite, condition, against)
     ]
     for one in found:
         _check_conditions(one, suite)

@@ -78,6 +78,8 @@ class SimSwapConfig(Config):
     matching: float = 10.0  # weights of the losses
     identity: float = 20.0
     reconstruction: float = 10.0
+    falls: bool = False  # the learning rate falls to 0 in the second half; as published: no
+    ema: float = 0.0  # moving average of the generator; as published: none
 
     def sizes(self, features: Source | None = None) -> Sizes:
         taken = Sizes(2**self.halvings, 2 ** (self.halvings + 1), square=True)  # as its recogniser

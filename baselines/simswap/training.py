@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from baselines.simswap.networks import Judges, Maps
 from bench.method import Batch, Noise, Source, Stage, Update
 from bench.nn import across
+from bench.nn.decay import DecayingAdam
 from bench.nn.losses import hinge
 from bench.nn.projected import ProjectedDiscriminator, pretrained_backbone
 from bench.nn.stylegan2_training import Lazy
@@ -32,14 +33,16 @@ class SwapStage(Stage):
         super().__init__(method)
         c = self.config = method.config
         self.batch_size, self.iterations = c.batch_size, c.iterations
+        self.ema = {"generator": c.ema} if c.ema else {}
         self.turns = Lazy(2)
 
     def optimisers(self) -> dict[str, Optimizer]:
         c, judge = self.config, self.get_submodule("judge")
         judged = [p for p in judge.parameters() if p.requires_grad]
+        steps = self.steps if c.falls else 0
         return {
-            "generator": Adam(self.method.generator.parameters(), c.learning_rate, c.betas),
-            "discriminator": Adam(judged, c.learning_rate, c.betas),
+            "generator": DecayingAdam(self.method.generator.parameters(), c.learning_rate, c.betas, steps),
+            "discriminator": DecayingAdam(judged, c.learning_rate, c.betas, steps),
         }
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:

@@ -225,3 +225,16 @@ def test_a_row_of_some_conditions() -> None:
     with pytest.raises(BenchError, match=r"Telea and AOT-GAN run in different conditions: say in brackets"):
         one("telea < aot [l1]", LIMITED)
     assert one("telea < aot [l1, center/25]", LIMITED).right == "AOT-GAN"
+
+
+def test_two_numbers_of_a_row_are_compared() -> None:
+    found = one("aot l1 < psnr [center/25]")
+    assert (found.left, found.quantity, found.versus, found.condition) == ("AOT-GAN", "l1", "psnr", "center/25")
+    table = pd.concat([rows({"AOT-GAN": 0.2, "Telea": 0.1}), rows({"AOT-GAN": 20.0}, metric="psnr")])
+    held = expect.check(found, parsed(), table)
+    assert held.passed
+    assert "AOT-GAN, l1," in held.reason
+    assert "psnr" in held.reason
+    assert not expect.check(one("aot l1 > psnr [center/25]"), parsed(), table).passed
+    assert not expect.check(one("telea l1 < psnr [center/25]"), parsed(), table).compared
+    assert [e.left for e in expect.read("each l1 < psnr [center/25]", parsed())] == TITLES
