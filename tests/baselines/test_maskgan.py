@@ -11,11 +11,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from baselines.maskgan import MaskGAN
-from baselines.maskgan.networks import LABELS, SFT, Blend, MaskVAE, ResidualBlock
+from baselines.maskgan.networks import LABELS, SFT, Blend, MaskVAE
 from baselines.maskgan.training import EditingStage, GeneratorStage, VAEStage
 from bench import golden
 from bench.batch import Noise
 from bench.nn.celebamask import planes
+from bench.nn.translator import ResidualBlock
 from tests.test_methods import batch
 
 KEYS = Path(__file__).parents[1] / "golden"
