@@ -38,7 +38,7 @@ CARD = Card(
     macs={
         "sketch encoders": 14.015e9,
         "image encoders": 46.950e9,
-        "part generators": 33.634e9,
+        "part generators": 33.638e9,
         "fusion": 42.761e9,
         "sketch extractor": 13.904e9,
     },
