@@ -63,8 +63,8 @@ CARD = Card(
         "is shown",
         "sketches": "those of training are the project's own, as those of conditions; with `geometry: extractor` the "
         "extractor's, which learns from these first",
-        "encoders": "sketch encoders learn to give sketches again, by decoders of training alone, and image encoders "
-        "to give the sketch encoders' features; both stay so until the last stage",
+        "encoders": "image encoders learn the sketch encoders' features (L1) while these learn with the part "
+        "generators; from the drawn picture they learn nothing before the last stage",
         "turns": "parts and whole are drawn from sketches and from pictures in turn",
         "matching": "of reconstructions: a swapped picture has none to be matched with. The other one is the next "
         "picture of the batch",
@@ -96,7 +96,7 @@ class DeepFaceEditingConfig(Config):
     norm: Literal["instance", "none"] = "instance"  # of all networks but the part generators, whose styles are norms
     judge_width: int = 64  # channels of the discriminators' first layer
     batch_size: int = 4
-    iterations: tuple[int, int, int, int, int] = (700_000, 700_000, 1_400_000, 700_000, 140_000)  # of `training.STAGES`
+    iterations: tuple[int, int, int, int] = (700_000, 1_400_000, 700_000, 140_000)  # of `training.STAGES`
     learning_rate: float = 2e-4
     last_rate: float = 0.1  # factor of the last stage
     adversarial: float = 1.0  # weights of the losses
@@ -132,7 +132,7 @@ class DeepFaceEditing(Method):
         "extractor": DeepFaceEditingConfig(geometry="extractor"),
         "tiny": DeepFaceEditingConfig(
             width=16, halvings=2, image_blocks=2, blocks=2, style_width=8, style_halvings=3, extractor_width=8,
-            extractor_blocks=2, norm="none", judge_width=16, iterations=(2, 2, 4, 4, 1), learning_rate=1e-3,
+            extractor_blocks=2, norm="none", judge_width=16, iterations=(2, 5, 3, 1), learning_rate=1e-3,
             adversarial=0.1, matching=1, perceptual=1, sketch_pixels=10, ema=0.99,
         ),
     }  # fmt: skip

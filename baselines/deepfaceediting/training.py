@@ -1,4 +1,4 @@
-"""DeepFaceEditing's training, which is not released: what reads geometries first, then parts, then the whole face."""
+"""DeepFaceEditing's training, which is not released: each part alone, then the whole face of what the parts give."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from bench.nn import across
 from bench.nn.decay import DecayingAdam
 from bench.nn.multiscale import Discriminator, VGGLoss, least_squares, matching
 from bench.nn.stylegan2_training import Lazy
-from bench.nn.translator import doubling, drawing
 
 if TYPE_CHECKING:
     from baselines.deepfaceediting import DeepFaceEditing
 
-STAGES = ("extractor", "geometry", "parts", "fusion", "whole")
+STAGES = ("extractor", "parts", "fusion", "whole")
 Geometry = TypeVar("Geometry")
 
 
@@ -89,44 +88,6 @@ class ExtractorStage(DeepFaceEditingStage):
         return losses
 
 
-class GeometryStage(DeepFaceEditingStage):
-    """The encoders of sketches, whose features must hold the lines, and those of pictures, which must give the same."""
-
-    name = "geometry"
-
-    def __init__(self, method: DeepFaceEditing):
-        super().__init__(method)
-        from baselines.deepfaceediting.networks import NORMS
-
-        c = self.config
-        self.decoders = nn.ModuleDict(
-            {
-                part: nn.Sequential(*doubling(c.width, c.halvings, NORMS[c.norm]), *drawing(c.width, nn.Tanh()))
-                for part in PARTS
-            }
-        )
-
-    def optimisers(self) -> dict[str, Optimizer]:
-        method = self.method
-        return {
-            "sketch encoders": self.adam([*method.sketch_encoders.parameters(), *self.decoders.parameters()]),
-            "image encoders": self.adam(method.image_encoders.parameters()),
-        }
-
-    def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
-        from baselines.deepfaceediting import read
-
-        lines = self.sketches(batch)
-        features = read(self.method.sketch_encoders, lines)
-        again = [F.l1_loss(self.decoders[part](features[part]), cut(lines, part)) for part in PARTS]
-        found = read(self.method.image_encoders, batch.image)
-        near = [F.l1_loss(found[part], features[part].detach()) for part in PARTS]
-        losses = {"lines": torch.stack(again).sum(), "features": torch.stack(near).sum()}
-        update("sketch encoders", losses["lines"])
-        update("image encoders", losses["features"])
-        return losses
-
-
 class DrawingStage(DeepFaceEditingStage):
     """How something is drawn: again in its own style, and in another one's, from which it is found again.
 
@@ -171,36 +132,49 @@ class DrawingStage(DeepFaceEditingStage):
 
 
 class PartsStage(DrawingStage):
-    """Each part alone; encoders stay as they are."""
+    """Each part alone: what draws it of sketches, and an encoder of pictures that must read the same from them."""
 
     name = "parts"
 
     def __init__(self, method: DeepFaceEditing, look: VGGLoss):
         super().__init__(method, look)
         self.judges = nn.ModuleDict({part: Discriminator(6, self.config.judge_width) for part in PARTS})
-        self.ema = dict.fromkeys(PARTS, self.config.ema) if self.config.ema else {}
+        self.ema = dict.fromkeys([*PARTS, *map(reader, PARTS)], self.config.ema) if self.config.ema else {}
 
     def optimisers(self) -> dict[str, Optimizer]:
-        drawers = {part: self.adam(self.method.generators[part].parameters()) for part in PARTS}
-        return drawers | {f"{part} discriminator": self.adam(self.judges[part].parameters()) for part in PARTS}
+        method, found = self.method, dict[str, Optimizer]()
+        for part in PARTS:
+            drawing = (method.sketch_encoders[part], method.generators[part])
+            found[part] = self.adam([p for network in drawing for p in network.parameters()])
+            found[reader(part)] = self.adam(method.image_encoders[part].parameters())
+            found[f"{part} discriminator"] = self.adam(self.judges[part].parameters())
+        return found
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         method, sketches, from_sketch = self.method, self.sketches(batch), self.turns.due()
         each = []
         for part in PARTS:
             image, sketch, generator = cut(batch.image, part), cut(sketches, part), method.generators[part]
-            with torch.no_grad():
-                geometry = method.sketch_encoders[part](sketch) if from_sketch else method.image_encoders[part](image)
+            read = method.image_encoders[part]
+            lines, seen = method.sketch_encoders[part](sketch), read(image)
 
             def draw(geometry: Tensor, style: Tensor, generator: Any = generator) -> Tensor:
                 return generator.picture(generator(geometry, style))
 
-            reader = method.image_encoders[part]
-            losses, discriminator = self.judged(image, sketch, geometry, draw, reader, self.judges[part])
+            # what pictures look like must not come in with their geometry: these encoders learn from sketches alone
+            geometry = lines if from_sketch else seen.detach()
+            losses, discriminator = self.judged(image, sketch, geometry, draw, read, self.judges[part])
+            features = F.l1_loss(seen, lines.detach())
             update(part, self.weighted(losses))
+            update(reader(part), features)
             update(f"{part} discriminator", discriminator)
-            each.append(losses | {"discriminator": discriminator})
+            each.append(losses | {"features": features, "discriminator": discriminator})
         return {name: torch.stack([losses[name] for losses in each]).mean() for name in each[0]}
+
+
+def reader(part: str) -> str:
+    """The name of the optimiser of what reads a part of pictures."""
+    return f"{part} reader"
 
 
 class FusionStage(DrawingStage):
@@ -259,9 +233,5 @@ def stages(method: DeepFaceEditing, features: Source) -> list[Stage]:
     look, judge = VGGLoss(features), Discriminator(6, method.config.judge_width)
     extractor = [ExtractorStage(method, look)] if method.config.geometry == "extractor" else []
     return [
-        *extractor,
-        GeometryStage(method),
-        PartsStage(method, look),
-        FusionStage(method, look, judge),
-        WholeStage(method, look, judge),
-    ]
+        *extractor, PartsStage(method, look), FusionStage(method, look, judge), WholeStage(method, look, judge),
+    ]  # fmt: skip
