@@ -14,10 +14,11 @@ from torch.optim import Optimizer
 from baselines.arcface import IdentityLoss
 from baselines.stylegan2 import StyleGAN2
 from bench import weights
-from bench.data.guides.semantics import one_hot
+from bench.data.guides.semantics import CLASSES
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
+from bench.nn.celebamask import relabelled
 from bench.nn.irse import UNITS, WIDTHS, Trunk
 from bench.nn.perceptual import Frozen, PerceptualDistance, frozen, lpips_network
 from bench.nn.psp import GradualStyleEncoder, SingleCodeEncoder, SingleLayerEncoder
@@ -50,8 +51,14 @@ CARD = Card(
         "size": "paper: 1024, as all released models (18 styles); a prior of 256 px reads the first 14. Preset 256: 14",
         "encoder": "gradual: the paper's. w, w+: the ablations of its Table 1",
         "input": "image: as released; as a row it inverts the masked picture with holes of 0, which it never saw in "
-        "training. erased: it is trained on such pictures",
+        "training. erased: it is trained on such pictures. semantics, sketch: it draws faces of label maps, or of "
+        "sketches, that the condition shows, as whole+sketch; of the layout that is wanted where there is one",
+        "sketch": "the project's own: black lines on white. The authors' are drawn by the same filter, and cleaned by "
+        "a network (Simo-Serra et al.) whose file PyTorch no longer reads",
     },
+    notes="Presets `segmentation` and `sketch`: 267,145,920 and 267,135,552 parameters of the encoder; their files are "
+    "psp_celebs_seg_to_face.pt and psp_celebs_sketch_to_face.pt, trained on CelebA-HQ. Where FACEMUG's tables print "
+    "TediGAN for such faces, they print pSp's values again: one measurement.",
 )
 
 
@@ -60,7 +67,7 @@ class PSPConfig(Config):
 
     size: int = 1024  # pixels of the generator's images; it takes 2 log2(size) - 2 styles
     pixels: int = 256  # of the encoder's input, and of the images that the losses compare
-    input: Literal["image", "erased", "semantics"] = "image"  # what is encoded; erased: holes are 0
+    input: Literal["image", "erased", "semantics", "sketch"] = "image"  # what is encoded; erased: holes are 0
     encoder: Literal["gradual", "w+", "w"] = "gradual"
     widths: tuple[int, int, int, int] = WIDTHS  # channels of the four groups of units
     units: tuple[int, int, int, int] = UNITS
@@ -80,7 +87,10 @@ class PSPConfig(Config):
     @property
     def channels(self) -> int:
         """Of the encoder's input."""
-        return 19 if self.input == "semantics" else 3
+        return {"semantics": CLASSES, "sketch": 1}.get(self.input, 3)
+
+    def guided_by(self) -> tuple[str, ...]:
+        return (self.input,) if self.input in ("semantics", "sketch") else ()
 
     def sizes(self, features: Source | None = None) -> Sizes:
         return Sizes(square=True)
@@ -99,6 +109,7 @@ class PSP(Method):
         "paper": PSPConfig(),
         "256": PSPConfig(size=256),
         "segmentation": PSPConfig(input="semantics", identity=0.0, norm=0.005),
+        "sketch": PSPConfig(input="sketch", identity=0.0, norm=0.005),
         "tiny": PSPConfig(size=64, pixels=64, widths=(16, 32, 64, 128), units=(1, 1, 2, 1), dim=64, learning_rate=2e-3),
     }
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -151,10 +162,11 @@ class PSP(Method):
     def source(self, batch: Batch) -> Tensor:
         """What the encoder sees of a batch, at the encoder's size."""
         pixels = self.config.pixels
-        if self.config.input != "semantics":
-            return resized(batch.masked if self.config.input == "erased" else batch.image, pixels)
-        maps = one_hot(batch.need("semantics"), self.config.channels).to(batch.image)
-        return F.interpolate(maps, size=(pixels, pixels), mode="nearest")
+        if self.config.input == "semantics":
+            return F.interpolate(relabelled(batch)[1], size=(pixels, pixels), mode="nearest")
+        if self.config.input == "sketch":
+            return resized(1 - batch.need("sketch").to(batch.image), pixels)  # lines are 0, paper is 1
+        return resized(batch.masked if self.config.input == "erased" else batch.image, pixels)
 
     def stages(self, features: Source = "official") -> list[Stage]:
         self.check_generator()
@@ -207,7 +219,7 @@ class PSPStage(Stage):
         """`config`: other losses than the method's."""
         super().__init__(method)
         self.config = config or method.config
-        self.guides = ("semantics",) if self.config.input == "semantics" else ()
+        self.guides = self.config.guided_by()
         self.mirrored = not self.guides
         self.loss = InversionLoss(self.config, features)
         if features == "official" and self.fresh:

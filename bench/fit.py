@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from bench import registry
+from bench import condition, registry
 from bench.errors import BenchError
 from bench.framing import Size, extent, plain
 from bench.nn.sizes import Sizes, nearest
@@ -29,13 +29,17 @@ def required(entry: Entry, suite: Suite, wanted: Presets = NONE) -> tuple[list[E
 
 
 def check(suite: Suite) -> None:
-    """Raise BenchError, which names them and what they take, unless all rows and priors take images of the suite."""
+    """Raise BenchError, which names them and what they take, unless all rows and priors take images of the suite.
+
+    And, where a row's options are made for a guide, unless all conditions show it.
+    """
     for entry in suite.methods:
         if registry.get(entry.method).card.from_folder and not entry.weights:
             raise BenchError(
                 f"{suite.suite}: {entry.method} has no networks of its own: give a folder of them as `weights: DIR`; "
                 f"`facebench info {entry.method}` says which"
             )
+    _check_guides(suite)
     height, width = extent(suite.size)
     if height != width and "synthfaces" in [data.name for data in (*suite.data, *suite.training)]:
         raise BenchError(
@@ -51,6 +55,17 @@ def check(suite: Suite) -> None:
         problems.insert(0, f"`size: {plain(suite.size)}` does not suit every row{remedy}")
     if problems:
         raise BenchError(f"{suite.suite}: " + "\n  ".join(problems))
+
+
+def _check_guides(suite: Suite) -> None:
+    """Raise BenchError where a condition does not show what the options of a row are made for."""
+    for entry in suite.methods:
+        for guide in suite.config_of(entry).guided_by():
+            if lacking := [name for name in suite.conditions if guide not in condition.parse(name).guides]:
+                raise BenchError(
+                    f"{suite.suite}: {suite.title_of(entry)} is given {guide} by its options, which {lacking[0]} does "
+                    f"not show: take conditions that show it, such as whole+{guide}, or leave the row out"
+                )
 
 
 def models(suite: Suite) -> Iterator[tuple[Entry, str]]:

@@ -37,6 +37,10 @@ class Config(BaseModel):
         """The images that are completed with these options; with `features`, those that it trains on as well."""
         return Sizes()
 
+    def guided_by(self) -> tuple[str, ...]:
+        """Guides without which these options complete nothing, beside those of the card: conditions must show them."""
+        return ()
+
     def stand_ins(self, guides: Collection[str]) -> list[str]:
         """What takes the place of a published network when an image is completed with these guides, in a sentence each.
 

@@ -5,7 +5,6 @@ Names inside are those of the released files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import pairwise
 
 import torch
@@ -13,73 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.nn.lgnet import Norm
+from bench.nn.translator import Conv, ResidualBlock, translator
 
 LABELS = 19  # of CelebAMask-HQ
 HALVED = 32  # by which the encoders divide sides
-
-
-class Conv(nn.Module):
-    """A convolution with reflected borders [, ReLU]."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, activate: bool = True):
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2, padding_mode="reflect")
-        self.activate = activate
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.conv(x)
-        return F.relu(x) if self.activate else x
-
-
-class ResidualBlock(nn.Module):
-    """x + [3 x 3, instance norm, ReLU, 3 x 3, instance norm] of x (N, C, H, W).
-
-    With a style the norms are adaptive (Huang & Belongie, 2017): scale * norm(x) + shift.
-    """
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.conv_block = nn.Sequential(*(Conv(channels, channels, 3, activate=False) for _ in range(2)))
-
-    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
-        """`style`: (N, 2, 2, C), shift and scale of the first norm, then of the second."""
-        first, second = self.conv_block
-        inner = F.relu(normal(first(x), None if style is None else style[:, 0]))
-        return x + normal(second(inner), None if style is None else style[:, 1])
-
-
-def normal(x: Tensor, style: Tensor | None) -> Tensor:
-    """Instance norm of maps (N, C, H, W), with shift and scale (N, 2, C) where they are given."""
-    x = F.instance_norm(x)
-    if style is None:
-        return x
-    shift, scale = style[..., None, None].unbind(1)
-    return x * scale + shift
-
-
-def translator(
-    inputs: int, width: int, halvings: int, blocks: int, last: nn.Module, norm: Norm = nn.InstanceNorm2d
-) -> nn.Sequential:
-    """pix2pixHD's network of pictures to pictures (Wang et al., 2018), with instance norm: (N, inputs, H, W) -> 3.
-
-    Channels are doubled with each halving; residual blocks at the smallest size. `norm`: of the layers after them.
-    """
-    widths = [width * 2**i for i in range(halvings + 1)]
-
-    def normed(convolution: nn.Conv2d | nn.ConvTranspose2d, norm: Norm = nn.InstanceNorm2d) -> list[nn.Module]:
-        return [convolution, norm(convolution.out_channels), nn.ReLU()]
-
-    down = (normed(nn.Conv2d(before, here, 3, 2, 1)) for before, here in pairwise(widths))
-    up = (normed(nn.ConvTranspose2d(before, here, 3, 2, 1, 1), norm) for before, here in pairwise(widths[::-1]))
-    return nn.Sequential(
-        nn.ReflectionPad2d(3), *normed(nn.Conv2d(inputs, width, 7)), *_flat(down),
-        *(ResidualBlock(widths[-1]) for _ in range(blocks)),
-        *_flat(up), nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), last,
-    )  # fmt: skip
-
-
-def _flat(groups: Iterable[list[nn.Module]]) -> list[nn.Module]:
-    return [layer for group in groups for layer in group]
 
 
 class LabelEncoder(nn.Module):
@@ -140,7 +76,8 @@ class Generator(nn.Module):
     def __init__(self, width: int, halvings: int, blocks: int, style_width: int, norm: Norm = nn.InstanceNorm2d):
         super().__init__()
         self.blocks, self.channels = blocks, width * 2**halvings
-        self.model = translator(LABELS, width, halvings, blocks, nn.Tanh(), norm)
+        middle = (ResidualBlock(self.channels) for _ in range(blocks))
+        self.model = translator(LABELS, width, halvings, middle, nn.Tanh(), after=norm)
         self.enc_style = StyleEncoder(style_width, blocks * 4 * self.channels)
         self.enc_label = LabelEncoder(style_width)
 
@@ -165,7 +102,8 @@ class Blend(nn.Module):
 
     def __init__(self, width: int, halvings: int = 3, blocks: int = 3):
         super().__init__()
-        self.model = translator(6, width, halvings, blocks, nn.Sigmoid())
+        middle = (ResidualBlock(width * 2**halvings) for _ in range(blocks))
+        self.model = translator(6, width, halvings, middle, nn.Sigmoid())
 
     def alpha(self, first: Tensor, second: Tensor) -> Tensor:
         """The share of the first picture, (N, 3, H, W) in [0, 1]."""

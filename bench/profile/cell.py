@@ -104,7 +104,7 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
     method = create(setting.method, setting.preset, setting.variant).to(device).eval()
     if device.type == "cuda":
         lay_out(method)  # as in training
-    guides = (*method.card.needs, *method.card.takes)
+    guides = (*method.card.needs, *method.card.takes, *method.config.guided_by())
     several, single = (example(count, setting.size, guides) for count in (setting.batch, 1))
     networks = method.networks()
 

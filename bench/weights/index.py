@@ -181,6 +181,11 @@ _PRIORS = (
          NVIDIA, "training of pSp, e4e, HFGI and HyperStyle", by_hand=True),
     File("psp-ffhq", "psp_ffhq_encode.pt", "https://github.com/eladrich/pixel2style2pixel", "", "MIT",
          "pSp; EXE-GAN", by_hand=True),
+    *(
+        File(f"psp-{name}", f"psp_celebs_{name}_to_face.pt", "https://github.com/eladrich/pixel2style2pixel", "", "MIT",
+             f"pSp, preset {preset}", by_hand=True)
+        for name, preset in (("sketch", "sketch"), ("seg", "segmentation"))
+    ),
     File("e4e-ffhq", "e4e_ffhq_encode.pt", "https://github.com/omertov/encoder4editing", "1.2 GB", "MIT",
          "e4e; training of FACEMUG, VSPBFR and HFGI", by_hand=True),
     File("projected-gan-ffhq", "projected_gan_ffhq.pkl", "https://github.com/autonomousvision/projected-gan", "",
@@ -279,6 +284,8 @@ _INPAINTING = (
 )  # fmt: skip
 
 _EDITING = (
+    File("deepfaceediting", "global_fuse.pkl", "https://github.com/IGLICT/DeepFaceEditing-Jittor", "", "Apache-2.0",
+         "DeepFaceEditing", by_hand=True, part="global_fuse.pkl, with the folders beside it,"),
     File("ilvr-ffhq", "ffhq_10m.pt", "https://github.com/jychoi118/ilvr_adm", "", "MIT", "ILVR", by_hand=True),
     File("maskgan", "maskgan_latest_net_G.pth", "https://github.com/switchablenorms/CelebAMask-HQ", "",
          "non-commercial research and education", "MaskGAN", by_hand=True, part="label2face_512p/latest_net_G.pth"),

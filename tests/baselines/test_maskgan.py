@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from baselines.maskgan import MaskGAN
-from baselines.maskgan.networks import LABELS, SFT, Blend, MaskVAE, ResidualBlock
+from baselines.maskgan.networks import LABELS, SFT, Blend, MaskVAE
 from baselines.maskgan.training import EditingStage, GeneratorStage, VAEStage
 from bench import golden
 from bench.batch import Noise
 from bench.nn.celebamask import planes
+from bench.nn.translator import ResidualBlock
 from tests.test_methods import batch
 
 KEYS = Path(__file__).parents[1] / "golden"
@@ -40,18 +40,6 @@ def test_the_released_names_of_the_vae_fit() -> None:
     with torch.device("meta"):
         names = {key: tuple(value.shape) for key, value in MaskVAE(512, 32, 1024).state_dict().items()}
     assert names == {key: shape for key, shape, _ in golden.read_keys(KEYS / "maskgan.vae.keys.csv")}
-
-
-def test_a_style_shifts_and_scales_both_norms_of_a_block() -> None:
-    torch.manual_seed(0)
-    block, x, style = ResidualBlock(4), torch.randn(2, 4, 6, 6), torch.randn(2, 2, 2, 4)
-    (shift1, scale1), (shift2, scale2) = ([one[..., None, None] for one in pair.unbind(1)] for pair in style.unbind(1))
-    first, second = block.conv_block
-    with torch.no_grad():
-        inner = F.relu(F.instance_norm(first(x)) * scale1 + shift1)
-        torch.testing.assert_close(block(x, style), x + F.instance_norm(second(inner)) * scale2 + shift2)
-        plain = torch.tensor([0.0, 1.0]).view(1, 1, 2, 1).expand(2, 2, 2, 4)
-        torch.testing.assert_close(block(x, plain), block(x))
 
 
 def test_features_scale_and_shift_each_pixel() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,15 @@ from torch.nn import functional as F
 from baselines import psp
 from baselines.psp import PSP, start_from_recogniser
 from baselines.stylegan2 import StyleGAN2
-from bench import golden
+from bench import fit, golden, suite
+from bench.data.labels import CELEBAMASK, ORDERS
 from bench.errors import BenchError
 from bench.method import Batch, Noise
 from bench.nn.irse import IRSE
 from bench.nn.psp import GradualStyleEncoder
 from bench.nn.stylegan2 import Generator
+from bench.profile import count_parameters
+from masks.generators.semantic import LABELS
 
 
 def create(**options: object) -> PSP:
@@ -31,7 +35,9 @@ def batch(count: int = 2) -> Batch:
     mask = torch.zeros(count, 1, 64, 64)
     mask[:, :, 20:44, 16:40] = 1
     labels = torch.randint(0, 19, (count, 64, 64), generator=generator).byte()
-    return Batch(torch.rand(count, 3, 64, 64, generator=generator) * 2 - 1, mask, {"semantics": labels})
+    sketch = torch.randint(0, 2, (count, 1, 64, 64), generator=generator).float()
+    guides = {"semantics": labels, "sketch": sketch}
+    return Batch(torch.rand(count, 3, 64, 64, generator=generator) * 2 - 1, mask, guides)
 
 
 def step(method: PSP, given: Batch) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
@@ -96,12 +102,63 @@ def test_the_encoder_sees_what_the_option_says() -> None:
     given = batch()
     assert torch.equal(create().source(given), given.image)
     assert torch.equal(create(input="erased").source(given), given.masked)
-    maps = create(input="semantics").source(given)
+
+
+def test_label_maps_are_encoded_in_celebamask_hq_s_own_order() -> None:
+    method, given = create(input="semantics"), batch()
+    maps = method.source(given)
     assert maps.shape == (2, 19, 64, 64)
-    assert torch.equal(maps.argmax(1).byte(), given.semantics)
-    assert step(create(input="semantics"), given)[1].isfinite()
-    with pytest.raises(BenchError, match="label maps"):
-        create(input="semantics").source(Batch(given.image, given.mask))
+    order = ORDERS[CELEBAMASK]
+    theirs = torch.tensor([order.index(name) for name in LABELS], dtype=torch.uint8)
+    assert torch.equal(maps.argmax(1).byte(), theirs[given.semantics.long()])
+    assert (order[1], order[2], order[13]) == ("skin", "nose", "hair")
+    unknown = torch.full_like(given.semantics, len(LABELS))
+    assert not method.source(given.guided(semantics=unknown)).any(), "what is not shown is of no class"
+    layout = given.semantics.flip(0)
+    assert torch.equal(method.source(given.guided(layout=layout)), maps.flip(0)), "the layout that is wanted"
+
+
+def test_sketches_are_encoded_as_dark_lines_on_white() -> None:
+    given = batch()
+    seen = create(input="sketch").source(given)
+    assert seen.shape == (2, 1, 64, 64)
+    assert torch.equal(seen, 1 - given.sketch)
+
+
+@pytest.mark.parametrize(("guide", "remedy"), [("semantics", "label maps"), ("sketch", "needs sketch")])
+def test_faces_of_sketches_and_label_maps_are_drawn_and_learned(guide: str, remedy: str) -> None:
+    method, given = create(input=guide), batch()
+    (stage,) = method.stages("embedded")
+    assert (stage.guides, stage.mirrored) == ((guide,), False)
+    assert step(method, given)[1].isfinite()
+    hidden, other = given.guided(**{guide: None}), given.guided(**{guide: given.guides[guide].flip(0)})
+    with torch.no_grad():
+        drawn = method.complete(given, Noise([0, 1]))
+        assert torch.equal(drawn, method.complete(replace(given, image=-given.image), Noise([0, 1])))
+        assert not torch.equal(drawn, method.complete(other, Noise([0, 1])))
+        with pytest.raises(BenchError, match=remedy):
+            method.complete(hidden, Noise([0, 1]))
+
+
+@pytest.mark.parametrize(("preset", "parameters"), [("segmentation", 267_145_920), ("sketch", 267_135_552)])
+def test_the_encoders_of_the_presets_are_the_published_ones(preset: str, parameters: int) -> None:
+    with torch.device("meta"):
+        method = PSP.create(preset)
+    assert count_parameters(method.encoder) == parameters
+    assert (method.config.identity, method.config.norm) == (0, 0.005)
+
+
+@pytest.mark.parametrize("given", ["semantics", "sketch"])
+def test_a_row_whose_condition_does_not_show_its_guide_is_refused_when_it_is_planned(given: str) -> None:
+    row = {"method": "psp", "options": {"input": given}}
+    content = {
+        "suite": "guided", "size": 64, "data": [{"name": "synthfaces", "train": 8, "test": 2}], "methods": [row],
+        "metrics": ["l1"],
+    }  # fmt: skip
+    shown = [f"whole+{given}", f"local+{given}+colour"] + ["relabel"] * (given == "semantics")
+    fit.check(suite.parse(content | {"conditions": shown}, "guided"))
+    with pytest.raises(BenchError, match=rf"pSp.* is given {given} .* center/25 does not show: .*whole\+{given}"):
+        fit.check(suite.parse(content | {"conditions": [*shown, "center/25"]}, "guided"))
 
 
 def test_a_smaller_generator_reads_the_first_codes_and_a_larger_one_is_refused() -> None:
@@ -114,19 +171,21 @@ def test_a_smaller_generator_reads_the_first_codes_and_a_larger_one_is_refused()
         create(size=32).stages("embedded")
 
 
-def test_the_official_layout_loads_with_its_own_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("given", ["image", "semantics", "sketch"])
+def test_the_official_layout_loads_with_its_own_generator(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psp, "Generator", lambda size, code: Generator(size, lambda side: 8, code, depth=2))
     torch.manual_seed(1)
-    source, decoder = create(), psp.Generator(64, 64)
+    source, decoder = create(input=given), psp.Generator(64, 64)
     state = {f"encoder.{k}": v for k, v in source.encoder.state_dict().items()}
     state |= {f"decoder.{k}": v for k, v in decoder.state_dict().items()}
     state |= {"decoder.noises.noise_0": torch.zeros(1, 1, 4, 4), "decoder.convs.0.conv.blur.kernel": torch.ones(4, 4)}
     average = torch.randn(10, 64)
-    target = PSP.create("tiny")
+    target = PSP.create("tiny", input=given)
     target.load_official({"state_dict": state, "latent_avg": average, "opts": {}})
     with torch.no_grad():
-        codes = target.eval().codes(batch().image)
-        torch.testing.assert_close(codes, source.encoder(batch().image) + average)
+        seen = target.eval().source(batch())
+        codes = target.codes(seen)
+        torch.testing.assert_close(codes, source.encoder(seen) + average)
         assert torch.equal(target.decode(codes), decoder(codes))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -304,6 +305,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "dps": lambda m: m.prior.network.state_dict(),
     "codeformer": lambda m: codeformer_names(m.network.state_dict()),
     "codeformer-inpainting": lambda m: codeformer_names(m.network.state_dict()),
+    "deepfaceediting": lambda m: m.fusion.state_dict(),
     "e4e": lambda m: with_decoder(m),
     "edgeconnect": lambda m: {"generator": renamed("module.", m.inpaint_generator.state_dict()), "iteration": 3},
     "exegan": lambda m: {"g_ema": m.generator.state_dict(), "iter": 3},
@@ -388,6 +390,12 @@ BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
         "upsampler_weights": lambda m: {"model": m.upsampler.state_dict()},
     },
 }
+# slug -> option that names a folder -> the layouts of its files, pickled dictionaries of arrays
+FOLDERS: dict[str, dict[str, Callable[[Any], dict[str, Any]]]] = {
+    "deepfaceediting": {
+        "checkpoints": lambda m: {f: m.get_submodule(name).state_dict() for name, f in m.config.released().items()}
+    }
+}
 RELEASED = {"comodgan", "gfpgan", "fcf", "mat", "migan", "scfegan"}  # below, by the names of the released files
 WRAPPERS: dict[str, Callable[[Any], Any]] = {
     "prefix": lambda content: prefixed(content),
@@ -461,6 +469,11 @@ def test_every_method_takes_its_layout_in_wrappers(slug: str, tmp_path: Path, mo
     for option, network in BESIDE.get(slug, {}).items():
         options[option] = tmp_path / f"{option}.pth"
         torch.save(network(source), options[option])
+    for option, files in FOLDERS.get(slug, {}).items():
+        options[option] = tmp_path / option
+        for name, names in files(source).items():
+            (path := options[option] / name).parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(pickle.dumps({key: value.numpy() for key, value in names.items()}))
     content = OFFICIAL[slug](source)
     expected = create(slug, seed=5, **options)
     expected.load_official(content)
