@@ -330,6 +330,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     },
     "rfr": lambda m: {"generator": m.generator.state_dict()},
     "rgtsi": lambda m: {"net": m.generator.RGTSI.state_dict(), "optimize": optimiser()},
+    "sdm": lambda m: m.network.state_dict(),
     "sean": lambda m: m.generator.state_dict(),
     "simswap": lambda m: m.generator.state_dict(),
     "starganv2": lambda m: {
