@@ -350,6 +350,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
         "net": {transref_name(k): v for k, v in m.generator.state_dict().items()},
         "optimize": optimiser(),
     },
+    "uniteconquer": lambda m: m.face.state_dict(),
     "vqfr": lambda m: {"params": m.network.state_dict()},
     "vspbfr": lambda m: {
         "restoration_net": {"g_ema": m.restoration.state_dict(), "iter": 3},
@@ -379,6 +380,7 @@ BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
         "transformer_weights": lambda m: m.transformer.state_dict(),
         "decoder_weights": lambda m: m.decoder.state_dict(),
     },
+    "uniteconquer": {"sketch_weights": lambda m: m.sketch.state_dict()},
     "wan2020": {
         "encoder_weights": lambda m: m.vae_a.state_dict(),
         "mapping_weights": lambda m: m.mapping.state_dict(),
