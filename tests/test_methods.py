@@ -33,7 +33,7 @@ GUIDED = [(slug, name) for slug in ALL for card in [registry.get(slug).card] for
 SHORTER = {
     "repaint": {"steps": 6, "jump": 2, "resamplings": 2}, "ilvr": {"steps": 4, "until": 0}, "flow": {"steps": 2},
     "ddrm": {"steps": 4}, "dps": {"steps": 4}, "diffpir": {"steps": 4},
-    "sdm": {"steps": 2}, "uniteconquer": {"steps": 2},
+    "sdm": {"steps": 2}, "uniteconquer": {"steps": 2}, "diffface": {"steps": 4, "skipped": 1, "full": 1},
     "latent": {"steps": 2}, "pulse": {"steps": 3, "samples": 10_000},
 }  # fmt: skip
 """Options of samplers: a few steps do all that many do."""

@@ -305,6 +305,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "codeformer": lambda m: codeformer_names(m.network.state_dict()),
     "codeformer-inpainting": lambda m: codeformer_names(m.network.state_dict()),
     "e4e": lambda m: with_decoder(m),
+    "diffface": lambda m: m.network.state_dict(),
     "edgeconnect": lambda m: {"generator": renamed("module.", m.inpaint_generator.state_dict()), "iteration": 3},
     "exegan": lambda m: {"g_ema": m.generator.state_dict(), "iter": 3},
     "gconv": lambda m: {"state_dict": m.state_dict()},
