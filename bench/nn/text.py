@@ -79,9 +79,11 @@ class CLIP(TextImage):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, path: Path | None = None, name: str = "ViT-B/32", sizes: Mapping[str, Any] = VIT_B_32) -> None:
+    def __init__(
+        self, path: Path | None = None, name: str = "ViT-B/32", sizes: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__()
-        self.network = openai_clip(path or weights.path("clip-vit-b-32"), name, sizes)
+        self.network = openai_clip(path or weights.path("clip-vit-b-32"), name, sizes or VIT_B_32)
         import open_clip
 
         self.tokenize = open_clip.tokenize
