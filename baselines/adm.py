@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn.adm import UNet
-from bench.nn.diffusion import STEPS, Diffusion, at
+from bench.nn.denoising import DenoiserConfig, learned, optimiser, times
+from bench.nn.diffusion import Diffusion
 from bench.nn.iterative import Iterative
 
 CARD = Card(
@@ -48,23 +49,14 @@ CARD = Card(
 )
 
 
-class ADMConfig(Config):
+class ADMConfig(DenoiserConfig):
     """Sizes and losses of ADM."""
 
     size: int = 256  # of the images
-    width: int = 128  # channels at the whole size
-    multipliers: tuple[int, ...] = (1, 1, 2, 2, 4, 4)  # of the width; sides halve from one to the next
-    blocks: int = 1  # residual blocks of a level on the way down; one more on the way up
-    attention: tuple[int, ...] = (4,)  # levels with attention, counted from 0; the middle has it always
-    head: int = 64  # channels of an attention head
-    groups: int = 32  # of every norm
-    learning_rate: float = 2e-5
-    batch_size: int = 8
-    iterations: int = 1_250_000
-    predicts: Literal["noise", "velocity"] = "noise"  # what the network gives and its loss measures
-    variances: Literal["learned", "least"] = "learned"  # of a step back
-    gamma: float = 1.0  # P2: the error of the noise counts 1 / (1 + SNR)^gamma
-    ema: float = 0.9999
+    width: int = 128
+    blocks: int = 1
+    attention: tuple[int, ...] = (4,)
+    gamma: float = 1.0
 
     def sizes(self, features: Source | None = None) -> Sizes:
         return Sizes(only=self.size, option="size")
@@ -90,17 +82,11 @@ class ADM(Method):
         c = config
         if c.size % 2 ** (len(c.multipliers) - 1):
             raise BenchError(f"adm: options.size: {c.size} cannot be halved {len(c.multipliers) - 1} times")
-        self.network = UNet(c.width, c.multipliers, c.blocks, c.attention, c.head, c.groups)
-        self.diffusion = Diffusion.linear()
+        self.network = UNet(**c.layers)
 
     def predict(self, x: Tensor, k: int | Tensor) -> Tensor:
         """(noise, v) (N, 6, H, W) of pictures x_k, k = 0 .. 999: of all, or (N,)."""
-        output = self.network(x, k if isinstance(k, Tensor) else x.new_full((len(x),), k))
-        noise, v = output.chunk(2, dim=1)
-        if self.config.predicts == "velocity":
-            abar = self.diffusion.abar
-            noise = at((1 - abar) ** 0.5, k, x) * x + at(abar**0.5, k, x) * noise
-        return torch.cat([noise, v if self.config.variances == "learned" else torch.full_like(v, -1)], dim=1)
+        return self.config.noise_and_v(self.network(x, times(k, x)), x, k)
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         raise BenchError("adm draws new faces and completes none: name it under `priors`, not under `methods`")
@@ -122,23 +108,14 @@ class ADMStage(Stage):
         super().__init__(method)
         c = self.config = method.config
         self.batch_size, self.iterations, self.ema = c.batch_size, c.iterations, {"network": c.ema}
-        self.diffusion = method.diffusion
-        abar = self.diffusion.abar
-        self.weights = (1 - abar) ** c.gamma / (abar if c.predicts == "velocity" else 1)  # of the noise's error
 
     def optimisers(self) -> dict[str, Optimizer]:
-        return {"network": AdamW(self.method.network.parameters(), self.config.learning_rate, weight_decay=0)}
+        return {"network": optimiser(self.config, self.method.network)}
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
-        picture = batch.image
-        k, normal = (noise.uniform() * STEPS).long(), noise.normal(*picture.shape[1:])
-        x = self.diffusion.noised(picture, k, normal)
-        output = self.method.predict(x, k).float()
-        losses = {"noise": (at(self.weights, k, x) * (output[:, :3] - normal) ** 2).mean()}
-        if self.config.variances == "learned":
-            losses["bound"] = self.diffusion.bound(picture, x, k, output).mean()
-        update("network", torch.stack([*losses.values()]).sum())
-        return losses
+        seen = learned(self.config, self.method.predict, batch.image, noise)
+        update("network", seen.loss)
+        return seen.losses
 
 
 class SamplerConfig(Config):

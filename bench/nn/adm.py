@@ -6,8 +6,8 @@ Names are those of its official checkpoints.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,11 @@ from torch.nn import functional as F
 M = TypeVar("M", bound=nn.Module)
 
 
-class Residual(nn.Module):
+class Told(nn.Module):
+    """A layer that is told the time (N, 4 width), and all that the network is told beside it."""
+
+
+class Residual(Told):
     """Two convolutions whose second norm is scaled and shifted by the time. (N, inputs, H, W) -> (N, outputs, ...).
 
     With `resample`, both paths pass it before the first convolution: the block then halves or doubles the sides.
@@ -32,12 +36,21 @@ class Residual(nn.Module):
         self.out_layers = nn.Sequential(nn.GroupNorm(groups, outputs), nn.SiLU(), dropout, zeroed(last))
         self.skip_connection = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, *more: Any) -> Tensor:
         norm, activate, first = self.in_layers
         h = first(self.resample(activate(norm(x))))
-        scale, shift = self.emb_layers(time)[:, :, None, None].chunk(2, dim=1)
-        h = self.out_layers[0](h) * (1 + scale) + shift
+        h = self.modulated(h, time, *more)
         return self.skip_connection(self.resample(x)) + self.out_layers[1:](h)
+
+    def modulated(self, h: Tensor, time: Tensor, *more: Any) -> Tensor:
+        """What lies between the convolutions, before the activation. (N, outputs, h, w) -> same."""
+        return modulate(self.out_layers[0](h), self.emb_layers(time))
+
+
+def modulate(x: Tensor, told: Tensor) -> Tensor:
+    """Maps (N, C, H, W), scaled and shifted by (N, 2 C)."""
+    scale, shift = told[:, :, None, None].chunk(2, dim=1)
+    return x * (1 + scale) + shift
 
 
 class Attention(nn.Module):
@@ -58,12 +71,18 @@ class Attention(nn.Module):
 
 
 class Level(nn.ModuleList):
-    """Layers in a row; residual blocks are given the time."""
+    """Layers in a row."""
 
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, *more: Any) -> Tensor:
         for layer in self:
-            x = layer(x, time) if isinstance(layer, Residual) else layer(x)
+            x = layer(x, time, *more) if isinstance(layer, Told) else layer(x)
         return x
+
+
+Block = Callable[[int, int, int, int, nn.Module | None], Told]
+"""Makes a residual block of what `Residual` is made of."""
+Layer = Callable[[int], nn.Module]
+"""Makes one that keeps the channels, of their number."""
 
 
 class UNet(nn.Module):
@@ -73,6 +92,8 @@ class UNet(nn.Module):
     blocks: residual blocks of a level on the way down; one more on the way up.
     attention: levels with attention, counted from 0; the middle has it always. head: channels of one of its heads.
     groups: of every norm.
+    The others are for networks that differ in a kind of layer: `block`, and `later` in the middle and on the way up;
+    `look` in the place of attention; `down` and `up` in the place of blocks that resample.
     """
 
     def __init__(
@@ -85,49 +106,67 @@ class UNet(nn.Module):
         groups: int = 32,
         inputs: int = 3,
         outputs: int = 6,
+        block: Block = Residual,
+        later: Block | None = None,
+        look: Layer | None = None,
+        down: Layer | None = None,
+        up: Layer | None = None,
     ):
         super().__init__()
         self.width, time = width, 4 * width
+        kind = block
 
-        def residual(before: int, after: int, resample: nn.Module | None = None) -> Residual:
-            return Residual(before, after, time, groups, resample)
+        def residual(before: int, after: int, resample: nn.Module | None = None) -> nn.Module:
+            return kind(before, after, time, groups, resample)
+
+        look = look or (lambda channels: Attention(channels, head, groups))
+        down = down or (lambda channels: residual(channels, channels, nn.AvgPool2d(2)))
+        up = up or (lambda channels: residual(channels, channels, nn.Upsample(scale_factor=2)))
 
         def layers(level: int, before: int, after: int) -> list[nn.Module]:
-            looked = [Attention(after, head, groups)] if level in attention else []
+            looked = [look(after)] if level in attention else []
             return [residual(before, after), *looked]
 
         self.time_embed = nn.Sequential(nn.Linear(width, time), nn.SiLU(), nn.Linear(time, time))
         channels, last = width, len(multipliers) - 1
-        down, kept = [Level([nn.Conv2d(inputs, width, 3, 1, 1)])], [width]
+        descent, kept = [Level([nn.Conv2d(inputs, width, 3, 1, 1)])], [width]
         for level, multiplier in enumerate(multipliers):
             for _ in range(blocks):
-                down.append(Level(layers(level, channels, channels := multiplier * width)))
+                descent.append(Level(layers(level, channels, channels := multiplier * width)))
                 kept.append(channels)
             if level < last:
-                down.append(Level([residual(channels, channels, nn.AvgPool2d(2))]))
+                descent.append(Level([down(channels)]))
                 kept.append(channels)
-        self.input_blocks = nn.ModuleList(down)
-        looked = Attention(channels, head, groups)
+        self.input_blocks = nn.ModuleList(descent)
+        kind, looked = later or block, look(channels)
         self.middle_block = Level([residual(channels, channels), looked, residual(channels, channels)])
         self.output_blocks = nn.ModuleList()
         for level, multiplier in reversed(list(enumerate(multipliers))):
-            for block in range(blocks + 1):
+            for number in range(blocks + 1):
                 made = layers(level, channels + kept.pop(), channels := multiplier * width)
-                if level and block == blocks:
-                    made.append(residual(channels, channels, nn.Upsample(scale_factor=2)))
+                if level and number == blocks:
+                    made.append(up(channels))
                 self.output_blocks.append(Level(made))
         self.out = nn.Sequential(
             nn.GroupNorm(groups, channels), nn.SiLU(), zeroed(nn.Conv2d(channels, outputs, 3, 1, 1))
         )
 
-    def forward(self, x: Tensor, times: Tensor) -> Tensor:
-        time = self.time_embed(waves(times.to(x.dtype), self.width))
+    def forward(self, x: Tensor, times: Tensor, *more: Any) -> Tensor:
+        """`more`: what layers are told beside the time."""
+        return self.drawn(x, self.time(x, times), *more)
+
+    def time(self, x: Tensor, times: Tensor) -> Tensor:
+        """Times (N,) as the layers are told them (N, 4 width)."""
+        return self.time_embed(waves(times.to(x.dtype), self.width))
+
+    def drawn(self, x: Tensor, time: Tensor, *more: Any) -> Tensor:
+        """(N, outputs, H, W) of x and what the layers are told."""
         x, kept = x.contiguous(memory_format=torch.channels_last), []  # a quarter quicker on a CPU
         for level in self.input_blocks:
-            kept.append(x := level(x, time))
-        x = self.middle_block(x, time)
+            kept.append(x := level(x, time, *more))
+        x = self.middle_block(x, time, *more)
         for level in self.output_blocks:
-            x = level(torch.cat([x, kept.pop()], dim=1), time)
+            x = level(torch.cat([x, kept.pop()], dim=1), time, *more)
         return self.out(x)
 
 

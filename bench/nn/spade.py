@@ -15,11 +15,11 @@ START = 32  # the first map's sides are the picture's, divided by it
 
 
 class SPADE(nn.Module):
-    """Batch normalisation without parameters; the condition says scale and shift of every pixel."""
+    """A norm without parameters, batch normalisation by default; the condition says scale and shift of every pixel."""
 
-    def __init__(self, condition: int, channels: int, hidden: int):
+    def __init__(self, condition: int, channels: int, hidden: int, norm: nn.Module | None = None):
         super().__init__()
-        self.param_free_norm = nn.BatchNorm2d(channels, affine=False)
+        self.param_free_norm = norm or nn.BatchNorm2d(channels, affine=False)
         self.mlp_shared = nn.Sequential(nn.Conv2d(condition, hidden, 3, padding=1), nn.ReLU())
         self.mlp_gamma, self.mlp_beta = (nn.Conv2d(hidden, channels, 3, padding=1) for _ in range(2))
 

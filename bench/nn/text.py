@@ -33,6 +33,11 @@ VIT_B_32: dict[str, Any] = {
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 12},
 }
 
+VIT_B_16: dict[str, Any] = {
+    **VIT_B_32,
+    "vision_cfg": {"image_size": 224, "patch_size": 16, "width": 768, "layers": 12},
+}
+
 VIT_L_14_336: dict[str, Any] = {
     "embed_dim": 768,
     "vision_cfg": {"image_size": 336, "patch_size": 14, "width": 1024, "layers": 24},
@@ -59,6 +64,7 @@ def openai_clip(path: Path, name: str, sizes: Mapping[str, Any]) -> Any:
     except ImportError as error:
         raise BenchError("CLIP needs open_clip: pip install 'face-inpaint-bench[text]'") from error
     state = weights.read(path)
+    state = state.get("state_dict", state)
     network = open_clip.CLIP(**sizes, quick_gelu=True)
     try:  # OpenAI's file is a program, whose tensors are not all weights
         network.load_state_dict({name: state[name] for name in network.state_dict() if name in state})
@@ -68,14 +74,16 @@ def openai_clip(path: Path, name: str, sizes: Mapping[str, Any]) -> Any:
 
 
 class CLIP(TextImage):
-    """CLIP ViT-B/32 (Radford et al., 2021): open_clip's network with OpenAI's weights."""
+    """CLIP ViT-B/32 (Radford et al., 2021): open_clip's network with OpenAI's weights; or another file's."""
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self) -> None:
+    def __init__(
+        self, path: Path | None = None, name: str = "ViT-B/32", sizes: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__()
-        self.network = openai_clip(weights.path("clip-vit-b-32"), "ViT-B/32", VIT_B_32)
+        self.network = openai_clip(path or weights.path("clip-vit-b-32"), name, sizes or VIT_B_32)
         import open_clip
 
         self.tokenize = open_clip.tokenize

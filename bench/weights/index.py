@@ -286,9 +286,13 @@ _INPAINTING = (
 _EDITING = (
     File("deepfaceediting", "global_fuse.pkl", "https://github.com/IGLICT/DeepFaceEditing-Jittor", "", "Apache-2.0",
          "DeepFaceEditing", by_hand=True, part="global_fuse.pkl, with the folders beside it,"),
+    File("diffface", "diffface_Model.pt", "https://github.com/hxngiee/DiffFace", "", "CC BY-NC 4.0", "DiffFace",
+         by_hand=True, part="Model.pt"),
     File("ilvr-ffhq", "ffhq_10m.pt", "https://github.com/jychoi118/ilvr_adm", "", "MIT", "ILVR", by_hand=True),
     File("maskgan", "maskgan_latest_net_G.pth", "https://github.com/switchablenorms/CelebAMask-HQ", "",
          "non-commercial research and education", "MaskGAN", by_hand=True, part="label2face_512p/latest_net_G.pth"),
+    File("sdm", "sdm_ema_0.9999_best.pt", "https://github.com/WeilunWang/semantic-diffusion-model", "", UNSTATED, "SDM",
+         by_hand=True, part="ema_0.9999_best.pt of CelebAMask-HQ"),
     File("sean", "sean_latest_net_G.pth", "https://github.com/ZPdesu/SEAN", "", "CC BY-NC-SA 4.0", "SEAN", by_hand=True,
          part="latest_net_G.pth of CelebA-HQ_pretrained.tar.gz"),
     File("simswap", "simswap_latest_net_G.pth", "https://github.com/neuralchen/SimSwap/releases/tag/1.0", "",
@@ -299,6 +303,10 @@ _EDITING = (
          by_hand=True, part="celeba_hq/100000_nets_ema.ckpt"),
     File("starganv2-landmarks", "wing.ckpt", "https://github.com/clovaai/stargan-v2", "",
          "that of AWing's authors, not stated", "StarGAN v2; its training", by_hand=True),
+    File("uniteconquer", "uniteconquer_model_latest.pt", "https://github.com/Nithin-GK/UniteandConquer", "",
+         "Apache-2.0", "Unite&Conquer: labels and texts", by_hand=True, part="model_latest.pt"),
+    File("uniteconquer-sketch", "uniteconquer_model_sketch.pt", "https://github.com/Nithin-GK/UniteandConquer", "",
+         "Apache-2.0", "Unite&Conquer: sketches", by_hand=True, part="model_sketch.pt"),
 )  # fmt: skip
 
 HUB, OPENRAIL = "https://huggingface.co", "CreativeML OpenRAIL-M"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench import golden
-from bench.nn.adm import Attention, UNet, waves
+from bench.nn.adm import Attention, Block, Told, UNet, waves
 from bench.profile import count_parameters
 
 FOLDER = Path(__file__).parents[2] / "golden"
@@ -35,6 +35,33 @@ def small(**options: int) -> UNet:
     for parameter in network.parameters():  # some start at 0
         torch.nn.init.normal_(parameter, std=0.2)
     return network.eval()
+
+
+class Kind(Told):
+    """A block that notes what it is told."""
+
+    def __init__(self, name: str, notes: list[str], inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.name, self.notes, self.layer = name, notes, torch.nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: torch.Tensor, time: torch.Tensor, *more: str) -> torch.Tensor:
+        self.notes.append(f"{self.name} {' '.join(more)}")
+        return self.layer(x)
+
+
+def test_other_kinds_of_layers_are_told_what_the_network_is() -> None:
+    notes: list[str] = []
+
+    def kind(name: str) -> Block:
+        return lambda inputs, outputs, time, groups, resample: Kind(name, notes, inputs, outputs)
+
+    network = UNet(
+        8, (1, 2), 1, (1,), groups=4, block=kind("early"), later=kind("late"), look=lambda c: Kind("look", notes, c, c),
+        down=lambda c: torch.nn.AvgPool2d(2), up=lambda c: torch.nn.Upsample(scale_factor=2),
+    )  # fmt: skip
+    assert network(torch.randn(1, 3, 8, 8), torch.zeros(1), "told").shape == (1, 6, 8, 8)
+    names = "early early look late look late late look late look late late"
+    assert notes == [f"{name} told" for name in names.split()]
 
 
 def test_attention_as_written_out() -> None:

@@ -20,6 +20,15 @@ def test_the_condition_scales_and_shifts_every_pixel() -> None:
         torch.testing.assert_close(layer(x, condition), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_another_norm_may_be_given() -> None:
+    layer, x = SPADE(3, 4, 2, nn.GroupNorm(2, 4, affine=False)), torch.randn(2, 4, 6, 6)
+    with torch.no_grad():
+        for part in (layer.mlp_gamma, layer.mlp_beta):
+            part.weight.zero_()
+            part.bias.zero_()
+        torch.testing.assert_close(layer(x, torch.rand(2, 3, 6, 6)), F.group_norm(x, 2))
+
+
 class Noted(nn.Module):
     """Fewer channels, and a note of what it saw."""
 

@@ -307,6 +307,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "codeformer-inpainting": lambda m: codeformer_names(m.network.state_dict()),
     "deepfaceediting": lambda m: m.fusion.state_dict(),
     "e4e": lambda m: with_decoder(m),
+    "diffface": lambda m: m.network.state_dict(),
     "edgeconnect": lambda m: {"generator": renamed("module.", m.inpaint_generator.state_dict()), "iteration": 3},
     "exegan": lambda m: {"g_ema": m.generator.state_dict(), "iter": 3},
     "gconv": lambda m: {"state_dict": m.state_dict()},
@@ -332,6 +333,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     },
     "rfr": lambda m: {"generator": m.generator.state_dict()},
     "rgtsi": lambda m: {"net": m.generator.RGTSI.state_dict(), "optimize": optimiser()},
+    "sdm": lambda m: m.network.state_dict(),
     "sean": lambda m: m.generator.state_dict(),
     "simswap": lambda m: m.generator.state_dict(),
     "starganv2": lambda m: {
@@ -351,6 +353,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
         "net": {transref_name(k): v for k, v in m.generator.state_dict().items()},
         "optimize": optimiser(),
     },
+    "uniteconquer": lambda m: m.face.state_dict(),
     "vqfr": lambda m: {"params": m.network.state_dict()},
     "vspbfr": lambda m: {
         "restoration_net": {"g_ema": m.restoration.state_dict(), "iter": 3},
@@ -380,6 +383,7 @@ BESIDE: dict[str, dict[str, Callable[[Any], Any]]] = {
         "transformer_weights": lambda m: m.transformer.state_dict(),
         "decoder_weights": lambda m: m.decoder.state_dict(),
     },
+    "uniteconquer": {"sketch_weights": lambda m: m.sketch.state_dict()},
     "wan2020": {
         "encoder_weights": lambda m: m.vae_a.state_dict(),
         "mapping_weights": lambda m: m.mapping.state_dict(),
