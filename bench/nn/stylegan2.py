@@ -145,6 +145,13 @@ def mean_code(mapping: nn.Module, dim: int = 512, samples: int = 4096, seed: int
     return mapping(Noise.shared(seed, samples, device).normal(dim)).mean(0)
 
 
+def trunk(size: int, width: Width, channels: int = 3, clamp: float | None = None) -> nn.Sequential:
+    """The residual blocks of the discriminator: (N, channels, size, size) to features (N, width(4), 4, 4)."""
+    sides = [2**power for power in range(check_size(size), 2, -1)]
+    first = ConvLayer(channels, width(size), 1, clamp=clamp)
+    return nn.Sequential(first, *(ResBlock(width(side), width(side // 2), clamp) for side in sides))
+
+
 class Discriminator(nn.Module):
     """The 'resnet' discriminator (Fig. 7): (N, channels, size, size) to logits (N, 1)."""
 
@@ -153,18 +160,17 @@ class Discriminator(nn.Module):
     ):
         super().__init__()
         width = width or Width()
-        sides = [2**power for power in range(check_size(size), 2, -1)]
         self.size, self.group = size, group
-        self.convs = nn.Sequential(
-            ConvLayer(channels, width(size), 1, clamp=clamp),
-            *(ResBlock(width(side), width(side // 2), clamp) for side in sides),
-        )
+        self.convs = trunk(size, width, channels, clamp)
         self.final_conv = ConvLayer(width(4) + 1, width(4), 3, clamp=clamp)
         self.final_linear = nn.Sequential(EqualLinear(width(4) * 16, width(4), activate=True), EqualLinear(width(4), 1))
 
+    def judge(self, features: Tensor) -> Tensor:
+        """The logits of what the trunk gives."""
+        return self.final_linear(self.final_conv(minibatch_deviation(features, self.group)).flatten(1))
+
     def forward(self, images: Tensor) -> Tensor:
-        x = minibatch_deviation(self.convs(images), self.group)
-        return self.final_linear(self.final_conv(x).flatten(1))
+        return self.judge(self.convs(images))
 
 
 def without_constants(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -335,7 +335,9 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "rgtsi": lambda m: {"net": m.generator.RGTSI.state_dict(), "optimize": optimiser()},
     "sdm": lambda m: m.network.state_dict(),
     "sean": lambda m: m.generator.state_dict(),
+    "semanticstylegan": lambda m: {"g": OTHER, "d": OTHER, "g_ema": m.generator.state_dict(), "g_optim": optimiser()},
     "simswap": lambda m: m.generator.state_dict(),
+    "sofgan": lambda m: {"g": OTHER, "d": OTHER, "g_ema": m.generator.state_dict()},
     "starganv2": lambda m: {
         "generator": m.generator.state_dict() | {"hpf.filter": torch.ones(3, 3)},
         "mapping_network": m.mapping.state_dict(),

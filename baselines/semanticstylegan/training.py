@@ -1,0 +1,93 @@
+"""SemanticStyleGAN's training: pictures and their segmentations are told from drawn ones together (section 3.4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+from baselines.semanticstylegan.networks import Discriminator, Drawn
+from baselines.semanticstylegan.parts import BASE, PARTS, planes
+from bench.method import Batch, Noise, Stage, Update
+from bench.nn.losses import differentiable_twice, logistic, nonsaturating
+from bench.nn.stylegan2 import Width
+from bench.nn.stylegan2_training import Lazy, PathLength, lazy_adam
+
+if TYPE_CHECKING:
+    from baselines.semanticstylegan import SemanticStyleGAN
+
+
+def mixed_codes(mapping: nn.Module, noise: Noise, dim: int, probability: float) -> Tensor:
+    """Codes (N, 28, D) of random z; with `probability` an image has a second one.
+
+    Each part is then wholly of the first, of the shape of the first and the texture of the second, or wholly of the
+    second. The codes of the whole face are of the first.
+    """
+    first, second = (mapping(noise.normal(dim))[:, None] for _ in range(2))
+    kind = torch.floor(3 * noise.uniform(len(PARTS))) * (noise.uniform(1) < probability)
+    theirs = torch.stack([kind == 2, kind > 0], dim=2).flatten(1)  # of shapes and textures
+    return torch.where(F.pad(theirs, (BASE, 0))[:, :, None], second, first)
+
+
+class JointStage(Stage):
+    """Adversarial training with lazy regularisation; the masks of the batch are not used."""
+
+    method: SemanticStyleGAN
+    guides = ("semantics",)
+
+    def __init__(self, method: SemanticStyleGAN):
+        super().__init__(method)
+        c = self.config = method.config
+        self.batch_size, self.iterations = c.batch_size, c.iterations
+        # the generator's average follows each of its steps, the regulariser's too
+        self.ema = {"generator": c.ema ** (c.path_every / (c.path_every + 1))}
+        self.discriminator = Discriminator(c.size, Width(c.width, c.limit))
+        self.penalty, self.path = Lazy(c.r1_every), PathLength(c.path, c.path_every)
+
+    def optimisers(self) -> dict[str, Optimizer]:
+        c = self.config
+        return {
+            "generator": lazy_adam(self.method.generator.parameters(), c.learning_rate, c.path_every),
+            "discriminator": lazy_adam(self.discriminator.parameters(), c.learning_rate, c.r1_every),
+        }
+
+    def draw(self, noise: Noise) -> tuple[Drawn, Tensor]:
+        """What is drawn of random z, and its codes (N, 130, D)."""
+        c, generator = self.config, self.method.generator
+        codes = generator.expanded(mixed_codes(generator.style, noise, c.code, c.mixing))
+        return generator(codes, noise.maps(generator.sides) if c.noise else None), codes
+
+    def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
+        c, judge = self.config, self.discriminator.both
+        image, parts = batch.image, planes(batch.need("semantics")).to(batch.image)
+        with torch.no_grad():
+            fake, _ = self.draw(noise)
+        losses = {"discriminator": logistic(judge(image, parts), judge(fake.image, fake.segmentation))}
+        update("discriminator", losses["discriminator"])
+        if self.penalty.due():
+            losses |= self.regularise(image, parts, update)
+
+        fake, _ = self.draw(noise)
+        losses["generator"] = nonsaturating(judge(fake.image, fake.segmentation))
+        losses["mask"] = F.mse_loss(fake.coarse, F.adaptive_avg_pool2d(fake.segmentation, fake.coarse.shape[-1]))
+        update("generator", losses["generator"] + c.mask * losses["mask"])
+        if self.path.due():
+            some = noise.thinned(c.path_shrink)
+            with differentiable_twice():
+                fake, codes = self.draw(some)
+            losses["path"] = self.path(fake.image, codes, some.normal(*fake.image.shape[1:]))
+            update("generator", losses["path"])
+        return losses
+
+    def regularise(self, image: Tensor, parts: Tensor, update: Update) -> dict[str, Tensor]:
+        """R1 of pictures and of segmentations: gamma / 2 of each, times the iterations from one to the next."""
+        c, given = self.config, [x.detach().requires_grad_() for x in (image, parts)]
+        with differentiable_twice():
+            logits = self.discriminator.both(*given)
+        gradients = torch.autograd.grad(logits.sum(), given, create_graph=True)
+        first, second = (gradient.square().flatten(1).sum(1).mean() for gradient in gradients)
+        update("discriminator", c.r1_every / 2 * (c.gamma * first + c.segmentation_gamma * second))
+        return {"r1": first, "r1_segmentation": second}
