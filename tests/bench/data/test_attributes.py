@@ -84,9 +84,7 @@ def test_a_table_is_read_by_the_names_of_its_columns(folder: Path) -> None:
     assert found is not None and column(found, "yaw").tolist() == [-3.5, 2]
     assert column(found[:1], "age").tolist() == [40]
     for name in ("age", "pitch", "expression"):
-        with pytest.raises(
-            BenchError, match=f"mine needs {name} of every face: add these columns to the CSV file of --a"
-        ):
+        with pytest.raises(BenchError, match=f"mine needs {name} of every face: add these columns to the CSV"):
             chosen(found, ("yaw", name), "mine")
     assert GUIDE.exported(found) == ["yaw -3.5000\nage 40.0000\n", "yaw 2.0000\n"]
 
