@@ -21,7 +21,6 @@ from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Noise, Source, Stage
 from bench.nn.regressor import Regressor
-from bench.nn.stylegan2 import NoiseMaps
 
 CARD = Card(
     slug="facereenactment",
@@ -164,37 +163,37 @@ class FaceReenactment(CodeEditor):
         return self.truncated(codes) if self.config.truncated else codes
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
-        source = batch.need("source")
-        self.config.sizes().check(source, self.card.name)
-        codes, change, maps = self.start(source), self.change(batch), noise.maps(self.decoder.sides)
-        moved = self.directions.shifted(codes, change)
+        self.config.sizes().check(batch.need("source"), self.card.name)
+        maps = noise.maps(self.decoder.sides)
         if not self.config.finetune:
-            return self.fitted(self.decode(moved, maps), batch)
-        images = []
-        for i in range(len(batch)):
-            one = slice(i, i + 1)
-            own = [m[one] for m in maps]
-            tuned = self.tuned(source[one], codes[one], own)
-            images.append(functional_call(self.decoder, tuned, (moved[one, : self.decoder.codes], own)))
-        return self.fitted(torch.cat(images), batch)
+            return self.fitted(self.reenacted(batch, maps), batch)
+        each = ((batch.only(i), [m[i : i + 1] for m in maps]) for i in range(len(batch)))
+        return self.fitted(torch.cat([self.reenacted(*one) for one in each]), batch)
 
-    def tuned(self, source: Tensor, codes: Tensor, maps: NoiseMaps) -> dict[str, Tensor]:
+    def reenacted(self, batch: Batch, maps: list[Tensor]) -> Tensor:
+        """The generator's images of moved codes; with `finetune`, of one picture, by a generator that knows it."""
+        codes = self.start(batch.need("source"))
+        moved = self.directions.shifted(codes, self.change(batch))
+        if not self.config.finetune:
+            return self.decode(moved, maps)
+        tuned = self.tuned(batch.need("source"), codes, maps)
+        return functional_call(self.decoder, tuned, (moved[:, : self.decoder.codes], maps))
+
+    def tuned(self, source: Tensor, codes: Tensor, maps: list[Tensor]) -> dict[str, Tensor]:
         """Weights of the generator, by name, with which the codes (1, styles, dim) give the source (1, 3, H, W)."""
         c, generator = self.config, self.decoder
         with torch.inference_mode(False), torch.enable_grad():
             names = [name for name, _ in generator.named_parameters() if name.endswith("conv.weight")]
             weights = {name: generator.get_parameter(name).detach().clone().requires_grad_() for name in names}
             given = codes[:, : generator.codes].detach().clone()
-            own = None if maps is None else [m.clone() for m in maps]
+            own = [m.clone() for m in maps]
             target = resized(source.clone(), generator.size)
             adam = Adam(weights.values(), c.finetune_rate)
             for _ in range(c.finetune):
                 used = {name: weight * 1 for name, weight in weights.items()}  # torch's counter takes no leaf
                 loss = F.mse_loss(functional_call(generator, used, (given, own)), target)
-                for weight, gradient in zip(
-                    weights.values(), torch.autograd.grad(loss, [*weights.values()]), strict=True
-                ):
-                    weight.grad = gradient
+                for weight, slope in zip(weights.values(), torch.autograd.grad(loss, [*weights.values()]), strict=True):
+                    weight.grad = slope
                 adam.step()
         return {name: weight.detach() for name, weight in weights.items()}
 

@@ -141,7 +141,7 @@ class StyleFlow(CodeEditor):
 
 
 def _run(flow: Flow, inputs: Inputs) -> dict[str, Tensor]:
-    flow.steps = 200
+    flow.steps = 64
     codes, own = inputs.latent(1, 18, 512), Inputs(inputs.seed + 1).latent(1, 17)
     wanted = own.clone()
     wanted[:, 11] += 1.5

@@ -121,7 +121,7 @@ SQUARE = {
     "facemug", "exegan", "gl", "ca", "gmcnn", "comodgan", "mat", "tfill", "zits", "fcf", "isfrnet", "migan", "hierinv",
     "divinv", "invertfill", "semantic2stage", "arcface", "stylegan2", "e4e", "psp", "vspbfr", "hfgi", "hyperstyle",
     "adm", "repaint", "ilvr", "ddrm", "dps", "diffpir", "codeformer", "codeformer-inpainting", "gfpgan", "gpen", "vqfr",
-    "psfrgan", "pulse", "simswap", "starganv2", "stylemapgan",
+    "psfrgan", "pulse", "simswap", "starganv2", "stylemapgan", "facereenactment", "styleflow",
 }  # fmt: skip
 
 
