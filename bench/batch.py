@@ -55,6 +55,16 @@ class Batch:
         return self.guides.get("layout")
 
     @property
+    def attributes(self) -> Tensor | None:
+        """(N, K) numbers that describe the face, see `bench.data.attributes`."""
+        return self.guides.get("attributes")
+
+    @property
+    def wanted(self) -> Tensor | None:
+        """(N, K) the attributes that the face shall have."""
+        return self.guides.get("wanted")
+
+    @property
     def landmarks(self) -> Tensor | None:
         """(N, 68, 2) pixels, (x, y)."""
         return self.guides.get("landmarks")

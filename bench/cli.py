@@ -210,12 +210,7 @@ def run(
     degraded: data_options.Degraded = None,
     captions: data_options.Captions = None,
     landmarks: data_options.Landmarks = None,
-    attributes: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE or NAME=FILE", help="Attributes of a data set: CelebA's list, or CSV; for --groups."
-        ),
-    ] = None,
+    attributes: data_options.Attributes = None,
     groups: Annotated[
         str | None, typer.Option(help="Show results by the groups of these attributes, too, for example Male,Young.")
     ] = None,

@@ -3,7 +3,7 @@
 irregular/20-30               a mask (see `masks`)
 frozen:FILE.npz               the very masks of another run
 center/25+sketch+colour       a mask, and what a method is shown of the erased pixels
-swap, relabel, restyle        a picture that is seen as a whole is edited: short for what `EDITS` says
+swap, relabel, restyle, repose  a picture that is seen as a whole is edited: short for what `EDITS` says
 degraded/blind                nothing is left but a degraded copy, by a recipe of `bench.data.degradation`
 degraded/given                the degraded copies come with the data set, as files of the same names
 degraded/itself               the pictures themselves are degraded: there is no ground truth
@@ -26,6 +26,7 @@ EDITS = {
     "swap": "face+source+exemplar",  # the face becomes that of the exemplar's person
     "relabel": "face+source+semantics+layout",  # its parts go where another label map has them
     "restyle": "whole+source+exemplar",  # the whole picture takes the exemplar's style
+    "repose": "whole+source+attributes+wanted",  # the face takes another one's pose and expression
 }
 
 

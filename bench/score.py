@@ -24,7 +24,7 @@ from bench.metrics.several import measure_several
 from bench.store import read_json, write_json
 from bench.task import Task
 
-BY_EXEMPLARS = {"exemplar", "layout"}  # guides that are, or come from, another picture
+BY_EXEMPLARS = {"exemplar", "layout", "wanted"}  # guides that are, or come from, another picture
 NO_EXEMPLAR = "n/a: no exemplar guides this condition"
 NO_TRUTH = "n/a: there is no ground truth, the pictures themselves are degraded"
 MEASURED = ("metric", "extractor", "value", "low", "high", "n", "note")

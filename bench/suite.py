@@ -143,7 +143,7 @@ class Data(Section):
     landmarks: Path | None = None
     """Folder of files of 68 landmarks of the same names, NAME.txt or NAME.pts, which guide."""
     attributes: Path | None = None
-    """list_attr_celeba.txt or CSV `name,ATTRIBUTE,...`, for `report: {groups: [...]}`."""
+    """CSV `name,ATTRIBUTE,...` of numbers that guide, or of groups for a report; list_attr_celeba.txt: groups."""
     trained: str | None = None
     """Name of a data set of `training`: methods train on it, and all images of this one test."""
 
@@ -163,12 +163,13 @@ class Data(Section):
 
     @property
     def beside(self) -> dict[str, Path]:
-        """Folders of files that guide beside the images, by the names of `bench.data.guides`."""
+        """Folders of files that guide beside the images, or a file of numbers, by the names of `bench.data.guides`."""
         named = {
             "semantics": self.labels,
             "degraded": self.degraded,
             "text": self.captions,
             "landmarks": self.landmarks,
+            "attributes": self.attributes,
         }
         return {name: folder for name, folder in named.items() if folder is not None}
 
@@ -439,8 +440,11 @@ class Suite(Section):
         for i, data in enumerate(self.training):
             if data.split:
                 raise ValueError(f"training.{i}.split: all images of {data.name} train: leave it out")
-        if any(data.attributes for data in self.data) and not self.report.groups:
-            raise ValueError("data: `attributes` group results: name those to show as `report: {groups: [NAME, ...]}`")
+        if any(data.attributes for data in self.data) and not (self.report.groups or self._guided_by_attributes):
+            raise ValueError(
+                "data: `attributes` guide a condition such as repose, or group results: name those to show as "
+                "`report: {groups: [NAME, ...]}`"
+            )
         others = [data.name for data in self.training]
         for i, data in enumerate(self.data):
             if data.trained not in (None, *others):
@@ -473,6 +477,16 @@ class Suite(Section):
             raise ValueError(f"the suite has {cells:,} cells, more than {MOST:,}: split it into several suites")
         _each((f"expect.{i}", partial(expect.read, suite=self), line) for i, line in enumerate(self.expect))
         return self
+
+    @property
+    def _guided_by_attributes(self) -> bool:
+        """Whether a condition or a method reads the numbers of `data: attributes`."""
+        from bench import condition
+
+        cards = [registry.get(entry.method).card for entry in (*self.methods, *self.priors)]
+        read = {guide for card in cards for guide in (*card.needs, *card.takes, *card.learns)}
+        read |= {guide for name in self.conditions for guide in condition.parse(name).guides}
+        return bool(read & {"attributes", "wanted"})
 
     def _check_conditions(self, entry: Entry) -> None:
         """Restoration starts from a degraded picture, and nothing else does."""

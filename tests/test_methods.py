@@ -13,6 +13,7 @@ import torch
 
 from bench import registry, weights
 from bench.batch import Batch, Noise
+from bench.data.attributes import NAMES
 from bench.errors import BenchError
 from bench.framing import Size, extent
 from bench.method import Method, Source
@@ -101,6 +102,8 @@ def batch(count: int = 2, seed: int = 0, size: Size = SIZE) -> Batch:
             "source": image,
             "landmarks": landmarks(count, generator) * torch.tensor([float(width), float(height)]),
             "identity": torch.arange(count) % 2,
+            "attributes": (numbers := attributes(count, generator)),
+            "wanted": numbers.flip(0),
         },
     )
 
@@ -108,6 +111,11 @@ def batch(count: int = 2, seed: int = 0, size: Size = SIZE) -> Batch:
 def landmarks(count: int, generator: torch.Generator) -> torch.Tensor:
     """68 points (x, y) in [0, 1) for each image."""
     return torch.rand(count, 68, 2, generator=generator)
+
+
+def attributes(count: int, generator: torch.Generator) -> torch.Tensor:
+    """Numbers of synthetic faces' order and size."""
+    return 10 * torch.rand(count, len(NAMES), generator=generator)
 
 
 def noise(count: int = 2) -> Noise:

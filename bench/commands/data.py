@@ -47,6 +47,13 @@ Landmarks = Annotated[
     list[str] | None,
     typer.Option(metavar="DIR or NAME=DIR", help="Landmarks of a data set (NAME.txt or .pts), for +landmarks."),
 ]
+Attributes = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FILE or NAME=FILE",
+        help="Attributes of a data set: CSV of numbers, for repose; or of groups, or CelebA's list, for --groups.",
+    ),
+]
 Masks = Annotated[
     Path | None,
     typer.Option(help="Folder of mask files (white = hole), or a frozen set (.npz): one more condition."),

@@ -77,6 +77,7 @@ def inputs(
     degraded: options.Degraded = None,
     captions: options.Captions = None,
     landmarks: options.Landmarks = None,
+    attributes: options.Attributes = None,
     masks: options.Masks = None,
     mask_threshold: options.Threshold = None,
     invert_masks: options.Inverted = False,
@@ -105,6 +106,7 @@ def inputs(
         "degraded": degraded,
         "captions": captions,
         "landmarks": landmarks,
+        "attributes": attributes,
     }
     changes, pair = options.changed(content, data, beside, masks, mask_threshold, invert_masks, size)
     checked = suites.parse(content | changes | {"expect": []}, suite)

@@ -71,7 +71,7 @@ class ImageData:
         return {name: images.fingerprint for name, images in self.companions.items()}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("_arrays", "_position", "_stems")}
+        return {key: value for key, value in self.__dict__.items() if key not in ("_loaded", "_position", "_stems")}
 
     def stored(self, indices: Indices) -> torch.Tensor:
         """The images at these indices: (N, 3, H, W) uint8, RGB, in the file's order: channels last in memory."""
@@ -89,6 +89,11 @@ class ImageData:
         """What the entry holds of these images beside pixels, such as `KNOWN`: (N, ...); None where it lacks it."""
         array = self._arrays.get(name)
         return None if array is None else array[np.asarray(indices, dtype=np.int64)]
+
+    @property
+    def seed(self) -> int | None:
+        """That of rendered faces, with which their scenes are drawn again; None for files."""
+        return self._loaded[0].get("seed")
 
     def indices(self, ids: Sequence[str]) -> list[int]:
         """Where these ids stand; BenchError names one that the data set has not."""
@@ -154,14 +159,19 @@ class ImageData:
     def _stems(self) -> dict[str, int]:
         return {files.stem(name): index for index, name in enumerate(self.ids)}
 
+    @property
+    def _arrays(self) -> Mapping[str, np.ndarray]:
+        return self._loaded[1]
+
     @cached_property
-    def _arrays(self) -> dict[str, np.ndarray]:
+    def _loaded(self) -> tuple[Mapping[str, Any], Mapping[str, np.ndarray]]:
+        """Manifest and arrays of the entry."""
         loaded = cache.load(self.entry)
         if loaded is None:
             raise BenchError(
                 f"the image cache {self.entry} is damaged or gone: run the same command again to rebuild it"
             )
-        return loaded[1]
+        return loaded
 
     @cached_property
     def _position(self) -> dict[str, int]:

@@ -47,7 +47,7 @@ def _third(name: str, value: float) -> str:
 
 
 def _of_file(file: Path, images: ImageData, tested: Sequence[str]) -> Groups:
-    names, rows = _read(file)
+    names, rows = table(file)
     found = lists.images([row[0] for row in rows], images.ids)
     twice = [image for image, count in Counter(found.values()).items() if count > 1 and image in tested]
     if repeated := [name for name, count in Counter(row[0] for row in rows).items() if count > 1] or twice:
@@ -68,8 +68,8 @@ def _of_file(file: Path, images: ImageData, tested: Sequence[str]) -> Groups:
     return groups
 
 
-def _read(file: Path) -> tuple[list[str], list[list[str]]]:
-    """The attributes of a file, and its rows: a name, then a text an attribute."""
+def table(file: Path) -> tuple[list[str], list[list[str]]]:
+    """The attributes of a file, and its rows: a name, then a text an attribute. BenchError for a file that is none."""
     text = [line for line in lists.text(file).splitlines() if line.strip()]
     if len(text) > 1 and text[0].strip().isdecimal():
         names, rows = text[1].split(), [line.split() for line in text[2:]]

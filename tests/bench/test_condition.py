@@ -23,6 +23,7 @@ from bench.errors import BenchError
         ("swap", Condition("face", ("source", "exemplar"))),
         ("relabel", Condition("face", ("source", "semantics", "layout"))),
         ("restyle", Condition("whole", ("source", "exemplar"))),
+        ("repose", Condition("whole", ("source", "attributes", "wanted"))),
         ("degraded/blind", Condition("whole", ("degraded",), "blind")),
         ("degraded/itself", Condition("whole", ("degraded",), "itself")),
     ],
@@ -48,7 +49,7 @@ def test_every_recipe_is_a_condition(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("center/25+scetch", r"guided by colour, exemplar, landmarks, layout, .* text, not by 'scetch'"),
+        ("center/25+scetch", r"guided by attributes, colour, exemplar, landmarks, .* wanted, not by 'scetch'"),
         ("center/25+sketch+sketch", "a guide stands there twice"),
         ("cente/25+sketch", "there is no mask generator 'cente'"),
         ("degraded", "write degraded/RECIPE, degraded/given or degraded/itself"),

@@ -122,6 +122,7 @@ SQUARE = {
     "divinv", "invertfill", "semantic2stage", "arcface", "stylegan2", "e4e", "psp", "vspbfr", "hfgi", "hyperstyle",
     "adm", "repaint", "ilvr", "ddrm", "dps", "diffpir", "codeformer", "codeformer-inpainting", "gfpgan", "gpen", "vqfr",
     "psfrgan", "pulse", "simswap", "starganv2", "stylemapgan", "deepfaceediting", "sofgan", "semanticstylegan",
+    "facereenactment", "styleflow",
 }  # fmt: skip
 
 

@@ -310,6 +310,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
     "diffface": lambda m: m.network.state_dict(),
     "edgeconnect": lambda m: {"generator": renamed("module.", m.inpaint_generator.state_dict()), "iteration": 3},
     "exegan": lambda m: {"g_ema": m.generator.state_dict(), "iter": 3},
+    "facereenactment": lambda m: m.directions.state_dict(),
     "gconv": lambda m: {"state_dict": m.state_dict()},
     "gl": lambda m: {"state_dict": {k: v for k, v in m.state_dict().items() if k != "colour"}},
     "gmcnn": lambda m: m.generator.state_dict(),
@@ -344,6 +345,7 @@ OFFICIAL: dict[str, Callable[[Any], Any]] = {
         "style_encoder": m.style_encoder.state_dict(),
     },
     "stylegan2": lambda m: {"g": OTHER, "g_ema": m.generator.state_dict()},
+    "styleflow": lambda m: flow_names(m.flow.state_dict()),
     "stylemapgan": lambda m: {
         "generator": OTHER,
         "g_ema": m.generator.state_dict(),
@@ -417,6 +419,20 @@ def with_decoder(method: Any) -> Any:
     state = renamed("encoder.", method.encoder.state_dict())
     state |= renamed("decoder.", psp.Generator(method.config.size, code=method.config.dim).state_dict())
     return {"state_dict": state, "latent_avg": torch.ones_like(method.latent_avg), "opts": {}}
+
+
+def flow_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """StyleFlow's chain, with its counters."""
+    names = {
+        "first.": "chain.0.", "last.": "chain.2.", "root_of_end": "chain.1.sqrt_end_time",
+        "field.": "chain.1.odefunc.diffeq.", "linear.": "_layer.", "gate.": "_hyper_gate.", "shift.": "_hyper_bias.",
+    }  # fmt: skip
+    found = {}
+    for key, value in state.items():
+        for ours, theirs in names.items():
+            key = key.replace(ours, theirs)
+        found[key] = value
+    return found | {"chain.0.step": torch.zeros(1), "chain.1.odefunc._num_evals": torch.tensor(0.0)}
 
 
 def codeformer_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

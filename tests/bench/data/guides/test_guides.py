@@ -25,7 +25,7 @@ from masks import MaskSet
 
 DOCUMENTED = Path(__file__).parents[4] / "docs" / "adding-a-method.md"
 COUNT, SIZE = 20, 64
-ALL = "center/25+exemplar+sketch+semantics+colour+text+landmarks+source+layout"
+ALL = "center/25+exemplar+sketch+semantics+colour+text+landmarks+source+layout+attributes+wanted"
 BYTES = {
     "exemplar": "d3af7a2fe0a50034",
     "sketch": "a8be6165aea88af2",
@@ -37,6 +37,8 @@ BYTES = {
     "source": "42a95f0eb14f3c84",
     "layout": "e12c2d39566f9195",
     "identity": "6463584f3839235f",
+    "attributes": "98610c63e1452252",
+    "wanted": "d3a1c4fd0a02d986",
 }
 """SHA-256 of each guide of 20 synthetic faces: numbers 20 to 39 of 40, seed 7; degraded/mild."""
 

@@ -1,0 +1,19 @@
+"""The attributes that a face shall have: (N, K) as `attributes`. In tests they are those of the exemplar."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from bench.data.guides import attributes
+from bench.data.guides.exemplar import guiding
+from bench.data.guides.guide import Asked, Maker
+
+
+class Wanted(attributes.Attributes):
+    told = "those of the exemplar, which the face shall have: lines as in attributes"
+
+    def of(self, asked: Asked) -> Maker:
+        return guiding(asked, partial(attributes.numbers, asked.images))
+
+
+GUIDE = Wanted()
