@@ -61,7 +61,7 @@ def _check_guides(suite: Suite) -> None:
     """Raise BenchError where a condition does not show what the options of a row are made for."""
     for entry in suite.methods:
         for guide in suite.config_of(entry).guided_by():
-            if lacking := [name for name in suite.conditions if guide not in condition.parse(name).guides]:
+            if lacking := [name for name in suite.conditions_of(entry) if guide not in condition.parse(name).guides]:
                 raise BenchError(
                     f"{suite.suite}: {suite.title_of(entry)} is given {guide} by its options, which {lacking[0]} does "
                     f"not show: take conditions that show it, such as whole+{guide}, or leave the row out"
