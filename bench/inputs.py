@@ -25,7 +25,7 @@ from bench.suite import Suite
 from bench.task import Task
 
 FACTS, README, RESULTS = "inputs.json", "README.txt", "results"
-MASKED, PROMPTS = "masked", "prompts.txt"
+MASKED, TEXT, PROMPTS = "masked", "text", "prompts.txt"
 KINDS = {
     export.ORIGINALS: "the test pictures",
     export.HOLES: "white (255) = hole, black (0) = known",
@@ -93,8 +93,8 @@ class Inputs:
             for below, contents in _contents(batch, self.order):
                 for name, content in zip(called, contents, strict=True):
                     _save(self.folder / below / name, content)
-                    if isinstance(content, str):
-                        prompts.append(f"{name}\t{content.strip()}\n")
+                    if below == TEXT:
+                        prompts.append(f"{name}\t{str(content).strip()}\n")
             step(len(batch))
         export.export_order(self.task, self.folder)
         if prompts:
@@ -171,11 +171,11 @@ def readme(suite: Suite, every: list[Inputs]) -> str:
         for inputs in every
     )
     kinds.append(f"  {matching.ORDER:12} the names, one a line, in the order of the test list")
-    kinds += [f"  {PROMPTS:12} the same sentences in one file, NAME<tab>SENTENCE a line"] * ("text" in shown)
+    kinds += [f"  {PROMPTS:12} the same sentences in one file, NAME<tab>SENTENCE a line"] * (TEXT in shown)
     lines = "\n".join(kinds)
     outside = "".join(
-        f"\n{row.title}: as above, in DATASET/{RESULTS}/{file_slug(row.title)}/CONDITION/; its row is in the suite: run it "
-        f"with --outside DATASET/{RESULTS}\n"
+        f"\n{row.title}: as above, in DATASET/{RESULTS}/{file_slug(row.title)}/CONDITION/; its row is in the suite: "
+        f"run it with --outside DATASET/{RESULTS}\n"
         for row in suite.outside
     )
     return f"""{FIRST}

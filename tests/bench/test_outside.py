@@ -53,7 +53,7 @@ def test_rows_whose_pictures_are_there_are_measured(tmp_path: Path) -> None:
 
 
 def test_without_pictures_the_folders_are_named(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match=r"no row has pictures there: .* looks for the folders A_tuned, B"):
+    with pytest.raises(BenchError, match=r"no row has pictures there: .* looks for folders A_tuned, B"):
         outside.added(SMALL, tmp_path)
     with pytest.raises(BenchError, match=r"has no rows of outside programs"):
         outside.added(SMALL | {"outside": []}, tmp_path)
