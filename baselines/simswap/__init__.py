@@ -106,8 +106,8 @@ class SimSwap(Method):
         "512": RELEASED.model_copy(update={"width": 32, "halvings": 4, "centred": False, "resolution": 512,
                                            "batch_size": 16}),
         "tiny": SimSwapConfig(
-            width=32, halvings=2, blocks=3, code=128, judge_width=16, judge_halvings=3, learning_rate=1e-3,
-            batch_size=4, identity=3, reconstruction=30,
+            width=32, halvings=2, blocks=3, code=128, judge_width=32, judge_halvings=3, learning_rate=1e-3, falls=True,
+            matching=5, identity=8, reconstruction=20, ema=0.99,
         ),
     }  # fmt: skip
     prior_presets = {"released": {"arcface": "paper"}, "512": {"arcface": "paper"}}
