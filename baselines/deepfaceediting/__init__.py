@@ -69,7 +69,8 @@ CARD = Card(
         "matching": "of reconstructions: a swapped picture has none to be matched with. The other one is the next "
         "picture of the batch",
         "boxes": "the parts' places scale with the side, rounded",
-        "initial values": "PyTorch's own; the discriminators' are those of pix2pixHD",
+        "initial values": "PyTorch's own, but that styles start near a shift of 0 and a scale of 1; the "
+        "discriminators' are those of pix2pixHD",
         "norm": "instance, with scale and shift: as released. none, in tiny: norms of encoders and fusion take colours "
         "away, which a short training does not find again",
     },

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from bench.nn.lgnet import Norm
@@ -76,6 +77,9 @@ class PartGenerator(nn.Module):
         """Of the styles, in the order of the layers: shift and scale of each norm."""
         self.sizes = [4 * widths[0]] * blocks + [2 * here for here in widths[1:]]
         self.enc_style = StyleEncoder(style_width, style_halvings, sum(self.sizes))
+        plain = torch.tensor([[0.0], [1.0]])  # shift and scale, near which training starts
+        bias = torch.cat([plain.expand(shape).flatten() for shape in self.shapes])
+        self.enc_style.model[-1].bias = nn.Parameter(bias)
 
     def forward(self, geometry: Tensor, part: Tensor) -> Tensor:
         """The feature (N, width, s, s) of a geometry in the style of `part` (N, 3, s, s)."""

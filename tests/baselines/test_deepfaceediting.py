@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.deepfaceediting import DeepFaceEditing, drawn, read
-from baselines.deepfaceediting.networks import NORMS, GeometryEncoder, PartGenerator, Translator
+from baselines.deepfaceediting.networks import NORMS, AdaIN, GeometryEncoder, PartGenerator, Translator
 from baselines.deepfaceediting.parts import PARTS, box, cut, joined
 from baselines.deepfaceediting.training import DrawingStage, WholeStage
 from bench import golden, weights
 from bench.batch import Batch, Noise
 from bench.errors import BenchError
+from bench.nn.translator import ResidualBlock
 from tests.test_methods import batch
 
 KEYS = Path(__file__).parents[1] / "golden"
@@ -150,6 +151,20 @@ def test_a_style_s_numbers_are_shifts_then_scales_of_each_norm_in_order() -> Non
     with torch.no_grad():
         x = geometry + adapted(second(adapted(first(geometry), 0).relu()), 8)
         torch.testing.assert_close(network(geometry, torch.zeros(1, 3, 8, 8)), adapted(up(x), 16).relu())
+
+
+def test_styles_start_near_a_shift_of_0_and_a_scale_of_1() -> None:
+    network = create().generators["eye1"]
+    with torch.no_grad():
+        network.enc_style.model[-1].weight.zero_()
+        geometry, part = torch.randn(1, 64, 4, 4), torch.rand(1, 3, 16, 16)
+        shift, scale = network.enc_style(part)[:, -32:].unflatten(1, (2, 16)).unbind(1)
+        assert not shift.any()
+        assert torch.equal(scale, torch.ones_like(scale))
+        x = geometry
+        for layer in network.model[:-3]:
+            x = layer(x, None) if isinstance(layer, ResidualBlock | AdaIN) else layer(x)
+        torch.testing.assert_close(network(geometry, part), x)
 
 
 def test_style_is_that_of_the_exemplar_where_there_is_one() -> None:
