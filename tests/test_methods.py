@@ -34,7 +34,7 @@ SHORTER = {
     "repaint": {"steps": 6, "jump": 2, "resamplings": 2}, "ilvr": {"steps": 4, "until": 0}, "flow": {"steps": 2},
     "ddrm": {"steps": 4}, "dps": {"steps": 4}, "diffpir": {"steps": 4},
     "sdm": {"steps": 2}, "uniteconquer": {"steps": 2}, "diffface": {"steps": 4, "skipped": 1, "full": 1},
-    "latent": {"steps": 2}, "pulse": {"steps": 3, "samples": 10_000},
+    "collaborative": {"steps": 2}, "latent": {"steps": 2}, "pulse": {"steps": 3, "samples": 10_000},
 }  # fmt: skip
 """Options of samplers: a few steps do all that many do."""
 VARIANTS = [(slug, variant) for slug in EVERY for variant in registry.get(slug).load().variants]
