@@ -22,6 +22,7 @@ from bench.nn.ddim import back
 from bench.nn.denoising import times, woken
 from bench.nn.diffusion import Diffusion, at
 from bench.nn.iterative import Iterative, some
+from bench.nn.vqgan import begin_with_shortcuts
 
 CARD = Card(
     slug="collaborative",
@@ -76,6 +77,7 @@ CARD = Card(
         "predicts": "noise: as released. velocity (Salimans and Ho, ICLR 2022): ours, for the short training of `tiny`",
         "zeros": "true: as released. false, ours for `tiny`: layers that end blocks begin with a tenth of PyTorch's "
         "own values",
+        "shortcuts": "false: as released. true, ours for `tiny`: colours pass the new autoencoder at once",
     },
     notes="Editing of a given picture by fine-tuning (Imagic) is not covered. The multiply-accumulates are those of 50 "
     "steps with 77 tokens of text and 19 of labels, as recorded; the autoencoder and readers of text are not counted.",
@@ -106,6 +108,7 @@ class CollaborativeConfig(Config):
     scheduled: bool = True  # the labels' influence falls
     predicts: Literal["noise", "velocity"] = "noise"  # what a denoiser gives
     zeros: bool = True  # the layers that end blocks and networks begin at 0
+    shortcuts: bool = False  # the autoencoder begins with little but its shortcuts
     # training
     iterations: tuple[int, int, int, int] = (500_000, 500_000, 500_000, 100_000)  # of the stages
     batch_size: int = 32
@@ -155,7 +158,8 @@ class Collaborative(Iterative):
         "tiny": CollaborativeConfig(
             autoencoder_width=16, autoencoder_multipliers=(1, 2), autoencoder_blocks=1, latents=4, width=48,
             multipliers=(1, 2, 3), blocks=1, attention=(2,), heads=4, diffuser_width=16, context=64, groups=8,
-            text="embedded", steps=20, predicts="velocity", zeros=False, iterations=(2, 5, 3, 1), batch_size=8,
+            text="embedded", steps=20, predicts="velocity", zeros=False, shortcuts=True, iterations=(2, 5, 3, 1),
+            batch_size=8,
             autoencoder_rate=1e-3, learning_rate=1e-3, perceptual=0.2, kl=1e-3, adversarial=0, ema=0.99,
         ),
     }  # fmt: skip
@@ -165,6 +169,8 @@ class Collaborative(Iterative):
         c = config
         widths = [c.autoencoder_width * m for m in c.autoencoder_multipliers]
         self.autoencoder = Autoencoder(widths, c.latents, c.autoencoder_blocks, c.groups)
+        if c.shortcuts:
+            begin_with_shortcuts(self.autoencoder)
         self.label_tokens = LabelTokens(c.context)
         self.text_tokens = nn.Linear(LENGTHS[c.text], c.context)
         self.label_denoiser, self.text_denoiser = (c.unet(c.width, c.latents) for _ in range(2))
