@@ -35,7 +35,8 @@ SHORTER = {
     "repaint": {"steps": 6, "jump": 2, "resamplings": 2}, "ilvr": {"steps": 4, "until": 0}, "flow": {"steps": 2},
     "ddrm": {"steps": 4}, "dps": {"steps": 4}, "diffpir": {"steps": 4},
     "sdm": {"steps": 2}, "uniteconquer": {"steps": 2}, "diffface": {"steps": 4, "skipped": 1, "full": 1},
-    "latent": {"steps": 2}, "pulse": {"steps": 3, "samples": 10_000}, "semanticstylegan": {"steps": 3, "samples": 100},
+    "collaborative": {"steps": 2}, "latent": {"steps": 2}, "pulse": {"steps": 3, "samples": 10_000},
+    "semanticstylegan": {"steps": 3, "samples": 100},
 }  # fmt: skip
 """Options of samplers: a few steps do all that many do."""
 LIGHTER: dict[str, dict[str, Any]] = {"vqfr": {"size": 256}, "deepfaceediting": {"width": 32}}

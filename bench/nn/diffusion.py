@@ -51,6 +51,16 @@ class Diffusion:
         """The 1,000 steps that ADM is trained with, betas from 0.0001 to 0.02."""
         return cls(np.arange(STEPS), np.cumprod(1 - np.linspace(1e-4, 0.02, STEPS)))
 
+    @classmethod
+    def rooted(cls, first: float, last: float) -> Diffusion:
+        """1,000 steps, the roots of whose betas are equally spaced: as latent diffusion has them."""
+        return cls(np.arange(STEPS), np.cumprod(1 - np.linspace(first**0.5, last**0.5, STEPS) ** 2))
+
+    def strided(self, count: int) -> Diffusion:
+        """`count` steps out of these (2 or more), each as far from the next one, the second of all the first."""
+        kept = np.arange(count) * (len(self) // count) + 1
+        return Diffusion(self.times[kept], self.abar[kept])
+
     def respaced(self, count: int) -> Diffusion:
         """`count` steps out of these (2 or more), equally spaced, the first and the last among them."""
         kept = np.round(np.arange(count) * (len(self) - 1) / (count - 1)).astype(int)

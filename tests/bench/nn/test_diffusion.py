@@ -19,6 +19,16 @@ def test_fewer_steps_keep_the_noise_of_theirs() -> None:
     np.testing.assert_allclose(np.cumprod(1 - coarse.beta), coarse.abar)
 
 
+def test_roots_that_are_equally_spaced_and_every_twentieth_step() -> None:
+    fine = Diffusion.rooted(0.0015, 0.0195)
+    roots = fine.beta**0.5
+    assert fine.beta[[0, -1]].tolist() == pytest.approx([0.0015, 0.0195])
+    np.testing.assert_allclose(np.diff(roots), np.diff(roots).mean(), rtol=1e-6)
+    coarse = fine.strided(50)
+    assert coarse.times.tolist() == [*range(1, 1000, 20)]
+    assert coarse.abar.tolist() == fine.abar[coarse.times].tolist()
+
+
 @pytest.mark.parametrize("k", [0, 1, 30])
 def test_the_posterior_is_that_of_bayes(k: int) -> None:
     """x_(k-1) of the picture is N(sqrt(a) picture, 1 - a); x_k of it is N(sqrt(1 - beta) x_(k-1), beta)."""

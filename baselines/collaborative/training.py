@@ -1,0 +1,160 @@
+"""Collaborative Diffusion's training: an autoencoder, a denoiser for each guide, and whom to follow where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Adam, AdamW, Optimizer
+
+from baselines.collaborative.autoencoder import divergence
+from baselines.collaborative.networks import influence, mixed
+from bench.method import Batch, Noise, Source, Stage, Update
+from bench.nn import across
+from bench.nn.celebamask import planes
+from bench.nn.diffusion import STEPS, at
+from bench.nn.perceptual import PerceptualDistance, mean_l1
+from bench.nn.vqgan import Adversary, PatchDiscriminator
+
+if TYPE_CHECKING:
+    from baselines.collaborative import Collaborative
+
+DISTURBED = 0.75  # noise of a picture's vector, which stands for that of a text (LAFITE)
+
+
+class AutoencoderStage(Stage):
+    """L1, LPIPS, the divergence of the latents from normal values and, late, a discriminator of patches."""
+
+    method: Collaborative
+    name = "autoencoder"
+
+    def __init__(self, method: Collaborative, features: Source):
+        super().__init__(method)
+        c = self.config = method.config
+        self.iterations, self.share = c.iterations[0], c.iterations[0] / sum(c.iterations)
+        self.batch_size, self.ema = c.batch_size, {"autoencoder": c.ema}
+        self.lpips = PerceptualDistance(features)
+        self.adversary = Adversary(PatchDiscriminator(), c.adversarial, 1e4, c.start) if c.adversarial else None
+
+    def optimisers(self) -> dict[str, Optimizer]:
+        networks: dict[str, nn.Module] = {"autoencoder": self.method.autoencoder}
+        if self.adversary:
+            networks["discriminator"] = self.adversary.network
+        betas = (0.5, 0.9) if self.adversary else (0.9, 0.999)
+        return {name: Adam(one.parameters(), self.config.autoencoder_rate, betas) for name, one in networks.items()}
+
+    def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
+        c, autoencoder, picture = self.config, self.method.autoencoder, batch.image
+        mean, log_variance = autoencoder.encode(picture)
+        drawn = autoencoder.decode(mean + (log_variance / 2).exp() * noise.normal(*mean.shape[1:]))
+        losses = {"l1": mean_l1(drawn, picture), "lpips": self.lpips(drawn, picture).mean()}
+        losses["kl"] = divergence(mean, log_variance).mean() / picture[0].numel()  # of sums over an image, as released
+        reconstruction = losses["l1"] + c.perceptual * losses["lpips"]
+        total = reconstruction + c.kl * losses["kl"]
+        adversary = self.adversary if self.adversary and self.adversary.joins(self.steps) else None
+        if adversary:
+            losses["fooled"] = adversary.fooled(drawn, reconstruction, autoencoder.decoder.conv_out.weight)
+            total = total + losses["fooled"]
+        update("autoencoder", total)
+        if adversary:
+            losses["discriminator"] = adversary.improve(picture, drawn, update)
+        return losses
+
+
+class LatentStage(Stage):
+    """Noise in latents, of which the first batch of all tells the deviation; the autoencoder stays."""
+
+    method: Collaborative
+    guides: tuple[str, ...] = ("semantics",)
+    place: int  # among the stages
+
+    def __init__(self, method: Collaborative):
+        super().__init__(method)
+        c = self.config = method.config
+        self.iterations, self.share = c.iterations[self.place], c.iterations[self.place] / sum(c.iterations)
+        self.batch_size, self.ema = c.batch_size, {self.name: c.ema}
+
+    def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
+        c, method = self.config, self.method
+        with torch.no_grad():
+            z = self.latents(batch.image, noise)
+        k, normal = (noise.uniform() * STEPS).long(), noise.normal(*z.shape[1:])
+        x = method.diffusion.noised(z, k, normal)
+        told = self.told(batch, x, k, noise).float()
+        abar = method.diffusion.abar
+        loss = (at(1 / abar if c.predicts == "velocity" else 1 + 0 * abar, k, x) * (told - normal) ** 2).mean()
+        update(self.name, loss)
+        return {"noise": loss}
+
+    def latents(self, pictures: Tensor, noise: Noise) -> Tensor:
+        """What the denoisers see of pictures."""
+        autoencoder = self.method.autoencoder
+        mean, log_variance = autoencoder.encode(pictures)
+        z = mean + (log_variance / 2).exp() * noise.normal(*mean.shape[1:])
+        if float(autoencoder.deviation) == 1:
+            autoencoder.deviation.copy_((across.mean(z.square().mean()) - across.mean(z.mean()) ** 2).sqrt())
+        return z / autoencoder.deviation
+
+    def told(self, batch: Batch, x: Tensor, k: Tensor, noise: Noise) -> Tensor:
+        """The noise that the networks of this stage see in x_k."""
+        raise NotImplementedError
+
+    def vectors(self, pictures: Tensor, noise: Noise) -> Tensor:
+        """Vectors (N, D) of pictures in the place of texts, which are seldom there."""
+        with torch.no_grad():
+            seen = self.method.reader(pictures.device).images(pictures)
+        return F.normalize(seen + DISTURBED * F.normalize(noise.normal(seen.shape[1]), dim=1), dim=1)
+
+
+class LabelStage(LatentStage):
+    """The denoiser that is told a label map, and the layer that reads it."""
+
+    name, place = "labels", 1
+
+    def optimisers(self) -> dict[str, Optimizer]:
+        method = self.method
+        parameters = [*method.label_denoiser.parameters(), *method.label_tokens.parameters()]
+        return {self.name: AdamW(parameters, self.config.learning_rate)}
+
+    def told(self, batch: Batch, x: Tensor, k: Tensor, noise: Noise) -> Tensor:
+        tokens = self.method.label_tokens(planes(batch.need("semantics")).to(x))
+        return self.method.predict(self.method.label_denoiser, x, k, tokens)
+
+
+class TextStage(LatentStage):
+    """The denoiser that is told a text, and the layer that reads it."""
+
+    name, place, guides = "text", 2, ()
+
+    def optimisers(self) -> dict[str, Optimizer]:
+        method = self.method
+        parameters = [*method.text_denoiser.parameters(), *method.text_tokens.parameters()]
+        return {self.name: AdamW(parameters, self.config.learning_rate)}
+
+    def told(self, batch: Batch, x: Tensor, k: Tensor, noise: Noise) -> Tensor:
+        tokens = self.method.read(self.vectors(batch.image, noise))
+        return self.method.predict(self.method.text_denoiser, x, k, tokens)
+
+
+class DiffuserStage(LatentStage):
+    """Both dynamic diffusers; all else stays."""
+
+    name, place = "diffusers", 3
+
+    def optimisers(self) -> dict[str, Optimizer]:
+        method = self.method
+        parameters = [*method.label_diffuser.parameters(), *method.text_diffuser.parameters()]
+        return {self.name: AdamW(parameters, self.config.learning_rate)}
+
+    def told(self, batch: Batch, x: Tensor, k: Tensor, noise: Noise) -> Tensor:
+        method, texts = self.method, self.vectors(batch.image, noise)
+        with torch.no_grad():
+            labels, text = method.label_tokens(planes(batch.need("semantics")).to(x)), method.read(texts)
+            each = [
+                method.predict(denoiser, x, k, tokens)
+                for denoiser, tokens in ((method.label_denoiser, labels), (method.text_denoiser, text))
+            ]
+        share = influence(method.label_diffuser(x, k, labels), method.text_diffuser(x, k, text))
+        return mixed(share, *each)
