@@ -232,7 +232,8 @@ class Generator(nn.Module):
         counted, own = shares(depths)
         parts = [share[:, None] * one for share, (one, _) in zip(counted.unbind(1), made, strict=True)]
         coarse = 2 * own - 1
-        return Drawn(*self.render_net(reduce(torch.add, parts), coarse, noise), coarse, depths)
+        image, segmentation = self.render_net(reduce(torch.add, parts), coarse, noise)
+        return Drawn(image, segmentation, coarse, depths)
 
 
 class Discriminator(stylegan2.Discriminator):
