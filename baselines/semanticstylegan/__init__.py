@@ -49,6 +49,8 @@ CARD = Card(
         "asks for. A face is swapped by the codes of skin, eyes, brows, mouth and nose in both `shapes` and `textures`",
         "noise": "each completion has its own maps, the same for its search and for both pictures; a released file "
         "keeps one set",
+        "pixels": "0: no picture is drawn again in training. tiny: the generator learns as an autoencoder, too, whose "
+        "encoder training alone knows",
         "mixing": "drawn for each picture",
         "labels": "parts are merged from a label map, which one file for each part was drawn into before",
         "tuning_steps": "0. Otherwise one copy of the generator is tuned to both pictures (the authors: 200 to 400)",
@@ -83,6 +85,9 @@ class SemanticStyleGANConfig(Config):
     path: float = 0.5  # weight of the path length penalty
     path_every: int = 4  # iterations
     path_shrink: int = 2  # the penalty sees batch / shrink images
+    pixels: float = 0.0  # L1 of pictures that are drawn again from an encoder's codes; as published: none
+    perceptual: float = 0.0  # with it: LPIPS
+    segmentation: float = 0.0  # with it: squared error of the segmentation
     ema: float = 0.5 ** (32 / 10_000)  # moving average of the generator
     shapes: tuple[Part, ...] = ()  # parts whose shape is the exemplar's
     textures: tuple[Part, ...] = PARTS  # parts whose texture is the exemplar's
@@ -120,9 +125,10 @@ class SemanticStyleGAN(Method):
         "paper": SemanticStyleGANConfig(),
         "256": SemanticStyleGANConfig(size=256),
         "tiny": SemanticStyleGANConfig(
-            size=64, coarse=32, start=16, local=24, features=48, width=1024, limit=64, code=64, depth=4, noise=False,
-            learning_rate=0.008, batch_size=4, gamma=0.1, segmentation_gamma=1, path=0.1, ema=0.99, steps=60,
-            compared="embedded",
+            size=64, coarse=16, start=8, local=24, features=48, width=1024, limit=64, code=64, depth=4, noise=False,
+            learning_rate=0.008, batch_size=4, gamma=0.1, segmentation_gamma=1, path=0.1,
+            pixels=10, perceptual=1, segmentation=10, ema=0.99, steps=40, squared=2,
+            near=0.1, compared="embedded",
         ),
     }  # fmt: skip
 
@@ -160,7 +166,7 @@ class SemanticStyleGAN(Method):
         return codes
 
     def stages(self, features: Source = "official") -> list[Stage]:
-        return [JointStage(self)]
+        return [JointStage(self, features)]
 
     def load_official(self, state: Mapping[str, Any]) -> None:
         """Take `g_ema` of CelebAMask-HQ-512x512.pt."""

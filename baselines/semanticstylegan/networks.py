@@ -16,7 +16,15 @@ from torch.nn import functional as F
 from baselines.semanticstylegan.parts import BASE, CODES, PARTS, TRANSPARENT, shape, texture
 from bench.nn import stylegan2
 from bench.nn.stylegan2 import NoiseMaps, Width, check_size
-from bench.nn.stylegan2_blocks import Activation, Mapping, ModulatedConv2d, NoiseInjection, low_pass, upsample
+from bench.nn.stylegan2_blocks import (
+    Activation,
+    EqualLinear,
+    Mapping,
+    ModulatedConv2d,
+    NoiseInjection,
+    low_pass,
+    upsample,
+)
 
 LAYERS = 10  # of a local generator, each with a code
 SHAPED = 6  # of them, after which it says the part's depth
@@ -224,7 +232,8 @@ class Generator(nn.Module):
         counted, own = shares(depths)
         parts = [share[:, None] * one for share, (one, _) in zip(counted.unbind(1), made, strict=True)]
         coarse = 2 * own - 1
-        return Drawn(*self.render_net(reduce(torch.add, parts), coarse, noise), coarse, depths)
+        image, segmentation = self.render_net(reduce(torch.add, parts), coarse, noise)
+        return Drawn(image, segmentation, coarse, depths)
 
 
 class Discriminator(stylegan2.Discriminator):
@@ -237,3 +246,23 @@ class Discriminator(stylegan2.Discriminator):
     def both(self, images: Tensor, segmentations: Tensor) -> Tensor:
         """Logits (N, 1) of pictures and their segmentations (N, 13, size, size)."""
         return self.judge(self.convs(images) + self.convs_seg(segmentations))
+
+
+class Encoder(nn.Module):
+    """Pictures and their segmentations to codes (N, 28, D); an aid of training, which the paper does without.
+
+    Textures are read from the picture, all else from the segmentation, so that no shape knows a colour.
+    """
+
+    def __init__(self, size: int, width: Width, code: int):
+        super().__init__()
+        self.convs, self.convs_seg = stylegan2.trunk(size, width), stylegan2.trunk(size, width, len(PARTS))
+        read, self.textures = width(4) * 16, [texture(part) for part in PARTS]
+        self.seen = EqualLinear(read, len(PARTS) * code)
+        self.placed = EqualLinear(read, (CODES - len(PARTS)) * code)
+
+    def forward(self, images: Tensor, segmentations: Tensor) -> Tensor:
+        seen = self.seen(self.convs(images).flatten(1)).unflatten(1, (len(PARTS), -1))
+        placed = self.placed(self.convs_seg(segmentations).flatten(1)).unflatten(1, (CODES - len(PARTS), -1))
+        order = [*(i for i in range(CODES) if i not in self.textures), *self.textures]
+        return torch.cat([placed, seen], dim=1)[:, torch.tensor(order).argsort()]

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import Optimizer
+from torch.optim import Adam, Optimizer
 
-from baselines.semanticstylegan.networks import Discriminator, Drawn
+from baselines.semanticstylegan.networks import Discriminator, Drawn, Encoder
 from baselines.semanticstylegan.parts import BASE, PARTS, planes
-from bench.method import Batch, Noise, Stage, Update
+from bench.method import Batch, Noise, Source, Stage, Update
+from bench.nn.joint import update_jointly
 from bench.nn.losses import differentiable_twice, logistic, nonsaturating
+from bench.nn.perceptual import PerceptualDistance
 from bench.nn.stylegan2 import Width
 from bench.nn.stylegan2_training import Lazy, PathLength, lazy_adam
 
@@ -38,7 +40,7 @@ class JointStage(Stage):
     method: SemanticStyleGAN
     guides = ("semantics",)
 
-    def __init__(self, method: SemanticStyleGAN):
+    def __init__(self, method: SemanticStyleGAN, features: Source):
         super().__init__(method)
         c = self.config = method.config
         self.batch_size, self.iterations = c.batch_size, c.iterations
@@ -46,13 +48,16 @@ class JointStage(Stage):
         self.ema = {"generator": c.ema ** (c.path_every / (c.path_every + 1))}
         self.discriminator = Discriminator(c.size, Width(c.width, c.limit))
         self.penalty, self.path = Lazy(c.r1_every), PathLength(c.path, c.path_every)
+        self.encoder = Encoder(c.size, Width(c.width, c.limit), c.code) if c.pixels else None
+        self.look = PerceptualDistance(features) if c.pixels else None
 
     def optimisers(self) -> dict[str, Optimizer]:
         c = self.config
-        return {
+        found: dict[str, Optimizer] = {
             "generator": lazy_adam(self.method.generator.parameters(), c.learning_rate, c.path_every),
             "discriminator": lazy_adam(self.discriminator.parameters(), c.learning_rate, c.r1_every),
         }
+        return found | ({"encoder": Adam(self.encoder.parameters(), c.learning_rate)} if self.encoder else {})
 
     def draw(self, noise: Noise) -> tuple[Drawn, Tensor]:
         """What is drawn of random z, and its codes (N, 130, D)."""
@@ -80,6 +85,22 @@ class JointStage(Stage):
                 fake, codes = self.draw(some)
             losses["path"] = self.path(fake.image, codes, some.normal(*fake.image.shape[1:]))
             update("generator", losses["path"])
+        return losses | self.draw_again(image, parts, noise, update)
+
+    def draw_again(self, image: Tensor, parts: Tensor, noise: Noise, update: Update) -> dict[str, Tensor]:
+        """Where `pixels` counts: pictures and segmentations are drawn again from the codes that an encoder reads."""
+        c, generator = self.config, self.method.generator
+        if self.encoder is None or self.look is None:
+            return {}
+        codes = generator.style(self.encoder(image, parts).flatten(0, 1)).unflatten(0, (len(image), -1))
+        drawn = generator(codes, noise.maps(generator.sides) if c.noise else None)
+        losses = {
+            "pixels": F.l1_loss(drawn.image, image),
+            "perceptual": self.look(drawn.image, image).mean(),
+            "segmentation": F.mse_loss(drawn.segmentation, parts),
+        }
+        total = torch.stack([getattr(c, name) * loss for name, loss in losses.items()]).sum()
+        update_jointly(total, {"generator": generator, "encoder": self.encoder}, update)
         return losses
 
     def regularise(self, image: Tensor, parts: Tensor, update: Update) -> dict[str, Tensor]:

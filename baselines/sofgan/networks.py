@@ -6,6 +6,7 @@ Names inside are those of the released files.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 
 from baselines.sofgan.labels import CLASSES
 from bench.nn.stylegan2 import NoiseMaps, Synthesis, Width, check_size
-from bench.nn.stylegan2_blocks import Mapping, ModulatedConv2d, ResBlock, StyledConv, ToRGB, UnitMoment, upsample
+from bench.nn.stylegan2_blocks import Mapping, ModulatedConv2d, ResBlock, StyledConv, UnitMoment, upsample
 
 SEEN = 32  # side of the label map that becomes the first map, an eighth of it
 Regions = Tensor | None  # (N, S, h, w): how much each of S styles counts at a place; none where there is one style
@@ -104,12 +105,12 @@ class Generator(Synthesis):
         """
 
         def styled(layer: int, x: Tensor) -> Tensor:
-            module = self.convs[layer - 1] if layer else self.conv1
+            module: Any = self.convs[layer - 1] if layer else self.conv1
             x = regional(module.conv, x, codes[:, :, layer], regions)
             x = module.activate(module.noise(x, None if noise is None else noise[layer]))
             return module.segEncoder(x, layout) if isinstance(module, LaidConv) else x
 
-        def coloured(module: ToRGB, x: Tensor, code: int) -> Tensor:
+        def coloured(module: Any, x: Tensor, code: int) -> Tensor:
             return regional(module.conv, x, codes[:, :, code], regions) + module.bias
 
         x = styled(0, self.segEncoder(layout))

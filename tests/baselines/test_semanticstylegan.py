@@ -11,7 +11,15 @@ from torch import Tensor
 
 from baselines.semanticstylegan import SemanticStyleGAN, comparison
 from baselines.semanticstylegan.inversion import Inversion, slope
-from baselines.semanticstylegan.networks import LAYERS, ORDER, Discriminator, FixedConv, PositionEmbedding, shares
+from baselines.semanticstylegan.networks import (
+    LAYERS,
+    ORDER,
+    Discriminator,
+    Encoder,
+    FixedConv,
+    PositionEmbedding,
+    shares,
+)
 from baselines.semanticstylegan.parts import CODES, FACE, PARTS, planes, shape, texture
 from baselines.semanticstylegan.training import JointStage, mixed_codes
 from bench import golden
@@ -190,7 +198,7 @@ def test_only_stand_ins_are_told() -> None:
 
 
 def test_the_updates_of_an_iteration() -> None:
-    stage, history = JointStage(create().train()), []
+    stage, history = JointStage(create(pixels=0).train(), "embedded"), []
     for i in range(5):
         names: list[str] = []
         stage.step(batch(2), lambda name, loss, names=names: names.append(name), Noise.shared(i, 2))
@@ -206,7 +214,28 @@ def test_both_trunks_are_judged_and_penalised() -> None:
         both = network.both(images, parts)
         assert not torch.allclose(both, network.both(images, -parts))
         assert not torch.allclose(both, network.both(-images, parts))
-    stage = JointStage(create(gamma=0, segmentation_gamma=0).train())
+    stage = JointStage(create(gamma=0, segmentation_gamma=0).train(), "embedded")
     weighted: list[Tensor] = []
     stage.regularise(batch(2).image, planes(batch(2).semantics), lambda name, loss: weighted.append(loss))
     assert weighted[0].detach() == 0
+
+
+def test_the_encoder_reads_textures_from_the_picture_and_all_else_from_the_segmentation() -> None:
+    torch.manual_seed(0)
+    encoder = Encoder(64, Width(1024, 16), 8)
+    images, parts = torch.rand(1, 3, 64, 64), torch.rand(1, len(PARTS), 64, 64)
+    with torch.no_grad():
+        plain = encoder(images, parts)
+        others = [encoder(-images, parts), encoder(images, -parts)]
+    changed = [(other != plain).any(2)[0].nonzero()[:, 0].tolist() for other in others]
+    textures = [texture(part) for part in PARTS]
+    assert changed == [textures, [i for i in range(CODES) if i not in textures]]
+
+
+def test_where_pixels_count_pictures_are_drawn_again() -> None:
+    stage, names = JointStage(create().train(), "embedded"), []
+    losses = stage.step(batch(2), lambda name, loss: names.append(name), Noise.shared(0, 2))
+    assert names[-2:] == ["generator", "encoder"]
+    assert {"pixels", "perceptual", "segmentation"} <= losses.keys()
+    assert stage.optimisers().keys() == {"generator", "discriminator", "encoder"}
+    assert JointStage(create(pixels=0).train(), "embedded").optimisers().keys() == {"generator", "discriminator"}
