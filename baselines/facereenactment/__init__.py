@@ -59,8 +59,8 @@ CARD = Card(
         "tiny lie near the mean anyway (`truncated`)",
         "photos": "0: as published. tiny: half of the pairs start from pictures of the data set, inverted",
     },
-    notes="With `finetune` every picture costs as many passes of the generator, forth and back, as it has steps. Of "
-    "preset 256 px, e4e's encoder and the generator are those of the priors.",
+    notes="With `finetune` every picture costs as many passes of the generator, forth and back, as it has steps. "
+    "`paper` stands on the presets 256 of e4e and paper of stylegan2, whose generator is as wide as the authors'.",
 )
 
 
