@@ -103,7 +103,7 @@ class FaceReenactment(CodeEditor):
         "paper": FaceReenactmentConfig(),
         "tiny": FaceReenactmentConfig(
             dim=64, expressions=2, rows=6, truncation=0.7, truncated=False, finetune=0, photos=0.5,
-            regressor_size=64, regressor_widths=(16, 32, 64, 64, 64), learning_rate=2e-3, identity=1.0, lpips=1.0,
+            regressor_size=64, regressor_widths=(16, 32, 64, 64, 64), learning_rate=5e-3, identity=0.3, lpips=0.1,
         ),
     }  # fmt: skip
     prior_presets = {"paper": {"e4e": "256"}}
