@@ -34,7 +34,7 @@ GUIDED = [(slug, name) for slug in ALL for card in [registry.get(slug).card] for
 SHORTER = {
     "repaint": {"steps": 6, "jump": 2, "resamplings": 2}, "ilvr": {"steps": 4, "until": 0}, "flow": {"steps": 2},
     "ddrm": {"steps": 4}, "dps": {"steps": 4}, "diffpir": {"steps": 4},
-    "latent": {"steps": 2}, "pulse": {"steps": 3, "samples": 10_000},
+    "latent": {"steps": 2}, "facereenactment": {"finetune": 2}, "pulse": {"steps": 3, "samples": 10_000},
 }  # fmt: skip
 """Options of samplers: a few steps do all that many do."""
 VARIANTS = [(slug, variant) for slug in EVERY for variant in registry.get(slug).load().variants]
