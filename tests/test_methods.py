@@ -36,7 +36,7 @@ SHORTER = {
     "ddrm": {"steps": 4}, "dps": {"steps": 4}, "diffpir": {"steps": 4},
     "sdm": {"steps": 2}, "uniteconquer": {"steps": 2}, "diffface": {"steps": 4, "skipped": 1, "full": 1},
     "collaborative": {"steps": 2}, "latent": {"steps": 2}, "pulse": {"steps": 3, "samples": 10_000},
-    "semanticstylegan": {"steps": 3, "samples": 100},
+    "semanticstylegan": {"steps": 3, "samples": 100}, "facereenactment": {"finetune": 2},
 }  # fmt: skip
 """Options of samplers: a few steps do all that many do."""
 LIGHTER: dict[str, dict[str, Any]] = {"vqfr": {"size": 256}, "deepfaceediting": {"width": 32}}

@@ -54,13 +54,13 @@ CARD = Card(
         "ranges": "of jaw and expressions: those of all pictures that the regressor learnt from, 0 among them; for the "
         "released matrix those of ranges_voxceleb.npy",
         "finetune": "200 steps on the squared error of the source, on the convolutions' weights; LPIPS, which the "
-        "authors have there too, would need weights that are not the method's own. tiny: 0",
+        "authors have there too, would need weights that are not the method's own. tiny: 30",
         "truncation": "0.7, of all codes that the generator is given. tiny: of drawn ones alone, for the codes of e4e "
         "tiny lie near the mean anyway (`truncated`)",
         "photos": "0: as published. tiny: half of the pairs start from pictures of the data set, inverted",
     },
-    notes="With `finetune` every picture costs as many passes of the generator, forth and back, as it has steps. Of "
-    "preset 256 px, e4e's encoder and the generator are those of the priors.",
+    notes="With `finetune` every picture costs as many passes of the generator, forth and back, as it has steps. "
+    "`paper` stands on the presets 256 of e4e and paper of stylegan2, whose generator is as wide as the authors'.",
 )
 
 
@@ -102,11 +102,11 @@ class FaceReenactment(CodeEditor):
     presets = {
         "paper": FaceReenactmentConfig(),
         "tiny": FaceReenactmentConfig(
-            dim=64, expressions=2, rows=6, truncation=0.7, truncated=False, finetune=0, photos=0.5,
-            regressor_size=64, regressor_widths=(16, 32, 64, 64, 64), learning_rate=2e-3, identity=1.0, lpips=1.0,
+            dim=64, expressions=2, rows=6, truncation=0.7, truncated=False, finetune=30, photos=0.5,
+            regressor_size=64, regressor_widths=(16, 32, 64, 64, 64), learning_rate=5e-3, identity=0.3, lpips=0.1,
         ),
     }  # fmt: skip
-    prior_presets = {"paper": {"e4e": "256"}}
+    prior_presets = {"paper": {"e4e": "256", "stylegan2": "paper"}}
 
     def __init__(self, config: FaceReenactmentConfig):
         super().__init__(config)

@@ -130,7 +130,7 @@ def test_a_missing_guide_is_one_message_that_says_how_to_give_it(batch: Batch) -
         with pytest.raises(BenchError, match=f"this method needs {name}, .* is none: {guides.get(name).remedy[:9]}"):
             Batch(batch.image, batch.mask).need(name)
         assert batch.need(name) is batch.guides[name]
-    with pytest.raises(BenchError, match=r"no guide 'scetch': it is one of colour, degraded, exemplar, "):
+    with pytest.raises(BenchError, match=r"no guide 'scetch': it is one of attributes, colour, degraded, "):
         guides.get("scetch")
 
 
