@@ -146,7 +146,7 @@ class FaceReenactment(CodeEditor):
         return values * factor + offset
 
     def change(self, batch: Batch) -> Tensor:
-        """By how much the parameters (N, K) shall change: p of Eq. 1."""
+        """By how much the parameters (N, K) shall change."""
         if self.released and self.config.ranges is None:
             raise BenchError(
                 "facereenactment: the released matrix was trained with other ranges of jaw and expressions: copy those "

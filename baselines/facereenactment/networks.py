@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class Directions(nn.Module):
-    """The matrix A of Eq. 1: differences of parameters (N, K) -> shifts (N, rows, dim) of the first codes."""
+    """The matrix A: differences of parameters (N, K) -> shifts (N, rows, dim) of the first codes."""
 
     def __init__(self, parameters: int = 15, rows: int = 8, dim: int = 512):
         super().__init__()

@@ -33,7 +33,7 @@ class ParameterStage(RegressorStage):
 
 
 class DirectionStage(Stage):
-    """L = `shape` L_sh + `identity` L_id + `lpips` L_per, on pairs of codes (section 3.3)."""
+    """L = `shape` L_sh + `identity` L_id + `lpips` L_per, on pairs of codes."""
 
     method: FaceReenactment
     name, iterations, batch_size = "directions", 100_000, 12

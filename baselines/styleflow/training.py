@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class FlowStage(Stage):
-    """Negative log-likelihood of codes with their attributes (Eq. 6)."""
+    """Negative log-likelihood of codes with their attributes."""
 
     method: StyleFlow
     name, iterations = "flow", 6_000  # three times through 10,000 codes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -63,6 +62,7 @@ class Regressor(nn.Module):
 class RegressorStage(Stage):
     """The regressor learns what the data set says of its pictures. It judges, later, what a generator draws."""
 
+    regressor: Regressor
     name, iterations, batch_size = "regressor", 100_000, 32
     guides = ("attributes",)
 
@@ -83,5 +83,3 @@ class RegressorStage(Stage):
     def values(self, batch: Batch) -> Tensor:
         """The true numbers (N, len(names)) of a batch."""
         return chosen(batch.need("attributes"), self.regressor.names, self.method.card.slug)
-
-    regressor: Any
