@@ -7,11 +7,11 @@ question shows of a place: all methods (ranking, best of k), or two of them (two
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -133,17 +133,18 @@ class _Drawer:
         self._design, self._compared, self._images = design, compared, images
         self._rng = np.random.default_rng(derive_seed("study", design.kind, design.seed))
         self._used: Counter[Contest] = Counter()
-        self._seen: dict[Contest, Counter[str]] = {contest: Counter() for contest in compared}
+        self._seen: dict[Contest | Place, Counter[str]] = defaultdict(Counter)  # how often each image was asked
         self._orders = {contest: self._squares(len(contest.methods)) for contest in compared}
         self._sides = {size: self._squares(size) for size in {len(contest.methods) for contest in compared}}
 
     def person(self) -> list[Question]:
         base, more = divmod(self._design.questions, len(self._compared))
         counts = dict.fromkeys(self._compared, base)
-        for contest in self._least(self._compared, self._used, more):
+        for contest in self._least(self._compared, self._used.__getitem__, more):
             counts[contest] += 1
         self._used.update(counts)
-        asked = [question for contest, count in counts.items() for question in self._asked(contest, count)]
+        mine: dict[Place, Counter[str]] = defaultdict(Counter)
+        asked = [q for contest, count in counts.items() for q in self._asked(contest, count, mine[contest.place])]
         asked = self._shuffled(asked)
         half = len(asked) // 2
         again = [
@@ -152,11 +153,13 @@ class _Drawer:
         ]
         return self._spread(asked[:half] + self._shuffled(asked[half:] + again))
 
-    def _asked(self, contest: Contest, count: int) -> list[Question]:
-        """Questions of the images that were asked least."""
-        place, seen = contest.place, self._seen[contest]
-        chosen = self._least(self._images[place], seen, count)
-        seen.update(chosen)
+    def _asked(self, contest: Contest, count: int, mine: Counter[str]) -> list[Question]:
+        """Questions of the images that were asked least: in this contest, then of this person, then of all."""
+        place, seen, all_seen = contest.place, self._seen[contest], self._seen[contest.place]
+        images = self._images[place]
+        chosen = self._least(images, lambda image: (seen[image], mine[image], all_seen[image]), count)
+        for counter in (seen, mine, all_seen):
+            counter.update(chosen)
         return [
             Question("asked", place.dataset, place.condition, image, self._in_order(contest, contest.methods))
             for image in chosen
@@ -192,10 +195,10 @@ class _Drawer:
             for turn in self._rng.permutation(size):
                 yield tuple(int(i) for i in np.roll(order, turn))
 
-    def _least(self, among: Sequence[T], used: Counter[T], count: int) -> list[T]:
+    def _least(self, among: Sequence[T], used: Callable[[T], Any], count: int) -> list[T]:
         """Those that were used least, by chance where several were."""
         tie = self._rng.permutation(len(among))
-        order = sorted(range(len(among)), key=lambda i: (used[among[i]], tie[i]))
+        order = sorted(range(len(among)), key=lambda i: (used(among[i]), tie[i]))
         return [among[i] for i in order[:count]]
 
     def _shuffled(self, questions: list[Question]) -> list[Question]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,6 @@ from numpy.typing import NDArray
 from reports import significance
 from reports.study.votes import Vote
 
-Level = Literal["nominal", "ordinal"]
 Array = NDArray[np.float64]
 
 
@@ -25,47 +23,40 @@ def coincidences(values: Array) -> Array:
     return np.where(total > 1, 1 / np.maximum(total - 1, 1), 0)[..., None, None] * pairs
 
 
-def alpha(found: Array, level: Level) -> Array:
-    """Krippendorff's alpha = 1 - D_observed / D_expected of coincidences (..., c, c); NaN where all values are one.
+def alpha(found: Array) -> Array:
+    """Krippendorff's alpha = 1 - D_observed / D_expected of coincidences (..., c, c), ordinal; NaN where none differ.
 
-    1: people always agree, 0: as by chance. Krippendorff, Computing Krippendorff's Alpha-Reliability (2011). The
-    difference of two values is 0 or 1 (nominal), or (sum of n from c to d - (n_c + n_d) / 2)^2 (ordinal).
+    1: people always agree, 0: as by chance. The difference of the values c and d is the square of the sum of n from c
+    to d, less (n_c + n_d) / 2. Krippendorff, Computing Krippendorff's Alpha-Reliability (2011).
     """
     counts = found.sum(axis=-1)
-    total = counts.sum(axis=-1)
-    size = found.shape[-1]
-    differ = np.broadcast_to(1 - np.eye(size), found.shape)
-    if level == "ordinal":
-        below = np.cumsum(counts, axis=-1) - counts / 2  # n of all lower values, and half of its own
-        differ = (below[..., :, None] - below[..., None, :]) ** 2
+    below = np.cumsum(counts, axis=-1) - counts / 2  # n of all lower values, and half of its own
+    differ = (below[..., :, None] - below[..., None, :]) ** 2
     observed = (found * differ).sum(axis=(-1, -2))
     expected = (counts[..., :, None] * counts[..., None, :] * differ).sum(axis=(-1, -2))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return 1 - (total - 1) * observed / expected
+        return 1 - (counts.sum(axis=-1) - 1) * observed / expected
 
 
-def between_people(votes: Sequence[Vote], methods: Sequence[str], seed: int = 0) -> tuple[float, float, float]:
+def between_people(votes: Sequence[Vote], seed: int = 0) -> tuple[float, float, float]:
     """Alpha of the votes of one place, and the 95% percentile interval over its images.
 
-    Of rankings a unit is a method's picture of an image, its value the rank (ordinal); else a unit is a question, its
-    value what was chosen (nominal).
+    A unit is one picture of a question, its value the rank: of what was chosen 1, of what was not 2.
     """
-    ranked = any(len(vote.order) > 1 for vote in votes)
-    units: dict[tuple[object, ...], Array] = {}
+    most = max(len(vote.question.shown) for vote in votes)
+    units: dict[tuple[str, frozenset[str], str], Array] = {}
     for vote in votes:
         asked = vote.question
-        for rank, name in enumerate(vote.order):
-            unit = (asked.image, name if ranked else frozenset(asked.shown))
-            value_of = rank if ranked else methods.index(name)
-            units.setdefault(unit, np.zeros(len(methods)))[value_of] += 1
-    images = np.unique([str(unit[0]) for unit in units], return_inverse=True)[1]
+        for name in asked.shown:
+            rank = vote.order.index(name) if name in vote.order else len(vote.order)
+            unit = (asked.image, frozenset(asked.shown), name)
+            units.setdefault(unit, np.zeros(most))[rank] += 1
+    images = np.unique([image for image, _, _ in units], return_inverse=True)[1]
     found = coincidences(np.stack(list(units.values())))
     of_image = np.zeros((images.max() + 1, *found.shape[1:]))
     np.add.at(of_image, images, found)
-    level: Level = "ordinal" if ranked else "nominal"
-    drawn = significance.resampled_sums(of_image.reshape(len(of_image), -1), seed)
-    spread = alpha(drawn.reshape(-1, *found.shape[1:]), level)
-    value = float(alpha(of_image.sum(axis=0), level))
+    value = float(alpha(of_image.sum(axis=0)))
+    spread = alpha(significance.resampled_sums(of_image.reshape(len(of_image), -1), seed).reshape(-1, most, most))
     if len(of_image) < significance.MIN_IMAGES or np.isnan(spread).all():
         return value, float("nan"), float("nan")
     low, high = np.nanquantile(spread, [0.025, 0.975])

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from reports import markup, style
 from reports.study.results import Scored
 from reports.study.scores import FIRST, PREFERENCE, SHARE
-from reports.study.tables import TITLES, places
+from reports.study.tables import places, titled
 
 BAR = 0.24  # inches
 COLOURS = "cividis_r"  # of ranks, from the best on: read in grey, and by all
@@ -22,7 +22,7 @@ COLOURS = "cividis_r"  # of ranks, from the best on: read in grey, and by all
 def draw(scored: Scored, folder: Path) -> dict[str, list[str]]:
     """Write the figure of a study into `folder`: its caption, and the names of the files."""
     what = {"ranking": "share of each rank", "2afc": "share of votes for the first", "best": "share of first choices"}
-    caption = f"User study {scored.name} ({TITLES[scored.study.kind]}): {what[scored.study.kind]}"
+    caption = f"{titled(scored)}: {what[scored.study.kind]}"
     with style.context():
         return {caption: [path.name for path in style.save(shares(scored), folder / f"study-{scored.name}")]}
 
@@ -36,7 +36,9 @@ def shares(scored: Scored) -> Figure:
         for place, head in places(scored).items()
     }
     counts = [int((panel["measure"] == measure).sum()) for panel in panels.values()]
-    left, right, top, bottom, between, width = 1.9, 0.2, 0.3, 0.75, 0.45, 3.4
+    names = rows["method"] if kind != "2afc" else rows["method"] + " vs " + rows["against"]
+    left = 0.3 + 0.068 * names.str.len().max()  # room for the longest name
+    right, top, bottom, between, width = 0.2, 0.3, 0.7 if kind == "ranking" else 0.45, 0.45, 3.4
     tall = top + sum(counts) * BAR + (len(counts) - 1) * between + bottom
     figure = Figure(figsize=(left + width + right, tall))
     below = tall - top
@@ -45,9 +47,9 @@ def shares(scored: Scored) -> Figure:
         axes = figure.add_axes(
             (left / (left + width + right), below / tall, width / (left + width + right), count * BAR / tall)
         )
-        names = _ranks(axes, panel) if kind == "ranking" else _bars(axes, panel[panel["measure"] == measure], kind)
+        labels = _ranks(axes, panel) if kind == "ranking" else _bars(axes, panel[panel["measure"] == measure], kind)
         axes.set_title(markup.line(head))
-        axes.set_yticks(range(count), list(map(markup.line, names)))
+        axes.set_yticks(range(count), list(map(markup.line, labels)))
         axes.set_ylim(count - 0.5, -0.5)
         axes.set_xlim(0, 100)
         axes.grid(True, axis="x")
@@ -55,8 +57,8 @@ def shares(scored: Scored) -> Figure:
         below -= between
     axes.set_xlabel("votes, %")
     if kind == "ranking":
-        handles, labels = axes.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="lower center", ncols=len(labels), handlelength=1.2, borderaxespad=0.2)
+        handles, ranks = axes.get_legend_handles_labels()
+        figure.legend(handles, ranks, loc="lower center", ncols=len(ranks), handlelength=1.2, borderaxespad=0.2)
     return figure
 
 

@@ -110,7 +110,7 @@ async function ask() {
   at("beside").replaceChildren(...question.beside.map((one) =>
     element("figure", {}, canvas(one.layers, one.title), element("figcaption", { textContent: one.title }))));
   at("options").replaceChildren(...question.shown.map((layers, i) => {
-    const button = element("button", { type: "button", onclick: () => choose(i) }, canvas(layers), element("span", { className: "rank" }));
+    const button = element("button", { type: "button", className: "choice", onclick: () => choose(i) }, canvas(layers), element("span", { className: "rank" }));
     button.setAttribute("aria-label", `Picture ${i + 1}`);
     const large = element("button", { type: "button", textContent: "Large", onclick: () => enlarge(i) });
     large.setAttribute("aria-label", `Picture ${i + 1}, large`);
@@ -137,7 +137,7 @@ function complete() {
 }
 function show() {
   [...at("options").children].forEach((option, i) => {
-    const place = chosen.indexOf(i), button = option.querySelector("button");
+    const place = chosen.indexOf(i), button = option.querySelector(".choice");
     button.setAttribute("aria-pressed", place >= 0);
     button.querySelector(".rank").textContent = place < 0 ? "" : kind === "ranking" ? place + 1 : "✓";
   });
@@ -180,7 +180,7 @@ document.addEventListener("keydown", (event) => {
   if (digit >= 1 && digit <= count) choose(digit - 1);
   else if (count === 2 && event.key === "ArrowLeft") choose(0);
   else if (count === 2 && event.key === "ArrowRight") choose(1);
-  else if (event.key === "Enter" && !(event.target.closest("button, label, input") && event.target.id !== "next")) next();
+  else if (event.key === "Enter" && !event.target.closest("button:not(.choice, #next), .button, input")) next(); // space chooses
   else if (event.key === "Backspace") clear();
   else if (event.key.toLowerCase() === "z") enlarge(looked);
   else return;

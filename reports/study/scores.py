@@ -84,7 +84,7 @@ def _place(votes: Votes, place: Place) -> Iterator[dict[str, Any]]:
             low, high = _at(of_pair, (i, j))
             row = {"measure": PREFERENCE, "method": methods[i], "against": methods[j], "value": sums.preference[i, j]}
             yield facts | row | {"low": low, "high": high, "votes": sums.compared[i, j]}
-    value, low, high = agreement.between_people(here, methods)
+    value, low, high = agreement.between_people(here)
     row = {"measure": ALPHA, "method": "", "value": value, "low": low, "high": high, "votes": len(here)}
     yield facts | row
 

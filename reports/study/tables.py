@@ -67,7 +67,7 @@ def _methods(scored: Scored) -> Table:
         [Block(tuple(Row(name, tuple(line)) for name, line in lines.items()))], columns, lambda b, c: _untested
     )
     notes = (MARKS, INTERVALS, STRENGTHS, *said(scored))
-    return Table(f"User study {scored.name}: {TITLES[scored.study.kind]}", "Method", tuple(columns), blocks, notes)
+    return Table(titled(scored), "Method", tuple(columns), blocks, notes)
 
 
 def _pairs(scored: Scored) -> Table:
@@ -88,8 +88,12 @@ def _pairs(scored: Scored) -> Table:
                 lines[pair].append(printed.get(pair) or Cell())
     block = Block(tuple(Row(f"{a} vs {b}", tuple(line)) for (a, b), line in lines.items()))
     notes = (SURE, INTERVALS, *said(scored))
-    title = f"User study {scored.name}: {TITLES['2afc']}"
-    return Table(title, "Comparison", tuple(columns), (block,), notes)
+    return Table(titled(scored), "Comparison", tuple(columns), (block,), notes)
+
+
+def titled(scored: Scored) -> str:
+    """What a study is called in reports."""
+    return f"User study {scored.name}, {TITLES[scored.study.kind]}"
 
 
 def said(scored: Scored) -> tuple[str, ...]:
@@ -107,7 +111,8 @@ def said(scored: Scored) -> tuple[str, ...]:
             lines.append(f"{group}: {row.people:.0f} people, {votes}, {agreed}.")
     counted = people[people["reason"] == ""]
     if len(alike := counted["alike"].dropna()):
-        lines.append(f"Repeated questions were judged as before in {alike.mean():.0%} of their pairs (by chance: 50%).")
+        chance = "1 of the pictures shown" if scored.study.kind == "best" else "50%"
+        lines.append(f"Repeated questions: {alike.mean():.0%} of their pairs were judged as before (by chance: {chance}).")
     if len(counted) and counted["obvious"].max() == 0:
         lines.append("There were no obvious questions: nothing tells people who answered at random.")
     return (*lines, left_out(scored))

@@ -68,9 +68,7 @@ def read(study: Study, mistakes: int = 0) -> Votes:
         person, answers = _read(path, study)
         before = files.setdefault(person, (path, answers))
         if before[1] != answers:
-            raise BenchError(
-                f"{before[0]} and {path} are both of person {person}, with different answers: keep one of them"
-            )
+            raise BenchError(f"{before[0]} and {path} are both of person {person}, and differ: keep one of them")
     if not files:
         raise BenchError(f"{study.folder} has no votes-ID.json: put the files that people send back into it")
     people, counted = [], []
@@ -101,7 +99,7 @@ def _read(path: Path, study: Study) -> tuple[str, list[list[int] | None]]:
                 if len(answer) != wanted or len({*answer}) < wanted or any(one not in places for one in answer):
                     raise ValueError(f"{answer} is no answer")
     except (KeyError, TypeError, ValueError) as error:
-        raise BenchError(f"{path} is damaged ({error!r}): ask person for the file again, or move it away") from error
+        raise BenchError(f"{path} is damaged ({error!r}): ask for the file again, or move it away") from error
     return person, answers
 
 
