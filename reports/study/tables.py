@@ -112,7 +112,9 @@ def said(scored: Scored) -> tuple[str, ...]:
     counted = people[people["reason"] == ""]
     if len(alike := counted["alike"].dropna()):
         chance = "1 of the pictures shown" if scored.study.kind == "best" else "50%"
-        lines.append(f"Repeated questions: {alike.mean():.0%} of their pairs were judged as before (by chance: {chance}).")
+        lines.append(
+            f"Repeated questions: {alike.mean():.0%} of their pairs were judged as before (by chance: {chance})."
+        )
     if len(counted) and counted["obvious"].max() == 0:
         lines.append("There were no obvious questions: nothing tells people who answered at random.")
     return (*lines, left_out(scored))

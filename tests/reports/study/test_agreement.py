@@ -20,7 +20,9 @@ OBSERVERS = """
 
 def test_the_printed_example() -> None:
     judged = [line.split() for line in OBSERVERS.strip().splitlines()]
-    values = np.array([[[line[unit] for line in judged].count(str(value)) for value in range(1, 6)] for unit in range(12)])
+    values = np.array(
+        [[[line[unit] for line in judged].count(str(value)) for value in range(1, 6)] for unit in range(12)]
+    )
     found = agreement.coincidences(values.astype(float)).sum(axis=0)
     assert found.sum() == 40
     assert agreement.alpha(found) == pytest.approx(0.815, abs=5e-4)
