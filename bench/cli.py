@@ -24,6 +24,7 @@ from bench.commands import (
     out,
     profile,
     score,
+    study,
     suite,
     values,
     verify,
@@ -78,6 +79,7 @@ app.add_typer(metrics.app, name="metrics")
 app.add_typer(weights.app, name="weights")
 app.add_typer(verify.app, name="verify")
 app.add_typer(export.app, name="export")
+app.add_typer(study.app, name="study")
 app.add_typer(suite.app, name="suite")
 app.add_typer(jobs.app, name="jobs")
 

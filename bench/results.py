@@ -40,7 +40,7 @@ UNPASTED = "known pixels are the method's own, not the original's"
 SEEN = "it sees the whole picture, also under the hole, and edits it"
 COLUMNS = ["suite", "title", "method", "preset", "dataset", "shots", "seed", "condition"]
 OF_NO_EFFECT: Any = {  # keys of a suite that decide no number
-    **dict.fromkeys(("expect", "smoke", "retries", "resources"), True),
+    **dict.fromkeys(("expect", "smoke", "retries", "resources", "study"), True),
     **{key: {"__all__": {"resources", "trained_on"}} for key in ("methods", "priors")},
     **{key: {"__all__": {"labels_order"}} for key in ("data", "training")},  # the maps' fingerprint tells it
 }

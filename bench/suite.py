@@ -33,6 +33,7 @@ from bench.framing import Rule, Size, extent, normal
 from bench.nn.sizes import LARGEST, SMALLEST
 from bench.sources import BackboneSource, Source, mixed
 from bench.store import LONGEST, file_slug
+from bench.study.design import Kind
 from bench.yamlfile import read_yaml
 
 if TYPE_CHECKING:
@@ -330,6 +331,27 @@ class Report(Section):
     """Test images kept for the picture grid, from each condition."""
 
 
+class Study(Section):
+    """A user study of the pictures: what `facebench study make` does where no option says otherwise."""
+
+    kind: Kind = "2afc"
+    """Order all pictures (ranking), choose between two (2afc), or choose the best of all (best)."""
+    against: str | None = None
+    """2afc: only pairs with this row, by title; default: all pairs."""
+    images: int = Field(default=100, ge=1)
+    """Test images of each data set that are judged."""
+    questions: int = Field(default=20, ge=1, le=500)
+    """That each person is asked, without controls."""
+    people: int = Field(default=20, ge=1, le=10_000)
+    """Pages to make."""
+    repeated: int = Field(default=2, ge=0)
+    """Of the questions, how many each person is asked again."""
+    obvious: int | None = Field(default=None, ge=0)
+    """Questions with one right answer; default: so many that guessing passes in at most 2 of 100 cases."""
+    original: bool = True
+    """Show the original picture, too."""
+
+
 class Smoke(Section):
     """The smoke run of a suite: its rows in their smallest presets, trained for a moment on synthetic faces."""
 
@@ -384,6 +406,8 @@ class Suite(Section):
     """Metrics, or sets of them: `facebench list --metrics` shows both."""
     report: Report = Field(default=Report(), validate_default=True)
     """Its tables and pictures."""
+    study: Study = Study()
+    """A user study of its pictures."""
     keep: Literal["all", "samples", "none"] = "all"
     """Completed pictures that stay on the disk; without them a new metric completes again."""
     retries: int = Field(default=1, ge=0, le=100)
@@ -803,6 +827,7 @@ def _close(key: str, where: tuple[int | str, ...]) -> str:
         "train": Train,
         "features": Features,
         "report": Report,
+        "study": Study,
         "resources": Resources,
         "smoke": Smoke,
     }

@@ -49,15 +49,18 @@ class Task:
 
     def batches(self) -> Iterator[Batch]:
         """The test images with their masks; the pixels under the holes are there."""
-        for numbers, holes in zip(self._numbers(), self.holes(), strict=True):
-            chosen = [self.positions[i] for i in numbers]
-            yield Batch(
-                image=self.images.floats(chosen),
-                mask=holes.float(),
-                guides={name: make(chosen) for name, make in self._makers.items()},
-                ids=tuple(self.images.ids[i] for i in chosen),
-                condition=self.condition,
-            )
+        yield from map(self.batch, self._numbers())
+
+    def batch(self, numbers: Sequence[int]) -> Batch:
+        """These of the test images, counted from 0, as in `batches`."""
+        chosen = [self.positions[i] for i in numbers]
+        return Batch(
+            image=self.images.floats(chosen),
+            mask=self._holes(numbers).float(),
+            guides={name: make(chosen) for name, make in self._makers.items()},
+            ids=tuple(self.images.ids[i] for i in chosen),
+            condition=self.condition,
+        )
 
     def originals(self) -> Iterator[Tensor]:
         """The test images alone, uint8 (N, 3, H, W), in the same batches."""
@@ -72,8 +75,10 @@ class Task:
 
     def holes(self) -> Iterator[Tensor]:
         """Their masks alone, bool (N, 1, H, W)."""
-        for numbers in self._numbers():
-            yield torch.from_numpy(np.stack([self.masks[i] for i in numbers])).bool()[:, None]
+        yield from map(self._holes, self._numbers())
+
+    def _holes(self, numbers: Sequence[int]) -> Tensor:
+        return torch.from_numpy(np.stack([self.masks[i] for i in numbers])).bool()[:, None]
 
     def _numbers(self) -> list[range]:
         """The test images of each batch, counted from 0."""

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.errors import BenchError
 from bench.store import write_text
-from reports import groups, layouts, markup, page, paper, published, results, scored, tables
+from reports import groups, layouts, markup, page, paper, published, results, scored, study, tables
 from reports.figures import drawing
 from reports.joined import joined
 from reports.marks import PerImage
@@ -36,12 +36,15 @@ def build(run: str | Path, mix: bool = False, others: Sequence[Path] = ()) -> Pa
             raise BenchError(f"{place} is a link to another place: remove it")
     found, cells = _with_values(found, results.over_seeds(found.rows))
     write_text(folder / "results.csv", found.rows.drop(columns="label").to_csv(index=False, lineterminator="\n"))
+    studies = study.of_run(Path(run))
     shown = replace(found, per_image=None, scores=scored.kept(found))
     with drawing(shown, cells, folder) as finish:
-        made = _tables(found, cells)
+        made = _tables(found, cells) | {stem: one for judged in studies for stem, one in study.tables(judged).items()}
         written = {path for stem, table in made.items() for path in _write_table(table, folder / "tables" / stem)}
         found = shown  # the largest table goes, of which figures and page need little
-        figures = finish()
+        figures = finish() | {
+            caption: names for judged in studies for caption, names in study.draw(judged, folder / "figures").items()
+        }
     _remove_stale(folder, written | {folder / "figures" / name for paths in figures.values() for name in paths})
     write_text(folder / "report.md", _markdown(found, made, figures))
     return page.write(folder / "report.html", found, cells, made, figures)

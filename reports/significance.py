@@ -26,7 +26,7 @@ def paired_bootstrap(differences: NDArray[np.float64], draws: int = DRAWS, seed:
     images, comparisons = differences.shape
     if images < MIN_IMAGES:
         return np.ones(comparisons)
-    sums = _sums(differences, draws, seed)
+    sums = resampled_sums(differences, seed, draws)
     at_most, at_least = (sums <= 0).sum(axis=0), (sums >= 0).sum(axis=0)
     return np.minimum(1.0, 2 * (np.minimum(at_most, at_least) + 1) / (draws + 1))
 
@@ -38,11 +38,12 @@ def resampled_means(values: NDArray[np.float64], seed: int, draws: int = DRAWS) 
     """
     with np.errstate(invalid="ignore"):
         known = ~np.isnan(values)
-        return _sums(np.where(known, values, 0.0), draws, seed) / _sums(known.astype(float), draws, seed)
+        sums = resampled_sums(np.where(known, values, 0.0), seed, draws)
+        return sums / resampled_sums(known.astype(float), seed, draws)
 
 
-def _sums(values: NDArray[np.float64], draws: int, seed: int) -> NDArray[np.float64]:
-    """Sums of each column over resampled images."""
+def resampled_sums(values: NDArray[np.float64], seed: int, draws: int = DRAWS) -> NDArray[np.float64]:
+    """Sums of each column of `values` (images, columns) over resampled images: (draws, columns)."""
     counts, step = _resamples(len(values), draws, seed), max(1, _CHUNK // len(values))
     return np.concatenate([counts[i : i + step].astype(float) @ values for i in range(0, draws, step)])
 

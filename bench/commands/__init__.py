@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bench.errors import BenchError
 from bench.terminal import Terminal
+
+if TYPE_CHECKING:
+    from bench.stored import Cell
 
 out = Terminal(width=None if sys.stdout.isatty() else 160)
 
@@ -28,3 +31,19 @@ def is_frozen(masks: Path, options: Mapping[str, Any]) -> bool:
     if given := [name for name, value in options.items() if value is not None and value is not False]:
         raise BenchError(f"{given[0]} is for folders of mask files, and {masks} is a frozen set: leave it out")
     return True
+
+
+def chosen(cells: Iterable[Cell], methods: str | None, conditions: str | None, datasets: str | None) -> list[Cell]:
+    """The cells that the options name; BenchError says what a run has where one names nothing of it."""
+    kept = list(cells)
+    for option, given, keys in (
+        ("--methods", methods, ("method", "title")),
+        ("--conditions", conditions, ("condition",)),
+        ("--datasets", datasets, ("dataset",)),
+    ):
+        wanted = given.split(",") if given else []
+        there = {cell.row[key] for cell in kept for key in keys}
+        if unknown := [name for name in wanted if name not in there]:
+            raise BenchError(f"{option}: the run has no pictures of {unknown[0]!r}: it has {', '.join(sorted(there))}")
+        kept = [cell for cell in kept if not wanted or any(cell.row[key] in wanted for key in keys)]
+    return kept

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from bench.commands import RUN, Moved, out
+from bench.commands import RUN, Moved, chosen, out
 from bench.commands import data as options
 from bench.errors import BenchError
-
-if TYPE_CHECKING:
-    from bench.stored import Cell
 
 app = typer.Typer(no_args_is_help=True, help="Results in forms that other tools read.")
 
@@ -51,7 +47,7 @@ def images(
         out.print(f"wrote {folder}", highlight=False, markup=False, soft_wrap=True)
         return
     found = stored.Run.open(run, data or [])
-    cells = _chosen(found.cells, methods, conditions, datasets)
+    cells = chosen(found.cells, methods, conditions, datasets)
     made = found.prepared()
     shared: set[Path] = set()
     with track("export", len(cells)) as step:
@@ -119,19 +115,3 @@ def inputs(
         given.write(made.suite, every, to, step)
     text = f"wrote the inputs of {len(every)} conditions below {to}: read {to / given.README}"
     out.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def _chosen(cells: Iterable[Cell], methods: str | None, conditions: str | None, datasets: str | None) -> list[Cell]:
-    """The cells that the options name; BenchError says what a run has where one names nothing of it."""
-    kept = list(cells)
-    for option, given, keys in (
-        ("--methods", methods, ("method", "title")),
-        ("--conditions", conditions, ("condition",)),
-        ("--datasets", datasets, ("dataset",)),
-    ):
-        wanted = given.split(",") if given else []
-        there = {cell.row[key] for cell in kept for key in keys}
-        if unknown := [name for name in wanted if name not in there]:
-            raise BenchError(f"{option}: the run has no pictures of {unknown[0]!r}: it has {', '.join(sorted(there))}")
-        kept = [cell for cell in kept if not wanted or any(cell.row[key] in wanted for key in keys)]
-    return kept

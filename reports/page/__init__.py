@@ -7,23 +7,18 @@ looked at: browsers load scripts, and no other data, from a disk.
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
-import re
 import shutil
 from collections.abc import Iterable
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import jinja2
 import pandas as pd
 from markupsafe import Markup
 
 from bench.store import write_text
-from reports import conditions
+from reports import conditions, html
 from reports.page import pictures
 from reports.results import Results
 from reports.table import Block, Table
@@ -32,8 +27,7 @@ __all__ = ["DATA", "write"]
 
 ROWS = 20_000  # results of a page that is one file
 DATA = "data"
-
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # in names; they steer the terminal that shows the file
+SCRIPTS = "'strict-dynamic'"  # what the page's own script loads, never one that stands in the page's text
 
 
 def write(
@@ -51,14 +45,14 @@ def write(
     grids = {stem: _grid(report, stem, table, blocks, whole) for stem, table in tables.items()}
     suite = found.protocol.get("suite", "")
     facts = suite if isinstance(suite, dict) else {"suite": suite}
-    script, sheet = _text("page.js"), _text("page.css")
+    script, sheet = html.text(__package__, "page.js"), html.text(__package__, "page.css")
     used = found.rows[found.rows["extractor"] != ""].drop_duplicates(["metric_title", "extractor"])
-    page = _template("page.html").render(
+    page = html.template(__package__, "page.html").render(
         name=str(facts.get("suite") or "Report"),
         title=str(facts.get("title") or ""),
         script=script,
         sheet=sheet,
-        policy=_policy(script, sheet),
+        policy=html.policy(script, sheet, "data: file: 'self'", SCRIPTS),
         grids=grids,
         protocol={key: fact for key, fact in found.protocol.items() if key not in ("missing", "stand_ins")},
         missing=found.protocol.get("missing") or [],
@@ -81,7 +75,7 @@ def write(
         figures=[_figure(report / "figures", caption, names, whole) for caption, names in figures.items()],
         pictures=pictures.index(pictures.albums(found, cells), report, pictures.EMBED if whole else 0),
     )
-    return write_text(path, _CONTROLS.sub("\ufffd", page))
+    return write_text(path, html.clean(page))
 
 
 class _Blocks:
@@ -102,7 +96,7 @@ class _Blocks:
 
 def _grid(report: Path, stem: str, table: Table, blocks: _Blocks, whole: bool) -> Markup:
     """A table for the page; if that is not whole, the table's place, and the table in a script."""
-    text = _CONTROLS.sub("\ufffd", _template("table.html").render(stem=stem, table=table, block=blocks))
+    text = html.clean(html.template(__package__, "table.html").render(stem=stem, table=table, block=blocks))
     if not whole:
         write_text(report / DATA / f"{stem}.js", f"arrived({json.dumps([stem, text], ensure_ascii=False)});\n")
         text = f'<p class="late" data-stem="{stem}">Loading …</p>'
@@ -121,23 +115,3 @@ def _figure(folder: Path, caption: str, names: list[str], whole: bool) -> dict[s
         media = "image/svg+xml" if kind == "svg" else "image/png"
         uri = f"data:{media};base64,{base64.b64encode(content).decode()}"
     return {"caption": caption, "drawn": kind == "svg", "uri": uri, "files": kinds, "inside": whole}
-
-
-def _policy(script: str, sheet: str) -> str:
-    """A content security policy: this script and what it loads, this style sheet, pictures of the page and its folder.
-
-    `strict-dynamic` means: a script that the page's own one asks for, never one that stands in the page's text.
-    """
-    script, sheet = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, sheet))
-    sources = f"script-src 'sha256-{script}' 'strict-dynamic'; style-src 'sha256-{sheet}'; img-src data: file: 'self'"
-    return f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
-
-
-def _text(name: str) -> str:
-    return (resources.files(__package__) / name).read_text(encoding="utf-8")
-
-
-@cache
-def _template(name: str) -> jinja2.Template:
-    options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "undefined": jinja2.StrictUndefined}
-    return jinja2.Environment(autoescape=True, **options).from_string(_text(name))

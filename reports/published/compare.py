@@ -63,7 +63,7 @@ def beside(rows: pd.DataFrame) -> Table | None:
     alone = cells.groupby("method")["label"].nunique() == 1
     published: dict[tuple[str, ...], list[Any]] = {}
     for row in load().itertuples():
-        key = (same_name(row.dataset), same_name(row.method), _condition(row), row.metric)
+        key = (same_name(row.dataset), same_name(row.method), condition(row), row.metric)
         if row.printed and not row.table.startswith(("text", "abstract")):
             published.setdefault(key, []).append(row)
     named = {key[1] for key in published}
@@ -108,7 +108,7 @@ def same_name(name: str) -> str:
     return ALIASES.get(bare, bare)
 
 
-def _condition(row: Any) -> str:
+def condition(row: Any) -> str:
     """Our name of a published condition; "" where we have none.
 
     Below 60 % the documents use the irregular mask templates of partial convolution, above it CoModGAN's free-form
