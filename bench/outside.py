@@ -24,12 +24,16 @@ def added(content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     except ValidationError:
         return dict(content)  # `suite.parse` says what is wrong
     if not listed:
-        raise BenchError(f"--outside: the suite {name} has no rows of outside programs: add one as {{method: external}}")
+        raise BenchError(
+            f"--outside: the suite {name} has no rows of outside programs: add one as {{method: external}}"
+        )
     places = {row.title: folder / file_slug(row.title) for row in listed}
     found = [row for row in listed if places[row.title].is_dir()]
     if not found:
         wanted = ", ".join(place.name for place in places.values())
-        raise BenchError(f"--outside {folder}: no row has pictures there: the suite {name} looks for the folders {wanted}")
+        raise BenchError(
+            f"--outside {folder}: no row has pictures there: the suite {name} looks for the folders {wanted}"
+        )
     rows = [
         {
             **row.model_dump(include={"title", "paste", "conditions"}),
@@ -50,4 +54,6 @@ def check(suite: Suite, folder: Path) -> None:
     """BenchError where pictures of several data sets would be read from one folder."""
     if len(suite.data) > 1:
         names = ", ".join(data.name for data in suite.data)
-        raise BenchError(f"--outside {folder}: it holds pictures of one data set: give --data for one of {names} at a time")
+        raise BenchError(
+            f"--outside {folder}: it holds pictures of one data set: give --data for one of {names} at a time"
+        )

@@ -41,6 +41,19 @@ def resampled_means(values: NDArray[np.float64], seed: int, draws: int = DRAWS) 
         return _sums(np.where(known, values, 0.0), draws, seed) / _sums(known.astype(float), draws, seed)
 
 
+def interval(differences: NDArray[np.float64], draws: int = DRAWS, seed: int = 0) -> tuple[float, float]:
+    """Percentile interval of the mean of `differences` (images,), at 1 - `LEVEL`: 95 %.
+
+    It tells the chance of which images were tested, and nothing of another training run. Fewer than `MIN_IMAGES`
+    images give (nan, nan).
+    """
+    if len(differences) < MIN_IMAGES:
+        return float("nan"), float("nan")
+    means = resampled_means(differences[:, None], seed, draws)
+    low, high = np.quantile(means, [LEVEL / 2, 1 - LEVEL / 2])
+    return float(low), float(high)
+
+
 def _sums(values: NDArray[np.float64], draws: int, seed: int) -> NDArray[np.float64]:
     """Sums of each column over resampled images."""
     counts, step = _resamples(len(values), draws, seed), max(1, _CHUNK // len(values))

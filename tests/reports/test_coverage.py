@@ -58,5 +58,7 @@ def test_a_library_is_called_by_a_row_or_a_metric() -> None:
 
 def test_an_outside_system_has_its_place_in_the_docs() -> None:
     page = (ROOT / "docs" / "outside-systems.md").read_text(encoding="utf-8")
-    places = {re.sub(r"[^a-z0-9 -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^#+ (.+)$", page, re.M)}
+    places = {
+        re.sub(r"[^a-z0-9 -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^#+ (.+)$", page, re.M)
+    }
     assert {*COVERED[COVERED["state"] == "external"]["by"]} <= places
