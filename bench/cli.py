@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from bench import __version__
 from bench.commands import (
+    cite,
     compare,
     complete,
     doctor,
@@ -23,6 +24,7 @@ from bench.commands import (
     jobs,
     metrics,
     out,
+    pack,
     profile,
     score,
     suite,
@@ -442,6 +444,10 @@ app.command()(doctor.doctor)
 app.command()(complete.complete)
 app.command()(evaluate.evaluate)
 app.command()(compare.compare)
+app.command()(pack.pack)
+app.command()(cite.cite)
+export.app.command()(cite.hub)
+verify.app.command("pack")(pack.verify)
 app.command()(profile.profile)
 app.command()(why.why)
 app.command()(score.score)

@@ -57,9 +57,9 @@ class Comparison:
             blocks.append(Block(tuple(map(_row, found.itertuples())), title, bool(first.higher_is_better)))
         notes = (
             f"A: {self.names[0]}. B: {self.names[1]}.",
-            "Means over the images that both have. B - A: with its 95% interval, a percentile bootstrap over images "
-            f"({significance.DRAWS} draws or more); it says nothing of another training run. p: paired bootstrap, with "
-            "Holm's correction over the rows and conditions of a metric. Bold: p is below "
+            "Means over the images that both have. B - A: with its 95% interval, an expanded percentile bootstrap over "
+            f"images ({significance.DRAWS} draws or more); it says nothing of another training run. p: paired "
+            "bootstrap, with Holm's correction over the rows and conditions of a metric. Bold: p is below "
             f"{significance.LEVEL:.0%}. Fewer than {significance.MIN_IMAGES} pairs: no claim.",
             *self.left_out,
         )

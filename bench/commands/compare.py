@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ Find = Callable[[int, Any, str], Any]  # as `reports.comparison` has it
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(help="A run (runs/quickstart), or a folder of pictures (with --truth).")],
+    a: Annotated[Path, typer.Argument(help="A run (runs/quickstart), a pack, or a folder of pictures (with --truth).")],
     b: Annotated[Path, typer.Argument(help="Another one: of the same test images and masks.")],
     pair: Annotated[
         list[str] | None,
@@ -56,6 +56,7 @@ def _opened(
 ) -> Iterator[tuple[list[Path], Find]]:
     """Two folders of results, and what finds their pictures."""
     from bench.find import Finder
+    from bench.pack.opened import results
 
     if truth is None:
         finders = [Finder(folder, data) for folder in folders]
@@ -63,7 +64,8 @@ def _opened(
         def find(side: int, place: Any, image: str) -> Any:
             return finders[side](place.label, place.dataset, place.shots, place.condition, image)
 
-        yield list(folders), find
+        with ExitStack() as stack:
+            yield [stack.enter_context(results(folder)) for folder in folders], find
         return
     with tempfile.TemporaryDirectory() as place:
         runs = [Path(place, str(i)) for i in range(len(folders))]

@@ -35,7 +35,9 @@ def coverage() -> pd.DataFrame:
     frame = frame.groupby(["state", "system"], as_index=False)["where"].agg(", ".join)
     frame["by"] = frame["system"].map(known["by"]).where(frame["state"] != STUDY, "")
     frame["state"] = pd.Categorical(frame["state"], STATES, ordered=True)
-    frame = frame.sort_values(["state", "system"], key=lambda names: names.str.lower() if names.name == "system" else names)
+    frame = frame.sort_values(
+        ["state", "system"], key=lambda names: names.str.lower() if names.name == "system" else names
+    )
     return frame[["system", "state", "by", "where"]].reset_index(drop=True)
 
 
