@@ -43,7 +43,7 @@ class Writer:
         kept = picture if hole is None else picture * hole
         data = io.BytesIO()
         Image.fromarray(kept.permute(1, 2, 0).contiguous().numpy()).save(data, **LOSSLESS)
-        _put(self.archive, _member(self.count), data.getvalue())
+        put(self.archive, _member(self.count), data.getvalue())
         self.count += 1
 
 
@@ -56,7 +56,7 @@ def written(path: Path, manifest: dict[str, Any]) -> Iterator[Writer]:
     with atomic_write(path) as handle, zipfile.ZipFile(handle, "w", zipfile.ZIP_STORED) as archive:
         writer = Writer(archive)
         yield writer
-        _put(archive, MANIFEST, json.dumps({"format": FORMAT} | manifest, sort_keys=True, indent=1).encode())
+        put(archive, MANIFEST, json.dumps({"format": FORMAT} | manifest, sort_keys=True, indent=1).encode())
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,20 @@ class Archive:
         found = torch.from_numpy(np.stack(kept, out=np.empty((len(kept), *kept[0].shape), np.uint8)))
         return found if self.whole else torch.where(holes, found, originals)
 
+    def part(self, numbers: Sequence[int], path: Path) -> None:
+        """Write the pictures of these test images, bit for bit; the manifest says their `numbers`."""
+        said = self.manifest | {"ids": [self.ids[number] for number in numbers], "numbers": list(numbers)}
+        places = [number * self.completions + k for number in numbers for k in range(self.completions)]
+        with _told(self.path), zipfile.ZipFile(self.path) as source:
+            kept = [source.read(_member(place)) for place in places]
+        with atomic_write(path) as handle, zipfile.ZipFile(handle, "w", zipfile.ZIP_STORED) as made:
+            for i, data in enumerate(kept):
+                put(made, _member(i), data)
+            put(made, MANIFEST, json.dumps(said, sort_keys=True, indent=1).encode())
 
-def _put(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+
+def put(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    """Add a member, not compressed."""
     archive.writestr(zipfile.ZipInfo(name), data)  # without the time of day: equal pictures give equal bytes
 
 

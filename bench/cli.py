@@ -15,6 +15,8 @@ from typer.core import TyperGroup
 
 from bench import __version__
 from bench.commands import (
+    cite,
+    compare,
     complete,
     doctor,
     evaluate,
@@ -22,6 +24,7 @@ from bench.commands import (
     jobs,
     metrics,
     out,
+    pack,
     profile,
     score,
     study,
@@ -437,6 +440,11 @@ def _explain(made: Any, outcome: Any) -> None:
 app.command()(doctor.doctor)
 app.command()(complete.complete)
 app.command()(evaluate.evaluate)
+app.command()(compare.compare)
+app.command()(pack.pack)
+app.command()(cite.cite)
+export.app.command()(cite.hub)
+verify.app.command("pack")(pack.verify)
 app.command()(profile.profile)
 app.command()(why.why)
 app.command()(score.score)
@@ -463,7 +471,8 @@ def report(
 ) -> None:
     """Write the report of a finished run again, from its result files alone.
 
-    docs/reading-a-report.md shows a file for --tables: rows, columns, titles, order, digits, captions.
+    docs/reading-a-report.md shows a file for --tables: rows, columns, titles, order, digits, captions. Of several runs
+    the rows stand in one table; how one and the same row differs between two of them, `facebench compare A B` says.
     """
     runs = {"mix": mix, "others": others or []}
     made = []

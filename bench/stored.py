@@ -120,6 +120,11 @@ def opened(folder: Path, images: ImageData) -> tuple[Archive, Task]:
     holes = MaskSet.load(folder / MASKS)
     if holes.fingerprint != archive.manifest["masks"]:
         raise BenchError(f"{folder / MASKS} holds other masks than {archive.path} was made with: copy both again")
+    if "numbers" in archive.manifest:  # a part of the pictures: see `Archive.part`
+        numbers = archive.manifest["numbers"]
+        if len(numbers) != len(archive.ids) or not set(numbers) <= {*range(len(holes))}:
+            raise BenchError(f"{archive.path} says other numbers of test images than it has pictures or masks")
+        holes = holes.only(numbers)
     condition, positions = archive.manifest["condition"], images.indices(archive.ids)
     return archive, Task(images, positions, holes, condition, archive.manifest["seed"], pasted=not archive.whole)
 

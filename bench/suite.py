@@ -34,6 +34,7 @@ from bench.nn.sizes import LARGEST, SMALLEST
 from bench.sources import BackboneSource, Source, mixed
 from bench.store import LONGEST, file_slug
 from bench.study.design import Kind
+from bench.trackers import Tracker
 from bench.yamlfile import read_yaml
 
 if TYPE_CHECKING:
@@ -312,12 +313,21 @@ class Train(Section):
     """Networks behind losses, of all kinds or of each; auto: what needs no download."""
     checkpoint: int = Field(default=200, ge=1)
     """Iterations between checkpoints."""
-    tensorboard: bool = False
-    """Also write the losses for TensorBoard."""
+    trackers: list[Tracker] = []
+    """Also log the losses there: tensorboard, mlflow, wandb (extras `tensorboard`, `trackers`)."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """auto: bf16 on a GPU that has it, else fp32."""
     compile: bool = False
     """torch.compile for the networks: faster steps after minutes of compiling; other last bits."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_before(cls, given: Any) -> Any:
+        """`tensorboard: true` of earlier suites."""
+        if not isinstance(given, Mapping) or type(given.get("tensorboard")) is not bool:
+            return given
+        rest = {key: value for key, value in given.items() if key != "tensorboard"}
+        return rest | {"trackers": [*rest.get("trackers", []), *["tensorboard"] * given["tensorboard"]]}
 
 
 class Report(Section):

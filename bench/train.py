@@ -40,6 +40,7 @@ from bench.method import Method, Source, Stage
 from bench.nn import across
 from bench.nn.compiled import compiled
 from bench.store import atomic_write, derive_seed, write_error
+from bench.trackers import loggers
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -61,16 +62,16 @@ class Budget:
     seed: int
     features: Source = "official"
     checkpoint: int = 200
-    tensorboard: bool = False
+    trackers: tuple[str, ...] = ()  # names of `bench.trackers`
     precision: str = "auto"
     device: str = "auto"
     compiled: bool = False  # torch.compile for the networks of the method and of the stage
 
 
-def fabric_for(device: str, precision: str) -> Fabric:
+def fabric_for(device: str, precision: str, trackers: Sequence[Any] = ()) -> Fabric:
     """Lightning Fabric on that device, joined to the other processes of `bench.distributed` where there are any.
 
-    `auto` means bf16 where the GPU has it, else fp32.
+    `auto` means bf16 where the GPU has it, else fp32. `trackers`: loggers, see `bench.trackers`.
     """
     from lightning_fabric import Fabric  # slow to import: only what trains pays for it
     from lightning_fabric.strategies import DDPStrategy
@@ -80,7 +81,7 @@ def fabric_for(device: str, precision: str) -> Fabric:
         precision = "bf16-mixed" if accelerator == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
     world = distributed.world()
     if world.size == 1:
-        return Fabric(accelerator=accelerator, devices=1, precision=precision)  # type: ignore[arg-type]
+        return Fabric(accelerator=accelerator, devices=1, precision=precision, loggers=list(trackers))  # type: ignore[arg-type]
     distributed.join()
     fabric = Fabric(
         accelerator=accelerator,
@@ -88,6 +89,7 @@ def fabric_for(device: str, precision: str) -> Fabric:
         num_nodes=world.size // world.here,
         strategy=DDPStrategy(timeout=distributed.PATIENCE),
         precision=precision,  # type: ignore[arg-type]
+        loggers=list(trackers),
     )
     fabric.launch()
     return fabric
@@ -203,7 +205,7 @@ class Run:
 
     def __init__(self, method: Method, stages: list[Stage], folder: Path, budget: Budget):
         self.method, self.stages, self.folder, self.budget = method, stages, folder, budget
-        self.fabric = fabric_for(budget.device, budget.precision)
+        self.fabric = fabric_for(budget.device, budget.precision, loggers(budget.trackers, folder))
         self.device, self.rank, self.ranks = self.fabric.device, self.fabric.global_rank, self.fabric.world_size
         if budget.batch % self.ranks:
             raise BenchError(f"a batch of {budget.batch} images cannot be shared by {self.ranks} devices evenly")
@@ -373,7 +375,8 @@ class Log:
 
     HEAD = ("stage", "step", "loss", "value")
 
-    def __init__(self, folder: Path, stages: Sequence[str], stage: str, step: int, tensorboard: bool):
+    def __init__(self, folder: Path, stages: Sequence[str], stage: str, step: int, fabric: Fabric, before: int = 0):
+        """`before`: iterations of earlier stages; trackers count all."""
         self.path, self.stage = folder / "losses.csv", stage
         earlier = set(stages[: stages.index(stage)])
         kept = []
@@ -384,13 +387,12 @@ class Log:
         with atomic_write(self.path, "w") as handle:
             csv.writer(handle, lineterminator="\n").writerows([self.HEAD, *kept])
         self.pending: list[tuple[str, int, str, str]] = []
-        self.board = _tensorboard(folder) if tensorboard else None
+        self.fabric, self.before = fabric, before
 
     def add(self, step: int, losses: Mapping[str, float]) -> None:
         self.pending += [(self.stage, step, name, f"{value:.6g}") for name, value in losses.items()]
-        if self.board:
-            for name, value in losses.items():
-                self.board.add_scalar(f"{self.stage}/{name}", value, step)
+        tracked = {f"{self.stage}/{name}": value for name, value in losses.items()}
+        self.fabric.log_dict(tracked, self.before + step)
 
     def flush(self) -> None:
         """Append what has gathered; called before each checkpoint."""
@@ -402,16 +404,8 @@ class Log:
         except OSError as error:
             raise write_error(self.path, error) from error
         self.pending = []
-        if self.board:
-            self.board.flush()
-
-
-def _tensorboard(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise BenchError("train.tensorboard: install it with `pip install face-inpaint-bench[tensorboard]`") from error
-    return SummaryWriter(str(folder / "tensorboard"))
+        for logger in self.fabric.loggers:
+            logger.save()
 
 
 def train(
@@ -439,7 +433,8 @@ def train(
     with run.writer, allocator.keeping(), progress(sum(steps), sum(steps[: run.stage]) + run.step) as advance:
         while True:
             stage = stages[run.stage]
-            log = Log(folder, names, stage.name, run.step, budget.tensorboard) if run.rank == 0 else None
+            before = sum(steps[: run.stage])
+            log = Log(folder, names, stage.name, run.step, run.fabric, before) if run.rank == 0 else None
             loader = Loader(data, indices, stage, budget, run.rank, run.ranks)
             unread: list[tuple[int, Callable[[], dict[str, float]]]] = []
             for batch in loader.batches(run.step, steps[run.stage], THREADS[kind], pinned=run.on_gpu):
@@ -464,6 +459,8 @@ def train(
             run.enter(run.stage + 1)
             run.save()
         run.saved()
+    for logger in run.fabric.loggers:
+        logger.finalize("success")
     method.eval()
 
 

@@ -102,6 +102,10 @@ class MaskSet(Frozen):
             made.save(kept)
         return made
 
+    def only(self, numbers: Sequence[int]) -> MaskSet:
+        """These masks alone, in memory: the manifest stays that of all."""
+        return MaskSet(self._bits[list(numbers)], self.manifest)
+
     def save(self, path: str | Path) -> Path:
         """Write the set to one .npz file: a temporary file beside it, then renamed. Equal sets give equal bytes."""
         path = Path(path)

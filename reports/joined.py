@@ -34,14 +34,14 @@ def _with(found: Results, other: Results, folder: Path) -> Results:
     new = same & ~_known(other.rows, ours)
     if not same.any():
         raise BenchError(
-            f"{folder} shares no column with the run, so its rows stay away: {_why(found.rows, other.rows)}"
+            f"{folder} shares no column with the run, so its rows stay away: {why(found.rows, other.rows)}"
         )
     rows = tidy(pd.concat([ours, other.rows[new].assign(suite=found.rows["suite"].iloc[0])]).drop(columns="label"))
     titles = dict.fromkeys(other.rows["title"][new])
     columns = other.rows["protocol"][new].nunique()
     text = f"{', '.join(titles) or 'no further row'} of {folder}: {columns} of {theirs.nunique()} columns"
     if columns < theirs.nunique():
-        text += f"; of the others, {_why(found.rows, other.rows[~same])}"
+        text += f"; of the others, {why(found.rows, other.rows[~same])}"
     told = {name: [*(found.protocol.get(name) or []), *_of(titles, other.protocol.get(name) or [])] for name in OF_ROWS}
     return replace(
         found,
@@ -60,7 +60,7 @@ def _of(titles: Collection[str], lines: Sequence[str]) -> list[str]:
     return [line for line in lines if any(line.startswith(f"{title}: ") for title in titles)]
 
 
-def _why(rows: pd.DataFrame, others: pd.DataFrame) -> str:
+def why(rows: pd.DataFrame, others: pd.DataFrame) -> str:
     """What the columns of two runs differ in."""
     both = pd.concat([rows, others], ignore_index=True)
     if found := differences(both):

@@ -53,7 +53,8 @@ class PerImage:
     def _keep(self, means: pd.DataFrame) -> None:
         self._means = means
         self._rows = means.groupby(list(Place._fields), sort=False, observed=True).indices
-        self._ids = pd.factorize(means["id"].astype(str), sort=True)[0]
+        self._names = means["id"].astype(str).to_numpy(object)
+        self._ids = pd.factorize(self._names, sort=True)[0]
         self._values = means["value"].to_numpy(dtype=float)
         self._known: dict[tuple[Place, ...], NDArray[np.bool_]] = {}
 
@@ -77,6 +78,16 @@ class PerImage:
             if row is not None:
                 made[-1][np.searchsorted(ids, self._ids[row])] = self._values[row]  # type: ignore[index]
         return made
+
+    def pairs(self, a: Place, b: Place) -> tuple[NDArray[np.object_], NDArray[np.float64], NDArray[np.float64]]:
+        """Ids of the images that have a finite value in both cells, and their values in each."""
+        found = []
+        for place in (a, b):
+            rows = self._rows.get(tuple(place), np.array([], int))
+            found.append(pd.Series(self._values[rows], index=self._names[rows]))
+        both = pd.concat(found, axis=1, join="inner")
+        both = both[np.isfinite(both).all(axis=1)].sort_index()
+        return both.index.to_numpy(object), both[0].to_numpy(float), both[1].to_numpy(float)
 
     def beaten(self, places: Sequence[Place]) -> Beaten:
         """The paired test of one column. A verdict is kept: several tables have the same column."""

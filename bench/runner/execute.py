@@ -106,7 +106,7 @@ def _train(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, An
         seed=seed,
         features=source_of(identity["features"]),
         checkpoint=settings.checkpoint,
-        tensorboard=settings.tensorboard,
+        trackers=tuple(settings.trackers),
         precision=identity["precision"],
         device=options.device,
         compiled=identity["compile"],

@@ -313,7 +313,7 @@ def test_filters_lie_as_convolutions_read_them() -> None:
 
 
 def test_tensorboard_writes_events(tmp_path: Path) -> None:
-    trained(tmp_path, tensorboard=True)
+    trained(tmp_path, trackers=("tensorboard",))
     assert list((tmp_path / "tensorboard").glob("events*"))
 
 

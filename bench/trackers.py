@@ -1,0 +1,56 @@
+"""Where losses go beside losses.csv: loggers of Lightning, which Fabric calls.
+
+TensorBoard's is Fabric's own; those of MLflow and Weights & Biases are `lightning.pytorch.loggers`. Nothing leaves this
+machine unless the user says so: MLflow writes to `$MLFLOW_TRACKING_URI`, else to the job's folder; Weights & Biases is
+offline unless `$WANDB_MODE` says otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from bench.errors import BenchError
+
+Tracker = Literal["tensorboard", "mlflow", "wandb"]
+PROJECT = "facebench"  # project or experiment that the runs of jobs stand in
+
+
+def _tensorboard(folder: Path) -> Any:
+    from lightning_fabric.loggers import TensorBoardLogger
+
+    return TensorBoardLogger(root_dir=folder, name="tensorboard", version="")
+
+
+def _mlflow(folder: Path) -> Any:
+    from pytorch_lightning.loggers import MLFlowLogger
+
+    address = os.environ.get("MLFLOW_TRACKING_URI")
+    return MLFlowLogger(PROJECT, run_name=folder.name, tracking_uri=address, save_dir=str(folder / "mlruns"))
+
+
+def _wandb(folder: Path) -> Any:
+    from pytorch_lightning.loggers import WandbLogger
+
+    offline = os.environ.get("WANDB_MODE", "offline") == "offline"
+    return WandbLogger(name=folder.name, save_dir=folder, project=PROJECT, offline=offline)
+
+
+_MAKERS: dict[str, Callable[[Path], Any]] = {"tensorboard": _tensorboard, "mlflow": _mlflow, "wandb": _wandb}
+assert tuple(_MAKERS) == get_args(Tracker)
+
+
+def loggers(names: Sequence[str], folder: Path) -> list[Any]:
+    """The loggers of a training job, in its folder. BenchError names the extra where one is not installed."""
+    made = []
+    for name in dict.fromkeys(names):
+        try:
+            made.append(_MAKERS[name](folder))
+        except ImportError as error:
+            extra = "tensorboard" if name == "tensorboard" else "trackers"
+            raise BenchError(
+                f"train.trackers: {name}: install it with `pip install face-inpaint-bench[{extra}]` ({error})"
+            ) from error
+    return made

@@ -1,0 +1,71 @@
+"""`facebench compare` of runs that keep their pictures, and of folders of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from bench.errors import BenchError
+from bench.find import Finder
+from tests.bench.test_export import FACES, call, run
+
+METRICS = {"metrics": ["psnr", "l1@hole"], "conditions": ["center/25"]}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run(tmp_path_factory.mktemp("small"), data=[FACES], **METRICS)
+
+
+def test_two_rows_of_a_run(small: Path, tmp_path: Path) -> None:
+    printed = call("compare", small, small, "--pair", "Mean colour=Telea", "--out", tmp_path / "out")
+    assert "Mean colour (A) and Telea (B)" in printed and "comparison.md" in printed
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    figure = "changed-synthfaces-all-Mean_colour-Telea-psnr.png"
+    assert made == {"comparison.md", "comparison.csv", "comparison.tex", "changed.csv", figure}
+    assert Image.open(tmp_path / "out" / figure).width > 600
+    assert figure in (tmp_path / "out/comparison.md").read_text()
+    cells = pd.read_csv(tmp_path / "out/comparison.csv")
+    rows = pd.read_parquet(small / "results.parquet").set_index(["title", "metric"])["value"]
+    assert np.isclose(cells["a"][0], rows["Mean colour", "psnr"]) and np.isclose(cells["b"][0], rows["Telea", "psnr"])
+
+
+def test_pictures_are_those_that_were_scored_else_samples_else_none(small: Path, tmp_path: Path) -> None:
+    where = ("Telea", "synthfaces", "all", "center/25")
+    image = pd.read_parquet(small / "per_image.parquet")["id"].iloc[-1]
+    found = Finder(small)(*where, image)
+    assert set(found) == {"completed", "masked", "original"}
+    hole = (found["masked"] == 255).all(axis=2)
+    assert 0.2 < hole.mean() < 0.3
+    assert (found["completed"] == found["original"]).all(axis=2)[~hole].all()
+    assert Finder(tmp_path)(*where, image) == {}
+
+
+def test_two_folders_of_pictures(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        truth = rng.integers(40, 200, (64, 64, 3), dtype=np.uint8)
+        hole = np.zeros((64, 64), bool)
+        hole[20:40, 20:40] = True
+        for folder, picture in (
+            ("truth", truth),
+            ("masks", hole.astype(np.uint8) * 255),
+            ("a", np.where(hole[..., None], rng.integers(0, 255, truth.shape), truth)),
+            ("b", np.where(hole[..., None], truth + rng.integers(1, 9, truth.shape), truth)),
+        ):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(picture.astype(np.uint8)).save(tmp_path / folder / f"{i}.png")
+    a, b, truth, masks = (tmp_path / name for name in ("a", "b", "truth", "masks"))
+    given = ["--truth", truth, "--masks", masks, "--metrics", "psnr,l1@hole", "--out", tmp_path / "out"]
+    call("compare", a, b, *given)
+    cells = pd.read_csv(tmp_path / "out/comparison.csv").set_index("metric")
+    assert cells.loc["psnr", "low"] > 5 and cells.loc["l1@hole", "high"] < 0 and (cells["n"] == 12).all()
+    (b / "0.png").unlink()
+    with pytest.raises(BenchError, match="cannot be compared image by image: images fingerprint of truth is"):
+        call("compare", a, b, *given)
+    with pytest.raises(BenchError, match="--masks is for folders of pictures: say --truth DIR"):
+        call("compare", a, b, "--masks", masks)

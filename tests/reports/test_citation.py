@@ -1,0 +1,57 @@
+"""BibTeX of a run, and the sentence for a paper."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from bench import metrics, registry
+from bench.data import catalogue
+from reports import citation
+from reports.citation import cite, references
+from reports.numbers import family
+
+from . import made_up
+
+WITHOUT = {  # definitions that no paper is cited for, or that their network's paper stands for
+    "psnr", "l1", "mae", "seam", "damage", "perceptual", "diversity", "identity", "same-person", "nme", "similarity",
+    "verification", "miou", "detection", "detection-probability", "emotion",
+}  # fmt: skip
+
+
+def test_every_metric_has_a_paper_or_needs_none() -> None:
+    for name in metrics.names():
+        kind = family(name)
+        assert kind in WITHOUT or citation.PAPERS.get(kind, kind) in references(), name
+    assert set(citation.PAPERS.values()) | set(citation.NETWORKS) <= set(references())
+
+
+def test_entries_are_whole() -> None:
+    for key, entry in references().items():
+        assert entry.startswith("@") and entry.count("{") == entry.count("}") and "year={" in entry, key
+    for name in catalogue.DATASETS:
+        rows = made_up.rows({"mean": "Mean"}, ("center/25",), ("psnr",), (name,))
+        assert len(list(citation._data(citation.Results(rows, None, None, None, {}, Path())))) == 1
+    for entry in registry.entries().values():
+        text = citation._entry(entry.card)
+        assert text.count("{") == text.count("}") and "et al" not in text and not re.search(r"(?<!\\)[&%#$]", text)
+
+
+def test_a_run_is_cited_and_its_sentence_says_how_it_was_made(tmp_path: Path) -> None:
+    methods = {"mean": "Mean colour", "scfegan": "SC-FEGAN", "maskgan": "MaskGAN"}
+    table = made_up.rows(methods, ("center/25",), ("psnr", "fid@embedded"), ("celeba-hq",))
+    run = made_up.write_run(tmp_path / "run", table.assign(size=256), pictures=0)
+    protocol = json.loads((run / "protocol.json").read_text())
+    masks = {"test": 2000, "fingerprint": "f" * 64, "masks": {"center/25": "1" * 64}}
+    protocol |= {"data": {"celeba-hq": masks}, "facebench": "9.9"}
+    (run / "protocol.json").write_text(json.dumps(protocol))
+    text = cite(run)
+    keys = re.findall(r"^@\w+\{([^,]+)", text, flags=re.MULTILINE)
+    assert keys == ["scfegan", "maskgan", "celeba-hq", "fid", "facebench"]
+    assert "author={Jo and Park}" in text and "author={Lee and others}" in text
+    said = text.splitlines()[0]
+    assert said.startswith(r"% All methods were measured with face-inpaint-bench 9.9 \cite{facebench} (suite made-up")
+    for part in ("2000 test images of celeba-hq (SHA-256 ffffffffffff) at 256 px", "center/25: 111111111111",
+                 "protocol 0123456789abcdef", "PSNR, FID (embedded) (network embedded"):  # fmt: skip
+        assert part.replace("-256", "-256") in said.replace("-{}", "-"), part
