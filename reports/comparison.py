@@ -254,7 +254,7 @@ def _tested(part: pd.DataFrame) -> pd.DataFrame:
     return part.assign(low=low, high=high, p=p, p_corrected=corrected, n=n)
 
 
-def _ends(ids: Sequence[str], a: np.ndarray, b: np.ndarray, higher: bool) -> Iterator[dict[str, object]]:
+def _ends(ids: np.ndarray, a: np.ndarray, b: np.ndarray, higher: bool) -> Iterator[dict[str, object]]:
     """The images that are most in favour of A, then of B."""
     gain = (b - a) * (1 if higher else -1)
     order = np.argsort(gain, kind="stable")
