@@ -18,7 +18,8 @@ SECONDS = {"ranking": 25, "2afc": 8, "best": 10}  # of a question, as told befor
 CONSENT = (
     "Taking part is voluntary. You may stop at any time, without giving a reason: close the page and send nothing.",
     "This page sends nothing anywhere. It saves which pictures you choose, and the number of the page; no name, no "
-    "address, no times. Your votes leave this device only when you send the file yourself, and are used for research: they "
+    "address, no times. Your votes leave this device only when you send the file yourself, and are used for research: "
+    "they "
     "are counted together with those of others, and may be published.",
 )
 

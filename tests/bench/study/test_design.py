@@ -63,7 +63,8 @@ def test_controls() -> None:
     for person in drawn("ranking", 10, repeated=3):
         for number, question in enumerate(person):
             if question.role == "repeated":
-                first = next(i for i, q in enumerate(person) if q.role == "asked" and set(q.shown) == set(question.shown)
+                asked = ((i, q) for i, q in enumerate(person) if q.role == "asked")
+                first = next(i for i, q in asked if set(q.shown) == set(question.shown)
                              and q.image == question.image)  # fmt: skip
                 assert person[first].shown == question.shown[::-1] and number > first
         obvious = [q for q in person if q.role == "obvious"]
@@ -81,7 +82,7 @@ def test_guessing_seldom_passes(k: int, count: int) -> None:
 
 
 def test_what_cannot_be_asked() -> None:
-    with pytest.raises(BenchError, match="would judge 60 images .* has 100|raise --images"):
+    with pytest.raises(BenchError, match=r"would judge 60 images .* has 100|raise --images"):
         drawn("ranking", 1, questions=300)
     with pytest.raises(BenchError, match="--repeated: of 20 questions at most 10"):
         drawn("ranking", 1, repeated=11)
@@ -89,7 +90,7 @@ def test_what_cannot_be_asked() -> None:
         contests(PLACES, "2afc", "Nobody")
     with pytest.raises(BenchError, match="no comparison of two methods"):
         contests([Place("d", "center/25", ("alone",))], "ranking")
-    with pytest.raises(BenchError, match="would show 10 pictures .* name at most 9 with --methods"):
+    with pytest.raises(BenchError, match=r"would show 10 pictures .* name at most 9 with --methods"):
         contests([Place("d", "center/25", tuple(map(str, range(10))))], "best")
 
 
@@ -112,11 +113,11 @@ def test_the_assignment_file(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_study(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="is not the folder of a study .* `facebench study make RUN`"):
+    with pytest.raises(BenchError, match=r"is not the folder of a study .* `facebench study make RUN`"):
         files.Study.read(tmp_path)
     (tmp_path / "studies" / "best").mkdir(parents=True)
     (tmp_path / "studies" / "best" / "study.json").write_text('{"format": "other"}')
-    with pytest.raises(BenchError, match="did you mean .*studies/best"):
+    with pytest.raises(BenchError, match=r"did you mean .*studies/best"):
         files.Study.read(tmp_path)
-    with pytest.raises(BenchError, match="study.json is damaged"):
+    with pytest.raises(BenchError, match=r"study.json is damaged"):
         files.Study.read(tmp_path / "studies" / "best")

@@ -1,4 +1,4 @@
-"""A study of a finished run: pages with its very pictures, which lead back to its methods through the assignment alone."""
+"""A study of a finished run: pages with its very pictures, which the assignment alone leads back to its methods."""
 
 from __future__ import annotations
 
@@ -125,5 +125,5 @@ def test_what_cannot_be_made(small: Path, monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr(make, "LARGEST", 10_000)
     with pytest.raises(BenchError, match=r"person-01.html would have 0.\d MB, more than 0: lower --questions"):
         call("study", "make", small, "--name", "wrong")
-    with pytest.raises(BenchError, match="run.json is missing"):
+    with pytest.raises(BenchError, match=r"run.json is missing"):
         stored.Run.open(tmp_path)

@@ -104,7 +104,7 @@ def test_the_interval_of_a_share_is_wilsons() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ranking", "2afc", "best"])
 def test_known_preferences_are_recovered(kind: str, tmp_path: Path) -> None:
-    """52 people x 20 votes, 100 studies: in at least 93 the true value lies in the interval, whose mean width is at most
+    """52 people x 20 votes, 100 studies: in at least 93 the truth lies in the interval, whose mean width is at most
     1.3 times that of the values' own spread. One method is looked at, since five intervals of a study go together.
     """
     methods = ("GRIG", "MAT") if kind == "2afc" else tuple(made_up.STRENGTHS)
@@ -128,7 +128,7 @@ def test_known_preferences_are_recovered(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_people_and_images_that_differ(tmp_path: Path) -> None:
-    """Where people and pictures differ, too: of 100 studies, the mean over all studies lies in at least 90 intervals."""
+    """Where people and pictures differ, too: of 100 studies, the mean over all lies in at least 90 intervals."""
     values, low, high = [], [], []
     for seed in range(100):
         found = voted(tmp_path / str(seed), "2afc", seed, methods=("GRIG", "MAT"), of_people=0.7, of_images=0.7)

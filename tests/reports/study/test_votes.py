@@ -75,7 +75,7 @@ def test_who_has_not_finished_is_named(tmp_path: Path) -> None:
 
 def test_what_is_no_vote(tmp_path: Path) -> None:
     made = made_up.study(tmp_path, people=2)
-    with pytest.raises(BenchError, match="has no votes-ID.json"):
+    with pytest.raises(BenchError, match=r"has no votes-ID.json"):
         votes.read(made)
     made_up.vote(made)
     path = tmp_path / "votes-01.json"
@@ -97,5 +97,5 @@ def test_what_is_no_vote(tmp_path: Path) -> None:
         votes.read(made)
     path.unlink()
     made_up.write(made, "02", [None] * len(made.questions["02"]))
-    with pytest.raises(BenchError, match="nobody's votes count .02: not finished"):
+    with pytest.raises(BenchError, match=r"nobody's votes count .02: not finished"):
         votes.read(made)
