@@ -39,7 +39,9 @@ SHORTER = {
     "semanticstylegan": {"steps": 3, "samples": 100}, "facereenactment": {"finetune": 2},
 }  # fmt: skip
 """Options of samplers: a few steps do all that many do."""
-LIGHTER: dict[str, dict[str, Any]] = {"vqfr": {"size": 256}, "deepfaceediting": {"width": 32}}
+LIGHTER: dict[str, dict[str, Any]] = {
+    "vqfr": {"size": 256}, "deepfaceediting": {"width": 32}, "sdm": {"width": 128}, "diffface": {"width": 128},
+}  # fmt: skip
 """Options with which a step as published takes less than 24 GB."""
 VARIANTS = [(slug, variant) for slug in EVERY for variant in registry.get(slug).load().variants]
 
