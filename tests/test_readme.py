@@ -63,7 +63,7 @@ def test_the_suite_of_the_readme_is_valid(tmp_path: Path) -> None:
 
 def test_every_key_of_a_suite_stands_on_its_page() -> None:
     sections = [suite.Suite, suite.Data, suite.Lists, suite.Entry, suite.Train]
-    sections += [suite.Features, suite.Report, suite.Resources, suite.Smoke]
+    sections += [suite.Outside, suite.Features, suite.Report, suite.Study, suite.Resources, suite.Smoke]
     assert set(suite.Section.__subclasses__()) == set(sections)
     for key in (key for section in sections for key in section.model_fields):
         assert f"| `{key}` | " in SUITE

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from baselines.deepfaceediting import training
 from baselines.deepfaceediting.networks import NORMS, GeometryEncoder, PartGenerator, Translator
-from baselines.deepfaceediting.parts import PARTS, SIXTEENTHS, cut, joined
+from baselines.deepfaceediting.parts import PARTS, SIXTEENTHS, cut, drawn, joined, read
 from bench import weights
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
@@ -201,16 +201,6 @@ class DeepFaceEditing(Method):
                 self.get_submodule(name).load_state_dict(weights.read(folder / file))
             except RuntimeError as error:  # its names or shapes
                 raise BenchError(f"deepfaceediting: {folder / file} holds another network, or another size") from error
-
-
-def read(encoders: nn.ModuleDict, pictures: Tensor) -> dict[str, Tensor]:
-    """What each encoder gives of its part of sketches or pictures (N, 3, S, S) in [-1, 1]."""
-    return {part: encoder(cut(pictures, part)) for part, encoder in encoders.items()}
-
-
-def drawn(sketch: Tensor) -> Tensor:
-    """Sketches (N, 1, H, W), 1 = line, as the networks see them: black on white, (N, 3, H, W) in [-1, 1]."""
-    return (1 - 2 * sketch).expand(-1, 3, -1, -1)
 
 
 def share(mask: Tensor, part: str, feature: Tensor) -> Tensor:

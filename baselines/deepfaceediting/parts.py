@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torch import Tensor
+from torch import Tensor, nn
 
 SIDE = 512  # pixels of the pictures that `PARTS` and `CHIN` are of
 PARTS = {
@@ -40,3 +40,13 @@ def joined(features: Mapping[str, Tensor]) -> Tensor:
         left, top, _ = box(part, whole.shape[-1])
         whole[:, :, top : top + feature.shape[2], left : left + feature.shape[3]] = feature
     return whole
+
+
+def read(encoders: nn.ModuleDict, pictures: Tensor) -> dict[str, Tensor]:
+    """What each encoder gives of its part of sketches or pictures (N, 3, S, S) in [-1, 1]."""
+    return {part: encoder(cut(pictures, part)) for part, encoder in encoders.items()}
+
+
+def drawn(sketch: Tensor) -> Tensor:
+    """Sketches (N, 1, H, W), 1 = line, as the networks see them: black on white, (N, 3, H, W) in [-1, 1]."""
+    return (1 - 2 * sketch).expand(-1, 3, -1, -1)

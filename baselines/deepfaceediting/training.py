@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from baselines.deepfaceediting.parts import PARTS, cut
+from baselines.deepfaceediting.parts import PARTS, cut, drawn, read
 from bench.method import Batch, Noise, Source, Stage, Update
 from bench.nn import across
 from bench.nn.decay import DecayingAdam
@@ -44,8 +44,6 @@ class DeepFaceEditingStage(Stage):
 
     def sketches(self, batch: Batch) -> Tensor:
         """Sketches of the pictures, (N, 3, S, S) in [-1, 1], dark on white."""
-        from baselines.deepfaceediting import drawn
-
         if "sketch" in self.guides:
             return drawn(batch.need("sketch"))
         with torch.no_grad():
@@ -195,8 +193,6 @@ class FusionStage(DrawingStage):
         return {"generator": self.adam(self.trained()), "discriminator": self.adam(self.judge.parameters())}
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
-        from baselines.deepfaceediting import read
-
         method, image, sketch = self.method, batch.image, self.sketches(batch)
 
         def look_at(picture: Tensor) -> dict[str, Tensor]:

@@ -41,7 +41,7 @@ CARD = Card(
     "output, trained to [-1, 1]",
     licence="CC BY-NC-SA 4.0 (licence files; the readme says CC BY 4.0)",
     weights="the authors' GitHub release 1.0.0: CelebAMask-HQ-512x512.pt, {g, d, g_ema, ..., args}; for `paper`",
-    trained_on={"celeba-hq": "its pictures 0 to 27,999"},
+    trained_on={"celeba-hq": ""},
     needs=("source",),
     takes=("exemplar",),
     choices={
