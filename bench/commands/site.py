@@ -30,7 +30,7 @@ def site(
     to: Annotated[Path, typer.Option("--out", help="Folder to write; a site that is there is replaced.")] = Path(
         "site"
     ),
-    title: Annotated[str, typer.Option(help="Of the site.")] = "Leaderboards",
+    title: Annotated[str, typer.Option(help="Of the site.")] = "Face inpainting",
     pictures: Annotated[
         bool | None,
         typer.Option(

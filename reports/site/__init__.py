@@ -31,7 +31,7 @@ def site(
     sources: Sequence[Mapping[str, Any]],
     cards: Mapping[str, Mapping[str, Any]],
     pictures: bool = False,
-    title: str = "",
+    title: str = "Face inpainting",
 ) -> Path:
     """Write the site into a folder, in the place of an earlier one; returns its first page.
 
@@ -42,7 +42,7 @@ def site(
     found = [results.load(source.folder) for source in given]
     made = gather(given, found)
     with folder.replaced(Path(place)) as part:
-        pages = Pages(part, title or "Leaderboards")
+        pages = Pages(part, title)
         shown = _albums(made, found) if pictures else []
         index = albums.index(shown, part, 0) if shown else {"albums": [], "folders": []}
         entrants = methods.entrants(made)

@@ -68,7 +68,7 @@ def write(
     missing = list(dict.fromkeys(line for run in every for line in run.protocol.get("missing") or []))
     pages.write(
         "index.html",
-        pages.title,
+        "Leaderboards",
         "boards.html",
         data={"boards": listed},
         first=Markup(first),

@@ -25,7 +25,7 @@ class Pages:
         """Write a page: its template with these facts, and `data` for its script."""
         script = html.text(page.__name__, *page.BASE) + html.text(__package__, "site.js")
         sheet = html.text(page.__name__, "page.css") + html.text(__package__, "site.css")
-        body = html.template(__package__, template).render(heading=heading, **facts)
+        body = html.template(__package__, template).render(title=self.title, heading=heading, **facts)
         text = html.template(__package__, "frame.html").render(
             title=self.title,
             heading=heading,

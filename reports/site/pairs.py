@@ -51,7 +51,7 @@ def write(pages: Pages, boards: Sequence[Board], index: dict[str, Any]) -> None:
     )
 
 
-def tested(values: NDArray[np.float64]) -> Tested:
+def all_pairs(values: NDArray[np.float64]) -> Tested:
     """All pairs of columns of `values` (images, methods; NaN where one is missing): B - A for each A before B.
 
     The difference of means over the images that both have, its interval, and p, as of `significance`. Columns without
@@ -94,7 +94,7 @@ def _compared(rows: pd.DataFrame, labels: Sequence[str], per_image: PerImage) ->
         values = per_image.values(where)
         length = max((len(column) for column in values if column is not None), default=0)
         columns = np.column_stack([np.full(length, math.nan) if column is None else column for column in values])
-        found.append((condition.title, [known.get(label, math.nan) for label in labels], tested(columns)))
+        found.append((condition.title, [known.get(label, math.nan) for label in labels], all_pairs(columns)))
     p = np.stack([pairs[3] for _, _, pairs in found])
     for k in range(p.shape[1]):
         there = ~np.isnan(p[:, k])
