@@ -25,7 +25,7 @@ def call(*arguments: str) -> str:
 
 
 COMMANDS = [
-    [], ["list"], ["info"], ["run"], ["report"], ["compare"], ["pack"], ["cite"], ["export", "hub"], ["verify", "pack"],
+    [], ["list"], ["info"], ["run"], ["report"], ["compare"], ["pack"], ["cite"], ["site"], ["export", "hub"], ["verify", "pack"],
     ["complete"],
     ["published"], ["doctor"], ["data"], ["data", "check"], ["data", "list"], ["data", "faces"],
     ["evaluate"], ["weights"], ["weights", "list"], ["weights", "fetch"], ["weights", "add"], ["weights", "convert"],
