@@ -15,7 +15,12 @@ from bench.errors import BenchError
 from bench.pack import pack, withdraw
 from tests.bench.test_export import FACES, call, run
 
-SMALL = {"data": [FACES], "metrics": ["psnr", "l1@hole"], "conditions": ["center/25"]}
+SMALL = {
+    "data": [FACES],
+    "metrics": ["psnr", "l1@hole"],
+    "conditions": ["center/25"],
+    "report": {"main": ["psnr"], "samples": 2},
+}
 
 
 @pytest.fixture(scope="module")

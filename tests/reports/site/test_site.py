@@ -130,7 +130,7 @@ def test_downloads(made: Path) -> None:
 
 def test_no_picture_without_leave(tmp_path: Path) -> None:
     site(tmp_path / "site", [{"name": "run", "folder": run(tmp_path / "run")}], {})
-    assert not [path for path in (tmp_path / "site").rglob("*.png")]
+    assert not list((tmp_path / "site").rglob("*.png"))
     assert 'id="images"' not in (tmp_path / "site/compare.html").read_text()
 
 
