@@ -113,7 +113,8 @@ def _suite(run: Results) -> str:
 
 def _board(board: _Open, title: str, slug: str, sources: Sequence[Source], found: Sequence[Results]) -> Board:
     known: dict[tuple[Any, ...], float] = {}
-    rows, origin = [], {}
+    rows: list[pd.DataFrame] = []
+    origin: dict[str, tuple[int, str]] = {}
     frames: dict[str, list[pd.DataFrame]] = {"per_image": [], "losses": [], "costs": []}
     protocols = []
     for number, part in board.parts.items():

@@ -183,7 +183,7 @@ def _pictures(
         ours = next((v for v, title in enumerate(variants) if title in labels), None)
         if ours is None or album["dataset"] not in datasets:
             continue
-        shown = []
+        shown: list[list[tuple[str, str]]] = []
         for i, name in enumerate(album["names"]):
             if len(shown) < FEW and all(i not in album["missing"][v] for v in (0, 1, ours)):
                 places = ((1, "Input"), (ours, entrant.name), (0, "Original"))

@@ -60,8 +60,9 @@ def all_pairs(values: NDArray[np.float64]) -> Tested:
     count = values.shape[1]
     a, b = np.triu_indices(count, 1)
     made = np.full((4, len(a)), math.nan)
-    known = np.isfinite(values)
-    whole = known.all(axis=0) & (len(values) >= significance.MIN_IMAGES)
+    known: NDArray[np.bool_] = np.isfinite(values)
+    enough = len(values) >= significance.MIN_IMAGES
+    whole = np.array([enough and known[:, k].all() for k in range(count)], dtype=bool)
     both = whole[a] & whole[b]
     if both.any():
         means = np.full((significance.DRAWS, count), math.nan)
@@ -94,7 +95,11 @@ def _compared(rows: pd.DataFrame, labels: Sequence[str], per_image: PerImage) ->
         values = per_image.values(where)
         length = max((len(column) for column in values if column is not None), default=0)
         columns = np.column_stack([np.full(length, math.nan) if column is None else column for column in values])
-        found.append((condition.title, [known.get(label, math.nan) for label in labels], all_pairs(columns)))
+        means = [
+            known.get(label, math.nan) if column is None else _mean(column)
+            for label, column in zip(labels, values, strict=True)
+        ]
+        found.append((condition.title, means, all_pairs(columns)))
     p = np.stack([pairs[3] for _, _, pairs in found])
     for k in range(p.shape[1]):
         there = ~np.isnan(p[:, k])
@@ -110,6 +115,12 @@ def _compared(rows: pd.DataFrame, labels: Sequence[str], per_image: PerImage) ->
         }
         for i, (title, values, pairs) in enumerate(found)
     ]
+
+
+def _mean(column: NDArray[np.float64]) -> float:
+    """Over the images that have a finite value."""
+    there = column[np.isfinite(column)]
+    return float(there.mean()) if len(there) else math.nan
 
 
 def _rounded(value: float, places: int) -> float | None:
