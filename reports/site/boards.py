@@ -10,7 +10,6 @@ from markupsafe import Markup
 
 from reports import conditions, markup
 from reports import tables as made
-from reports.marks import PerImage
 from reports.page import Blocks, table_html
 from reports.report import write_table
 from reports.site.gather import Board, Source
@@ -27,9 +26,8 @@ def tables(board: Board) -> Tables:
     known = list(dict.fromkeys(cells["metric"][cells["value"].notna()])) or list(dict.fromkeys(cells["metric"]))
     leading = made.main_metrics(known, board.found.protocol)
     order = [*leading, *(metric for metric in known if metric not in leading)]
-    per_image = PerImage(board.found.per_image, cells)
     return {
-        metric: replace(made.by_condition(cells, [metric], per_image, board.found.protocol), intervals=True)
+        metric: replace(made.by_condition(cells, [metric], board.per_image, board.found.protocol), intervals=True)
         for metric in order
     }
 

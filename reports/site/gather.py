@@ -12,6 +12,7 @@ import pandas as pd
 
 from reports import markup, results
 from reports.joined import ONE
+from reports.marks import PerImage
 from reports.results import CELL, METHOD, OF_ROWS, Results
 
 Column = tuple[str, str]  # condition, metric
@@ -52,6 +53,11 @@ class Board:
     def cells(self) -> pd.DataFrame:
         """The means over seeds."""
         return results.over_seeds(self.found.rows)
+
+    @cached_property
+    def per_image(self) -> PerImage:
+        """The values of single images."""
+        return PerImage(self.found.per_image, self.cells)
 
 
 @dataclass

@@ -29,13 +29,12 @@ def write(pages: Pages, boards: Sequence[Board], index: dict[str, Any]) -> None:
         labels = list(dict.fromkeys(cells["label"]))
         if len(labels) < 2:
             continue
-        per_image = PerImage(board.found.per_image, cells)
         metrics = []
         for metric, stem in markup.slugs(cells["metric"]).items():
             rows = cells[cells["metric"] == metric]
             first = rows.iloc[0]
             stem = f"pairs-{board.slug}-{stem}"
-            pages.data(stem, _compared(rows, labels, per_image))
+            pages.data(stem, _compared(rows, labels, board.per_image))
             title = numbers.head(first.metric_title, bool(first.higher_is_better))
             metrics.append({"title": title, "stem": stem, "decimals": numbers.decimals(metric)})
         listed.append({"title": board.title, "labels": labels, "metrics": metrics})
@@ -51,7 +50,7 @@ def write(pages: Pages, boards: Sequence[Board], index: dict[str, Any]) -> None:
     )
 
 
-def all_pairs(values: NDArray[np.float64]) -> Tested:
+def all_pairs(values: NDArray[np.float64], draws: int = significance.DRAWS) -> Tested:
     """All pairs of columns of `values` (images, methods; NaN where one is missing): B - A for each A before B.
 
     The difference of means over the images that both have, its interval, and p, as of `significance`. Columns without
@@ -65,8 +64,8 @@ def all_pairs(values: NDArray[np.float64]) -> Tested:
     whole = np.array([enough and known[:, k].all() for k in range(count)], dtype=bool)
     both = whole[a] & whole[b]
     if both.any():
-        means = np.full((significance.DRAWS, count), math.nan)
-        means[:, whole] = significance.resampled_means(values[:, whole], 0)
+        means = np.full((draws, count), math.nan)
+        means[:, whole] = significance.resampled_means(values[:, whole], 0, draws)
         drawn = means[:, b[both]] - means[:, a[both]]
         made[0, both] = values[:, b[both]].mean(axis=0) - values[:, a[both]].mean(axis=0)
         made[1:3, both] = significance.percentiles(drawn, len(values))
@@ -77,8 +76,8 @@ def all_pairs(values: NDArray[np.float64]) -> Tested:
             apart = values[shared, b[k]] - values[shared, a[k]]
             made[:, k] = (
                 apart.mean(),
-                *significance.interval(apart),
-                significance.paired_bootstrap(apart[:, None])[0],
+                *significance.interval(apart, draws),
+                significance.paired_bootstrap(apart[:, None], draws)[0],
             )
     return made
 
@@ -86,8 +85,9 @@ def all_pairs(values: NDArray[np.float64]) -> Tested:
 def _compared(rows: pd.DataFrame, labels: Sequence[str], per_image: PerImage) -> list[dict[str, Any]]:
     """Of each condition its title, each method's value, and every pair; p is corrected over the conditions."""
     places = numbers.decimals(rows["metric"].iloc[0])
-    found = []
-    for condition in conditions.ordered(rows["condition"]):
+    found, every = [], conditions.ordered(rows["condition"])
+    draws = max(significance.DRAWS, 100 * len(every))  # else nothing could be below the level after the correction
+    for condition in every:
         here = rows[rows["condition"] == condition.name]
         known = dict(zip(here["label"], here["value"], strict=True))
         first = here.iloc[0]
@@ -99,7 +99,7 @@ def _compared(rows: pd.DataFrame, labels: Sequence[str], per_image: PerImage) ->
             known.get(label, math.nan) if column is None else _mean(column)
             for label, column in zip(labels, values, strict=True)
         ]
-        found.append((condition.title, means, all_pairs(columns)))
+        found.append((condition.title, means, all_pairs(columns, draws)))
     p = np.stack([pairs[3] for _, _, pairs in found])
     for k in range(p.shape[1]):
         there = ~np.isnan(p[:, k])
