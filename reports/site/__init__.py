@@ -7,7 +7,9 @@ in `data/`, which a page loads when they are looked at, since browsers load scri
     boards.py    leaderboards: a table for each board and metric
     pairs.py     every method against every other, image by image
     methods.py   the page of a method
+    downloads.py results.csv and the packs
     pages.py     the frame of all pages
+    folder.py    the folder, written aside
 """
 
 from __future__ import annotations

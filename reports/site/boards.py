@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from reports import conditions, markup
+from reports import conditions, markup, numbers
 from reports import tables as made
 from reports.page import Blocks, table_html
 from reports.report import write_table
@@ -52,7 +52,8 @@ def write(
             pages.data(stem, text)
             write_table(table, pages.folder / "tables" / stem)
             first = first or text
-            metrics.append({"title": table.blocks[0].head.partition(": ")[2], "stem": stem})
+            title = numbers.head(rows["metric_title"].iloc[0], bool(rows["higher_is_better"].iloc[0]))
+            metrics.append({"title": title, "stem": stem})
         columns = [{"title": c.title, "name": c.name} for c in conditions.ordered(board.cells["condition"])]
         listed.append({"title": board.title, "metrics": metrics, "conditions": columns})
     every = [board.found for board in boards]

@@ -54,14 +54,13 @@ def entrants(boards: Sequence[Board]) -> list[Entrant]:
     found: dict[Key, Entrant] = {}
     for board in boards:
         for row in board.cells.drop_duplicates(METHOD).itertuples():
-            entrant = found.setdefault(
-                (row.method, row.preset, row.title), Entrant(row.method, row.preset, row.title or row.method)
-            )
+            key = (row.method, row.preset, row.title)
+            entrant = found.setdefault(key, Entrant(*key))
             entrant.labels[board.slug] = row.label
-    titles = [entrant.title for entrant in found.values()]
-    for entrant in found.values():
-        several = titles.count(entrant.title) > 1
-        entrant.name = f"{entrant.title} ({entrant.method}, {entrant.preset})" if several else entrant.title
+    titles = [entrant.title or entrant.method for entrant in found.values()]
+    for entrant, title in zip(found.values(), titles, strict=True):
+        several = titles.count(title) > 1
+        entrant.name = f"{title} ({entrant.method}, {entrant.preset})" if several else title
     stems = markup.slugs(entrant.name for entrant in found.values())
     for entrant in found.values():
         entrant.page = f"method-{stems[entrant.name]}.html"
