@@ -27,6 +27,7 @@ from bench.commands import (
     pack,
     profile,
     score,
+    site,
     study,
     suite,
     values,
@@ -443,6 +444,7 @@ app.command()(evaluate.evaluate)
 app.command()(compare.compare)
 app.command()(pack.pack)
 app.command()(cite.cite)
+app.command()(site.site)
 export.app.command()(cite.hub)
 verify.app.command("pack")(pack.verify)
 app.command()(profile.profile)

@@ -14,9 +14,9 @@ import jinja2
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # in names; they steer the terminal that shows the file
 
 
-def text(package: str, name: str) -> str:
-    """A file of a package."""
-    return (resources.files(package) / name).read_text(encoding="utf-8")
+def text(package: str, *names: str) -> str:
+    """Files of a package, one after another."""
+    return "\n".join((resources.files(package) / name).read_text(encoding="utf-8") for name in names)
 
 
 @cache

@@ -40,7 +40,7 @@ def build(run: str | Path, mix: bool = False, others: Sequence[Path] = ()) -> Pa
     shown = replace(found, per_image=None, scores=scored.kept(found))
     with drawing(shown, cells, folder) as finish:
         made = _tables(found, cells) | {stem: one for judged in studies for stem, one in study.tables(judged).items()}
-        written = {path for stem, table in made.items() for path in _write_table(table, folder / "tables" / stem)}
+        written = {path for stem, table in made.items() for path in write_table(table, folder / "tables" / stem)}
         found = shown  # the largest table goes, of which figures and page need little
         figures = finish() | {
             caption: names for judged in studies for caption, names in study.draw(judged, folder / "figures").items()
@@ -124,7 +124,8 @@ def _papers(found: Results, cells: pd.DataFrame, leading: list[str], per_image: 
     }
 
 
-def _write_table(table: Table, stem: Path) -> list[Path]:
+def write_table(table: Table, stem: Path) -> list[Path]:
+    """Write a table as Markdown, CSV and LaTeX."""
     texts = {"md": table.to_markdown(), "csv": table.to_csv(), "tex": table.to_latex()}
     return [write_text(stem.with_name(f"{stem.name}.{suffix}"), text) for suffix, text in texts.items()]
 

@@ -27,9 +27,13 @@ def paired_bootstrap(differences: NDArray[np.float64], draws: int = DRAWS, seed:
     images, comparisons = differences.shape
     if images < MIN_IMAGES:
         return np.ones(comparisons)
-    sums = resampled_sums(differences, seed, draws)
-    at_most, at_least = (sums <= 0).sum(axis=0), (sums >= 0).sum(axis=0)
-    return np.minimum(1.0, 2 * (np.minimum(at_most, at_least) + 1) / (draws + 1))
+    return two_sided(resampled_sums(differences, seed, draws))
+
+
+def two_sided(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+    """p-values of "it is zero" from what was drawn of each difference: (draws, comparisons) -> (comparisons,)."""
+    at_most, at_least = (drawn <= 0).sum(axis=0), (drawn >= 0).sum(axis=0)
+    return np.minimum(1.0, 2 * (np.minimum(at_most, at_least) + 1) / (len(drawn) + 1))
 
 
 def resampled_means(values: NDArray[np.float64], seed: int, draws: int = DRAWS) -> NDArray[np.float64]:
@@ -52,10 +56,14 @@ def interval(differences: NDArray[np.float64], draws: int = DRAWS, seed: int = 0
     """
     if len(differences) < MIN_IMAGES:
         return float("nan"), float("nan")
-    n = len(differences)
+    low, high = percentiles(resampled_means(differences[:, None], seed, draws), len(differences))
+    return float(low[0]), float(high[0])
+
+
+def percentiles(means: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """The expanded percentiles of `interval`, of means over `n` resampled images: (draws, columns) -> (2, columns)."""
     tail = ndtr(np.sqrt(n / (n - 1)) * stdtrit(n - 1, LEVEL / 2))
-    low, high = np.quantile(resampled_means(differences[:, None], seed, draws), [tail, 1 - tail])
-    return float(low), float(high)
+    return np.quantile(means, [tail, 1 - tail], axis=0)
 
 
 def resampled_sums(values: NDArray[np.float64], seed: int, draws: int = DRAWS) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ def call(*arguments: str) -> str:
 
 COMMANDS = [
     [], ["list"], ["info"], ["run"], ["report"], ["compare"], ["pack"], ["cite"], ["export", "hub"], ["verify", "pack"],
-    ["complete"],
+    ["complete"], ["site"],
     ["published"], ["doctor"], ["data"], ["data", "check"], ["data", "list"], ["data", "faces"],
     ["evaluate"], ["weights"], ["weights", "list"], ["weights", "fetch"], ["weights", "add"], ["weights", "convert"],
     ["masks"], ["masks", "make"], ["masks", "show"], ["masks", "check"], ["metrics"], ["metrics", "probe"],

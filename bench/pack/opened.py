@@ -23,8 +23,10 @@ MEMBER = re.compile(
 
 
 @contextmanager
-def unpacked(path: Path) -> Iterator[tuple[Path, Manifest]]:
+def unpacked(path: Path, pictures: bool = True) -> Iterator[tuple[Path, Manifest]]:
     """The content of a pack in a folder that is removed afterwards, and what pack.json says.
+
+    Without `pictures`, these and their masks stay in the pack.
 
     Raises BenchError for what is no pack, is truncated, or holds a member of another name, a link, a member twice, or
     a compressed one (what is not compressed cannot grow); then nothing was written. Hashes are not compared here.
@@ -45,6 +47,8 @@ def unpacked(path: Path) -> Iterator[tuple[Path, Manifest]]:
                 raise BenchError(f"{path} is no pack, or a damaged one: it has no {name}")
         folder = Path(place)
         for member in members:
+            if "/" in member.filename and not pictures:
+                continue
             target = folder / member.filename
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(_content(path, archive, member))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,11 +23,12 @@ from reports.page import pictures
 from reports.results import Results
 from reports.table import Block, Table
 
-__all__ = ["DATA", "write"]
+__all__ = ["BASE", "DATA", "LOADED", "Blocks", "browser", "table_html", "write"]
 
 ROWS = 20_000  # results of a page that is one file
 DATA = "data"
-SCRIPTS = "'strict-dynamic'"  # what the page's own script loads, never one that stands in the page's text
+BASE = ("base.js", "sort.js", "browser.js")  # scripts that other pages of this package share
+LOADED = "'strict-dynamic'"  # what the page's own script loads, never one that stands in the page's text
 
 
 def write(
@@ -40,19 +41,20 @@ def write(
     are many (see `pictures.index`); tables of more than `ROWS` results in `data/`. The same input gives the same bytes.
     """
     report, whole = path.parent, len(found.rows) <= ROWS
-    blocks = _Blocks(cells["dataset"], cells["metric_title"])
+    blocks = Blocks(cells["dataset"], cells["metric_title"])
     shutil.rmtree(report / DATA, ignore_errors=True)
     grids = {stem: _grid(report, stem, table, blocks, whole) for stem, table in tables.items()}
     suite = found.protocol.get("suite", "")
     facts = suite if isinstance(suite, dict) else {"suite": suite}
-    script, sheet = html.text(__package__, "page.js"), html.text(__package__, "page.css")
+    script, sheet = html.text(__package__, *BASE, "page.js"), html.text(__package__, "page.css")
+    index = pictures.index(pictures.albums(found, cells), report, pictures.EMBED if whole else 0)
     used = found.rows[found.rows["extractor"] != ""].drop_duplicates(["metric_title", "extractor"])
     page = html.template(__package__, "page.html").render(
         name=str(facts.get("suite") or "Report"),
         title=str(facts.get("title") or ""),
         script=script,
         sheet=sheet,
-        policy=html.policy(script, sheet, "data: file: 'self'", SCRIPTS),
+        policy=html.policy(script, sheet, "data: file: 'self'", LOADED),
         grids=grids,
         protocol={key: fact for key, fact in found.protocol.items() if key not in ("missing", "stand_ins")},
         missing=found.protocol.get("missing") or [],
@@ -73,12 +75,18 @@ def write(
         },
         tables={stem: table for stem, table in tables.items() if not table.intervals},
         figures=[_figure(report / "figures", caption, names, whole) for caption, names in figures.items()],
-        pictures=pictures.index(pictures.albums(found, cells), report, pictures.EMBED if whole else 0),
+        browser=browser(index),
     )
     return write_text(path, html.clean(page))
 
 
-class _Blocks:
+def browser(index: dict[str, Any]) -> Markup:
+    """The image browser of a page, with what `pictures.index` tells; nothing where there are no pictures."""
+    shown = index["albums"] and html.template(__package__, "browser.html").render(pictures=index)
+    return Markup(shown or "")
+
+
+class Blocks:
     """Finds the data set and the metric that a block of a table is about, for the filters."""
 
     def __init__(self, datasets: Iterable[str], metrics: Iterable[str]) -> None:
@@ -94,9 +102,17 @@ class _Blocks:
         return next((title for title in self._metrics if f": {title}" in block.title), "")
 
 
-def _grid(report: Path, stem: str, table: Table, blocks: _Blocks, whole: bool) -> Markup:
+def table_html(
+    stem: str, table: Table, block: Blocks, links: Mapping[str, str] | None = None, files: bool = True
+) -> str:
+    """A table with its notes; `links`: addresses of pages about rows, by the titles of these; `files`: link its own."""
+    shown = html.template(__package__, "table.html")
+    return html.clean(shown.render(stem=stem, table=table, block=block, links=links or {}, files=files))
+
+
+def _grid(report: Path, stem: str, table: Table, blocks: Blocks, whole: bool) -> Markup:
     """A table for the page; if that is not whole, the table's place, and the table in a script."""
-    text = html.clean(html.template(__package__, "table.html").render(stem=stem, table=table, block=blocks))
+    text = table_html(stem, table, blocks)
     if not whole:
         write_text(report / DATA / f"{stem}.js", f"arrived({json.dumps([stem, text], ensure_ascii=False)});\n")
         text = f'<p class="late" data-stem="{stem}">Loading …</p>'

@@ -1,0 +1,197 @@
+"""Rows of many runs and packs -> boards: all that was measured on a data set by columns that mean the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from reports import markup, results
+from reports.joined import ONE
+from reports.marks import PerImage
+from reports.results import CELL, METHOD, OF_ROWS, Results
+
+Column = tuple[str, str]  # condition, metric
+UNION = ("framed", "missing")  # lists of a protocol that are joined as they are
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run or a pack, as it is shown."""
+
+    name: str
+    folder: Path
+    """Where its tables lie."""
+    pack: Path | None = None
+    """The file, to be offered."""
+    identity: str = ""
+    """SHA-256 of the file."""
+    system: Mapping[str, Any] = field(default_factory=dict)
+    """What it says of who ran it on what."""
+    withdrawn: Sequence[tuple[str, str]] = ()
+    """What was taken back, and why."""
+    division: str = ""
+    """closed, or open and what differs; "" where nobody looked."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """One data set, and rows that may be compared. `origin`: title -> number of its source, and its title there."""
+
+    title: str
+    slug: str
+    dataset: str
+    found: Results
+    sources: tuple[int, ...]
+    origin: dict[str, tuple[int, str]]
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """The means over seeds."""
+        return results.over_seeds(self.found.rows)
+
+    @cached_property
+    def per_image(self) -> PerImage:
+        """The values of single images."""
+        return PerImage(self.found.per_image, self.cells)
+
+
+@dataclass
+class _Open:
+    """A board that takes rows."""
+
+    dataset: str
+    columns: dict[Column, str] = field(default_factory=dict)
+    parts: dict[int, pd.DataFrame] = field(default_factory=dict)
+
+    def takes(self, columns: Mapping[Column, str]) -> bool:
+        """Whether some of these columns are known here, and all that are mean the same."""
+        shared = [column for column in columns if column in self.columns]
+        return bool(shared) and all(columns[column] == self.columns[column] for column in shared)
+
+
+def gather(sources: Sequence[Source], found: Sequence[Results]) -> list[Board]:
+    """The boards of all sources, in their order.
+
+    Rows of equal `protocol` hashes share a board; older results, which have none, have a board of their own. A row that
+    a board has already with the same values is shown once. One of the same title with others is called by its source.
+    """
+    opened: list[_Open] = []
+    for number, run in enumerate(found):
+        for dataset, rows in run.rows.groupby("dataset", sort=False):
+            columns = _columns(rows, number)
+            board = next((b for b in opened if b.dataset == dataset and b.takes(columns)), None)
+            if board is None:
+                opened.append(board := _Open(str(dataset)))
+            board.columns |= columns
+            board.parts[number] = rows
+    titles = [_title(board, opened, sources, found) for board in opened]
+    slugs = markup.slugs(titles)
+    return [_board(board, title, slugs[title], sources, found) for board, title in zip(opened, titles, strict=True)]
+
+
+def _columns(rows: pd.DataFrame, number: int) -> dict[Column, str]:
+    """What the columns of a source mean."""
+    hashes = rows["protocol"] if "protocol" in rows else pd.Series("", index=rows.index)
+    keys = zip(rows["condition"], rows["metric"], strict=True)
+    return {key: said or f"of source {number}" for key, said in zip(keys, hashes, strict=True)}
+
+
+def _title(board: _Open, opened: Sequence[_Open], sources: Sequence[Source], found: Sequence[Results]) -> str:
+    """The data set, and whose protocol it is where there are several."""
+    alike = [other for other in opened if other.dataset == board.dataset]
+    if len(alike) == 1:
+        return board.dataset
+    first = next(iter(board.parts))
+    suites = [_suite(found[next(iter(other.parts))]) for other in alike]
+    name = _suite(found[first])
+    return f"{board.dataset}, {name if name and suites.count(name) == 1 else sources[first].name}"
+
+
+def _suite(run: Results) -> str:
+    suite = run.protocol.get("suite", "")
+    return str(suite.get("suite", "") if isinstance(suite, dict) else suite)
+
+
+def _board(board: _Open, title: str, slug: str, sources: Sequence[Source], found: Sequence[Results]) -> Board:
+    known: dict[tuple[Any, ...], float] = {}
+    rows: list[pd.DataFrame] = []
+    origin: dict[str, tuple[int, str]] = {}
+    frames: dict[str, list[pd.DataFrame]] = {"per_image": [], "losses": [], "costs": []}
+    protocols = []
+    for number, part in board.parts.items():
+        named, new = _named(part, known, sources[number].name)
+        part = part[new].assign(title=part["title"][new].map(named))
+        if part.empty:
+            continue
+        known |= dict(zip(part[ONE].itertuples(index=False, name=None), part["value"], strict=True))
+        rows.append(part.drop(columns="label"))
+        origin |= {title: (number, theirs) for theirs, title in named.items() if title in set(part["title"])}
+        for name, made in frames.items():
+            table = getattr(found[number], name)
+            if table is not None:
+                made.append(_of(table, part, named, board.dataset))
+        protocols.append(_protocol(found[number].protocol, named))
+    tables = {name: pd.concat(made, ignore_index=True) if made else None for name, made in frames.items()}
+    every = results.tidy(pd.concat(rows, ignore_index=True))
+    if (losses := tables["losses"]) is not None:
+        labels = every.drop_duplicates(METHOD)[[*METHOD, "label"]]
+        tables["losses"] = losses.drop(columns="label").merge(labels, on=METHOD)
+    numbers = tuple(dict.fromkeys(number for number, _ in origin.values()))
+    run = Results(rows=every, protocol=_together(protocols), samples=Path(), **tables)
+    return Board(title, slug, board.dataset, run, numbers, origin)
+
+
+def _named(part: pd.DataFrame, known: Mapping[tuple[Any, ...], float], source: str) -> tuple[dict[str, str], pd.Series]:
+    """What the titles of a source are called on a board, and which of its rows are new there."""
+    named, new = {}, pd.Series(True, index=part.index)
+    for title, rows in part.groupby("title", sort=False):
+        keys = list(rows[ONE].itertuples(index=False, name=None))
+        there = [key in known for key in keys]
+        same = all(
+            known[key] == value or (pd.isna(known[key]) and pd.isna(value))
+            for key, value, old in zip(keys, rows["value"], there, strict=True)
+            if old
+        )
+        named[str(title)] = str(title) if same else f"{title} ({source})"
+        if same:
+            new[rows.index] = [not old for old in there]
+    return named, new
+
+
+def _of(table: pd.DataFrame, rows: pd.DataFrame, named: Mapping[str, str], dataset: str) -> pd.DataFrame:
+    """What belongs to rows that are shown, under the titles that they have there."""
+    theirs = {name: title for title, name in named.items()}
+    shared = [column for column in (*CELL, "seed") if column in table]
+    kept = rows.assign(title=rows["title"].map(theirs))[shared].drop_duplicates()
+    here = table["title"].isin(set(kept["title"]))
+    if "dataset" in table:
+        here &= table["dataset"] == dataset
+    table = table[here]
+    if "condition" in table and len(kept) < len(table[shared].drop_duplicates()):
+        wanted = set(kept.itertuples(index=False, name=None))
+        table = table[[key in wanted for key in table[shared].itertuples(index=False, name=None)]]
+    if all(title == name for title, name in named.items()):
+        return table
+    return table.assign(title=table["title"].astype(object).map(named))
+
+
+def _protocol(protocol: Mapping[str, Any], named: Mapping[str, str]) -> dict[str, Any]:
+    """A protocol whose lists of rows have the names of a board."""
+
+    def renamed(line: str) -> str:
+        title = next((title for title in named if line.startswith(f"{title}: ")), None)
+        return line if title is None else named[title] + line[len(title) :]
+
+    return {**protocol} | {name: [renamed(line) for line in protocol.get(name) or []] for name in OF_ROWS}
+
+
+def _together(protocols: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What is said below tables of rows of several protocols, which agree in their columns."""
+    made = {name: list(dict.fromkeys(x for p in protocols for x in p.get(name) or [])) for name in (*OF_ROWS, *UNION)}
+    hashes = {protocol.get("hash") for protocol in protocols}
+    return {"suite": protocols[0].get("suite", ""), **made} | ({"hash": hashes.pop()} if len(hashes) == 1 else {})

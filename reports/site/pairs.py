@@ -1,0 +1,127 @@
+"""Every method against every other, image by image: what the compare page shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from reports import conditions, markup, numbers, results, significance
+from reports.marks import PerImage, Place
+from reports.page import browser
+from reports.site.gather import Board
+from reports.site.pages import Pages
+
+Tested = NDArray[np.float64]  # (4, pairs): difference, low, high, p
+
+
+def write(pages: Pages, boards: Sequence[Board], index: dict[str, Any]) -> None:
+    """Write the page, and what it loads: a script for each board and metric."""
+    listed = []
+    for board in boards:
+        cells = board.cells
+        most = results.shots_in_order(cells["shots"])[-1]
+        cells = cells[(cells["shots"] == most) & cells["value"].notna()]
+        labels = list(dict.fromkeys(cells["label"]))
+        if len(labels) < 2:
+            continue
+        metrics = []
+        for metric, stem in markup.slugs(cells["metric"]).items():
+            rows = cells[cells["metric"] == metric]
+            first = rows.iloc[0]
+            stem = f"pairs-{board.slug}-{stem}"
+            pages.data(stem, _compared(rows, labels, board.per_image))
+            title = numbers.head(first.metric_title, bool(first.higher_is_better))
+            metrics.append({"title": title, "stem": stem, "decimals": numbers.decimals(metric)})
+        listed.append({"title": board.title, "labels": labels, "metrics": metrics})
+    pages.write(
+        "compare.html",
+        "Compare",
+        "compare.html",
+        data={"compared": listed, "level": significance.LEVEL},
+        compared=bool(listed),
+        draws=significance.DRAWS,
+        least=significance.MIN_IMAGES,
+        browser=browser(index),
+    )
+
+
+def all_pairs(values: NDArray[np.float64], draws: int = significance.DRAWS) -> Tested:
+    """All pairs of columns of `values` (images, methods; NaN where one is missing): B - A for each A before B.
+
+    The difference of means over the images that both have, its interval, and p, as of `significance`. Columns without
+    gaps share their resampled means: the mean of a difference is the difference of the means.
+    """
+    count = values.shape[1]
+    a, b = np.triu_indices(count, 1)
+    made = np.full((4, len(a)), math.nan)
+    known: NDArray[np.bool_] = np.isfinite(values)
+    enough = len(values) >= significance.MIN_IMAGES
+    whole = np.array([enough and known[:, k].all() for k in range(count)], dtype=bool)
+    both = whole[a] & whole[b]
+    if both.any():
+        means = np.full((draws, count), math.nan)
+        means[:, whole] = significance.resampled_means(values[:, whole], 0, draws)
+        drawn = means[:, b[both]] - means[:, a[both]]
+        made[0, both] = values[:, b[both]].mean(axis=0) - values[:, a[both]].mean(axis=0)
+        made[1:3, both] = significance.percentiles(drawn, len(values))
+        made[3, both] = significance.two_sided(drawn)
+    for k in np.flatnonzero(~both):
+        shared = known[:, a[k]] & known[:, b[k]]
+        if shared.any():
+            apart = values[shared, b[k]] - values[shared, a[k]]
+            made[:, k] = (
+                apart.mean(),
+                *significance.interval(apart, draws),
+                significance.paired_bootstrap(apart[:, None], draws)[0],
+            )
+    return made
+
+
+def _compared(rows: pd.DataFrame, labels: Sequence[str], per_image: PerImage) -> list[dict[str, Any]]:
+    """Of each condition its title, each method's value, and every pair; p is corrected over the conditions."""
+    places = numbers.decimals(rows["metric"].iloc[0])
+    found, every = [], conditions.ordered(rows["condition"])
+    draws = max(significance.DRAWS, 100 * len(every))  # else nothing could be below the level after the correction
+    for condition in every:
+        here = rows[rows["condition"] == condition.name]
+        known = dict(zip(here["label"], here["value"], strict=True))
+        first = here.iloc[0]
+        where = [Place(label, first.dataset, first.shots, condition.name, first.metric) for label in labels]
+        values = per_image.values(where)
+        length = max((len(column) for column in values if column is not None), default=0)
+        columns = np.column_stack([np.full(length, math.nan) if column is None else column for column in values])
+        means = [
+            known.get(label, math.nan) if column is None else _mean(column)
+            for label, column in zip(labels, values, strict=True)
+        ]
+        found.append((condition.title, means, all_pairs(columns, draws)))
+    p = np.stack([pairs[3] for _, _, pairs in found])
+    for k in range(p.shape[1]):
+        there = ~np.isnan(p[:, k])
+        p[there, k] = significance.holm(p[there, k])
+    return [
+        {
+            "title": title,
+            "values": [_rounded(value, places) for value in values],
+            "pairs": [
+                [*(_rounded(x, places) for x in pair), _rounded(corrected, 4)]
+                for pair, corrected in zip(pairs[:3].T.tolist(), p[i].tolist(), strict=True)
+            ],
+        }
+        for i, (title, values, pairs) in enumerate(found)
+    ]
+
+
+def _mean(column: NDArray[np.float64]) -> float:
+    """Over the images that have a finite value."""
+    there = column[np.isfinite(column)]
+    return float(there.mean()) if len(there) else math.nan
+
+
+def _rounded(value: float, places: int) -> float | None:
+    return round(value, places) if math.isfinite(value) else None
