@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim import Adam, AdamW, Optimizer
 
 from baselines.collaborative.autoencoder import divergence
@@ -20,8 +19,6 @@ from bench.nn.vqgan import Adversary, PatchDiscriminator
 
 if TYPE_CHECKING:
     from baselines.collaborative import Collaborative
-
-DISTURBED = 0.75  # noise of a picture's vector, which stands for that of a text (LAFITE)
 
 
 class AutoencoderStage(Stage):
@@ -103,9 +100,7 @@ class LatentStage(Stage):
 
     def vectors(self, pictures: Tensor, noise: Noise) -> Tensor:
         """Vectors (N, D) of pictures in the place of texts, which are seldom there."""
-        with torch.no_grad():
-            seen = self.method.reader(pictures.device).images(pictures)
-        return F.normalize(seen + DISTURBED * F.normalize(noise.normal(seen.shape[1]), dim=1), dim=1)
+        return self.method.reader(pictures.device).as_texts(pictures, noise)
 
 
 class LabelStage(LatentStage):

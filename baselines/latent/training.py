@@ -21,8 +21,6 @@ from bench.nn.perceptual import PerceptualDistance, mean_l1
 if TYPE_CHECKING:
     from baselines.latent import Latent
 
-DISTURBED = 0.75  # noise of a picture's vector, which stands for that of a text (LAFITE)
-
 
 class AutoencoderStage(Stage):
     """L1, LPIPS, the divergence of the latents from normal values and, in `paper`, a discriminator of patches."""
@@ -114,9 +112,8 @@ class DenoiserStage(Stage):
 
     def vectors(self, pictures: Tensor, noise: Noise) -> Tensor:
         """Tokens (N, 1, D) of pictures in the place of texts, which are seldom there; of some, zeros."""
-        seen = reader(self.config.text, pictures.device).images(pictures)
-        disturbed = F.normalize(seen + DISTURBED * F.normalize(noise.normal(seen.shape[1]), dim=1), dim=1)
-        return token(disturbed) * (noise.uniform(1, 1) < self.config.told)
+        seen = reader(self.config.text, pictures.device).as_texts(pictures, noise)
+        return token(seen) * (noise.uniform(1, 1) < self.config.told)
 
 
 @torch.no_grad()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from baselines.uniteconquer import shown
@@ -15,8 +14,6 @@ from bench.nn.denoising import learned, optimiser
 
 if TYPE_CHECKING:
     from baselines.uniteconquer import UniteConquer
-
-DISTURBED = 0.75  # noise of a picture's vector, which stands for that of a text (LAFITE)
 
 
 class DenoisingStage(Stage):
@@ -61,10 +58,7 @@ class FaceStage(DenoisingStage):
         read = self.method.reader(pictures.device)
         if read is None:
             return None
-        with torch.no_grad():
-            seen = read.images(pictures)
-        disturbed = F.normalize(seen + DISTURBED * F.normalize(noise.normal(seen.shape[1]), dim=1), dim=1)
-        return disturbed * (noise.uniform(1) >= self.config.dropped)
+        return read.as_texts(pictures, noise) * (noise.uniform(1) >= self.config.dropped)
 
 
 class SketchStage(DenoisingStage):

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from bench import weights
 from bench.errors import BenchError
-from bench.method import Source
+from bench.method import Noise, Source
 from bench.nn import embedded
 from bench.nn.perceptual import Frozen, frozen
 
@@ -25,6 +25,7 @@ WORDS = (
 """What the embedded network knows: the words of `bench.data.captions.describe` that tell faces apart."""
 WIDTH = 64  # of its vectors
 FACE = "face"  # a text that says nothing else
+DISTURBED = 0.75  # noise of an image's vector that stands for that of a text
 
 COLOURS = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's mean and deviation
 VIT_B_32: dict[str, Any] = {
@@ -55,6 +56,15 @@ class TextImage(Frozen):
     def images(self, images: Tensor) -> Tensor:
         """Vectors (N, D) of images (N, 3, H, W) in [-1, 1]; they take gradients."""
         raise NotImplementedError
+
+    @torch.no_grad()
+    def as_texts(self, images: Tensor, noise: Noise) -> Tensor:
+        """Vectors (N, D) of images with noise, in training in the place of texts, which are seldom there.
+
+        h' = h~ / |h~|, h~ = h + `DISTURBED` e / |e|, e normal (LAFITE, Zhou et al., CVPR 2022).
+        """
+        seen = self.images(images)
+        return F.normalize(seen + DISTURBED * F.normalize(noise.normal(seen.shape[1]), dim=1), dim=1)
 
 
 def openai_clip(path: Path, name: str, sizes: Mapping[str, Any]) -> Any:
