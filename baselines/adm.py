@@ -7,13 +7,12 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn.adm import UNet
-from bench.nn.denoising import DenoiserConfig, learned, optimiser, times
+from bench.nn.denoising import DenoiserConfig, DenoiserStage, learned, times
 from bench.nn.diffusion import Diffusion
 from bench.nn.iterative import Iterative
 
@@ -99,21 +98,13 @@ class ADM(Method):
         self.network.load_state_dict(state)
 
 
-class ADMStage(Stage):
+class ADMStage(DenoiserStage):
     """Learns the noise and, by the variational bound, the variances; the masks of the batch are not used."""
 
     method: ADM
 
-    def __init__(self, method: ADM):
-        super().__init__(method)
-        c = self.config = method.config
-        self.batch_size, self.iterations, self.ema = c.batch_size, c.iterations, {"network": c.ema}
-
-    def optimisers(self) -> dict[str, Optimizer]:
-        return {"network": optimiser(self.config, self.method.network)}
-
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
-        seen = learned(self.config, self.method.predict, batch.image, noise)
+        seen = learned(self.method.config, self.method.predict, batch.image, noise)
         update("network", seen.loss)
         return seen.losses
 

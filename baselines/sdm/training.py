@@ -7,31 +7,25 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.optim import Optimizer
 
 from baselines.sdm.networks import condition
-from bench.method import Batch, Noise, Stage, Update
+from bench.method import Batch, Noise, Update
 from bench.nn.celebamask import planes
-from bench.nn.denoising import learned, optimiser
+from bench.nn.denoising import DenoiserStage, learned
 
 if TYPE_CHECKING:
     from baselines.sdm import SDM
 
 
-class SDMStage(Stage):
+class SDMStage(DenoiserStage):
     """The noise of pictures and its variances, by their label maps; `untold`: share of those without theirs."""
 
     method: SDM
     guides = ("semantics",)
 
     def __init__(self, method: SDM, name: str, share: float, untold: float = 0.0):
-        super().__init__(method)
-        c = self.config = method.config
-        self.name, self.share, self.untold = name, share, untold
-        self.batch_size, self.iterations, self.ema = c.batch_size, round(share * c.iterations), {"network": c.ema}
-
-    def optimisers(self) -> dict[str, Optimizer]:
-        return {"network": optimiser(self.config, self.method.network)}
+        super().__init__(method, share)
+        self.config, self.name, self.untold = method.config, name, untold
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         labels = planes(batch.need("semantics")).to(batch.image)

@@ -6,29 +6,23 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from baselines.uniteconquer import shown
-from bench.method import Batch, Noise, Stage, Update
-from bench.nn.denoising import learned, optimiser
+from bench.method import Batch, Noise, Update
+from bench.nn.denoising import DenoiserStage, learned
 
 if TYPE_CHECKING:
     from baselines.uniteconquer import UniteConquer
 
 
-class DenoisingStage(Stage):
+class DenoisingStage(DenoiserStage):
     """Learns noise and variances by what `told` gives."""
 
     method: UniteConquer
 
     def __init__(self, method: UniteConquer, share: float):
-        super().__init__(method)
-        c = self.config = method.config
-        self.share, self.batch_size, self.iterations = share, c.batch_size, round(share * c.iterations)
-        self.ema = {self.name: c.ema}
-
-    def optimisers(self) -> dict[str, Optimizer]:
-        return {self.name: optimiser(self.config, self.method.get_submodule(self.name))}
+        super().__init__(method, share)
+        self.config = method.config
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         told = self.told(batch, noise)
@@ -44,7 +38,7 @@ class DenoisingStage(Stage):
 class FaceStage(DenoisingStage):
     """The network of maps and texts, of which some are left out; of the text in half of the batches, for all."""
 
-    name = "face"
+    name = trained = "face"
     guides = ("semantics",)
 
     def told(self, batch: Batch, noise: Noise) -> tuple[Tensor | None, ...]:
@@ -64,7 +58,7 @@ class FaceStage(DenoisingStage):
 class SketchStage(DenoisingStage):
     """The network of sketches."""
 
-    name = "sketch"
+    name = trained = "sketch"
     guides = ("sketch",)
 
     def told(self, batch: Batch, noise: Noise) -> tuple[Tensor | None, ...]:

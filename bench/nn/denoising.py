@@ -6,14 +6,14 @@ The losses are those of Nichol and Dhariwal, "Improved Denoising Diffusion Proba
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from bench.method import Config, Noise, Sizes, Source
+from bench.method import Config, Method, Noise, Sizes, Source, Stage
 from bench.nn.diffusion import STEPS, Diffusion, at
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -109,9 +109,24 @@ def learned(config: DenoiserConfig, predict: Callable[[Tensor, Tensor], Tensor],
     return Seen(losses, x, k, output)
 
 
-def optimiser(config: DenoiserConfig, network: nn.Module) -> Optimizer:
-    """AdamW without decay."""
-    return AdamW(network.parameters(), config.learning_rate, weight_decay=0)
+class DenoiserStage(Stage):
+    """Trains the network `trained` of a method, as its options say, by AdamW without decay.
+
+    `share`: of the method's iterations, and of its training budget.
+    """
+
+    trained: ClassVar[str] = "network"
+
+    def __init__(self, method: Method, share: float = 1.0):
+        super().__init__(method)
+        c: Any = method.config
+        self.share, self.batch_size, self.iterations = share, c.batch_size, round(share * c.iterations)
+        self.ema = {self.trained: c.ema}
+
+    def optimisers(self) -> dict[str, Optimizer]:
+        c: Any = self.method.config
+        parameters = self.method.get_submodule(self.trained).parameters()
+        return {self.trained: AdamW(parameters, c.learning_rate, weight_decay=0)}
 
 
 def times(k: int | Tensor, x: Tensor) -> Tensor:
