@@ -114,6 +114,7 @@ class CollaborativeConfig(Config):
     batch_size: int = 32
     autoencoder_rate: float = 4.5e-6 * 32
     learning_rate: float = 2e-6 * 32
+    left: float = Field(default=1.0, ge=0, le=1)  # of it at the end of each stage, to which it falls by half a cosine
     perceptual: float = 1.0  # weight of LPIPS
     kl: float = 1e-6
     adversarial: float = 0.5  # weight of the discriminator; 0: there is none
@@ -156,11 +157,11 @@ class Collaborative(Iterative):
         "paper": CollaborativeConfig(),
         "512": CollaborativeConfig(autoencoder_multipliers=(1, 2, 4, 4), learning_rate=1e-6 * 32),
         "tiny": CollaborativeConfig(
-            autoencoder_width=16, autoencoder_multipliers=(1, 2), autoencoder_blocks=1, latents=4, width=48,
-            multipliers=(1, 2, 3), blocks=1, attention=(2,), heads=4, diffuser_width=16, context=64, groups=8,
-            text="embedded", steps=20, predicts="velocity", zeros=False, shortcuts=True, iterations=(2, 5, 3, 1),
-            batch_size=8,
-            autoencoder_rate=1e-3, learning_rate=1e-3, perceptual=0.2, kl=1e-3, adversarial=0, ema=0.99,
+            autoencoder_width=16, autoencoder_multipliers=(1, 2, 2), autoencoder_blocks=1, latents=8, width=64,
+            multipliers=(1, 2), blocks=1, attention=(0, 1), heads=4, diffuser_width=16, context=64, groups=8,
+            text="embedded", steps=20, predicts="velocity", zeros=False, shortcuts=True, iterations=(4, 10, 5, 1),
+            batch_size=8, autoencoder_rate=1e-3, learning_rate=7e-4, left=0.02, perceptual=0.2, kl=1e-3, adversarial=0,
+            ema=0.995,
         ),
     }  # fmt: skip
 

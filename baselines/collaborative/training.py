@@ -6,19 +6,24 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, AdamW, Optimizer
+from torch.optim import Adam, Optimizer
 
 from baselines.collaborative.autoencoder import divergence
 from baselines.collaborative.networks import influence, mixed
 from bench.method import Batch, Noise, Source, Stage, Update
 from bench.nn import across
 from bench.nn.celebamask import planes
+from bench.nn.denoising import BETAS
 from bench.nn.diffusion import STEPS, at
 from bench.nn.perceptual import PerceptualDistance, mean_l1
+from bench.nn.schedule import ScheduledAdam, cosine
 from bench.nn.vqgan import Adversary, PatchDiscriminator
 
 if TYPE_CHECKING:
     from baselines.collaborative import Collaborative
+
+
+DECAY = {"weight_decay": 0.01, "decoupled_weight_decay": True}  # as PyTorch's AdamW has it
 
 
 class AutoencoderStage(Stage):
@@ -73,6 +78,14 @@ class LatentStage(Stage):
         self.iterations, self.share = c.iterations[self.place], c.iterations[self.place] / sum(c.iterations)
         self.batch_size, self.ema = c.batch_size, {self.name: c.ema}
 
+    def networks(self) -> list[nn.Module]:
+        """What this stage trains."""
+        raise NotImplementedError
+
+    def optimisers(self) -> dict[str, Optimizer]:
+        c, parameters = self.config, nn.ModuleList(self.networks()).parameters()
+        return {self.name: ScheduledAdam(parameters, c.learning_rate, BETAS, self.steps, cosine(c.left), **DECAY)}
+
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         c, method = self.config, self.method
         with torch.no_grad():
@@ -108,10 +121,8 @@ class LabelStage(LatentStage):
 
     name, place = "labels", 1
 
-    def optimisers(self) -> dict[str, Optimizer]:
-        method = self.method
-        parameters = [*method.label_denoiser.parameters(), *method.label_tokens.parameters()]
-        return {self.name: AdamW(parameters, self.config.learning_rate)}
+    def networks(self) -> list[nn.Module]:
+        return [self.method.label_denoiser, self.method.label_tokens]
 
     def told(self, batch: Batch, x: Tensor, k: Tensor, noise: Noise) -> Tensor:
         tokens = self.method.label_tokens(planes(batch.need("semantics")).to(x))
@@ -123,10 +134,8 @@ class TextStage(LatentStage):
 
     name, place, guides = "text", 2, ()
 
-    def optimisers(self) -> dict[str, Optimizer]:
-        method = self.method
-        parameters = [*method.text_denoiser.parameters(), *method.text_tokens.parameters()]
-        return {self.name: AdamW(parameters, self.config.learning_rate)}
+    def networks(self) -> list[nn.Module]:
+        return [self.method.text_denoiser, self.method.text_tokens]
 
     def told(self, batch: Batch, x: Tensor, k: Tensor, noise: Noise) -> Tensor:
         tokens = self.method.read(self.vectors(batch.image, noise))
@@ -138,10 +147,8 @@ class DiffuserStage(LatentStage):
 
     name, place = "diffusers", 3
 
-    def optimisers(self) -> dict[str, Optimizer]:
-        method = self.method
-        parameters = [*method.label_diffuser.parameters(), *method.text_diffuser.parameters()]
-        return {self.name: AdamW(parameters, self.config.learning_rate)}
+    def networks(self) -> list[nn.Module]:
+        return [self.method.label_diffuser, self.method.text_diffuser]
 
     def told(self, batch: Batch, x: Tensor, k: Tensor, noise: Noise) -> Tensor:
         method, texts = self.method, self.vectors(batch.image, noise)

@@ -75,8 +75,8 @@ class SDM(Iterative):
         "paper": SDMConfig(),
         "tiny": SDMConfig(
             width=24, multipliers=(1, 1, 2, 4), blocks=1, attention=(3,), head=24, groups=8, hidden=8, batch_size=8,
-            learning_rate=1e-3, predicts="velocity", variances="least", zeros=False, ema=0.99, steps=16, tuned=0.25,
-            crop=1,
+            learning_rate=1e-3, left=0.02, predicts="velocity", variances="least", zeros=False, ema=0.995, steps=16,
+            tuned=0.25, crop=1,
         ),
     }  # fmt: skip
 

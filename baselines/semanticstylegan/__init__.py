@@ -126,7 +126,7 @@ class SemanticStyleGAN(Method):
         "256": SemanticStyleGANConfig(size=256),
         "tiny": SemanticStyleGANConfig(
             size=64, coarse=16, start=8, local=24, features=48, width=1024, limit=64, code=64, depth=4, noise=False,
-            learning_rate=0.008, batch_size=4, gamma=0.1, segmentation_gamma=1, path=0.1,
+            learning_rate=0.008, batch_size=4, gamma=0.1, segmentation_gamma=1, path=0.1, path_every=16,
             pixels=10, perceptual=1, segmentation=10, ema=0.99, steps=40, squared=2,
             near=0.1, compared="embedded",
         ),

@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 
 from bench.method import Config, Method, Noise, Sizes, Source, Stage
 from bench.nn.diffusion import STEPS, Diffusion, at
+from bench.nn.schedule import ScheduledAdam, cosine
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -29,10 +30,14 @@ class DenoiserConfig(Config):
     head: int = 64  # channels of an attention head
     groups: int = 32  # of every norm
     learning_rate: float = 2e-5
+    left: float = Field(default=1.0, ge=0, le=1)  # of the learning rate at the end, to which it falls by half a cosine
     batch_size: int = 8
     iterations: int = 1_250_000
     predicts: Literal["noise", "velocity"] = "noise"  # what the network gives and its loss measures
     variances: Literal["learned", "least"] = "learned"  # of a step back
+    taught: int = Field(
+        default=STEPS, ge=1, le=STEPS
+    )  # steps that training draws from: the first ones, of little noise
     gamma: float = 0.0  # P2: the error of the noise counts 1 / (1 + SNR)^gamma
     ema: float = 0.9999
 
@@ -55,6 +60,7 @@ class DenoiserConfig(Config):
 
 
 LINEAR = Diffusion.linear()
+BETAS = (0.9, 0.999)  # of Adam
 
 
 class GuidedConfig(DenoiserConfig):
@@ -99,7 +105,7 @@ def learned(config: DenoiserConfig, predict: Callable[[Tensor, Tensor], Tensor],
     predict: gives the noise and v of x_k and k (N,).
     """
     c, abar = config, LINEAR.abar
-    k, normal = (noise.uniform() * STEPS).long(), noise.normal(*picture.shape[1:])
+    k, normal = (noise.uniform() * c.taught).long(), noise.normal(*picture.shape[1:])
     x = LINEAR.noised(picture, k, normal)
     output = predict(x, k).float()
     weights = (1 - abar) ** c.gamma / (abar if c.predicts == "velocity" else 1)  # of the noise's error
@@ -110,7 +116,7 @@ def learned(config: DenoiserConfig, predict: Callable[[Tensor, Tensor], Tensor],
 
 
 class DenoiserStage(Stage):
-    """Trains the network `trained` of a method, as its options say, by AdamW without decay.
+    """Trains the network `trained` of a method, as its options say, by AdamW without decay, which is Adam.
 
     `share`: of the method's iterations, and of its training budget.
     """
@@ -126,7 +132,7 @@ class DenoiserStage(Stage):
     def optimisers(self) -> dict[str, Optimizer]:
         c: Any = self.method.config
         parameters = self.method.get_submodule(self.trained).parameters()
-        return {self.trained: AdamW(parameters, c.learning_rate, weight_decay=0)}
+        return {self.trained: ScheduledAdam(parameters, c.learning_rate, BETAS, self.steps, cosine(c.left))}
 
 
 def times(k: int | Tensor, x: Tensor) -> Tensor:

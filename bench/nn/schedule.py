@@ -16,6 +16,7 @@ class ScheduledAdam(Adam):
     """Adam at its learning rate times what a schedule says.
 
     `steps`: updates of the whole training; 0 where it has no end, and the rate stays that of its beginning.
+    `options`: more of PyTorch's, such as weight decay.
     """
 
     def __init__(
@@ -25,8 +26,9 @@ class ScheduledAdam(Adam):
         betas: tuple[float, float],
         steps: int,
         schedule: Schedule,
+        **options: Any,
     ):
-        super().__init__(parameters, lr, betas)
+        super().__init__(parameters, lr, betas, **options)
         self.steps, self.schedule = steps, schedule
         for group in self.param_groups:
             group["rate"], group["updates"] = group["lr"], 0  # kept in checkpoints
