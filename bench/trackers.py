@@ -2,13 +2,14 @@
 
 TensorBoard's is Fabric's own; those of MLflow and Weights & Biases are `lightning.pytorch.loggers`. Nothing leaves this
 machine unless the user says so: MLflow writes to `$MLFLOW_TRACKING_URI`, else to the job's folder; Weights & Biases is
-offline unless `$WANDB_MODE` says otherwise.
+offline unless `$WANDB_MODE` says otherwise; neither tells its makers how it is used.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -25,6 +26,8 @@ def _tensorboard(folder: Path) -> Any:
 
 
 def _mlflow(folder: Path) -> Any:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # else its makers' server is asked, wherever losses go
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # text files: a database takes 50 ms an iteration
     from pytorch_lightning.loggers import MLFlowLogger
 
     address = os.environ.get("MLFLOW_TRACKING_URI")
@@ -32,10 +35,12 @@ def _mlflow(folder: Path) -> Any:
 
 
 def _wandb(folder: Path) -> Any:
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    os.environ.setdefault("WANDB_SILENT", "true")
     from pytorch_lightning.loggers import WandbLogger
 
-    offline = os.environ.get("WANDB_MODE", "offline") == "offline"
-    return WandbLogger(name=folder.name, save_dir=folder, project=PROJECT, offline=offline)
+    mode = os.environ.get("WANDB_MODE", "offline")
+    return WandbLogger(name=folder.name, save_dir=folder, project=PROJECT, mode=mode)
 
 
 _MAKERS: dict[str, Callable[[Path], Any]] = {"tensorboard": _tensorboard, "mlflow": _mlflow, "wandb": _wandb}
@@ -54,3 +59,20 @@ def loggers(names: Sequence[str], folder: Path) -> list[Any]:
                 f"train.trackers: {name}: install it with `pip install face-inpaint-bench[{extra}]` ({error})"
             ) from error
     return made
+
+
+@contextmanager
+def ending(made: Sequence[Any]) -> Iterator[None]:
+    """End the runs of loggers, whatever happens: an open one of Weights & Biases would take the next job's losses."""
+    status = "failed"
+    try:
+        yield
+        status = "success"
+    finally:
+        for logger in made:
+            logger.finalize(status)
+            if type(logger).__name__ == "WandbLogger":
+                import wandb
+
+                logger.experiment.finish(int(status == "failed"))
+                wandb.teardown()  # waits until all is written
