@@ -17,6 +17,7 @@ from bench.errors import BenchError
 
 Tracker = Literal["tensorboard", "mlflow", "wandb"]
 PROJECT = "facebench"  # project or experiment that the runs of jobs stand in
+ADDRESS = "MLFLOW_TRACKING_URI"
 
 
 def _tensorboard(folder: Path) -> Any:
@@ -30,8 +31,8 @@ def _mlflow(folder: Path) -> Any:
     os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # text files: a database takes 50 ms an iteration
     from pytorch_lightning.loggers import MLFlowLogger
 
-    address = os.environ.get("MLFLOW_TRACKING_URI")
-    return MLFlowLogger(PROJECT, run_name=folder.name, tracking_uri=address, save_dir=str(folder / "mlruns"))
+    here = (folder / "mlruns").absolute().as_uri()
+    return MLFlowLogger(PROJECT, run_name=folder.name, tracking_uri=os.environ.get(ADDRESS, here))
 
 
 def _wandb(folder: Path) -> Any:
@@ -63,8 +64,8 @@ def loggers(names: Sequence[str], folder: Path) -> list[Any]:
 
 @contextmanager
 def ending(made: Sequence[Any]) -> Iterator[None]:
-    """End the runs of loggers, whatever happens: an open one of Weights & Biases would take the next job's losses."""
-    status = "failed"
+    """End the runs of loggers, whatever happens: open ones would take the losses of the next job of this process."""
+    status, address = "failed", os.environ.get(ADDRESS)
     try:
         yield
         status = "success"
@@ -76,3 +77,5 @@ def ending(made: Sequence[Any]) -> Iterator[None]:
 
                 logger.experiment.finish(int(status == "failed"))
                 wandb.teardown()  # waits until all is written
+        if address is None:
+            os.environ.pop(ADDRESS, None)  # MLflow puts that of its run there

@@ -37,13 +37,18 @@ def test_tensorboard(tmp_path: Path) -> None:
     assert found == [(1, 2.0), (2, 1.0)]
 
 
-def test_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mlflow_stays_here_and_jobs_stay_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pytorch_lightning.loggers")
     pytest.importorskip("mlflow")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    logged("mlflow", tmp_path)
-    (file,) = (tmp_path / "mlruns").rglob("metrics/one/adversarial")
+    monkeypatch.chdir(tmp_path)
+    logged("mlflow", Path("a"))
+    logged("mlflow", Path("ü #1%20"), [{"two/pixels": 3.0}])
+    (file,) = Path("a/mlruns").glob("*/*/metrics/*/*")
+    assert file.parts[-2:] == ("one", "adversarial")
     assert [line.split()[1:] for line in file.read_text().splitlines()] == [["2.0", "1"], ["1.0", "2"]]
+    (file,) = Path("ü #1%20/mlruns").glob("*/*/metrics/*/*")
+    assert file.parts[-2:] == ("two", "pixels")
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
