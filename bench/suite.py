@@ -314,7 +314,7 @@ class Train(Section):
     checkpoint: int = Field(default=200, ge=1)
     """Iterations between checkpoints."""
     trackers: list[Tracker] = []
-    """Also log the losses there: tensorboard, mlflow, wandb (extras `tensorboard`, `trackers`)."""
+    """Also log the losses there: tensorboard, mlflow, wandb (extras `tensorboard`, `trackers`), in the job's folder."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """auto: bf16 on a GPU that has it, else fp32."""
     compile: bool = False

@@ -40,7 +40,7 @@ from bench.method import Method, Source, Stage
 from bench.nn import across
 from bench.nn.compiled import compiled
 from bench.store import atomic_write, derive_seed, write_error
-from bench.trackers import loggers
+from bench.trackers import ending, loggers
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -430,7 +430,8 @@ def train(
     run = Run(method, stages, folder, budget)
     run.resume()
     kind = run.device.type
-    with run.writer, allocator.keeping(), progress(sum(steps), sum(steps[: run.stage]) + run.step) as advance:
+    done = sum(steps[: run.stage]) + run.step
+    with run.writer, ending(run.fabric.loggers), allocator.keeping(), progress(sum(steps), done) as advance:
         while True:
             stage = stages[run.stage]
             before = sum(steps[: run.stage])
@@ -459,8 +460,6 @@ def train(
             run.enter(run.stage + 1)
             run.save()
         run.saved()
-    for logger in run.fabric.loggers:
-        logger.finalize("success")
     method.eval()
 
 

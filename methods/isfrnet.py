@@ -24,8 +24,8 @@ from bench.nn.psp import GradualStyleEncoder
 CARD = Card(
     slug="isfrnet",
     name="ISFRNet",
-    title="A Deep Three-stage Identity and Structure Feature Refinement Network for Facial Image Inpainting",
-    authors="-",
+    title="ISFRNet: A Deep Three-stage Identity and Structure Feature Refinement Network for Facial Image Inpainting",
+    authors="Wang, Shin",
     year=2023,
     venue="KSII TIIS 17(3)",
     url="",

@@ -18,8 +18,9 @@ from reports.results import Results, load
 FILE = Path(__file__).with_name("references.bib")
 OURS = "facebench"
 PAPERS = {  # of a metric's family, where it is not called like its paper
-    "p-ids": "u-ids",
-    "u-ids-cv": "u-ids",
+    "u-ids": "comodgan",
+    "p-ids": "comodgan",
+    "u-ids-cv": "comodgan",
     "recall": "precision",
     "coverage": "density",
     "topiq-face": "topiq",
@@ -37,7 +38,15 @@ NETWORKS = (
     "dinov2",
     "lpips",
 )
-FASTGAN = ("shell", "skull", "anime", "fauvism", "moongate", "cat", "dog", "pokemon", "art")
+SOURCES = {  # of data sets that are not called like their paper
+    **dict.fromkeys(("celeba-isfrnet", "celeba-apfi"), "celeba"),
+    "celeba-test": "celeba-hq",
+    "lfw-test": "lfw",
+    **dict.fromkeys(("celebchild-test", "webphoto-test"), "gfpgan"),
+    **dict.fromkeys(("cat", "dog"), "animalface"),
+    **dict.fromkeys(("shell", "skull", "anime", "fauvism", "moongate", "pokemon", "art"), "fastgan"),
+}
+BASELINE = ", as an inpainting baseline"  # in titles of cards: what we made of a paper
 
 
 def cite(run: str | Path) -> str:
@@ -103,7 +112,14 @@ def _methods(found: Results) -> Iterator[str]:
     known = registry.entries()
     for slug in dict.fromkeys(found.rows["method"]):
         if slug in known and known[slug].card.year:
-            yield _entry(known[slug].card)
+            yield paper(known[slug].card)
+
+
+def paper(card: Card) -> str:
+    """The entry of a method's paper in references.bib, by the method's name or the title; else what its card tells."""
+    title = f"title={{{{{_text(card.title.removesuffix(BASELINE))}}}}}"
+    same = (entry for entry in references().values() if title in entry)
+    return references().get(card.slug) or next(same, None) or _entry(card)
 
 
 def _entry(card: Card) -> str:
@@ -124,13 +140,9 @@ def _data(found: Results) -> Iterator[str]:
         known, key = catalogue.known(name), catalogue.key(name)
         if known is None or key is None:
             continue  # the user's own images, or drawn ones
-        paper = (
-            "fastgan" if key in FASTGAN else next((k for k in (key, key.partition("-")[0]) if k in references()), "")
+        yield references().get(SOURCES.get(key, key)) or _misc(
+            key, {"title": f"{{{_text(known.title)}}}", "url": known.source}
         )
-        if paper:
-            yield references()[paper]
-        else:
-            yield _misc(key, {"title": f"{{{_text(known.title)}}}", "url": known.source})
 
 
 def _metrics(found: Results) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.commands import Moved, chosen, out
+from bench.commands import Moved, chosen, licence, out
 from bench.errors import BenchError
 from bench.reporters import reporter
 
@@ -40,6 +40,7 @@ def make(
     ] = None,
     consent: Annotated[Path | None, typer.Option(help="Text file of what people agree to, in place of ours.")] = None,
     name: Annotated[str | None, typer.Option(help="Of the study; default: its kind.")] = None,
+    pictures: licence.Pictures = None,
     data: Moved = None,
 ) -> None:
     """Make the pages of a user study: one HTML file a person, which opens from disk and sends nothing anywhere.
@@ -73,6 +74,7 @@ def make(
             raise BenchError(f"--consent: cannot read {consent}: {error}; give a text file in UTF-8") from error
     folder = found.folder / files.FOLDER / file_slug(name or asked.kind)
     cells = chosen(found.cells, methods, conditions, datasets)
+    licence.may_show((cell.row["dataset"] for cell in cells), pictures, needed=True)
     made = study.make(found, cells, asked, folder, reporter("study_page"), text, assignment)
     count = max(map(len, made.questions.values()))
     out.print(

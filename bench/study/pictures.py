@@ -80,17 +80,18 @@ class Album:
         if name == ORIGINAL:
             return (_webp(original[0]),)
         hole = torch.from_numpy(np.asarray(self.task.masks[number])).bool()[None, None]
+        alone = bool(hole.all())  # nothing of the original is seen
         if name in FLATS:
             picture = torch.tensor(FLATS[name], dtype=torch.uint8)[:, None, None].expand_as(original[0])
         elif name == INPUT:
             picture = shown(self._batch(image))[0]
-            if parse(self.task.condition).degraded:
-                return (_webp(picture),)
+            alone |= parse(self.task.condition).degraded
         else:
             archive = self.archives[name]
             picture = archive.read([number], original, hole)[0]
-            if archive.whole:
-                return (_webp(picture),)
+            alone |= archive.whole
+        if alone:
+            return (_webp(picture),)
         return *self.layers(image, ORIGINAL), _webp(picture, hole[0])
 
     def _number(self, image: str) -> int:

@@ -112,7 +112,8 @@ def condition(row: Any) -> str:
     """Our name of a published condition; "" where we have none.
 
     Below 60 % the documents use the irregular mask templates of partial convolution, above it CoModGAN's free-form
-    generator. Of the restored pictures only CelebA-Test has the originals. Edits are of the whole picture without "Ma".
+    generator. Of the restored pictures only CelebA-Test has the originals. Edits are of the whole picture without "Ma",
+    whose guides the documents name in any order.
     """
     printed: str = row.condition
     if printed == "512x512":
@@ -120,7 +121,7 @@ def condition(row: Any) -> str:
     parts = printed.split("+")[1:]
     if parts:
         erased = "local" if "Ma" in parts else "whole"
-        return "+".join([erased, *(GUIDES[part] for part in parts if part != "Ma")])
+        return "+".join([erased, *(guide for part, guide in GUIDES.items() if part in parts)])
     if match := re.fullmatch(r"(\d+)-(\d+)%", printed):
         return f"{'irregular' if int(match[1]) < 60 else 'freeform'}/{match[1]}-{match[2]}"
     return CONDITIONS.get(printed, "")

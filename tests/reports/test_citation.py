@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from bench import metrics, registry
+from bench.card import Card
 from bench.data import catalogue
 from reports import citation
 from reports.citation import cite, references
@@ -34,8 +35,28 @@ def test_entries_are_whole() -> None:
         rows = made_up.rows({"mean": "Mean"}, ("center/25",), ("psnr",), (name,))
         assert len(list(citation._data(citation.Results(rows, None, None, None, {}, Path())))) == 1
     for entry in registry.entries().values():
-        text = citation._entry(entry.card)
-        assert text.count("{") == text.count("}") and "et al" not in text and not re.search(r"(?<!\\)[&%#$]", text)
+        for text in (citation.paper(entry.card), citation._entry(entry.card)):
+            assert text.count("{") == text.count("}") and "et al" not in text and not re.search(r"(?<!\\)[&%#$]", text)
+
+
+def test_papers_agree_with_the_cards() -> None:
+    """Year, title, first author and arXiv number. What diffusers draws has no one paper: its library is cited."""
+    for slug, entry in registry.entries().items():
+        card, text = entry.card, citation.paper(entry.card)
+        if card.year and slug != "diffusers":
+            assert f"year={{{card.year}}}" in text, slug
+            assert f"title={{{{{citation._text(card.title.removesuffix(citation.BASELINE))}}}}}" in text, slug
+            first = re.split(r",| et al", card.authors.partition(";")[0])[0]
+            assert card.authors == "-" or f"author={{{first}" in text, slug
+            assert set(re.findall(r"\d{4}\.\d{5}", card.url)) <= set(re.findall(r"\d{4}\.\d{5}", text)), slug
+    shared = {slug: citation.paper(registry.get(slug).card) for slug in ("controlnet", "controlnet-labels")}
+    assert len(set(shared.values())) == 1
+
+
+def test_a_method_of_the_user_is_cited_by_its_card() -> None:
+    card = Card(slug="ours", name="Ours", title="Faces & Holes", authors="Doe et al.", year=2026, venue="-", url="")
+    expected = r"@misc{ours, title={{Faces \& Holes}}, author={Doe and others}, year={2026}}"
+    assert citation.paper(card) == expected
 
 
 def test_a_run_is_cited_and_its_sentence_says_how_it_was_made(tmp_path: Path) -> None:
@@ -49,7 +70,7 @@ def test_a_run_is_cited_and_its_sentence_says_how_it_was_made(tmp_path: Path) ->
     text = cite(run)
     keys = re.findall(r"^@\w+\{([^,]+)", text, flags=re.MULTILINE)
     assert keys == ["scfegan", "maskgan", "celeba-hq", "fid", "facebench"]
-    assert "author={Jo and Park}" in text and "author={Lee and others}" in text
+    assert "author={Jo, Youngjoo and Park, Jongyoul}" in text
     said = text.splitlines()[0]
     assert said.startswith(r"% All methods were measured with face-inpaint-bench 9.9 \cite{facebench} (suite made-up")
     for part in ("2000 test images of celeba-hq (SHA-256 ffffffffffff) at 256 px", "center/25: 111111111111",

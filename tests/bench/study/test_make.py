@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from bench import stored
+from bench.commands import licence
 from bench.errors import BenchError
 from bench.study import make
 from bench.study.design import ORIGINAL
@@ -110,6 +111,16 @@ def test_an_assignment_of_ones_own(small: Path, tmp_path: Path) -> None:
     plan.write_text(plan.read_text().replace("asked,synthfaces,center/25,0", "asked,synthfaces,center/25,x"))
     with pytest.raises(BenchError, match="the run has no picture 'x"):
         call("study", "make", small, "--kind", "best", "--assignment", plan, "--name", "mine")
+
+
+def test_pictures_of_others_need_a_licence(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(licence, "DRAWN", "")  # as if the faces were somebody's
+    for options in ([], ["--no-pictures"]):
+        with pytest.raises(BenchError, match=r"worth nothing without pictures\. Say --pictures if the licence"):
+            call("study", "make", small, "--name", "theirs", *options)
+    assert not (small / "studies" / "theirs").exists()
+    call("study", "make", small, "--name", "theirs", "--people", 1, "--pictures")
+    assert (small / "studies" / "theirs" / "pages" / "person-01.html").exists()
 
 
 def test_what_cannot_be_made(small: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +104,9 @@ def test_the_interval_of_a_share_is_wilsons() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ranking", "2afc", "best"])
-def test_known_preferences_are_recovered(kind: str, tmp_path: Path) -> None:
+def test_known_preferences_are_recovered(
+    kind: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     """52 people x 20 votes, 100 studies: in at least 93 the truth lies in the interval, whose mean width is at most
     1.3 times that of the values' own spread. One method is looked at, since five intervals of a study go together.
     """
@@ -121,13 +124,15 @@ def test_known_preferences_are_recovered(kind: str, tmp_path: Path) -> None:
         high.append(bounds[1])
     covered = ((np.array(low) <= truth) & (truth <= np.array(high))).sum(axis=0)
     width = (np.array(high) - low).mean(axis=0) / (2 * 1.96 * np.std(found, axis=0))
+    record_property("covered", covered.tolist())  # shown by --junitxml
+    record_property("width", width.round(3).tolist())
     assert covered[0] >= 93 and covered.mean() >= 93
     assert width.max() <= 1.3
     assert np.abs(np.mean(found, axis=0) - truth).max() < 0.03
 
 
 @pytest.mark.slow
-def test_people_and_images_that_differ(tmp_path: Path) -> None:
+def test_people_and_images_that_differ(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """Where people and pictures differ, too: of 100 studies, the mean over all lies in at least 90 intervals."""
     values, low, high = [], [], []
     for seed in range(100):
@@ -139,8 +144,10 @@ def test_people_and_images_that_differ(tmp_path: Path) -> None:
         values.append(share)
         low.append(bounds[0])
         high.append(bounds[1])
-    mean = np.mean(values)
-    assert ((np.array(low) <= mean) & (mean <= np.array(high))).sum() >= 90
-    assert np.mean(np.array(high) - low) / (2 * 1.96 * np.std(values)) <= 1.3
-    alone = 2 * 1.96 * 0.48 / np.sqrt(1040)  # as if each vote was alone
-    assert np.mean(np.array(high) - low) > 1.1 * alone
+    mean, reach = np.mean(values), np.mean(np.array(high) - low)
+    covered, width = ((np.array(low) <= mean) & (mean <= np.array(high))).sum(), reach / (2 * 1.96 * np.std(values))
+    record_property("covered", int(covered))
+    record_property("width", round(float(width), 3))
+    assert covered >= 90
+    assert width <= 1.3
+    assert reach > 1.1 * 2 * 1.96 * 0.48 / np.sqrt(1040)  # as if each vote was alone
