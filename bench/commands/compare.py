@@ -45,9 +45,10 @@ def compare(
         raise BenchError("--masks is for folders of pictures: say --truth DIR, too; a run has its masks itself")
     with _opened((a, b), truth, masks, names, device, data or []) as (runs, find):
         made = reporter("compare")(*runs, pair or [], names, called=(str(a), str(b)))
-        page = made.write(to, find)
+        page, not_shown = made.write(to, find)
     out.print(made.table)
-    out.print(f"comparison: {page}", highlight=False, markup=False, soft_wrap=True)
+    for line in filter(None, (not_shown, f"comparison: {page}")):
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -56,16 +57,16 @@ def _opened(
 ) -> Iterator[tuple[list[Path], Find]]:
     """Two folders of results, and what finds their pictures."""
     from bench.find import Finder
-    from bench.pack.opened import results
+    from bench.pack import pictures, unpacked
 
     if truth is None:
-        finders = [Finder(folder, data) for folder in folders]
-
-        def find(side: int, place: Any, image: str) -> Any:
-            return finders[side](place.label, place.dataset, place.shots, place.condition, image)
-
         with ExitStack() as stack:
-            yield [stack.enter_context(results(folder)) for folder in folders], find
+            runs, finders = list(folders), [Finder(folder, data) for folder in folders]
+            for i, place in enumerate(folders):
+                if place.is_file():
+                    runs[i], said = stack.enter_context(unpacked(place))
+                    finders[i] = pictures.Finder(runs[i], said, data)
+            yield runs, lambda i, of, image: finders[i](of.label, of.dataset, of.shots, of.condition, image)
         return
     with tempfile.TemporaryDirectory() as place:
         runs = [Path(place, str(i)) for i in range(len(folders))]
