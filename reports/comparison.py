@@ -30,8 +30,8 @@ WITHDRAWN = "withdrawn: "  # begins the note of a value that was taken back
 ROWS = "`facebench report A B` sets the rows of two runs beside each other"
 
 Pictures = Mapping[str, Picture]
-"""masked, completed, original: those that are known. Where what was known is black, for want of the original, `hole` says
-what was not."""
+"""masked, completed, original: those that are known. Without an original, all that was known is black, and `hole` says
+where."""
 Line = tuple[Any, dict[str, Picture]]  # a row of `Comparison.changed`, and its pictures, as `SHOWN` names them
 Find = Callable[[int, Place, str], Pictures]  # side (0: A), what it is about, image -> its pictures
 

@@ -80,9 +80,12 @@ def write(
     return write_text(path, html.clean(page))
 
 
-def browser(index: dict[str, Any]) -> Markup:
-    """The image browser of a page, with what `pictures.index` tells; nothing where there are no pictures."""
-    shown = index["albums"] and html.template(__package__, "browser.html").render(pictures=index)
+def browser(index: dict[str, Any], hint: str = "") -> Markup:
+    """The image browser of a page, with what `pictures.index` tells; nothing where there are no pictures.
+
+    `hint`: what to know of them.
+    """
+    shown = index["albums"] and html.template(__package__, "browser.html").render(pictures=index, hint=hint)
     return Markup(shown or "")
 
 

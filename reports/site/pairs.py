@@ -46,8 +46,7 @@ def write(pages: Pages, boards: Sequence[Board], sources: Sequence[Source], inde
         compared=bool(listed),
         draws=significance.DRAWS,
         least=significance.MIN_IMAGES,
-        browser=browser(index),
-        black=black(sources),
+        browser=browser(index, black(sources)),
     )
 
 
