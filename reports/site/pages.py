@@ -16,7 +16,7 @@ from reports.site.gather import Source
 PLACES = {
     "index.html": "Leaderboards",
     "compare.html": "Compare",
-    "studies.html": "User studies",
+    "studies.html": "Studies",
     "downloads.html": "Downloads",
 }
 
