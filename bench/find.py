@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from bench import pictures
 from bench.archive import FILE, Archive
-from bench.complete import MASKS
 from bench.errors import BenchError
 from bench.store import dataset_folder, file_slug, image_file
-from bench.stored import Cell, Run, opened
+from bench.stored import Cell, Run, holes, opened
 from bench.task import Task
 from masks import MaskSet
 
@@ -82,7 +81,8 @@ class Finder:
                 archive, task = opened(folder, self._run.prepared().named(cell.row["dataset"]).images)
                 self._opened[cell.completion] = Opened(archive, task, task.masks)
             except BenchError:  # the originals are elsewhere
-                self._opened[cell.completion] = Opened(Archive.open(folder / FILE), None, MaskSet.load(folder / MASKS))
+                archive = Archive.open(folder / FILE)
+                self._opened[cell.completion] = Opened(archive, None, holes(folder, archive))
         return self._opened[cell.completion]
 
     def _sample(self, title: str, dataset: str, condition: str, image: str) -> Found:

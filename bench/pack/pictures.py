@@ -18,7 +18,6 @@ from bench.pack.opened import check_hashes, unpacked
 from bench.pack.written import mask_member, member
 from bench.samples import save_png
 from bench.store import dataset_folder, file_slug, image_file
-from masks import MaskSet
 
 FEW = 4  # of each cell, for people to look at
 
@@ -62,13 +61,7 @@ class Finder:
         if data := self.data.get(str(one.row["dataset"]), self.data.get("")):
             archive, task = stored.handed(place, [data], self.folder / "cache")
             return Opened(archive, task, task.masks)
-        return Opened(archive, None, holes(place, archive))
-
-
-def holes(place: Path, archive: Archive) -> MaskSet:
-    """The masks of the pictures that are there."""
-    every = MaskSet.load(place / MASKS)
-    return every.only(archive.manifest["numbers"]) if "numbers" in archive.manifest else every
+        return Opened(archive, None, stored.holes(place, archive))
 
 
 def write_samples(pack: Path, to: Path) -> None:
@@ -82,10 +75,10 @@ def write_samples(pack: Path, to: Path) -> None:
         for one in (one for one in said.pictures if one.kept):
             place = folder / "cell"
             archive = laid_out(folder, one, place)
-            shapes = holes(place, archive)
+            holes = stored.holes(place, archive)
             target = to / "samples" / dataset_folder(str(one.row["dataset"])) / file_slug(str(one.row["condition"]))
             for number, image in enumerate(archive.ids[:FEW]):
-                hole = torch.from_numpy(shapes[number]).bool()[None, None]
+                hole = torch.from_numpy(holes[number]).bool()[None, None]
                 black = torch.zeros((1, 3, *hole.shape[2:]), dtype=torch.uint8)
                 pictures = {
                     "masked": torch.where(hole, 255, black),

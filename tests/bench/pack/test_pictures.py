@@ -25,13 +25,17 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pixels = np.random.default_rng(i).integers(0, 256, (32, 32, 3), np.uint8)
         Image.fromarray(pixels).save(folder / "faces" / f"{i}.png")
     data = {"name": "mine", "folder": str(folder / "faces"), "train": 2, "test": 10}
-    methods = ["mean", {"method": "mean", "title": "Unpasted", "paste": False}]
+    methods = ["mean", {"method": "mean", "title": "Unpasted", "paste": False}, "paste-exemplar"]
     return run(folder, data=[data], methods=methods, metrics=["psnr"], conditions=["center/25"])
 
 
 def test_originals_come_from_the_user_alone(small: Path, tmp_path: Path) -> None:
     said = pack(small, tmp_path / "a.pack.zip", share=0.5)
-    assert [(one.kept, one.why != "") for one in said.pictures] == [(5, False), (0, True)]
+    assert [(one.row["title"], one.kept) for one in said.pictures if one.kept] == [("Mean colour", 5)]
+    assert [one.why for one in said.pictures if not one.kept] == [
+        "known pixels were kept, which may be the original's",
+        "it was shown whole pictures of the data set",
+    ]
     with unpacked(tmp_path / "a.pack.zip") as (folder, said):
         finders = [Finder(folder, said, data) for data in ((), [f"mine={small.parents[1] / 'faces'}"])]
         ids = pd.read_parquet(small / "per_image.parquet")["id"].unique()
@@ -57,5 +61,5 @@ def test_samples_of_a_pack_that_was_changed_are_refused(small: Path, tmp_path: P
     with pytest.raises(BenchError, match=r"bad.pack.zip: masks/.* was changed: see `facebench verify pack"):
         write_samples(bad, tmp_path / "out")
     kept = written(tmp_path / "less.pack.zip", {key: data for key, data in content.items() if key != name})
-    with pytest.raises(BenchError, match="lacks the pictures of complete-.*, or their masks: ask for it again"):
+    with pytest.raises(BenchError, match=r"lacks the pictures of complete-.*, or their masks: ask for it again"):
         write_samples(kept, tmp_path / "out")
