@@ -46,6 +46,7 @@ class Pages:
         script = html.text(page.__name__, *page.BASE) + html.text(__package__, "site.js")
         sheet = html.text(page.__name__, "page.css") + html.text(__package__, "site.css")
         body = html.template(__package__, template).render(title=self.title, heading=heading, **facts)
+        names = dict.fromkeys([heading, self.title, "face-inpaint-bench"])
         text = html.template(__package__, "frame.html").render(
             title=self.title,
             heading=heading,
@@ -54,8 +55,7 @@ class Pages:
             body=Markup(body),
             data=data,
             script=script,
-            sheet=sheet,
-            policy=html.policy(script, sheet, "data: file: 'self'", page.LOADED),
+            head=html.head(" · ".join(names), script, sheet, "data: file: 'self'", page.LOADED),
         )
         return self.file(name, html.clean(text))
 
