@@ -44,8 +44,8 @@ def found(kept: Opened, image: str) -> Found:
         known = {"original": original, "masked": torch.where(hole, 255, original)}
     else:
         original, known = torch.zeros((1, 3, *hole.shape[2:]), dtype=torch.uint8), {"hole": hole.byte()}
-    pictures = known | {"completed": archive.read([number], original, hole)}
-    return {name: one[0].permute(1, 2, 0).numpy() for name, one in pictures.items()}
+    known["completed"] = archive.read([number], original, hole)
+    return {name: one[0].permute(1, 2, 0).numpy() for name, one in known.items()}
 
 
 class Finder:

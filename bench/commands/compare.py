@@ -56,17 +56,13 @@ def _opened(
     folders: Sequence[Path], truth: Path | None, masks: Path | None, names: list[str], device: str, data: list[str]
 ) -> Iterator[tuple[list[Path], Find]]:
     """Two folders of results, and what finds their pictures."""
-    from bench.find import Finder
-    from bench.pack import pictures, unpacked
-
     if truth is None:
         with ExitStack() as stack:
-            runs, finders = list(folders), [Finder(folder, data) for folder in folders]
-            for i, place in enumerate(folders):
-                if place.is_file():
-                    runs[i], said = stack.enter_context(unpacked(place))
-                    finders[i] = pictures.Finder(runs[i], said, data)
-            yield runs, lambda i, of, image: finders[i](of.label, of.dataset, of.shots, of.condition, image)
+            found = [_found(folder, data, stack) for folder in folders]
+            yield (
+                [folder for folder, _ in found],
+                lambda side, of, image: found[side][1](of.label, of.dataset, of.shots, of.condition, image),
+            )
         return
     with tempfile.TemporaryDirectory() as place:
         runs = [Path(place, str(i)) for i in range(len(folders))]
@@ -74,6 +70,17 @@ def _opened(
             _measured(folder, truth, masks, names, device, run) for folder, run in zip(folders, runs, strict=True)
         ]
         yield runs, lambda side, _, image: readers[side](image)
+
+
+def _found(place: Path, data: list[str], stack: ExitStack) -> tuple[Path, Callable[..., Any]]:
+    """The tables of a run or a pack, and what finds its pictures."""
+    from bench.find import Finder
+    from bench.pack import pictures, unpacked
+
+    if not place.is_file():
+        return place, Finder(place, data)
+    folder, said = stack.enter_context(unpacked(place))
+    return folder, pictures.Finder(folder, said, data)
 
 
 def _measured(
