@@ -148,6 +148,11 @@ def file_slug(name: str) -> str:
     return hashed(slug.strip("."), name, LONGEST).strip("-")
 
 
+def dataset_folder(name: str) -> str:
+    """A data set's name as that of a folder of pictures; one that is a path leads nowhere."""
+    return re.sub(r"^\.|[/\\\0]", "_", name)
+
+
 def image_file(name: str) -> str:
     """File name of the image with that id (a relative path) in one flat folder: no two ids have the same."""
     path = Path(name).with_suffix("").as_posix()
@@ -167,6 +172,12 @@ def digest(value: Any) -> str:
     """SHA-256 of a JSON-like value (keys sorted) or of bytes: the identity of what it describes."""
     data = value if isinstance(value, bytes) else json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
     return hashlib.sha256(data).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file of any size."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def derive_seed(*parts: Any) -> int:

@@ -117,16 +117,20 @@ def opened(folder: Path, images: ImageData) -> tuple[Archive, Task]:
             f"{archive.path} was made of other images than {images.name}: its data set has the fingerprint "
             f"{archive.manifest['data'][:16]}, and this one {images.fingerprint[:16]}: give the very same files"
         )
-    holes = MaskSet.load(folder / MASKS)
-    if holes.fingerprint != archive.manifest["masks"]:
-        raise BenchError(f"{folder / MASKS} holds other masks than {archive.path} was made with: copy both again")
-    if "numbers" in archive.manifest:  # a part of the pictures: see `Archive.part`
-        numbers = archive.manifest["numbers"]
-        if len(numbers) != len(archive.ids) or not set(numbers) <= {*range(len(holes))}:
-            raise BenchError(f"{archive.path} says other numbers of test images than it has pictures or masks")
-        holes = holes.only(numbers)
     condition, positions = archive.manifest["condition"], images.indices(archive.ids)
-    return archive, Task(images, positions, holes, condition, archive.manifest["seed"], pasted=not archive.whole)
+    masks = holes(folder, archive)
+    return archive, Task(images, positions, masks, condition, archive.manifest["seed"], pasted=not archive.whole)
+
+
+def holes(folder: Path, archive: Archive) -> MaskSet:
+    """The masks of the pictures in the folder of a completion. Raises BenchError where they are others."""
+    found = MaskSet.load(folder / MASKS)
+    if found.fingerprint != archive.manifest.get("masks"):
+        raise BenchError(f"{folder / MASKS} holds other masks than {archive.path} was made with: copy both again")
+    numbers = archive.manifest.get("numbers", range(len(archive.ids)))  # of a part of the pictures: see `Archive.part`
+    if len(numbers) != len(archive.ids) or not set(numbers) <= {*range(len(found))}:
+        raise BenchError(f"{archive.path} says other numbers of test images than it has pictures or masks")
+    return found.only(numbers) if "numbers" in archive.manifest else found
 
 
 def handed(folder: Path, data: Sequence[str], cache: Path) -> tuple[Archive, Task]:

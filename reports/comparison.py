@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,9 +26,13 @@ MOST = 3  # images at each end: those that are better in A, and in B
 MEMORY = 100_000_000  # most counts of images in the draws of a test
 COLUMN = ["dataset", "condition", "metric"]  # what a hash of the protocol is about
 COLUMNS = (Column("A"), Column("B"), Column("B - A"), Column("p"))
+WITHDRAWN = "withdrawn: "  # begins the note of a value that was taken back
 ROWS = "`facebench report A B` sets the rows of two runs beside each other"
 
-Pictures = Mapping[str, Picture]  # masked, completed, original: those that are known
+Pictures = Mapping[str, Picture]
+"""masked, completed, original: those that are known. Without an original, all that was known is black, and `hole` says
+where."""
+Line = tuple[Any, dict[str, Picture]]  # a row of `Comparison.changed`, and its pictures, as `SHOWN` names them
 Find = Callable[[int, Place, str], Pictures]  # side (0: A), what it is about, image -> its pictures
 
 
@@ -65,21 +70,40 @@ class Comparison:
         )
         return Table("B against A, image by image", "Condition", COLUMNS, tuple(blocks), notes, intervals=True)
 
-    def write(self, folder: Path, find: Find) -> Path:
-        """Write comparison.md, .csv and .tex, changed.csv, and a figure for each pair and metric; returns the first.
+    def write(self, folder: Path, find: Find) -> tuple[Path, str]:
+        """Write comparison.md, .csv and .tex, changed.csv, and a figure for each pair and metric.
 
-        `find` gives the pictures of an image, those that are known.
+        `find` gives the pictures of an image, those that are known. Returns comparison.md, and a line that says how
+        many images are not shown since a side has no picture of them; "" where all are.
         """
         write_text(folder / "comparison.csv", self.cells.to_csv(index=False, lineterminator="\n"))
         write_text(folder / "comparison.tex", self.table.to_latex())
         write_text(folder / "changed.csv", self.changed.to_csv(index=False, lineterminator="\n"))
         parts = ["# B against A, image by image", self.table.to_markdown(), "## Images that changed most"]
+        absent = 0
         for stem, title, found in self._figures():
-            with style.context():
-                figure, dpi = changed_most(found, find)
-                style.save(figure, folder / stem, ["png"], dpi)
-            parts.append(f"![{markup.markdown(title)}]({stem}.png)\n\n{markup.markdown(title)}.")
-        return write_text(folder / "comparison.md", "\n\n".join(parts) + "\n")
+            lines = [(row, _pictures(row, find)) for row in found.itertuples()]
+            both = [line for line in lines if line[1].keys() >= {*SIDES}]
+            if both:
+                with style.context():
+                    figure, dpi = changed_most(both)
+                    style.save(figure, folder / stem, ["png"], dpi)
+                parts.append(f"![{markup.markdown(title)}]({stem}.png)")
+            parts.append(f"{markup.markdown(title)}.")
+            if len(both) < len(lines):
+                parts.append(markup.markdown(self._not_shown(lines)))
+                absent += len(lines) - len(both)
+        page = write_text(folder / "comparison.md", "\n\n".join(parts) + "\n")
+        said = f"not shown: {absent} of {len(self.changed)} images that changed most: A or B has no picture of them"
+        return page, said if absent else ""
+
+    def _not_shown(self, lines: Sequence[Line]) -> str:
+        """Which side has no picture of which images."""
+        told = []
+        for side, name in zip(SIDES, self.names, strict=True):
+            images = [f"{row.id} ({conditions.parse(row.condition).title})" for row, line in lines if side not in line]
+            told += [f"{name} ({side}) has no picture of {', '.join(images)}"] * bool(images)
+        return f"Not shown: {'; '.join(told)}."
 
     def _figures(self) -> Iterator[tuple[str, str, pd.DataFrame]]:
         """Stem, caption and images of each figure."""
@@ -120,28 +144,19 @@ def compare(
         raise BenchError(f"unknown metric {unknown[0]}: what both runs measured alike is {', '.join(known)}")
     wanted = list(metrics) or tables.main_metrics(known, both[0].protocol)
     cells, changed = _cells(both, chosen, [column for column in same if column[2] in wanted])
+    left_out += tuple(dict.fromkeys(_withdrawn(called, both, chosen, wanted)))
     if cells.empty:
         raise BenchError(f"{' and '.join(called)} have no value of the same image in {', '.join(wanted)}; {ROWS}")
     return Comparison(called, cells, changed, left_out)
 
 
-def changed_most(images: pd.DataFrame, find: Find) -> tuple[Figure, float]:
-    """A line for each image of `Comparison.changed`: input, A with its score, B with its, original.
+def changed_most(lines: Sequence[Line]) -> tuple[Figure, float]:
+    """Rows of `Comparison.changed` with their pictures: input, A with its score, B with its, original.
 
     Returns the figure and its dots per inch.
     """
-    lines = []
-    for row in images.itertuples():
-        shown: dict[str, Picture] = {}
-        for side, name in enumerate(SIDES):
-            place = Place(getattr(row, name), row.dataset, row.shots, row.condition, row.metric)
-            found = dict(find(side, place, row.id))
-            if "completed" in found:
-                shown[name] = found.pop("completed")
-            shown = found | shown
-        lines.append(shown)
-    sheet = Sheet(max(1, len(lines)), len(SHOWN), [picture for line in lines for picture in line.values()])
-    for r, (row, line) in enumerate(zip(images.itertuples(), lines, strict=True)):
+    sheet = Sheet(len(lines), len(SHOWN), [picture for _, line in lines for picture in line.values()])
+    for r, (row, line) in enumerate(lines):
         sheet.beside(r, conditions.parse(row.condition).title)
         for c, name in enumerate(SHOWN):
             sheet.place(r, c, line.get(name))
@@ -150,6 +165,23 @@ def changed_most(images: pd.DataFrame, find: Find) -> tuple[Figure, float]:
     for c, title in enumerate(SHOWN.values()):
         sheet.above(c, title)
     return sheet.finished()
+
+
+def _pictures(row: Any, find: Find) -> dict[str, Picture]:
+    """The pictures of an image, as `SHOWN` names them; what A or B does not know of the original, the other may."""
+    shown: dict[str, Picture] = {}
+    holes = {}
+    for side, name in enumerate(SIDES):
+        found = dict(find(side, Place(getattr(row, name), row.dataset, row.shots, row.condition, row.metric), row.id))
+        if "completed" in found:
+            shown[name] = found.pop("completed")
+        holes[name] = found.pop("hole", None)
+        shown = found | shown
+    original = shown.get("original")
+    for name, hole in holes.items():
+        if original is not None and hole is not None and shown[name].shape == original.shape:
+            shown[name] = np.where(hole, shown[name], original)
+    return shown
 
 
 def _paired(pairs: Sequence[str], a: list[str], b: list[str]) -> list[tuple[str, str]]:
@@ -187,6 +219,16 @@ def _same(called: tuple[str, str], a: Results, b: Results) -> tuple[list[tuple[s
         return same, ()
     others = [frame[[key not in same for key in _keys(frame)]] for frame in (a.rows, b.rows)]
     return same, (f"Left out, since they mean something else: {apart} of {len(shared)} columns: {why(*others)}.",)
+
+
+def _withdrawn(
+    called: Sequence[str], both: Sequence[Results], pairs: Sequence[tuple[str, str]], metrics: Sequence[str]
+) -> Iterator[str]:
+    """What is not compared since somebody took it back, and why."""
+    for name, found, titles in zip(called, both, zip(*pairs, strict=True), strict=True):
+        rows = found.rows[found.rows["title"].isin(titles) & found.rows["metric"].isin(metrics)]
+        for row in rows[rows["note"].str.startswith(WITHDRAWN)].itertuples():
+            yield f"{name}: {row.metric_title} of {row.title}, {conditions.parse(row.condition).title}: {row.note}."
 
 
 def _hashes(rows: pd.DataFrame) -> dict[tuple[str, str, str], set[str]]:

@@ -1,4 +1,4 @@
-"""What web pages of this package share: templates, a content security policy, and names without control characters."""
+"""What web pages of this package share: templates, their head with its policy, and names without control characters."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from importlib import resources
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # in names; they steer the terminal that shows the file
 
@@ -31,11 +32,17 @@ def clean(page: str) -> str:
     return _CONTROLS.sub("\ufffd", page)
 
 
-def policy(script: str, sheet: str, pictures: str, further: str = "") -> str:
-    """A content security policy: this script, this style sheet, pictures from these sources, and nothing else.
+def head(title: str, script: str, sheet: str, pictures: str, further: str = "") -> Markup:
+    """The beginning of a page's head: its title and style sheet, and a content security policy that allows this script,
+    this style sheet, pictures from these sources, and nothing else.
 
     `further`: sources of scripts that the page's own one asks for.
     """
+    policy = _policy(script, sheet, pictures, further)
+    return Markup(template(__package__, "head.html").render(title=title, sheet=sheet, policy=policy))
+
+
+def _policy(script: str, sheet: str, pictures: str, further: str) -> str:
     script, sheet = (base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in (script, sheet))
     scripts = f"'sha256-{script}' {further}".strip()
     sources = f"script-src {scripts}; style-src 'sha256-{sheet}'"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 
 from bench import metrics as registry
 from bench.errors import BenchError
-from bench.store import read_json
+from bench.store import dataset_folder, read_json
 from reports import markup, numbers
 
 METHOD = ["method", "preset", "title"]
@@ -59,8 +58,8 @@ class Results:
     scores: pd.DataFrame | None = None  # of the pictures that are kept: see `scored.kept`
 
     def pictures(self, dataset: str) -> Path:
-        """The folder with the pictures of a data set; a name that is a path leads nowhere."""
-        return self.samples / re.sub(r"^\.|[/\\\0]", "_", dataset)
+        """The folder with the pictures of a data set."""
+        return self.samples / dataset_folder(dataset)
 
 
 def load(run: Path, mix: bool = False) -> Results:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from bench.store import file_slug, image_file
 from reports import conditions, numbers, results
-from reports.grid import ORIGINAL, read
+from reports.grid import MASKED, read
 from reports.results import Results
 from reports.sheet import Sheet
 
@@ -30,7 +30,7 @@ def kept(found: Results) -> pd.DataFrame | None:
     places = rows[["dataset", "condition"]].drop_duplicates().itertuples(index=False, name=None)
     there = {}
     for dataset, condition in places:
-        folder = found.pictures(str(dataset)) / conditions.parse(str(condition)).slug / ORIGINAL
+        folder = found.pictures(str(dataset)) / conditions.parse(str(condition)).slug / MASKED
         there[dataset, condition] = {path.name for path in folder.glob("*.png")}
     every = set().union(*there.values())
     few = {name for name, file in files.items() if file in every}

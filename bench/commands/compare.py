@@ -45,9 +45,10 @@ def compare(
         raise BenchError("--masks is for folders of pictures: say --truth DIR, too; a run has its masks itself")
     with _opened((a, b), truth, masks, names, device, data or []) as (runs, find):
         made = reporter("compare")(*runs, pair or [], names, called=(str(a), str(b)))
-        page = made.write(to, find)
+        page, not_shown = made.write(to, find)
     out.print(made.table)
-    out.print(f"comparison: {page}", highlight=False, markup=False, soft_wrap=True)
+    for line in filter(None, (not_shown, f"comparison: {page}")):
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -55,17 +56,13 @@ def _opened(
     folders: Sequence[Path], truth: Path | None, masks: Path | None, names: list[str], device: str, data: list[str]
 ) -> Iterator[tuple[list[Path], Find]]:
     """Two folders of results, and what finds their pictures."""
-    from bench.find import Finder
-    from bench.pack.opened import results
-
     if truth is None:
-        finders = [Finder(folder, data) for folder in folders]
-
-        def find(side: int, place: Any, image: str) -> Any:
-            return finders[side](place.label, place.dataset, place.shots, place.condition, image)
-
         with ExitStack() as stack:
-            yield [stack.enter_context(results(folder)) for folder in folders], find
+            found = [_found(folder, data, stack) for folder in folders]
+            yield (
+                [folder for folder, _ in found],
+                lambda side, of, image: found[side][1](of.label, of.dataset, of.shots, of.condition, image),
+            )
         return
     with tempfile.TemporaryDirectory() as place:
         runs = [Path(place, str(i)) for i in range(len(folders))]
@@ -73,6 +70,17 @@ def _opened(
             _measured(folder, truth, masks, names, device, run) for folder, run in zip(folders, runs, strict=True)
         ]
         yield runs, lambda side, _, image: readers[side](image)
+
+
+def _found(place: Path, data: list[str], stack: ExitStack) -> tuple[Path, Callable[..., Any]]:
+    """The tables of a run or a pack, and what finds its pictures."""
+    from bench.find import Finder
+    from bench.pack import pictures, unpacked
+
+    if not place.is_file():
+        return place, Finder(place, data)
+    folder, said = stack.enter_context(unpacked(place))
+    return folder, pictures.Finder(folder, said, data)
 
 
 def _measured(

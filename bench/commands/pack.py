@@ -31,7 +31,7 @@ def pack(
     It holds no originals: of pictures only what is inside the holes. `facebench verify pack` checks it.
     """
     from bench import pack as packs
-    from bench.store import digest
+    from bench.store import file_digest
     from bench.yamlfile import read_yaml
 
     if run.is_file() != bool(withdraw):
@@ -54,7 +54,7 @@ def pack(
     for why in dict.fromkeys(one.why for one in said.pictures if one.why):
         count = sum(one.why == why for one in said.pictures)
         out.print(f"no pictures of {count} rows x conditions: {why}", highlight=False, markup=False, soft_wrap=True)
-    out.print(f"SHA-256 {digest(target.read_bytes())}", highlight=False)
+    out.print(f"SHA-256 {file_digest(target)}", highlight=False)
 
 
 def verify(

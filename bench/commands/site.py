@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -11,16 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.commands import out
-from bench.errors import BenchError
+from bench.commands import licence, out
 from bench.reporters import reporter
 
 PACK = ".pack.zip"
-ASKED = (
-    "These runs hold sample pictures, originals among them: who opens the site sees them. Does the licence of the data "
-    "sets allow you to publish them?"
-)
-LEFT_OUT = "no pictures: they show originals. Say --pictures if the licence of the data sets allows you to publish them"
 
 
 def site(
@@ -31,14 +24,7 @@ def site(
         "site"
     ),
     title: Annotated[str, typer.Option(help="Of the site.")] = "Face inpainting",
-    pictures: Annotated[
-        bool | None,
-        typer.Option(
-            "--pictures/--no-pictures",
-            help="Show the samples of runs, originals among them: the licence of the data sets must allow it. Default: "
-            "ask; where nobody can answer, no.",
-        ),
-    ] = None,
+    pictures: licence.Pictures = None,
 ) -> None:
     """Make static pages: leaderboards, a page a method, two methods beside each other, downloads.
 
@@ -46,11 +32,17 @@ def site(
     several runs share a leaderboard where their columns mean the same. Withdrawn values stay visible with their reason.
     """
     from bench import registry
+    from bench.pack.pictures import write_samples
 
     with ExitStack() as stack:
-        sources = [_source(place, stack) for place in _expanded(runs)]
+        found = [_source(place, stack) for place in _expanded(runs)]
+        sources = [source for source, _ in found]
         _name(sources)
-        shown = _may_show(sources, pictures)
+        pictured = sorted(set().union(*(datasets for _, datasets in found)))
+        shown = bool(pictured) and licence.may_show(pictured, pictures)
+        for source in sources:
+            if shown and "pack" in source:
+                write_samples(source["pack"], source["folder"])
         cards = {slug: asdict(entry.card) for slug, entry in registry.entries().items()}
         page = reporter("site")(to, sources, cards, shown, title)
     files = [path for path in to.rglob("*") if path.is_file()]
@@ -69,29 +61,30 @@ def _expanded(runs: Sequence[Path]) -> Iterator[Path]:
             yield place
 
 
-def _source(place: Path, stack: ExitStack) -> dict[str, Any]:
-    """What the pages need of a run or a pack."""
+def _source(place: Path, stack: ExitStack) -> tuple[dict[str, Any], set[str]]:
+    """What the pages need of a run or a pack, and the data sets of which it has pictures."""
     from bench.pack import division, unpacked
     from bench.pack.manifest import PROTOCOL
-    from bench.store import digest, read_json
+    from bench.pack.opened import check_hashes
+    from bench.store import file_digest, read_json
 
     if not place.is_file():
-        return {"name": place.resolve().name, "folder": place}
+        pictured = {path.parts[-4] for path in (place / "samples").glob("*/*/*/*.png")}
+        return {"name": place.resolve().name, "folder": place}, pictured
     folder, said = stack.enter_context(unpacked(place, pictures=False))
-    for name, hashed in said.files.items():
-        if "/" not in name and digest((folder / name).read_bytes()) != hashed:
-            raise BenchError(f"{place}: {name} was changed: see `facebench verify pack {place}`")
+    check_hashes(place, folder, said)
     protocol = read_json(folder / PROTOCOL)
     differs = division.differences(protocol.get("suite") if isinstance(protocol, dict) else None)
-    return {
+    source = {
         "name": place.name.removesuffix(PACK),
         "folder": folder,
         "pack": place,
-        "identity": digest(place.read_bytes()),
+        "identity": file_digest(place),
         "system": said.system,
         "withdrawn": [(one.what, one.reason) for one in said.withdrawn],
         "division": f"open: {'; '.join(differs)}" if differs else f"closed: the protocol of {said.suite}, untouched",
     }
+    return source, {str(one.row["dataset"]) for one in said.pictures if one.kept}
 
 
 def _name(sources: list[dict[str, Any]]) -> None:
@@ -102,14 +95,3 @@ def _name(sources: list[dict[str, Any]]) -> None:
         seen[name] = seen.get(name, 0) + 1
         if seen[name] > 1:
             source["name"] = f"{name} ({seen[name]})"
-
-
-def _may_show(sources: Sequence[dict[str, Any]], asked: bool | None) -> bool:
-    """Whether pictures are shown: what the user says, who is asked once, where there are some."""
-    there = any(next((source["folder"] / "samples").glob("*/*/*/*.png"), None) for source in sources)
-    if not there or asked is not None:
-        return there and bool(asked)
-    if sys.stdin.isatty():
-        return typer.confirm(ASKED, default=False)
-    out.print(LEFT_OUT, highlight=False, markup=False, soft_wrap=True)
-    return False

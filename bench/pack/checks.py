@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 
 from bench import archive, identity, metrics, stored
-from bench.complete import MASKS
 from bench.errors import BenchError
 from bench.metrics.measurement import Measurement
 from bench.pack import division
 from bench.pack.manifest import FILE, Manifest, Pictures
 from bench.pack.opened import unpacked
+from bench.pack.pictures import laid_out
 from bench.pack.written import mask_member, member
 from bench.reporters import reporter
 from bench.score import score
@@ -182,11 +182,8 @@ def _again(
         for i, one in enumerate(kept):
             place = Path(cache, "completion")
             shutil.rmtree(place, ignore_errors=True)
-            place.mkdir()
             with _told(report, _called(one)):
-                shutil.copyfile(folder / member(one.completion), place / archive.FILE)
-                shutil.copyfile(folder / mask_member(one.masks), place / MASKS)
-                facts = archive.Archive.open(place / archive.FILE).manifest
+                facts = laid_out(folder, one, place).manifest
                 if not 0 < facts.get("count", 1) <= MOST:
                     raise BenchError(f"it asks for {facts['count']} images")
                 given = [data[str(one.row["dataset"])]] if str(one.row["dataset"]) in data else []

@@ -14,6 +14,7 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.pack import manifest
 from bench.pack.manifest import Manifest
+from bench.store import digest
 
 MEMBER = re.compile(
     r"pack\.json|protocol\.json|(?:results|per_image|costs|losses)\.parquet"
@@ -29,7 +30,8 @@ def unpacked(path: Path, pictures: bool = True) -> Iterator[tuple[Path, Manifest
     Without `pictures`, these and their masks stay in the pack.
 
     Raises BenchError for what is no pack, is truncated, or holds a member of another name, a link, a member twice, or
-    a compressed one (what is not compressed cannot grow); then nothing was written. Hashes are not compared here.
+    a compressed one (what is not compressed cannot grow); then nothing was written. Hashes are not compared here: see
+    `check_hashes`.
     """
     with tempfile.TemporaryDirectory(prefix="facebench-pack-") as place, _archive(path) as archive:
         members = archive.infolist()
@@ -67,6 +69,13 @@ def results(place: Path) -> Iterator[Path]:
         return
     with unpacked(place) as (folder, _):
         yield folder
+
+
+def check_hashes(path: Path, folder: Path, said: Manifest) -> None:
+    """BenchError where a file of a pack, unpacked in `folder`, was changed."""
+    for name, hashed in said.files.items():
+        if (folder / name).exists() and digest((folder / name).read_bytes()) != hashed:
+            raise BenchError(f"{path}: {name} was changed: see `facebench verify pack {path}`")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 import bench
-from bench import archive
+from bench import archive, registry
 from bench import condition as conditions
 from bench.complete import MASKS
 from bench.errors import BenchError
@@ -22,7 +22,6 @@ from bench.pack import manifest
 from bench.pack.manifest import Manifest, Pictures, Withdrawn
 from bench.pack.opened import unpacked
 from bench.reporters import reporter
-from bench.results import SEEN
 from bench.store import RUN, atomic_write, digest, read_json, write_json, write_table
 from masks import MaskSet
 
@@ -111,7 +110,6 @@ def _about(rows: pd.DataFrame, text: str) -> pd.Series:
 def _pictures(run: Path, folder: Path, share: float, found: Any) -> Any:
     """Copy what may be shown of each cell, and tell what."""
     cells = read_json(run / RUN)["cells"] if (run / RUN).exists() else []
-    seen = set(found.rows["title"][found.rows["note"].str.contains(SEEN, regex=False)])
     drawn = digest(found.rows["value"].astype(str).tolist())  # results decide, so nobody chooses
     for cell in cells:
         row, completion = cell["row"], cell["completion"]
@@ -123,7 +121,7 @@ def _pictures(run: Path, folder: Path, share: float, found: Any) -> Any:
         why = ""
         if stored.whole:
             why = "known pixels were kept, which may be the original's"
-        elif row["title"] in seen or SHOWS_ORIGINALS & {*conditions.parse(row["condition"]).guides}:
+        elif SHOWS_ORIGINALS & {*conditions.parse(row["condition"]).guides, *registry.get(row["method"]).card.needs}:
             why = "it was shown whole pictures of the data set"
         elif not share:
             why = "left out by --share 0"

@@ -49,12 +49,12 @@ def write(
     script, sheet = html.text(__package__, *BASE, "page.js"), html.text(__package__, "page.css")
     index = pictures.index(pictures.albums(found, cells), report, pictures.EMBED if whole else 0)
     used = found.rows[found.rows["extractor"] != ""].drop_duplicates(["metric_title", "extractor"])
+    name = str(facts.get("suite") or "Report")
     page = html.template(__package__, "page.html").render(
-        name=str(facts.get("suite") or "Report"),
+        name=name,
         title=str(facts.get("title") or ""),
         script=script,
-        sheet=sheet,
-        policy=html.policy(script, sheet, "data: file: 'self'", LOADED),
+        head=html.head(f"{name} · face-inpaint-bench", script, sheet, "data: file: 'self'", LOADED),
         grids=grids,
         protocol={key: fact for key, fact in found.protocol.items() if key not in ("missing", "stand_ins")},
         missing=found.protocol.get("missing") or [],
@@ -80,9 +80,12 @@ def write(
     return write_text(path, html.clean(page))
 
 
-def browser(index: dict[str, Any]) -> Markup:
-    """The image browser of a page, with what `pictures.index` tells; nothing where there are no pictures."""
-    shown = index["albums"] and html.template(__package__, "browser.html").render(pictures=index)
+def browser(index: dict[str, Any], hint: str = "") -> Markup:
+    """The image browser of a page, with what `pictures.index` tells; nothing where there are no pictures.
+
+    `hint`: what to know of them.
+    """
+    shown = index["albums"] and html.template(__package__, "browser.html").render(pictures=index, hint=hint)
     return Markup(shown or "")
 
 

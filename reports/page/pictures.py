@@ -13,12 +13,13 @@ from typing import Any
 import pandas as pd
 
 from bench.store import file_slug, write_error
-from reports import conditions, markup, scored
-from reports.grid import EXEMPLAR, MASKED, ORIGINAL, captions, method_folders
+from reports import conditions, grid, markup, scored
+from reports.grid import captions, method_folders
 from reports.results import Results
 
 EMBED = 20_000_000  # characters of pictures inside the page; with more, they stay in files
 FOLDER = "images"
+INPUT, ORIGINAL = "Input", "Original"  # titles of variants
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ def albums(found: Results, cells: pd.DataFrame) -> list[Album]:
             place = found.pictures(dataset) / condition.slug
             if not place.is_dir():
                 continue
-            folders = {"Original": ORIGINAL, "Input": MASKED}
-            folders |= {"Exemplar": EXEMPLAR} if (place / EXEMPLAR).is_dir() else {}
+            folders = {ORIGINAL: grid.ORIGINAL, INPUT: grid.MASKED}
+            folders |= {"Exemplar": grid.EXEMPLAR} if (place / grid.EXEMPLAR).is_dir() else {}
             folders |= {title: folder for folder, title in method_folders([place], cells).items()}
             variants = [(title, place / folder) for title, folder in folders.items()]
             files = [_pictures(folder) for _, folder in variants]

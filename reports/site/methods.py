@@ -11,9 +11,10 @@ from markupsafe import Markup
 
 from reports import conditions, convergence, markup, numbers, style
 from reports.page import Blocks, table_html
+from reports.page.pictures import INPUT, ORIGINAL
 from reports.results import METHOD
 from reports.site.gather import Board, Source
-from reports.site.pages import Pages
+from reports.site.pages import Pages, black, drawing
 from reports.table import Block, Cell, Column, Row, Table
 
 _NONE = Cell(note="not measured")
@@ -80,6 +81,7 @@ def write(
     for entrant in entrants:
         card = cards.get(entrant.method, {})
         here = [board for board in boards if board.slug in entrant.labels]
+        origins = _origins(entrant, here, sources)
         pages.write(
             entrant.page,
             entrant.name,
@@ -88,12 +90,13 @@ def write(
             card=card,
             facts={name: _plain(card[key]) for key, name in FACTS.items() if card.get(key)},
             linked=str(card.get("url", "")).startswith(("https://", "http://")),
-            origins=_origins(entrant, here, sources),
+            origins=origins,
             withdrawn=list(_withdrawn(entrant, here, sources)),
             results=[_results(entrant, board, tables[board.slug]) for board in here],
             costs=_costs(entrant, here, card),
             curves=_curves(pages, entrant, here),
             pictures=list(_pictures(entrant, here, index)),
+            black=black(origins),
         )
 
 
@@ -156,8 +159,8 @@ def _costs(entrant: Entrant, boards: Sequence[Board], card: Mapping[str, Any]) -
     return made | {f"Multiply-accumulates, paper, {name}": f"{count / 1e9:,.2f} G" for name, count in macs}
 
 
-def _curves(pages: Pages, entrant: Entrant, boards: Sequence[Board]) -> list[tuple[str, str]]:
-    """Draw its learning curves, one figure a board; captions and addresses."""
+def _curves(pages: Pages, entrant: Entrant, boards: Sequence[Board]) -> list[Markup]:
+    """Draw its learning curves, one figure a board."""
     made = []
     for board in boards:
         losses = board.found.losses
@@ -167,25 +170,27 @@ def _curves(pages: Pages, entrant: Entrant, boards: Sequence[Board]) -> list[tup
         stem.parent.mkdir(exist_ok=True)
         with style.context():
             style.save(convergence.convergence(rows), stem, ["svg"])
-        made.append((f"{entrant.name} on {board.title}: training losses", f"figures/{stem.name}.svg"))
+        made.append(drawing(f"{entrant.name} on {board.title}: training losses", f"figures/{stem.name}.svg"))
     return made
 
 
 def _pictures(
     entrant: Entrant, boards: Sequence[Board], index: Mapping[str, Any]
 ) -> Iterator[tuple[str, list[list[tuple[str, str]]]]]:
-    """Of each condition, a few images: (what it shows, address) of input, completion and original."""
-    labels = set(entrant.labels.values())
-    datasets = {board.dataset for board in boards}
+    """Of each condition, a few images: (what it shows, address) of input, completion and original, if it is there."""
+    labels = {board.title: entrant.labels[board.slug] for board in boards}
     for album, folders in zip(index["albums"], index["folders"], strict=True):
-        variants = album["variants"]
-        ours = next((v for v, title in enumerate(variants) if title in labels), None)
-        if ours is None or album["dataset"] not in datasets:
+        numbers = {title: v for v, title in enumerate(album["variants"])}
+        ours = labels.get(album["dataset"])
+        if ours not in numbers:
             continue
-        shown: list[list[tuple[str, str]]] = []
-        for i, name in enumerate(album["names"]):
-            if len(shown) < FEW and all(i not in album["missing"][v] for v in (0, 1, ours)):
-                places = ((1, "Input"), (ours, entrant.name), (0, "Original"))
-                shown.append([(title, f"{folders[v]}/{quote(name)}") for v, title in places])
+        wanted = [
+            (numbers[title], name) for title, name in ((INPUT, INPUT), (ours, entrant.name), (ORIGINAL, ORIGINAL))
+        ]
+        made = [i for i in range(len(album["names"])) if i not in album["missing"][numbers[ours]]]
+        shown = [
+            [(title, f"{folders[v]}/{quote(album['names'][i])}") for v, title in wanted if i not in album["missing"][v]]
+            for i in made[:FEW]
+        ]
         if shown:
             yield f"{album['dataset']}, {album['condition']}", shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,25 @@ from typing import Any
 from markupsafe import Markup
 
 from reports import html, page
+from reports.site.gather import Source
 
-PLACES = {"index.html": "Leaderboards", "compare.html": "Compare", "downloads.html": "Downloads"}
+PLACES = {
+    "index.html": "Leaderboards",
+    "compare.html": "Compare",
+    "studies.html": "Studies",
+    "downloads.html": "Downloads",
+}
+
+
+def black(sources: Sequence[Source]) -> str:
+    """What to say of pictures of these sources."""
+    packed = any(source.pack for source in sources)
+    return "Packs hold no originals: in their pictures all that was known is black." if packed else ""
+
+
+def drawing(caption: str, address: str) -> Markup:
+    """A figure of a page."""
+    return Markup(html.template(__package__, "drawing.html").render(caption=caption, address=address))
 
 
 @dataclass(frozen=True)
@@ -20,22 +38,24 @@ class Pages:
 
     folder: Path
     title: str
+    studies: bool = False
+    """Whether there is a page of them."""
 
     def write(self, name: str, heading: str, template: str, data: Any = None, **facts: Any) -> Path:
         """Write a page: its template with these facts, and `data` for its script."""
         script = html.text(page.__name__, *page.BASE) + html.text(__package__, "site.js")
         sheet = html.text(page.__name__, "page.css") + html.text(__package__, "site.css")
         body = html.template(__package__, template).render(title=self.title, heading=heading, **facts)
+        names = dict.fromkeys([heading, self.title, "face-inpaint-bench"])
         text = html.template(__package__, "frame.html").render(
             title=self.title,
             heading=heading,
             here=name,
-            places=PLACES,
+            places={place: said for place, said in PLACES.items() if self.studies or place != "studies.html"},
             body=Markup(body),
             data=data,
             script=script,
-            sheet=sheet,
-            policy=html.policy(script, sheet, "data: file: 'self'", page.LOADED),
+            head=html.head(" · ".join(names), script, sheet, "data: file: 'self'", page.LOADED),
         )
         return self.file(name, html.clean(text))
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from reports import conditions, markup, numbers, results, significance
 from reports.marks import PerImage, Place
 from reports.page import browser
-from reports.site.gather import Board
-from reports.site.pages import Pages
+from reports.site.gather import Board, Source
+from reports.site.pages import Pages, black
 
 Tested = NDArray[np.float64]  # (4, pairs): difference, low, high, p
 
 
-def write(pages: Pages, boards: Sequence[Board], index: dict[str, Any]) -> None:
+def write(pages: Pages, boards: Sequence[Board], sources: Sequence[Source], index: dict[str, Any]) -> None:
     """Write the page, and what it loads: a script for each board and metric."""
     listed = []
     for board in boards:
@@ -46,7 +46,7 @@ def write(pages: Pages, boards: Sequence[Board], index: dict[str, Any]) -> None:
         compared=bool(listed),
         draws=significance.DRAWS,
         least=significance.MIN_IMAGES,
-        browser=browser(index),
+        browser=browser(index, black(sources)),
     )
 
 

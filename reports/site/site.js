@@ -126,6 +126,21 @@ if (one("#pairs")) {
     return line;
   }
 
+  /* The image browser shows what is compared, where it has pictures of it. */
+  function picture(list, name) {
+    const found = [...(one(`#images #${list}`)?.options ?? [])].find((option) => option.text === name);
+    if (!found) return;
+    found.selected = true;
+    found.parentElement.dispatchEvent(new Event("change"));
+  }
+
+  function follow() {
+    const { title, labels } = chosen();
+    picture("dataset", title);
+    picture("left", labels[a.value]);
+    picture("right", labels[b.value]);
+  }
+
   async function show() {
     const mine = ++turn;
     const { title, labels, metrics } = chosen();
@@ -149,5 +164,7 @@ if (one("#pairs")) {
     show();
   });
   for (const list of [metric, a, b]) list.addEventListener("change", show);
+  for (const list of [board, a, b]) list.addEventListener("change", follow);
   show();
+  follow();
 }

@@ -36,8 +36,7 @@ def study_page(page: dict[str, Any], consent: str = "") -> str:
     pair = "<kbd>←</kbd> <kbd>→</kbd> or "
     most = max((len(question["shown"]) for question in page["questions"]), default=0)
     made = html.template(__package__, "page.html").render(
-        policy=html.policy(script, sheet, "data:"),
-        sheet=sheet,
+        head=html.head(f"Which picture is better? · {page['person']}", script, sheet, "data:"),
         script=script,
         person=page["person"],
         count=count,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ from PIL import Image
 
 from bench.errors import BenchError
 from bench.find import Finder
+from bench.pack import pack, unpacked
+from bench.pack.pictures import Finder as PackFinder
+from reports.comparison import _pictures
 from tests.bench.test_export import FACES, call, run
 
 METRICS = {"metrics": ["psnr", "l1@hole"], "conditions": ["center/25"]}
@@ -43,6 +47,33 @@ def test_pictures_are_those_that_were_scored_else_samples_else_none(small: Path,
     assert 0.2 < hole.mean() < 0.3
     assert (found["completed"] == found["original"]).all(axis=2)[~hole].all()
     assert Finder(tmp_path)(*where, image) == {}
+
+
+def test_packs_show_what_they_hold(small: Path, tmp_path: Path) -> None:
+    whole, part = tmp_path / "whole.pack.zip", tmp_path / "part.pack.zip"
+    pack(small, whole)
+    pack(small, part, share=0.05)
+    given = ["--pair", "Mean colour=Telea", "--out", tmp_path / "out"]
+    for other in (small, whole):
+        assert "not shown" not in call("compare", whole, other, *given)
+        assert Image.open(tmp_path / "out/changed-synthfaces-all-Mean_colour-Telea-psnr.png").width > 600
+    shutil.rmtree(tmp_path / "out")
+    assert "not shown: 6 of 6 images that changed most: A or B has no picture" in call("compare", whole, part, *given)
+    text = (tmp_path / "out/comparison.md").read_text()
+    assert "part.pack.zip (B) has no picture of 0000" in text and "(A) has" not in text
+    assert not list((tmp_path / "out").glob("*.png"))
+
+
+def test_what_a_pack_does_not_know_the_other_side_may(small: Path, tmp_path: Path) -> None:
+    pack(small, tmp_path / "a.pack.zip")
+    row = pd.read_parquet(small / "per_image.parquet").assign(A="Telea", B="Telea").iloc[0]
+    with unpacked(tmp_path / "a.pack.zip") as (folder, said):
+        sides = [PackFinder(folder, said), Finder(small)]
+        alone = sides[0](row.title, row.dataset, "all", row.condition, row.id)
+        shown = _pictures(row, lambda side, of, image: sides[side](of.label, of.dataset, of.shots, of.condition, image))
+    assert set(alone) == {"completed", "hole"} and set(shown) == {"A", "B", "masked", "original"}
+    assert not alone["completed"][alone["hole"][..., 0] == 0].any()
+    assert np.array_equal(shown["A"], shown["B"])
 
 
 def test_two_folders_of_pictures(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ import io
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from bench.archive import put
 from bench.commands import site
@@ -47,22 +49,37 @@ def test_a_folder_of_packs(packs: Path, tmp_path: Path) -> None:
     assert "Telea" in (tmp_path / "site/method-telea.html").read_text()
 
 
-def test_pictures_only_where_the_user_says_so(small: Path, tmp_path: Path) -> None:
-    assert "--pictures if the licence" in call("site", small, "--out", tmp_path / "without")
+def test_pictures_of_a_run_are_asked_for_and_shown(small: Path, tmp_path: Path) -> None:
+    call("site", small, "--no-pictures", "--out", tmp_path / "without")
     assert not list((tmp_path / "without").rglob("*.png"))
     assert "licence" not in call("site", small, "--pictures", "--out", tmp_path / "with")
-    assert list((tmp_path / "with/images").rglob("*.png"))
+    assert {path.parent.name for path in (tmp_path / "with/images").rglob("*.png")} >= {"original", "input", "telea"}
+
+
+def test_packs_show_their_own_pictures_and_no_original(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "packs").mkdir()
+    pack(small, tmp_path / "packs/a.pack.zip")
+    call("site", tmp_path / "packs", "--pictures", "--out", tmp_path / "site")
+    pictures = {path.parent.name: np.asarray(Image.open(path)) for path in (tmp_path / "site/images").rglob("*.png")}
+    assert set(pictures) == {"input", "mean-colour", "telea"}
+    hole = (pictures["input"] == 255).all(axis=2)
+    assert 0.2 < hole.mean() < 0.3 and (pictures["input"][~hole] == 0).all()
+    assert (pictures["telea"][~hole] == 0).all() and pictures["telea"][hole].any()
+    page = (tmp_path / "site/method-telea.html").read_text()
+    assert page.count("/telea/") == 2 and "Packs hold no originals" in page
 
 
 @pytest.mark.parametrize("answer", [True, False])
-def test_the_user_is_asked_once(small: Path, monkeypatch: pytest.MonkeyPatch, answer: bool) -> None:
+def test_one_question_for_all_sources(
+    small: Path, packs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bool
+) -> None:
     asked = []
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr(site.typer, "confirm", lambda text, default: asked.append(text) or answer)
-    sources = [{"folder": small}, {"folder": small}]
-    assert site._may_show(sources, None) is answer
-    assert len(asked) == 1 and "licence" in asked[0]
-    assert not site._may_show([{"folder": small / "report"}], None) and len(asked) == 1
+    monkeypatch.setattr(site.licence, "may_show", lambda *given: asked.append(given) or answer)
+    pack(small, tmp_path / "full.pack.zip")
+    call("site", tmp_path / "full.pack.zip", small, "--out", tmp_path / "site")
+    assert asked == [(["synthfaces"], None)] and bool(list((tmp_path / "site").rglob("*.png"))) is answer
+    call("site", packs, "--out", tmp_path / "none")  # it holds no pictures
+    assert len(asked) == 1
 
 
 def test_a_pack_whose_tables_were_changed_is_refused(packs: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -158,6 +159,29 @@ def test_another_metric_version_is_found(made: Path, tmp_path: Path, monkeypatch
     content["protocol.json"] = json.dumps(protocol).encode()
     (line,) = check(written(tmp_path / "a.zip", content)).findings
     assert line == f"psnr is version 1 and 2, and here version {metrics.get('psnr').version}"
+
+
+class Harm:
+    """Where a pickle of it is read, something happens."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.mark,)
+
+
+def test_nothing_in_a_pack_is_executed(made: Path, tmp_path: Path) -> None:
+    harm = pickle.dumps(Harm(tmp_path / "executed"))
+    array = io.BytesIO()
+    np.savez(array, masks=np.array([Harm(tmp_path / "executed")], object), manifest=np.array([harm], object))
+    content = members(made)
+    for name in content.keys() - {FILE}:
+        for data in (harm, array.getvalue()):
+            assert check(written(tmp_path / "a.zip", content | {name: data}), {}).findings
+    assert not (tmp_path / "executed").exists()
+    pickle.loads(harm)
+    assert (tmp_path / "executed").exists()  # elsewhere it does harm
 
 
 def test_what_is_cut_off_is_refused(made: Path, tmp_path: Path) -> None:

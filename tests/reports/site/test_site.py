@@ -15,8 +15,11 @@ import pandas as pd
 import pytest
 
 from bench.errors import BenchError
+from reports import study
 from reports.site import site
+from reports.study import votes
 from tests.reports import made_up
+from tests.reports.study import made_up as studies
 from tests.reports.test_page import HOSTILE, Reader
 
 METRICS = ("perceptual@embedded", "psnr", "fid@embedded")
@@ -56,6 +59,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("made")
     folder, pack = run(place / "run"), place / "b.pack.zip"
     pack.write_bytes(b"a pack")
+    judged = studies.study(folder / "studies" / "ranking", people=6)
+    studies.vote(judged, careless=("03",))
+    study.results.keep(votes.read(judged))
     source = {
         "name": "b",
         "folder": made_up.write_run(place / "b", made_up.rows(metrics=METRICS, datasets=("of b",)), pictures=0),
@@ -120,6 +126,16 @@ def test_the_page_of_a_method(made: Path) -> None:
     assert "knows no card of" in read(made / "method-aot-gan.html").text
 
 
+def test_user_studies_stand_as_in_the_report_of_their_run(made: Path) -> None:
+    page, stem = read(made / "studies.html"), "study-run-ranking"
+    assert "User study ranking, ranking" in page.text and "LEFT OUT, 1 of 6 people: 03" in page.text
+    assert {f"table-{stem}", f"table-{stem}-intervals"} <= {name for _, attrs in page.tags if (name := attrs.get("id"))}
+    assert [str(attrs["src"]) for tag, attrs in page.tags if tag == "img"] == [f"figures/{stem}/study-ranking.svg"]
+    table = study.tables(study.of_run(made.parent / "run")[0])["study-ranking"]
+    assert (made / "tables" / f"{stem}.csv").read_text() == table.to_csv()
+    assert '<a href="studies.html">' in (made / "index.html").read_text()
+
+
 def test_downloads(made: Path) -> None:
     assert (made / "downloads/b.pack.zip").read_bytes() == b"a pack"
     text = read(made / "downloads.html").text
@@ -131,6 +147,7 @@ def test_downloads(made: Path) -> None:
 def test_no_picture_without_leave(tmp_path: Path) -> None:
     site(tmp_path / "site", [{"name": "run", "folder": run(tmp_path / "run")}], {})
     assert not list((tmp_path / "site").rglob("*.png"))
+    assert "studies.html" not in (tmp_path / "site/index.html").read_text()  # the run has none
     assert 'id="images"' not in (tmp_path / "site/compare.html").read_text()
 
 
@@ -176,7 +193,7 @@ def test_in_a_browser_leaderboards_are_chosen_and_ranked(made: Path, visit: Call
 
 
 @pytest.mark.parametrize("size", [(1280, 900), (390, 844)])
-@pytest.mark.parametrize("name", ["index.html", "compare.html", "downloads.html", "method-grig.html"])
+@pytest.mark.parametrize("name", ["index.html", "compare.html", "studies.html", "downloads.html", "method-grig.html"])
 def test_in_a_browser_no_page_is_wider_than_the_screen(
     made: Path, visit: Callable[..., Any], name: str, size: tuple[int, int]
 ) -> None:
@@ -205,6 +222,8 @@ def test_in_a_browser_two_methods_are_compared(made: Path, visit: Callable[..., 
     tab.wait_for_selector("#pairs-rows :text('n/a')")
     assert "[" not in tab.evaluate(row)[3]
     assert tab.evaluate("document.querySelector('#left-image').naturalWidth") == 64
+    sides = "['left', 'right'].map((side) => document.querySelector(`#${side}`).selectedOptions[0].text)"
+    assert tab.evaluate(sides) == ["GRIG", "Mean colour"]  # the pictures are of what is compared
 
 
 def test_names_of_others_stay_text(tmp_path: Path, visit: Callable[..., Any]) -> None:
