@@ -37,7 +37,8 @@ def may_show(datasets: Iterable[str], said: bool | None, needed: bool = False) -
     if needed and not said:
         raise BenchError(f"nothing is made: it would be worth nothing without pictures. {REMEDY}")
     if said is None:
-        out.print(f"no pictures: they show originals. {REMEDY}", highlight=False, markup=False, soft_wrap=True)
+        told = f"no pictures of {', '.join(theirs)}: nobody has said that others may see them. {REMEDY}"
+        out.print(told, highlight=False, markup=False, soft_wrap=True)
     return bool(said)
 
 
@@ -48,6 +49,6 @@ def _question(datasets: Iterable[str]) -> str:
     known = {name: catalogue.known(name) for name in datasets}
     named = [f"{name} ({one.licence})" if one else name for name, one in known.items()]
     return (
-        f"Other people will see pictures of {', '.join(named)}, originals among them. Does the licence of the data "
-        "sets allow you to show them?"
+        f"Other people will see pictures of {', '.join(named)}, or made from them. Does the licence of the data sets "
+        "allow you to show them?"
     )

@@ -20,7 +20,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_person_is_asked_once_for_all_data_sets(asked: list[str]) -> None:
     assert licence.may_show(["celeba-hq", "mine", "synthfaces", "celeba-hq"], None)
     (question,) = asked
-    assert "of celeba-hq (non-commercial research only), mine, originals among them" in question
+    assert "of celeba-hq (non-commercial research only), mine, or made from them. Does" in question
 
 
 def test_what_needs_no_question(asked: list[str]) -> None:
@@ -32,7 +32,7 @@ def test_what_needs_no_question(asked: list[str]) -> None:
 def test_where_nobody_can_answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     assert not licence.may_show(["mine"], None)
-    assert "no pictures: they show originals. Say --pictures if" in capsys.readouterr().out
+    assert "no pictures of mine: nobody has said that others may see them. Say --pictures if" in capsys.readouterr().out
     for said in (None, False):
         with pytest.raises(BenchError, match=r"worth nothing without pictures\. Say --pictures if the licence"):
             licence.may_show(["mine"], said, needed=True)
