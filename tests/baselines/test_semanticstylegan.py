@@ -198,7 +198,7 @@ def test_only_stand_ins_are_told() -> None:
 
 
 def test_the_updates_of_an_iteration() -> None:
-    stage, history = JointStage(create(pixels=0).train(), "embedded"), []
+    stage, history = JointStage(create(pixels=0, path_every=4).train(), "embedded"), []
     for i in range(5):
         names: list[str] = []
         stage.step(batch(2), lambda name, loss, names=names: names.append(name), Noise.shared(i, 2))
