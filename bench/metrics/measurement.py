@@ -432,7 +432,7 @@ class _Cache:
 
     def key(self, network: Extractor, images: Sequence[Tensor], batch: int) -> str:
         """`images`: uint8 on the CPU; those of which the features are, and what else decides them."""
-        content = hashlib.sha256(f"2 {network.fingerprint} {batch} {tuple(images[0].shape)}".encode())
+        content = hashlib.sha256(f"3 {network.fingerprint} {batch} {tuple(images[0].shape)}".encode())
         for one in images:
             content.update(one.contiguous().numpy().data)
         return f"{network.name}-{content.hexdigest()[:32]}"

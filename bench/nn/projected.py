@@ -38,7 +38,7 @@ class SameConv2d(nn.Conv2d):
             x = F.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
             rows = columns = 0
         # the convolution pads by itself what is alike on both sides: a fifth of the time of a pass
-        return F.conv2d(x, self.weight, self.bias, stride, (rows // 2, columns // 2), groups=self.groups)
+        return F.conv2d(x, self.weight, self.bias, stride, (rows // 2, columns // 2), self.dilation, self.groups)
 
 
 class InvertedResidual(nn.Module):

@@ -207,7 +207,7 @@ def frechet_of_pytorch_fid(fake: np.ndarray, real: np.ndarray) -> float:
 
 
 def test_fid_of_200_pictures_is_faster_than_pytorch_fid(official, one_core, two_hundred, benchmark):
-    """1.9 times as fast on one core, nearly all of it in Inception."""
+    """2.9 times as fast on one core (AMD EPYC with AVX-512), nearly all of it in Inception."""
     from pytorch_fid import fid_score
 
     folder, _ = two_hundred
@@ -227,7 +227,7 @@ def test_fid_of_200_pictures_is_faster_than_pytorch_fid(official, one_core, two_
         found["fid"], rel=1e-2, abs=1e-3
     )  # SciPy's root of a singular matrix is rough
     benchmark.extra_info.update({"pytorch-fid": theirs, "times as fast": theirs / mine})
-    assert theirs / mine >= 1.7
+    assert theirs / mine >= 2.5
 
 
 def test_lpips_of_200_pairs_is_faster_than_the_package(official, one_core, two_hundred, benchmark):

@@ -444,3 +444,17 @@ def test_the_embedded_network_measures():
     rows = [row for row in result.rows if "@embedded" in row["metric"]]
     assert all(row["value"] > 0 for row in rows if "infinity" not in row["metric"])
     assert {row["extractor"] for row in rows} == {embedded.fingerprint("metrics")}
+
+
+def test_one_thread_takes_the_kernels_of_several():
+    """torch gives 1 x 1 convolutions of few images to MKL on one thread: slower, and with other last digits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.profiler.profile() as seen:
+            extractors.extract(extractors.load("embedded"), pictures(8)[0], batch=8)
+    finally:
+        torch.set_num_threads(threads)
+    names = {event.key for event in seen.key_averages()}
+    assert "aten::mkldnn_convolution" in names
+    assert "aten::_slow_conv2d_forward" not in names
