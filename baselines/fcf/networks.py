@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bench.errors import BenchError
 from bench.method import Noise
@@ -14,7 +13,7 @@ from bench.nn import across
 from bench.nn import stylegan2_blocks as blocks
 from bench.nn.fourier import FFCResBlock, split
 from bench.nn.stylegan2 import NoiseMaps, Synthesis, Width, check_size, fixed
-from bench.nn.stylegan2_blocks import GAIN, Activation, ConvLayer, EqualLinear, minibatch_deviation
+from bench.nn.stylegan2_blocks import Activation, ConvLayer, EqualLinear, minibatch_deviation
 
 GROUP = 4  # images of the minibatch deviation
 
@@ -69,8 +68,7 @@ class Unbiased(Activation):
     """The activation of released synthesis layers, whose bias exists and is never added."""
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.leaky_relu(x, 0.2) * GAIN
-        return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
+        return self.limited(x)
 
 
 class FourierSkip(nn.Module):
@@ -90,8 +88,8 @@ class FourierSkip(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         t = x + skip
-        local, whole = t.split(self.channels, dim=1)
-        return x + 2 * t + torch.cat(self.block((local, whole)), dim=1)
+        f = torch.cat(self.block.residual(t.split(self.channels, dim=1)), dim=1)
+        return torch.add(x, t, alpha=2).add_(f.add_(t))
 
 
 class Generator(Synthesis):

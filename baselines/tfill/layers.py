@@ -16,8 +16,8 @@ class Confidence:
     What a convolution makes of it is worked out once, so where it depends on the size alone it is kept (`certain`).
     """
 
-    def __init__(self, map: Tensor):
-        self.map = map
+    def __init__(self, map: Tensor, full: bool = False):
+        self.map, self.full = map, full  # full: 1 everywhere
         self.windows: dict[tuple[int, int, int], tuple[Tensor, Tensor, Confidence]] = {}
 
     def under(self, convolution: nn.Conv2d) -> tuple[Tensor, Tensor, Confidence]:
@@ -41,7 +41,7 @@ def certain(x: Tensor) -> Confidence:
 @lru_cache(maxsize=64)
 def _certain(height: int, width: int, dtype: torch.dtype, device: torch.device) -> Confidence:
     with torch.inference_mode(False):
-        return Confidence(torch.ones(1, 1, height, width, dtype=dtype, device=device))
+        return Confidence(torch.ones(1, 1, height, width, dtype=dtype, device=device), full=True)
 
 
 class PartialConv(nn.Conv2d):
@@ -52,8 +52,8 @@ class PartialConv(nn.Conv2d):
 
     def forward(self, x: Tensor, confidence: Confidence) -> tuple[Tensor, Confidence]:  # type: ignore[override]
         scale, share, after = confidence.under(self)
-        y = self._conv_forward(x * confidence.map, self.weight, None) * scale
-        return (y if self.bias is None else y + self.bias.view(1, -1, 1, 1) * share), after
+        y = self._conv_forward(x if confidence.full else x * confidence.map, self.weight, None).mul_(scale)
+        return (y if self.bias is None else y.add_(self.bias.view(1, -1, 1, 1) * share)), after
 
 
 class PlainConv(PartialConv):
@@ -61,8 +61,8 @@ class PlainConv(PartialConv):
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         scale, _, _ = certain(x).under(self)
-        y = self._conv_forward(x, self.weight, None) * scale
-        return y if self.bias is None else y + self.bias.view(1, -1, 1, 1)
+        y = self._conv_forward(x, self.weight, None).mul_(scale)
+        return y if self.bias is None else y.add_(self.bias.view(1, -1, 1, 1))
 
 
 class PixelNorm(nn.Module):
@@ -86,9 +86,9 @@ class ResBlock(nn.Module):
         self.short = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor, confidence: Confidence) -> tuple[Tensor, Confidence]:
-        h, confidence = self.conv1(F.leaky_relu(self.norm1(x), 0.2), confidence)
-        h, confidence = self.conv2(F.leaky_relu(self.norm2(h), 0.2), confidence)
-        return (h + self.short(x)).div_(math.sqrt(2)), confidence
+        h, confidence = self.conv1(F.leaky_relu(self.norm1(x), 0.2, inplace=True), confidence)
+        h, confidence = self.conv2(F.leaky_relu(self.norm2(h), 0.2, inplace=True), confidence)
+        return h.add_(self.short(x)).div_(math.sqrt(2)), confidence
 
 
 class PlainBlock(ResBlock):

@@ -34,7 +34,7 @@ class FourierUnit(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         full = torch.promote_types(x.dtype, torch.float32)
         spectrum = torch.view_as_real(torch.fft.rfft2(x.to(full), norm="ortho"))  # (N, C, H, W / 2 + 1, 2)
-        y = F.relu(self.bn(self.conv_layer(spectrum.movedim(-1, 2).flatten(1, 2))))
+        y = F.relu(self.bn(self.conv_layer(spectrum.movedim(-1, 2).flatten(1, 2))), inplace=True)
         parts = y.to(full).unflatten(1, (-1, 2)).movedim(2, -1).contiguous()
         return torch.fft.irfft2(torch.view_as_complex(parts), s=x.shape[2:], norm="ortho").to(x.dtype)
 
@@ -56,11 +56,11 @@ class SpectralTransform(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1(x)
-        y = x + self.fu(x)
+        y = self.fu(x).add_(x)
         if self.lfu is not None:
             quarter = x[:, : x.shape[1] // 4]
             rows = torch.cat(quarter.chunk(2, dim=2), dim=1)
-            y = y + self.lfu(torch.cat(rows.chunk(2, dim=3), dim=1)).repeat(1, 1, 2, 2)
+            y += self.lfu(torch.cat(rows.chunk(2, dim=3), dim=1)).repeat(1, 1, 2, 2)
         return self.conv2(y)
 
 
@@ -104,7 +104,7 @@ class FFC(nn.Module):
 def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     if a is None or b is None:
         return b if a is None else a
-    return a + b
+    return a.add_(b)  # both are fresh
 
 
 class FFCLayer(nn.Module):
@@ -128,8 +128,8 @@ class FFCLayer(nn.Module):
     def forward(self, x: Tensor | tuple[Tensor | None, Tensor | None]) -> tuple[Tensor | None, Tensor | None]:
         local, whole = self.ffc(*(x if isinstance(x, tuple) else (x, None)))
         return (
-            None if local is None else F.relu(self.bn_l(local)),
-            None if whole is None else F.relu(self.bn_g(whole)),
+            None if local is None else F.relu(self.bn_l(local), inplace=True),
+            None if whole is None else F.relu(self.bn_g(whole), inplace=True),
         )
 
 
@@ -142,8 +142,12 @@ class FFCResBlock(nn.Module):
         self.conv2 = FFCLayer(channels, channels, 3, padding=1, norm=norm, local_unit=local_unit)
 
     def forward(self, x: Pair) -> Pair:
-        local, whole = self.conv2(self.conv1(x))
+        local, whole = self.residual(x)
         return x[0] + local, x[1] + whole
+
+    def residual(self, x: Pair) -> Pair:
+        """What is added to the shortcut."""
+        return self.conv2(self.conv1(x))
 
 
 def split(channels: int, share: float = 0.75) -> tuple[int, int]:

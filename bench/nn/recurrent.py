@@ -25,8 +25,9 @@ class KnowledgeConsistentScores(nn.Module):
         flat = features.flatten(2)
         keys = flat + 1e-7
         keys = keys / keys.square().sum(1, keepdim=True).sqrt()
-        similarity = (keys.transpose(1, 2) @ flat).unflatten(2, size)  # (N, keys, H, W): queries stay a picture
-        scores = (F.avg_pool2d(similarity, 3, stride=1, padding=1) * 9).softmax(dim=1)
+        # the published mean over 3 x 3 queries, times 9: of the queries, which are fewer numbers than their scores
+        queries = F.avg_pool2d(features, 3, stride=1, padding=1, divisor_override=1).flatten(2)
+        scores = (keys.transpose(1, 2) @ queries).unflatten(2, size).softmax(dim=1)  # (N, keys, H, W)
         if memory is not None:
             before, known = memory
             ratio = self.ratio.abs() + 1e-7

