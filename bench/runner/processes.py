@@ -23,6 +23,7 @@ from bench.runner.execute import Options
 from bench.suite import Suite
 
 CONTEXT = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
+PATIENCE = 10  # seconds in which an idle process ends
 
 
 class Worker:
@@ -39,6 +40,12 @@ class Worker:
         self.process.terminate()
         self.process.join()
         self.pipe.close()
+
+    def dismiss(self) -> None:
+        """End an idle process. It ends by itself: Python warns of semaphores that a terminated one leaves behind."""
+        self.pipe.close()
+        self.process.join(PATIENCE)
+        self.end()
 
     @property
     def death(self) -> str:
@@ -66,8 +73,10 @@ class Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in [*self.busy, *self.idle]:
+        for worker in self.busy:
             worker.end()
+        for worker in self.idle:
+            worker.dismiss()
         self.board.__exit__()
 
     @property

@@ -256,6 +256,15 @@ def test_a_worker_that_is_killed_loses_its_own_job_only(tmp_path: Path) -> None:
     assert "native code had something to say" in error_of(made, made.jobs[0])
 
 
+def test_idle_workers_end_by_themselves(tmp_path: Path) -> None:
+    """And clean up: one that is terminated leaves semaphores behind, of which Python warns."""
+    made = works.small_plan(tmp_path, 2)
+    with Processes(made, runner.Options(device="cpu", workers=2), works.sleep, 2) as pool:
+        runner.go_through(made, made.jobs, set(), pool, runner.Outcome())
+        workers = list(pool.idle)
+    assert [worker.process.exitcode for worker in workers] == [0, 0]
+
+
 def _runner(root: Path) -> None:
     runner.run(works.small_plan(root, 4), runner.Options(device="cpu", workers=1), works.sleep)
 
