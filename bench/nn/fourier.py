@@ -56,7 +56,7 @@ class SpectralTransform(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1(x)
-        y = self.fu(x).add_(x)
+        y = x + self.fu(x)
         if self.lfu is not None:
             quarter = x[:, : x.shape[1] // 4]
             rows = torch.cat(quarter.chunk(2, dim=2), dim=1)
