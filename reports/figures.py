@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from bench.device import cores
 from bench.errors import BenchError
 from bench.store import write_text
-from reports import convergence, drawn, grid, markup, plots, results, scored, steps, style, tables
+from reports import convergence, drawn, garbage, grid, markup, plots, results, scored, steps, style, tables
 from reports.results import Results
 
 DPI = 150  # of figures without pictures
@@ -65,10 +65,13 @@ class _Part:
         before = self.before.get(stem)
         if before and drawn.stands(before, shows, self.folder / stem):
             return before
-        with style.context():
-            made = make()
-            figure, dpi = made if isinstance(made, tuple) else (made, DPI)
-            return drawn.entry(shows, style.save(figure, self.folder / stem, dpi=dpi))
+        with garbage.once(), style.context():
+            return drawn.entry(shows, self._save(stem, make))
+
+    def _save(self, stem: str, make: Make) -> list[Path]:
+        made = make()
+        figure, dpi = made if isinstance(made, tuple) else (made, DPI)
+        return style.save(figure, self.folder / stem, dpi=dpi)
 
 
 @contextmanager
