@@ -184,7 +184,7 @@ def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
     mean["comparable"] = ~_of_other_sizes(mean)
     sizes = "n = " + mean["n"].astype(str).str.removesuffix(".0")
     mean.loc[~mean["comparable"], "note"] = (sizes + "; " + mean["note"]).str.rstrip("; ")[~mean["comparable"]]
-    return mean
+    return mean.astype(dict.fromkeys(mean.columns[mean.dtypes == "str"], object))  # Arrow's texts are slow to loop over
 
 
 def _of_other_sizes(cells: pd.DataFrame) -> pd.Series:
