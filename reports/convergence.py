@@ -31,12 +31,12 @@ def convergence(losses: pd.DataFrame) -> Figure:
     `losses` are rows of `losses.parquet` with `label`. A loss that is positive and spans a factor of 30 has a
     logarithmic axis. Every seed is a curve of its own.
     """
-    shots = results.shots_titles(losses["shots"])
+    shots = results.shots_titles(losses["shots"].unique())
     styles = {number: {**line, "marker": None} for number, line in style.lines(shots).items()}
     lines = [
         (_heading(label, stage, losses) if i == 0 else "", rows, names[i : i + ACROSS])
         for (label, stage), rows in losses.groupby(["label", "stage"], sort=False)
-        for names in [list(dict.fromkeys(rows["loss"]))]
+        for names in [list(rows["loss"].unique())]
         for i in range(0, len(names), ACROSS)
     ]
     across = max(len(names) for *_, names in lines)

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import BenchError
-from bench.store import write_text
+from bench.store import atomic_write, write_text
 from reports import groups, layouts, markup, page, paper, published, results, scored, study, tables
 from reports.figures import drawing
 from reports.joined import joined
@@ -35,7 +35,8 @@ def build(run: str | Path, mix: bool = False, others: Sequence[Path] = ()) -> Pa
         if place.is_symlink():  # what is written or removed there would be another folder's
             raise BenchError(f"{place} is a link to another place: remove it")
     found, cells = _with_values(found, results.over_seeds(found.rows))
-    write_text(folder / "results.csv", found.rows.drop(columns="label").to_csv(index=False, lineterminator="\n"))
+    with atomic_write(folder / "results.csv", "w") as handle:
+        found.rows.drop(columns="label").to_csv(handle, index=False, lineterminator="\n")
     studies = study.of_run(Path(run))
     shown = replace(found, per_image=None, scores=scored.kept(found))
     with drawing(shown, cells, folder) as finish:

@@ -76,7 +76,7 @@ def load(run: Path, mix: bool = False) -> Results:
                 "Run the suite again, or make the report with --mix, which says so below every table"
             )
         protocol = protocol | {"mixed": mixed}
-    losses = _optional(run / "losses.parquet", LOSSES, ["seed", "step", "value"])
+    losses = _optional(run / "losses.parquet", LOSSES, ["seed", "step", "value"], named=True)
     return Results(
         rows=rows,
         per_image=_optional(run / "per_image.parquet", PER_IMAGE, ["seed", "value"], named=True),
@@ -143,11 +143,14 @@ def tidy(rows: pd.DataFrame, source: str = "the result rows") -> pd.DataFrame:
 
 def _labels(rows: pd.DataFrame) -> pd.Series:
     """Printed names that tell methods and presets apart."""
-    title = rows["title"].where(rows["title"].str.strip() != "", rows["method"])
-    shared = rows.groupby(title)["method"].transform("nunique") > 1
-    label = title.where(~shared, title + " [" + rows["method"] + "]")
-    several = rows.groupby(label)["preset"].transform("nunique") > 1
-    return label.where(~several, label + " (" + rows["preset"] + ")")
+    names = ["title", "method", "preset"]
+    known = rows[names].drop_duplicates().astype(str)
+    title = known["title"].where(known["title"].str.strip() != "", known["method"])
+    shared = known.groupby(title)["method"].transform("nunique") > 1
+    label = title.where(~shared, title + " [" + known["method"] + "]")
+    several = known.groupby(label)["preset"].transform("nunique") > 1
+    label = label.where(~several, label + " (" + known["preset"] + ")")
+    return label.take(rows.groupby(names, sort=False, dropna=False).ngroup()).set_axis(rows.index)
 
 
 def single(metrics: Iterable[str]) -> list[str]:

@@ -34,7 +34,8 @@ def kept(found: Results) -> pd.DataFrame | None:
         there[dataset, condition] = {path.name for path in folder.glob("*.png")}
     every = set().union(*there.values())
     few = {name for name, file in files.items() if file in every}
-    rows = rows[rows["id"].isin(few) & rows["metric"].isin(results.single(rows["metric"].unique()))].astype(object)
+    rows = rows[rows["id"].isin(few) & rows["metric"].isin(results.single(rows["metric"].unique()))]
+    rows = rows.drop_duplicates([*COLUMNS[:4], "id"], keep="last").astype(object)
     rows = rows.assign(file=rows["id"].map(files), value=rows["value"].astype(float))
     here = [row.file in there[row.dataset, row.condition] for row in rows.itertuples()]
     rows = rows.loc[here, COLUMNS].drop_duplicates(COLUMNS[:-1], keep="last")
