@@ -61,9 +61,11 @@ def extremes(
     `rows` are those of `kept` of one data set, `samples` its folder; `titles` maps a method's folder to its printed
     name. Returns the figure and its dots per inch. Raises BenchError that names a damaged picture.
     """
+    rows = rows[(rows["metric"] == metric) & rows["value"].notna()]
+    parts = {file_slug(str(name)): part for name, part in rows.groupby("title", sort=False)}
     lines = {}
     for folder, title in titles.items():
-        found = list(_ends(rows[rows["title"].map(file_slug) == file_slug(folder)], metric, higher_is_better))
+        found = list(_ends(parts.get(file_slug(folder), rows.iloc[:0]), metric, higher_is_better))
         if found:
             lines[title] = [(read(samples / c.slug / folder / file), f"{c.title}: {text}") for c, file, text in found]
     width = max(map(len, lines.values()), default=1)
@@ -81,7 +83,6 @@ def extremes(
 
 def _ends(rows: pd.DataFrame, metric: str, higher_is_better: bool) -> Iterable[tuple[conditions.Condition, str, str]]:
     """Condition, file and score of the worst and of the best pictures, from the worst on."""
-    rows = rows[(rows["metric"] == metric) & rows["value"].notna()]
     rows = rows.sort_values(["value", "condition", "file"], ascending=[higher_is_better, True, True])
     few = min(MOST, (len(rows) + 1) // 2)
     for row in pd.concat([rows.iloc[:few], rows.iloc[max(few, len(rows) - few) :]]).itertuples():
