@@ -35,7 +35,7 @@ def convergence(losses: pd.DataFrame) -> Figure:
     styles = {number: {**line, "marker": None} for number, line in style.lines(shots).items()}
     lines = [
         (_heading(label, stage, losses) if i == 0 else "", rows, names[i : i + ACROSS])
-        for (label, stage), rows in losses.groupby(["label", "stage"], sort=False)
+        for (label, stage), rows in losses.groupby(["label", "stage"], sort=False, observed=True)
         for names in [list(rows["loss"].unique())]
         for i in range(0, len(names), ACROSS)
     ]
@@ -75,7 +75,7 @@ def _curves(axes: Axes, rows: pd.DataFrame, styles: dict[str, dict[str, Any]]) -
     All seeds of a number of training images are one line with gaps: matplotlib's time goes by the line.
     """
     means = []
-    for number, curves in rows.groupby("shots", sort=False):
+    for number, curves in rows.groupby("shots", sort=False, observed=True):
         steps: list[float] = []
         values: list[float] = []
         smooth: list[float] = []

@@ -150,7 +150,7 @@ def _labels(rows: pd.DataFrame) -> pd.Series:
     label = title.where(~shared, title + " [" + known["method"] + "]")
     several = known.groupby(label)["preset"].transform("nunique") > 1
     label = label.where(~several, label + " (" + known["preset"] + ")")
-    return label.take(rows.groupby(names, sort=False, dropna=False).ngroup()).set_axis(rows.index)
+    return label.take(rows.groupby(names, sort=False, observed=True, dropna=False).ngroup()).set_axis(rows.index)
 
 
 def single(metrics: Iterable[str]) -> list[str]:
