@@ -17,7 +17,9 @@ def keep(profile: Path, path: Path) -> None:
     rows = pd.read_parquet(profile)
     rows = rows.drop(columns=[column for column in rows if " of " in column])
     if path.exists():
-        rows = pd.concat([pd.read_csv(path), rows], ignore_index=True).drop_duplicates(SETTING, keep="last")
+        rows = pd.concat([pd.read_csv(path), rows], ignore_index=True)
+        place = rows.groupby(SETTING, sort=False, dropna=False).ngroup()  # a row that is measured again keeps its place
+        rows = rows.loc[place.drop_duplicates(keep="last").sort_values().index]
     rows.to_csv(path, index=False, lineterminator="\n")
 
 
