@@ -69,6 +69,7 @@ class _Part:
             return drawn.entry(shows, self._save(stem, make))
 
     def _save(self, stem: str, make: Make) -> list[Path]:
+        """By itself, so that nothing holds the figure when garbage is searched for."""
         made = make()
         figure, dpi = made if isinstance(made, tuple) else (made, DPI)
         return style.save(figure, self.folder / stem, dpi=dpi)

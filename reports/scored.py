@@ -35,10 +35,10 @@ def kept(found: Results) -> pd.DataFrame | None:
     every = set().union(*there.values())
     few = {name for name, file in files.items() if file in every}
     rows = rows[rows["id"].isin(few) & rows["metric"].isin(results.single(rows["metric"].unique()))]
-    rows = rows.drop_duplicates([*COLUMNS[:4], "id"], keep="last").astype(object)
-    rows = rows.assign(file=rows["id"].map(files), value=rows["value"].astype(float))
+    rows = rows.assign(file=rows["id"].map(files)).drop_duplicates(COLUMNS[:-1], keep="last").astype(object)
+    rows = rows.assign(value=rows["value"].astype(float))
     here = [row.file in there[row.dataset, row.condition] for row in rows.itertuples()]
-    rows = rows.loc[here, COLUMNS].drop_duplicates(COLUMNS[:-1], keep="last")
+    rows = rows.loc[here, COLUMNS]
     return None if rows.empty else rows.reset_index(drop=True)
 
 
@@ -62,7 +62,8 @@ def extremes(
     name. Returns the figure and its dots per inch. Raises BenchError that names a damaged picture.
     """
     rows = rows[(rows["metric"] == metric) & rows["value"].notna()]
-    parts = {file_slug(str(name)): part for name, part in rows.groupby("title", sort=False)}
+    slugs = rows["title"].map({name: file_slug(name) for name in rows["title"].unique()})
+    parts = dict(list(rows.groupby(slugs, sort=False)))
     lines = {}
     for folder, title in titles.items():
         found = list(_ends(parts.get(file_slug(folder), rows.iloc[:0]), metric, higher_is_better))

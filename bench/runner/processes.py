@@ -41,12 +41,6 @@ class Worker:
         self.process.join()
         self.pipe.close()
 
-    def dismiss(self) -> None:
-        """End an idle process. It ends by itself: Python warns of semaphores that a terminated one leaves behind."""
-        self.pipe.close()
-        self.process.join(PATIENCE)
-        self.end()
-
     @property
     def death(self) -> str:
         """Why the process is no more."""
@@ -73,10 +67,12 @@ class Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self.busy:
-            worker.end()
         for worker in self.idle:
-            worker.dismiss()
+            worker.pipe.close()  # they end by themselves: Python warns of semaphores that terminated ones leave behind
+        for worker in self.idle:
+            worker.process.join(PATIENCE)
+        for worker in [*self.busy, *self.idle]:
+            worker.end()
         self.board.__exit__()
 
     @property

@@ -19,9 +19,7 @@ from bench.batch import Noise
 from bench.profile.cell import create, example
 
 MOST = 1.25
-# migan: 1.18 to 1.32, as its products are few, next to the maps that its activations go over; fcf: 1.17 to 1.28 and
-# tfill: 1.15 to 1.27 on cores with AVX-512, whose products take half the time
-MEASURED = {"migan": 1.35, "fcf": 1.3, "tfill": 1.3}
+MEASURED = {"migan": 1.35}  # 1.18 to 1.32: its products are few, next to the maps that its activations go over
 PRODUCTS = {"convolution", "mm", "addmm", "bmm", "baddbmm", "linear", "_scaled_dot_product_flash_attention_for_cpu"}
 GATHERING = {"grid_sampler_2d", "gather", "index", "index_select", "roll", "im2col", "col2im", "sort", "topk"}
 GATHERING |= {"upsample_bilinear2d", "upsample_nearest2d", "upsample_bicubic2d", "reflection_pad2d", "deform_conv2d"}

@@ -17,6 +17,7 @@ from torch import nn
 from bench import weights
 from bench.errors import BenchError
 from bench.golden import Golden, check
+from bench.isolation import one_thread
 from bench.metrics import extractors, identity, measure
 from bench.nn import fan, s3fd
 from bench.nn.irse import IRSE
@@ -448,13 +449,8 @@ def test_the_embedded_network_measures():
 
 def test_one_thread_takes_the_kernels_of_several():
     """torch gives 1 x 1 convolutions of few images to MKL on one thread: slower, and with other last digits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.profiler.profile() as seen:
-            extractors.extract(extractors.load("embedded"), pictures(8)[0], batch=8)
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(), torch.profiler.profile() as seen:
+        extractors.extract(extractors.load("embedded"), pictures(8)[0], batch=8)
     names = {event.key for event in seen.key_averages()}
     assert "aten::mkldnn_convolution" in names
     assert "aten::_slow_conv2d_forward" not in names
