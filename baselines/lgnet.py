@@ -16,12 +16,12 @@ from bench import weights
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
-from bench.nn.decay import DecayingAdam
 from bench.nn.init import normal_init
 from bench.nn.lgnet import LocalRefiner, SNDiscriminator
 from bench.nn.losses import total_variation
 from bench.nn.perceptual import FeatureLoss, VGGFeatures
 from bench.nn.recurrent import KnowledgeConsistentScores
+from bench.nn.schedule import ScheduledAdam, falling
 
 CARD = Card(
     slug="lgnet",
@@ -244,9 +244,10 @@ class LGNetStage(Stage):
             self.features.network.std.fill_(0.5)
 
     def optimisers(self) -> dict[str, Optimizer]:
-        networks = {"generator": self.method, "discriminator": self.discriminator}
-        rate = self.config.learning_rate
-        return {name: DecayingAdam(n.parameters(), rate, (0.5, 0.999), self.steps) for name, n in networks.items()}
+        def adam(network: nn.Module) -> Optimizer:
+            return ScheduledAdam(network.parameters(), self.config.learning_rate, (0.5, 0.999), self.steps, falling())
+
+        return {"generator": adam(self.method), "discriminator": adam(self.discriminator)}
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         coarse, *refined = self.method.steps(batch, noise)

@@ -63,17 +63,14 @@ SAME = {
     "deb8e2a1a21e677477f5454d2c9dff0bb55245a43b80aaa0a92bcf843d9045f0",
     "ac8fb4631158a6dfd432d4ad1f188cc9bba882f37f39368a2dc5d1dddf94e610":  # methods.facemug.training
     "4a22d2546ecd4e00df763fce4df3a9e42acf85ce4ba8d6e2455a50ea9d3d5dc6",
-    # it may have weight decay
-    "a6ec3d36e2cb12d32c30fc0afb91ef9148b5163d71620b3d291cb120af539010":  # bench.nn.decay
-    "502878ada17166b07f016fcbdcee4c33fbd5cf6316c46fd1d6ecff116799176e",
     # restorers and edits beside the fills
     "5f7d143fe1d3ef4a132c12a7004bd045dee3b751fe9e2cb0fb67acb572479355":  # baselines.classical
     "117c2083931ad26523c0f41f0da2544812b51d099456b4edfc018f4f9602e66f",
     # presets of further sizes
     "ec067d84c4c06e5cda8705dabe4ad83337a50d09b5e3ba9a57d8a7723706e0a7":  # baselines.stylegan2
     "197927719a6dc599e189c6e338de0fe4917ac8f545054273ef39188c7f986c53",
-    # its Adam takes more of PyTorch's options
-    "feba1c24c9fb2666f50554cf7dc35c283e0c63ba20c75d648dc09a3fbd7c379e":  # bench.nn.schedule
+    # its Adam takes more of PyTorch's options, and there are more schedules
+    "c0004c7c2a0c6eeb504861517789fc49ca54e4ed501b7db2fa931f17894cdd6d":  # bench.nn.schedule
     "62a6a55e350894880a36295621946c2df0595e73fc2350ff2a35bf91f652ffca",
     # sums and activations of fresh maps are made in place, to the same bits
     "814106a0e6c365f155e32f8f5832cf9869129784c3e25450a6581b9a94a312a6":  # bench.nn.fourier

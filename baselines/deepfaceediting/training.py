@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 from baselines.deepfaceediting.parts import PARTS, cut, drawn, read
 from bench.method import Batch, Noise, Source, Stage, Update
 from bench.nn import across
-from bench.nn.decay import DecayingAdam
 from bench.nn.multiscale import Discriminator, VGGLoss, least_squares, matching
+from bench.nn.schedule import ScheduledAdam, falling
 from bench.nn.stylegan2_training import Lazy
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class DeepFaceEditingStage(Stage):
             self.guides = ("sketch",)
 
     def adam(self, parameters: Iterable[Tensor]) -> Optimizer:
-        return DecayingAdam(parameters, self.factor * self.config.learning_rate, (0.5, 0.999), self.steps)
+        return ScheduledAdam(parameters, self.factor * self.config.learning_rate, (0.5, 0.999), self.steps, falling())
 
     def sketches(self, batch: Batch) -> Tensor:
         """Sketches of the pictures, (N, 3, S, S) in [-1, 1], dark on white."""

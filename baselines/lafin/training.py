@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from baselines.lafin.networks import Discriminator, landmark_map
 from bench.method import Batch, Noise, Source, Stage, Update
 from bench.nn import across
-from bench.nn.decay import DecayingAdam
 from bench.nn.losses import total_variation
 from bench.nn.perceptual import FeatureLoss
+from bench.nn.schedule import ScheduledAdam, falling
 
 if TYPE_CHECKING:
     from baselines.lafin import LaFIn
@@ -40,7 +40,8 @@ class LandmarkStage(Stage):
     def optimisers(self) -> dict[str, Optimizer]:
         c, parameters = self.config, self.method.predictor.parameters()
         rate, steps = c.landmark_rate, self.steps if c.falls else 0
-        return {"predictor": DecayingAdam(parameters, rate, (0.9, 0.999), steps, 0, c.landmark_decay)}
+        adam = ScheduledAdam(parameters, rate, (0.9, 0.999), steps, falling(0), weight_decay=c.landmark_decay)
+        return {"predictor": adam}
 
     def augment(self, images: Tensor, noise: Noise) -> Tensor:
         """Some pictures lose their details, all change their colours."""
@@ -82,9 +83,13 @@ class InpaintStage(Stage):
 
     def optimisers(self) -> dict[str, Optimizer]:
         rate, steps = self.config.learning_rate, self.steps if self.config.falls else 0
+
+        def adam(network: nn.Module, rate: float) -> Optimizer:
+            return ScheduledAdam(network.parameters(), rate, (0.0, 0.9), steps, falling())
+
         return {
-            "inpainter": DecayingAdam(self.method.inpainter.parameters(), rate, (0.0, 0.9), steps),
-            "discriminator": DecayingAdam(self.discriminator.parameters(), rate / 10, (0.0, 0.9), steps),
+            "inpainter": adam(self.method.inpainter, rate),
+            "discriminator": adam(self.discriminator, rate / 10),
         }
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:

@@ -13,8 +13,8 @@ from baselines.maskgan.networks import LABELS, Blend, MaskVAE
 from bench.method import Batch, Noise, Source, Stage, Update
 from bench.nn import across
 from bench.nn.celebamask import planes
-from bench.nn.decay import DecayingAdam
 from bench.nn.multiscale import Discriminator, VGGLoss, least_squares, matching
+from bench.nn.schedule import ScheduledAdam, falling
 
 if TYPE_CHECKING:
     from baselines.maskgan import MaskGAN, MaskGANConfig
@@ -88,7 +88,7 @@ class GeneratorStage(MaskGANStage):
 
     def optimisers(self) -> dict[str, Optimizer]:
         def adam(parameters: list[nn.Parameter]) -> Optimizer:
-            return DecayingAdam(parameters, self.config.learning_rate, (0.5, 0.999), self.steps)
+            return ScheduledAdam(parameters, self.config.learning_rate, (0.5, 0.999), self.steps, falling())
 
         return {"generator": adam(self.trained()), "discriminator": adam(list(self.aids.judge.parameters()))}
 

@@ -13,10 +13,10 @@ from baselines.rgtsi.networks import Discriminator
 from baselines.rgtsi.smoothing import structure
 from bench.method import Batch, Noise, Source, Stage, Update
 from bench.nn import across
-from bench.nn.decay import DecayingAdam
 from bench.nn.init import normal_init
 from bench.nn.references import references
 from bench.nn.repeated_vgg import RepeatedFeatureLoss
+from bench.nn.schedule import ScheduledAdam, falling
 
 if TYPE_CHECKING:
     from baselines.rgtsi import RGTSI
@@ -41,7 +41,7 @@ class RGTSIStage(Stage):
         judges = [*self.whole.parameters(), *self.part.parameters()]
         rate, constant = self.config.learning_rate, 20 / 120  # epochs
         return {
-            name: DecayingAdam(parameters, rate, (0.5, 0.999), self.steps, constant)
+            name: ScheduledAdam(parameters, rate, (0.5, 0.999), self.steps, falling(constant))
             for name, parameters in {"generator": generator, "discriminators": judges}.items()
         }
 

@@ -12,11 +12,11 @@ from torch.optim import Optimizer
 from baselines.sean.networks import Discriminator, maps
 from bench.method import Batch, Noise, Source, Stage, Update
 from bench.nn.celebamask import planes
-from bench.nn.decay import DecayingAdam
 from bench.nn.fastgan import settle
 from bench.nn.losses import feature_matching, hinge
 from bench.nn.multiscale import Maps, VGGLoss
 from bench.nn.perceptual import VGGFeatures
+from bench.nn.schedule import ScheduledAdam, falling
 
 if TYPE_CHECKING:
     from baselines.sean import SEAN
@@ -60,7 +60,7 @@ class SEANStage(Stage):
 
     def optimisers(self) -> dict[str, Optimizer]:
         def adam(network: nn.Module, rate: float) -> Optimizer:
-            return DecayingAdam(network.parameters(), rate, (0.0, 0.9), self.steps)
+            return ScheduledAdam(network.parameters(), rate, (0.0, 0.9), self.steps, falling())
 
         rate = self.config.learning_rate
         return {"generator": adam(self.method.generator, rate), "discriminator": adam(self.judge, 4 * rate)}

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from baselines.simswap.networks import Judges, Maps
 from bench.method import Batch, Noise, Source, Stage, Update
 from bench.nn import across
-from bench.nn.decay import DecayingAdam
 from bench.nn.losses import hinge
 from bench.nn.projected import ProjectedDiscriminator, pretrained_backbone
+from bench.nn.schedule import ScheduledAdam, falling
 from bench.nn.stylegan2_training import Lazy
 
 if TYPE_CHECKING:
@@ -40,10 +41,11 @@ class SwapStage(Stage):
         c, judge = self.config, self.get_submodule("judge")
         judged = [p for p in judge.parameters() if p.requires_grad]
         steps = self.steps if c.falls else 0
-        return {
-            "generator": DecayingAdam(self.method.generator.parameters(), c.learning_rate, c.betas, steps),
-            "discriminator": DecayingAdam(judged, c.learning_rate, c.betas, steps),
-        }
+
+        def adam(parameters: Iterable[nn.Parameter]) -> Optimizer:
+            return ScheduledAdam(parameters, c.learning_rate, c.betas, steps, falling())
+
+        return {"generator": adam(self.method.generator.parameters()), "discriminator": adam(judged)}
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         c, method, target = self.config, self.method, batch.image

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from bench.method import Batch, Noise, Source, Stage, Update
-from bench.nn.decay import DecayingAdam
 from bench.nn.references import references
 from bench.nn.repeated_vgg import RepeatedFeatureLoss
+from bench.nn.schedule import ScheduledAdam, falling
 
 if TYPE_CHECKING:
     from baselines.transref import TransRef
@@ -34,7 +34,7 @@ class TransRefStage(Stage):
     def optimisers(self) -> dict[str, Optimizer]:
         rate, constant = self.config.learning_rate, 20 / 1020  # epochs
         parameters = self.method.generator.parameters()
-        return {"generator": DecayingAdam(parameters, rate, (0.9, 0.999), self.steps, constant)}
+        return {"generator": ScheduledAdam(parameters, rate, (0.9, 0.999), self.steps, falling(constant))}
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         c = self.config

@@ -84,7 +84,7 @@ class VQFRConfig(Config):
     batch_size: int = 16
     iterations: tuple[int, int] = (800_000, 200_000)  # as published; the stages' shares
     codebook_rate: float = 1e-4  # learning rate of the first stage
-    halved: tuple[int, ...] = (500_000, 650_000)  # iterations after which it is half as high
+    halved: tuple[float, ...] = (5 / 8, 13 / 16)  # shares of that stage after which it is half as high
     restoration_rate: float = 1e-5  # learning rate of the second stage
     pixels: float = 1.0  # weight of L1: autoencoder, texture picture
     main_pixels: float = 0.0  # of the main picture; as published: none

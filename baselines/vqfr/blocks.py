@@ -1,4 +1,4 @@
-"""Layers that both versions of VQFR share: residual blocks, codes, and the warping of textures."""
+"""Layers that both versions of VQFR share: residual blocks, and the warping of textures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import deform_conv2d
 
+from bench.nn.vqgan import group_norm
+
 REGIONS, TAPS = 4, 9  # of a deformable convolution: groups with offsets of their own, positions of its kernel
 
 
@@ -18,13 +20,9 @@ def level(number: int) -> str:
     return f"Level_{2**number}"
 
 
-def norm(channels: int, groups: int) -> nn.GroupNorm:
-    return nn.GroupNorm(groups, channels, eps=1e-6)
-
-
 def activated(channels: int, groups: int) -> list[nn.Module]:
     """Normalisation and SiLU."""
-    return [norm(channels, groups), nn.SiLU()]
+    return [group_norm(channels, groups), nn.SiLU()]
 
 
 def resized(x: Tensor, factor: float) -> Tensor:
@@ -40,8 +38,8 @@ class Residual(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, groups: int, shortcut: str):
         super().__init__()
-        self.norm1, self.conv1 = norm(inputs, groups), nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.norm2, self.conv2 = norm(outputs, groups), nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.norm1, self.conv1 = group_norm(inputs, groups), nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.norm2, self.conv2 = group_norm(outputs, groups), nn.Conv2d(outputs, outputs, 3, padding=1)
         self.shortcut = shortcut if inputs != outputs else ""
         if self.shortcut:
             self.add_module(shortcut, nn.Conv2d(inputs, outputs, 1))
@@ -50,29 +48,6 @@ class Residual(nn.Module):
         inner = self.conv1(F.silu(self.norm1(x)))
         inner = self.conv2(F.silu(self.norm2(inner)))
         return inner + (self.get_submodule(self.shortcut)(x) if self.shortcut else x)
-
-
-class Codebook(nn.Module):
-    """Codes of the dictionary, `embedding.weight` (K, D)."""
-
-    def __init__(self, codes: int, dim: int):
-        super().__init__()
-        self.embedding = nn.Embedding(codes, dim)
-        nn.init.uniform_(self.embedding.weight, -1 / codes, 1 / codes)
-
-    def nearest(self, z: Tensor) -> Tensor:
-        """The index (N, H, W) of the code at the least squared distance from each place of z (N, D, H, W)."""
-        places, codes = z.movedim(1, -1), self.embedding.weight
-        return (codes.square().sum(1) - 2 * places @ codes.T).argmin(-1)
-
-    def look_up(self, indices: Tensor) -> Tensor:
-        """The codes (N, D, H, W) at indices (N, H, W)."""
-        return self.embedding(indices).movedim(-1, 1)
-
-
-def straight(z: Tensor, quantised: Tensor) -> Tensor:
-    """The codes, whose gradient passes straight to z (van den Oord et al., 2017)."""
-    return z + (quantised - z).detach()
 
 
 class Deformable(nn.Module):

@@ -15,15 +15,14 @@ from torch import Tensor, nn
 
 from baselines.vqfr.blocks import (
     Branch,
-    Codebook,
     Residual,
     TextureWarping,
     activated,
     initialise,
     level,
     resized,
-    straight,
 )
+from bench.nn.vqgan import Quantiser
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Restored:
 class Network(nn.Module):
     """A version of VQFR."""
 
-    codebook: Codebook
+    codebook: Quantiser
 
     @abstractmethod
     def encoding(self) -> nn.Module:
@@ -153,7 +152,7 @@ class Encoder(nn.Module):
         return self.enc_convout_dict[name](x)
 
 
-class Quantiser(Codebook):
+class Codes(Quantiser):
     """The codes, and the 1 x 1 convolutions around them."""
 
     def __init__(self, layout: Layout):
@@ -222,13 +221,13 @@ class VersionOne(Network):
         self.encoder = Encoder(layout)
         smallest = level(len(layout.widths) - 1)
         self.quantizer = nn.Module()
-        self.quantizer.quantize_dict = nn.ModuleDict({smallest: Quantiser(layout)})
+        self.quantizer.quantize_dict = nn.ModuleDict({smallest: Codes(layout)})
         self.decoder = Decoder(layout)
         self.main_decoder = MainDecoder(layout)
         initialise(self)
 
     @property
-    def codebook(self) -> Quantiser:  # type: ignore[override]
+    def codebook(self) -> Codes:  # type: ignore[override]
         (quantiser,) = self.quantizer.quantize_dict.values()  # type: ignore[operator, union-attr]
         return quantiser
 
@@ -240,8 +239,8 @@ class VersionOne(Network):
 
     def forward(self, degraded: Tensor) -> Restored:
         z = self.encode(degraded)
-        quantised = self.codebook.look_up(self.codebook.nearest(z))
-        texture, maps = self.decode(straight(z, quantised))
+        quantised, _, _ = self.codebook(z)
+        texture, maps = self.decode(quantised)
         image = self.main_decoder(degraded, self.inpfeat_extraction(degraded), maps)
         return Restored(image, texture, z, quantised)
 

@@ -5,30 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines.vqfr.blocks import Branch, Codebook, Residual, initialise, level, norm, resized
+from baselines.vqfr.blocks import Branch, Residual, initialise, level, resized
 from baselines.vqfr.networks import Layout, Network, Restored
-
-
-class Down(nn.Module):
-    """3 x 3 at every second pixel, with zeros on the right and below."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, stride=2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(F.pad(x, (0, 1, 0, 1)))
-
-
-class Up(nn.Module):
-    """Each pixel four times, then 3 x 3."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+from bench.nn.vqgan import Down, Quantiser, Up, group_norm
 
 
 class Shrink(nn.Module):
@@ -47,7 +26,7 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int, groups: int):
         super().__init__()
-        self.norm = norm(channels, groups)
+        self.norm = group_norm(channels, groups)
         self.q, self.k, self.v, self.proj_out = (nn.Conv2d(channels, channels, 1) for _ in range(4))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -149,12 +128,12 @@ class VersionTwo(Network):
         self.decoder = Decoder(layout)
         self.main_branch = MainBranch(layout)
         self.inpfeat_extraction = nn.Conv2d(3, layout.guide, 3, padding=1)
-        self.quantizer = Codebook(layout.codes, layout.dim)
+        self.quantizer = Quantiser(layout.codes, layout.dim)
         self.feat2index = nn.Sequential(nn.LayerNorm(layout.dim), nn.Linear(layout.dim, layout.codes))
         initialise(self)
 
     @property
-    def codebook(self) -> Codebook:  # type: ignore[override]
+    def codebook(self) -> Quantiser:  # type: ignore[override]
         return self.quantizer
 
     def encoding(self) -> nn.Module:
@@ -167,7 +146,7 @@ class VersionTwo(Network):
     def forward(self, degraded: Tensor) -> Restored:
         z = self.encode(degraded)
         logits = self.feat2index(z.movedim(1, -1))
-        quantised = self.codebook.look_up(logits.argmax(-1))
+        quantised = self.codebook.lookup(logits.argmax(-1))
         texture, maps = self.decode(quantised)
         branch = self.main_branch.merge(self.inpfeat_extraction(degraded), maps)
         image = self.decoder.conv_out(maps[0] + self.fidelity * branch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,33 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
-from baselines.vqfr.blocks import straight
 from baselines.vqfr.discriminators import SWAGAN, Patches
 from bench.method import Batch, Noise, Source, Stage, Update
 from bench.nn import across
 from bench.nn.losses import differentiable_twice, hinge, logistic, nonsaturating, r1
 from bench.nn.perceptual import PerceptualDistance, frozen, gram, mean_l1, unit
+from bench.nn.schedule import ScheduledAdam, halved
 from bench.nn.stylegan2 import Width
 from bench.nn.vqgan import Reservoir, Usage
 
 if TYPE_CHECKING:
     from baselines.vqfr import VQFR
-
-
-class HalvedAdam(Adam):
-    """Adam whose learning rate is halved after so many updates."""
-
-    def __init__(self, parameters: Iterable[Tensor], lr: float, betas: tuple[float, float], halved: Sequence[int] = ()):
-        super().__init__(parameters, lr, betas)
-        self.rate, self.halved = lr, halved
-        for group in self.param_groups:
-            group["updates"] = 0  # kept in checkpoints
-
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        for group in self.param_groups:
-            group["lr"] = self.rate * 0.5 ** sum(group["updates"] >= updates for updates in self.halved)
-            group["updates"] += 1
-        return super().step(closure)
 
 
 def trained(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
@@ -110,7 +94,7 @@ class CodebookStage(VQFRStage):
         c, network = self.config, self.method.network
 
         def adam(parameters: list[nn.Parameter]) -> Adam:
-            return HalvedAdam(parameters, c.codebook_rate, (0.9, 0.96), c.halved)
+            return ScheduledAdam(parameters, c.codebook_rate, (0.9, 0.96), self.steps, halved(*c.halved))
 
         return {"autoencoder": adam(trained(network.autoencoder())), "discriminator": adam(trained([self.judge]))}
 
@@ -125,11 +109,8 @@ class CodebookStage(VQFRStage):
             self.reservoir.estimate(network.codebook.embedding.weight)
         codes = z
         if iteration >= c.uncoded:
-            numbers = network.codebook.nearest(z.detach())
-            quantised = network.codebook.look_up(numbers)
+            codes, losses["code"], numbers = network.codebook(z, c.code_share)
             losses |= self.usage.told(numbers)
-            losses["code"] = F.mse_loss(z, quantised.detach()) + c.code_share * F.mse_loss(quantised, z.detach())
-            codes = straight(z, quantised)
         output, _ = network.decode(codes)
         losses["pixels"] = F.l1_loss(output, image)
         losses["lpips"] = self.look(output, image).mean()
@@ -173,7 +154,7 @@ class RestorationStage(VQFRStage):
         c, network, image = self.config, self.method.network, batch.image
         with torch.no_grad():
             indices = network.codebook.nearest(self.clean(image))
-            target = network.codebook.look_up(indices)
+            target = network.codebook.lookup(indices)
         restored = network(batch.need("degraded"))
         losses = {"code": F.mse_loss(restored.z, target)}
         total = c.code * losses["code"]

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from bench.method import Batch, Noise, Source, Stage, Update
-from bench.nn.decay import DecayingAdam
 from bench.nn.multiscale import Discriminator, VGGLoss, least_squares, matching
+from bench.nn.schedule import ScheduledAdam, falling
 
 if TYPE_CHECKING:
     from baselines.wan2020 import Wan2020
@@ -52,7 +52,7 @@ class WanStage(Stage):
 
         def adam(trained: nn.Module, factor: float) -> Optimizer:
             rate = factor * self.config.learning_rate
-            return DecayingAdam(trained.parameters(), rate, self.betas, self.steps, constant)
+            return ScheduledAdam(trained.parameters(), rate, self.betas, self.steps, falling(constant))
 
         mine, theirs = self.rates
         judges = {"discriminator": self.judge, **judges}
@@ -169,7 +169,7 @@ class DetectorStage(Stage):
 
     def optimisers(self) -> dict[str, Optimizer]:
         parameters, rate = self.method.detector.parameters(), self.config.learning_rate
-        return {"detector": DecayingAdam(parameters, rate, WanStage.betas, self.steps)}
+        return {"detector": ScheduledAdam(parameters, rate, WanStage.betas, self.steps, falling())}
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         logits = self.method.detector.look(painted(batch.need("degraded"), batch.mask))

@@ -46,6 +46,11 @@ def cosine(last: float) -> Schedule:
     return lambda done: last + (1 - last) * (1 + math.cos(math.pi * done)) / 2
 
 
+def falling(constant: float = 0.5) -> Schedule:
+    """The full rate for a share of the training, then linearly to 0, as pix2pix (Isola et al., 2017) trains."""
+    return lambda done: min(1.0, (1 - done) / (1 - constant))
+
+
 def halved(*shares: float) -> Schedule:
     """Half of the rate from each of these shares of the training on."""
     return lambda done: 0.5 ** sum(done >= share for share in shares)

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from baselines.lgnet import Attention, LGNet, LGNetStage, flat_name
 from bench import golden
 from bench.errors import BenchError
 from bench.method import Batch, Noise
-from bench.nn.decay import DecayingAdam
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -72,24 +70,6 @@ def test_a_picture_without_known_pixels_has_finite_losses() -> None:
     given = batch()
     given.mask.fill_(1)
     assert LGNetStage(create(), "embedded").refinement(given.masked, given).isfinite()
-
-
-def test_the_rate_falls_to_zero_in_the_second_half_also_after_an_interruption() -> None:
-    def optimiser() -> DecayingAdam:
-        return DecayingAdam([nn.Parameter(torch.ones(1))], 0.1, (0.5, 0.999), steps=10)
-
-    def rates(adam: DecayingAdam, count: int) -> list[float]:
-        found = []
-        for _ in range(count):
-            adam.param_groups[0]["params"][0].grad = torch.ones(1)
-            adam.step()
-            found.append(adam.param_groups[0]["lr"])
-        return found
-
-    first, second = optimiser(), optimiser()
-    found = rates(first, 7)
-    second.load_state_dict(first.state_dict())
-    assert found + rates(second, 3) == pytest.approx([0.1] * 6 + [0.08, 0.06, 0.04, 0.02])
 
 
 def test_the_rate_stays_where_no_end_is_known() -> None:

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from baselines.vqfr import VQFR
-from baselines.vqfr.blocks import Codebook, Deformable, straight
+from baselines.vqfr.blocks import Deformable
 from baselines.vqfr.discriminators import SpectralNorm, haar
-from baselines.vqfr.training import CodebookStage, HalvedAdam, RestorationStage, balance
+from baselines.vqfr.training import CodebookStage, RestorationStage, balance
 from bench import golden
 from bench.batch import Noise
 from tests.test_methods import batch, take_a_step
@@ -75,19 +75,6 @@ def test_the_second_stage_asks_for_the_codes_of_the_first_ones_encoder() -> None
     assert not any(parameter.requires_grad for parameter in stage.clean.parameters())
 
 
-def test_codes_are_the_nearest_and_gradients_pass_them() -> None:
-    codebook = Codebook(5, 3)
-    nn.init.normal_(codebook.embedding.weight)
-    z = torch.randn(2, 3, 4, 4, requires_grad=True)
-    indices = codebook.nearest(z)
-    distances = torch.cdist(z.movedim(1, -1).flatten(0, 2), codebook.embedding.weight)
-    assert torch.equal(indices.flatten(), distances.argmin(1))
-    quantised = straight(z, codebook.look_up(indices))
-    torch.testing.assert_close(quantised, codebook.look_up(indices))
-    quantised.sum().backward()
-    assert torch.equal(z.grad, torch.ones_like(z))
-
-
 def test_codes_come_after_the_first_iterations() -> None:
     method, given = create(uncoded=1), batch(2)
     stage = CodebookStage(method, "embedded")
@@ -110,16 +97,6 @@ def test_the_balance_is_the_ratio_of_gradients() -> None:
         balance(6 * weight.sum(), 2 * weight.sum(), weight), torch.tensor(3.0), atol=1e-3, rtol=0
     )
     assert balance(weight.sum(), 0 * weight.sum(), weight) == 1e4
-
-
-def test_the_rate_is_halved_where_it_should() -> None:
-    weight = nn.Parameter(torch.ones(1))
-    adam, rates = HalvedAdam([weight], 0.8, (0.9, 0.96), (1, 3)), []
-    for _ in range(4):
-        weight.grad = torch.ones(1)
-        adam.step()
-        rates.append(adam.param_groups[0]["lr"])
-    assert rates == [0.8, 0.4, 0.4, 0.2]
 
 
 def test_wavelets_keep_the_energy_and_begin_with_means() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.nn.schedule import ScheduledAdam, cosine, halved, part
+from bench.nn.schedule import ScheduledAdam, cosine, falling, halved, part
 
 
 def rates(steps: int, count: int) -> list[float]:
@@ -36,3 +36,8 @@ def test_a_cosine_and_a_part_of_it() -> None:
     whole = cosine(0.2)
     assert [whole(done) for done in (0, 0.5, 1)] == pytest.approx([1, 0.6, 0.2])
     assert [part(whole, 0.5, 1)(done) for done in (0, 1)] == pytest.approx([0.6, 0.2])
+
+
+def test_a_rate_that_falls_to_zero() -> None:
+    assert [falling()(done) for done in (0, 0.5, 0.75, 1)] == pytest.approx([1, 1, 0.5, 0])
+    assert [falling(0)(done) for done in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0])
