@@ -33,7 +33,7 @@ VERSIONS = {
     "degradation": 1,  # degraded copies
     "training": 2,  # the loop: order of images, flips, averages, precision
     "completion": 2,  # what a method is given, its seeds, and how known pixels are pasted
-    "scoring": 3,  # batches of networks, means and intervals
+    "scoring": extractors.VERSION,  # batches of networks, means and intervals
 }
 """Versions of the harness. Raise the one whose results change: tests/bench/test_identity.py says which."""
 TRAINING = ("pictures", "guides", "degradation", "training")

@@ -33,6 +33,7 @@ from bench.nn.irse import IRSE
 from bench.nn.perceptual import IMAGENET
 from bench.nn.projected import ENLARGED, EfficientNetLite, from_timm
 
+VERSION = 3  # raised when metrics of equal images change: their networks, batches, means or intervals
 Official = Callable[..., "Extractor"]  # (*files, their short hashes joined by "-", device)
 Features = dict[str, Any]  # name -> Tensor (N, ...) or, for "maps", a list of them
 

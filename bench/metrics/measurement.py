@@ -432,7 +432,8 @@ class _Cache:
 
     def key(self, network: Extractor, images: Sequence[Tensor], batch: int) -> str:
         """`images`: uint8 on the CPU; those of which the features are, and what else decides them."""
-        content = hashlib.sha256(f"3 {network.fingerprint} {batch} {tuple(images[0].shape)}".encode())
+        decides = extractors.VERSION, network.fingerprint, batch, tuple(images[0].shape)
+        content = hashlib.sha256(" ".join(map(str, decides)).encode())
         for one in images:
             content.update(one.contiguous().numpy().data)
         return f"{network.name}-{content.hexdigest()[:32]}"
