@@ -55,6 +55,21 @@ def hole(given: Given, name: str, threshold: int | None = None, inverted: bool =
     return pictures.check_hole(found, name)
 
 
+def labels(given: Given, name: str, classes: int) -> np.ndarray:
+    """A label map as (H, W) uint8, below `classes`: a file, Pillow's image, or an array or tensor (H, W), (1, H, W).
+
+    Raises BenchError, naming the file or `name`, for what is no label map (`bench.pictures.decode_labels`).
+    """
+    if isinstance(given, Tensor):
+        given = given.detach().cpu().numpy()
+    if isinstance(given, np.ndarray):
+        small = given.astype(np.uint8)
+        if given.ndim < 2 or given.size != given.shape[-1] * given.shape[-2] or not np.array_equal(small, given):
+            raise BenchError(f"{name}: an array of {given.dtype} {given.shape} is no label map: give (height, width)")
+        given = Image.fromarray(small.reshape(given.shape[-2:]))
+    return pictures.decode_labels(*_bytes(given, name), classes)
+
+
 def called(given: Given | None, name: str) -> str:
     """What to call it in messages: its file, where it is one, or `name`."""
     return str(given) if isinstance(given, str | os.PathLike) else name

@@ -13,8 +13,9 @@ from PIL import Image
 from bench import allocator, pictures
 from bench.batch import Batch
 from bench.completion import Completion
-from bench.data import guides
+from bench.data import guides, labels
 from bench.data.dataset import floats
+from bench.data.guides.guide import Frame
 from bench.errors import BenchError
 from bench.framing import CROP, Framing, Size, extent, framed, normal, told
 from bench.given import Given, called, hole, picture
@@ -24,6 +25,7 @@ from bench.metrics.images import Range, composite, to_uint8
 from bench.nn.sizes import LARGEST, SMALLEST, nearest
 from bench.progress import say
 
+WHOLE = ("degraded", "source")  # guides that are the picture itself, without a hole
 SAME = "they must have one size; cut or resize one of them, as it was made"
 
 
@@ -49,11 +51,11 @@ class Model:
         *,
         seed: int = 0,
         size: Size | None = None,
-        exemplar: Given | None = None,
-        text: str | None = None,
         value_range: Range | None = None,
         mask_threshold: int | None = None,
         invert_masks: bool = False,
+        labels_order: str | None = None,
+        **guidance: Any,
     ) -> Image.Image:
         """The completed picture, 8-bit RGB; known pixels are exactly the image's.
 
@@ -63,11 +65,15 @@ class Model:
         seed: the same seed gives the same picture.
         size: image and mask are brought to that many pixels a side, or to that (height, width), as a run does with its
             images: of others their central part is taken. A mask that has this size already stays as it is.
-        exemplar, text: what guides methods that take it.
         mask_threshold, invert_masks: of grey masks what is above it, of 255, is hole; black is the hole.
+        labels_order: how label maps are numbered, one of `bench.data.labels.ORDERS`; default: face-parsing.
+        guidance: what guides a method that takes it, by name. Pictures: exemplar, sketch (dark lines on white), colour
+            (each region in its mean colour). Label maps: semantics, the picture's own, and layout, which it shall have.
+            landmarks: a file, or points (68, 2) in pixels of the picture. text: a sentence.
 
-        The method never sees what is under the hole. Raises BenchError for what is no picture or mask, sizes that
-        differ or that the method does not take, and guides that are missing or that it does not take.
+        The method never sees what is under the hole, unless it edits whole pictures (its card needs `source`). Raises
+        BenchError for what is no picture or mask, sizes that differ or that the method does not take, and guides that
+        are missing or that it does not take.
         """
         card = self.method.card
         if not card.evaluated:
@@ -78,6 +84,7 @@ class Model:
                 f"{self.label} {'restores whole pictures: leave out' if restores else 'fills holes: give'} the mask"
             )
         shown = picture(image, "image", value_range)
+        before = shown.size[::-1]
         erased = None if mask is None else hole(mask, "mask", mask_threshold, invert_masks)
         size = None if size is None else normal(size)
         if size is not None and not all(SMALLEST <= side <= LARGEST for side in extent(size)):
@@ -92,7 +99,10 @@ class Model:
                 small = framed(Image.fromarray(erased.view(np.uint8)), size, self.framing, labels=True)
                 erased = pictures.check_hole(small > 0, f"{called(mask, 'the mask')} at {_sides(size)}")
         self._check_size(shown.size, size, called(image, "the image"))
-        return self._completed(shown, erased, seed, self._guides(shown, exemplar, text))
+        if labels_order not in (None, *labels.ORDERS):
+            raise BenchError(f"labels_order: {labels_order!r} is none of {', '.join(labels.ORDERS)}")
+        frame = Frame(before, shown.size[::-1], self.framing, labels_order)
+        return self._completed(shown, erased, seed, self._guides(frame, guidance))
 
     def _completed(
         self, shown: Image.Image, erased: np.ndarray | None, seed: int, given: dict[str, Any]
@@ -100,7 +110,8 @@ class Model:
         """One completion, by the way of every other: `bench.completion`."""
         pixels = floats(torch.from_numpy(np.array(shown)).permute(2, 0, 1)[None])
         mask = torch.ones_like(pixels[:, :1]) if erased is None else torch.from_numpy(erased)[None, None].float()
-        batch = Batch(pixels, mask, given | ({"degraded": pixels} if erased is None else {}), ids=("image",))
+        own = {name: pixels for name in WHOLE if name in self.method.card.needs}
+        batch = Batch(pixels, mask, given | own, ids=("image",))
         completion = Completion(self.method, lambda batch: [seed] * len(batch), self.device, self.at)
         with allocator.keeping(), one_thread() if self.device == "cpu" else nullcontext():  # as in a run
             output = completion(batch)
@@ -122,20 +133,20 @@ class Model:
             sides = " or ".join(f"size={side} (--size {side})" for side in nearest(min(size), sizes.__contains__))
             raise BenchError(f"{self.label} takes {sizes}, and {name} has {width} x {height}: say {sides}")
 
-    def _guides(self, shown: Image.Image, exemplar: Given | None, text: str | None) -> dict[str, Any]:
+    def _guides(self, frame: Frame, guidance: dict[str, Any]) -> dict[str, Any]:
         """The guides of a batch."""
-        card, given = self.method.card, {"exemplar": exemplar, "text": text}
-        for name, value in given.items():
-            if value is not None and name not in (*card.needs, *card.takes):
-                raise BenchError(f"{self.label} takes no {name}: leave it out")
-            if value is None and name in card.needs:
-                raise guides.lacking(name, self.label)
-        fields: dict[str, Any] = {} if text is None else {"text": (text,)}
-        if exemplar is not None:
-            other = picture(exemplar, "exemplar")
-            other = Image.fromarray(framed(other, (shown.height, shown.width), self.framing))
-            fields["exemplar"] = floats(torch.from_numpy(np.array(other)).permute(2, 0, 1)[None])
-        return fields
+        card = self.method.card
+        needs = (*card.needs, *self.method.config.guided_by())
+        given = {guides.get(name): value for name, value in guidance.items() if value is not None}
+        for guide in given:
+            if guide.name not in (*needs, *card.takes):
+                raise BenchError(f"{self.label} takes no {guide.name}: leave it out")
+        for guide in map(guides.get, needs):
+            if guide not in given and guide.name not in WHOLE:
+                handed = f"give {guide.by_hand}, as {guide.name}=... (--{guide.name})"
+                remedy = handed if guide.by_hand else "only the images of a suite have it, so take facebench run"
+                raise BenchError(f"{self.label} needs {guide.name}, which guides it: {remedy}")
+        return {guide.name: guide.handed(value, frame) for guide, value in given.items()}
 
 
 def _sides(size: Size) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -52,8 +52,17 @@ def complete(
         typer.Option(help="Take the central part at so many pixels a side, or at HEIGHTxWIDTH, as runs do."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another picture, where a method draws.")] = 0,
-    exemplar: Annotated[Path | None, typer.Option(help="Picture that guides the method, where it takes one.")] = None,
     text: Annotated[str | None, typer.Option(help="Sentence that guides the method, where it takes one.")] = None,
+    exemplar: Annotated[Path | None, typer.Option(help="Another face that guides it: a picture, or a folder.")] = None,
+    sketch: Annotated[Path | None, typer.Option(help="Dark lines on white: a picture, or a folder.")] = None,
+    colour: Annotated[Path | None, typer.Option(help="Each region in its mean colour: a picture, or a folder.")] = None,
+    semantics: Annotated[Path | None, typer.Option(help="The label map of the picture, or a folder.")] = None,
+    layout: Annotated[Path | None, typer.Option(help="The label map that it shall have, or a folder.")] = None,
+    labels_order: Annotated[
+        str | None,
+        typer.Option(metavar="ORDER", help="How these are numbered: face-parsing (default) or celebamask-hq."),
+    ] = None,
+    landmarks: Annotated[Path | None, typer.Option(help="68 points of the face, .txt or .pts, or a folder.")] = None,
     mask_threshold: Annotated[
         int | None, typer.Option(min=0, max=254, help="For masks with grey values: what is above it, of 255, is hole.")
     ] = None,
@@ -62,8 +71,9 @@ def complete(
 ) -> None:
     """Complete pictures by one method: what is known stays to the last bit, what is under the hole is never shown.
 
-    Methods that must be trained take --run or --weights. `facebench evaluate OUT ORIGINALS --masks MASKS` measures a
-    folder of results.
+    Methods that must be trained take --run or --weights. What guides a method (`facebench info METHOD`) is one file for
+    all pictures, or a folder of files with their names. A method that edits faces is shown the whole picture.
+    `facebench evaluate OUT ORIGINALS --masks MASKS` measures a folder of results.
     """
     from bench.device import checked
     from bench.loading import load
@@ -73,7 +83,19 @@ def complete(
     images, sides = _images(image), None if size is None else typed("--size", size)
     if mask is not None:
         is_frozen(mask, {"--mask-threshold": mask_threshold, "--invert-masks": invert_masks})
-    holes: Mapping[str, Given] = {} if mask is None else _masks(mask, list(images), sides)
+    names = list(images)
+    holes: Mapping[str, Given] = {} if mask is None else _masks(mask, names, sides)
+    files = {
+        "exemplar": exemplar,
+        "sketch": sketch,
+        "colour": colour,
+        "semantics": semantics,
+        "layout": layout,
+        "landmarks": landmarks,
+    }
+    guides: dict[str, dict[str, Any]] = {
+        name: _each(given, names, name) for name, given in files.items() if given is not None
+    }
     target = path or Path("completed" if image.is_dir() else f"completed{SUFFIX}")
     targets = _targets(target, image, images)
     model = load(method, run=run, weights=weights, preset=preset, priors=_priors(prior or []), device=checked(device))
@@ -84,10 +106,11 @@ def complete(
                 holes.get(name),
                 seed=seed,
                 size=sides,
-                exemplar=exemplar,
-                text=text,
                 mask_threshold=mask_threshold,
                 invert_masks=invert_masks,
+                labels_order=labels_order,
+                text=text,
+                **{guide: found[name] for guide, found in guides.items()},
             )
             with atomic_write(targets[name]) as handle:
                 done.save(handle, format="PNG")
@@ -115,7 +138,6 @@ def _images(given: Path) -> dict[str, Path]:
 
 def _masks(given: Path, names: list[str], size: Size | None) -> dict[str, Given]:
     """The mask of each picture, by its name; one file serves all."""
-    from bench import matching
     from masks import MaskSet
 
     if is_frozen(given, {}):
@@ -124,14 +146,25 @@ def _masks(given: Path, names: list[str], size: Size | None) -> dict[str, Given]
             sides, option = " x ".join(map(str, held.size[::-1])), told(normal(held.size)).replace(" ", "")
             raise BenchError(f"{given} has masks of {sides}, and frozen masks are not resized: say --size {option}")
         return dict(zip(names, held, strict=True))
+    return _each(given, names, "mask")
+
+
+def _each(given: Path, names: list[str], what: str) -> dict[str, Given]:
+    """The file of each picture in a folder, by its name; one file serves all."""
+    from bench import matching
+    from bench.data.guides.landmarks import SUFFIXES
+
     if not given.is_dir():
         return dict.fromkeys(names, given)
     with about(given):
         found = matching.listed(given)[0]
+        if what == "landmarks":
+            found = {path.stem: path for path in sorted(given.iterdir()) if path.suffix.lower() in SUFFIXES}
         if missing := [name for name in names if name not in found]:
             pattern = next(iter(matching.patterns(given, names)), None)
+            lacking = f"{len(missing)} of {len(names)} pictures have no {what} of their name in {given}"
             raise BenchError(
-                f"{len(missing)} of {len(names)} pictures have no mask of their name in {given} (first: {missing[0]}): "
+                f"{lacking} (first: {missing[0]}): "
                 + (f"its files are called {pattern}; name them as the pictures" if pattern else "add them, or give one")
             )
     return {name: found[name] for name in names}

@@ -27,8 +27,9 @@ class Spy(Method):
     """Fills holes with noise, and keeps what it was given."""
 
     card = Card(
-        slug="spy", name="Spy", title="-", authors="-", year=None, venue="-", url="", takes=("text", "exemplar")
-    )
+        slug="spy", name="Spy", title="-", authors="-", year=None, venue="-", url="",
+        takes=("text", "exemplar", "semantics", "sketch", "landmarks"),
+    )  # fmt: skip
 
     def complete(self, batch: Batch, noise: Noise) -> torch.Tensor:
         self.seen = batch
@@ -91,8 +92,52 @@ def test_guides_are_given_to_those_that_take_them(spy: Model) -> None:
     assert seen.exemplar.shape == (1, 3, 64, 64)
     with pytest.raises(BenchError, match=r"telea \(paper\) takes no text: leave it out"):
         load("telea").complete(IMAGE, MASK, text="a hat")
+    with pytest.raises(BenchError, match="there is no guide 'hat': it is one of attributes, colour"):
+        spy.complete(IMAGE, MASK, hat="red")
     with pytest.raises(BenchError, match=r"exegan \(tiny\) needs exemplar, .* exemplar=\.\.\. \(--exemplar\)"):
         load("exegan", untrained=True, preset="tiny").complete(IMAGE, MASK)
+
+
+def test_guides_come_into_the_frame_of_their_picture(spy: Model) -> None:
+    wide = np.concatenate([IMAGE, IMAGE], axis=1)
+    labels = np.zeros((64, 128), np.uint8)
+    labels[:, 64:] = 17
+    points = np.tile([[64.0, 32.0]], (68, 1))
+    lines = np.full((64, 128, 3), 255, np.uint8)
+    lines[16:32] = 0
+    erased = np.concatenate([MASK, MASK], axis=1)
+    spy.complete(wide, erased, size=32, semantics=labels, landmarks=points, sketch=lines)
+    seen = spy.method.seen
+    assert seen.semantics.shape == (1, 32, 32)
+    assert (seen.semantics[0, :, :16] == 0).all() and (seen.semantics[0, :, 16:] == 17).all()
+    assert seen.landmarks[0].unique(dim=0).tolist() == [[16, 16]]
+    assert seen.sketch[0, 0].nonzero()[:, 0].unique().tolist() == list(range(8, 16))
+    spy.complete(wide, erased, semantics=labels, labels_order="celebamask-hq")
+    assert spy.method.seen.semantics.unique().tolist() == [0, 14]  # 17, the neck of CelebAMask-HQ
+    for odd in (labels + 10, labels + 0.5, labels[0]):
+        with pytest.raises(BenchError, match=r"semantics.* is no label map"):
+            spy.complete(wide, erased, semantics=odd)
+    with pytest.raises(BenchError, match="labels_order: 'mine' is none of face-parsing, celebamask-hq"):
+        spy.complete(wide, erased, semantics=labels, labels_order="mine")
+    with pytest.raises(BenchError, match="landmarks holds 4 numbers: 68 points of one face have 136"):
+        spy.complete(wide, erased, landmarks=points[:2])
+
+
+def test_methods_that_edit_see_the_whole_picture() -> None:
+    assert np.array_equal(np.asarray(load("unedited").complete(IMAGE, MASK)), IMAGE)
+    sean = load("sean", untrained=True, preset="tiny")
+    with pytest.raises(BenchError, match=r"sean \(tiny\) needs semantics, .*: give the label map of the picture, as"):
+        sean.complete(IMAGE, MASK)
+    labels = np.full((64, 64), 1, np.uint8)
+    own, other = (np.asarray(sean.complete(IMAGE, MASK, semantics=labels, layout=labels * part)) for part in (1, 17))
+    assert np.array_equal(own[MASK == 0], IMAGE[MASK == 0])
+    assert not np.array_equal(own, other)
+    with pytest.raises(
+        BenchError, match=r"styleflow \(tiny\) needs attributes, .*: only the images of a suite have it"
+    ):
+        load("styleflow", untrained=True, preset="tiny").complete(IMAGE, MASK)
+    with pytest.raises(BenchError, match=r"psp .* needs sketch, .*: give a drawing of dark lines on white, as sketch="):
+        load("psp", untrained=True, preset="tiny", options={"input": "sketch"}).complete(IMAGE, MASK)
 
 
 def test_restoration_takes_a_picture_alone() -> None:

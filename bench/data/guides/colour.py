@@ -10,12 +10,14 @@ from torch import Tensor
 from bench.bicubic import pictures
 from bench.data.dataset import Indices
 from bench.data.guides import semantics
-from bench.data.guides.guide import Asked, Guide, Maker, Sides
+from bench.data.guides.guide import Asked, Frame, Guide, Maker, Sides
+from bench.given import Given
 from bench.metrics.images import to_uint8
 
 
 class Colour(Guide):
     told = "each region of the label map in its mean colour"
+    by_hand = "a picture of each region in its mean colour"
     remedy = semantics.GUIDE.remedy
     layer = 1
 
@@ -27,6 +29,9 @@ class Colour(Guide):
             return None if found is None else colour_map(asked.images.images(indices), found)
 
         return made
+
+    def handed(self, given: Given, frame: Frame) -> Tensor:
+        return frame.pixels(given, self.name)
 
     def reads(self, source: str) -> Collection[str]:
         return semantics.GUIDE.reads(source)

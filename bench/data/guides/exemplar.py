@@ -6,18 +6,23 @@ import numpy as np
 from torch import Tensor
 
 from bench.bicubic import pictures
-from bench.data.guides.guide import Asked, Guide, Maker, Sides
+from bench.data.guides.guide import Asked, Frame, Guide, Maker, Sides
 from bench.errors import BenchError
+from bench.given import Given
 from bench.store import derive_seed
 
 
 class Exemplar(Guide):
     told = "the picture of another person that guides the completion"
     apart = True
-    remedy = "give another picture of a face, as exemplar=... (--exemplar)"
+    by_hand = "another picture of a face"
+    remedy = f"give {by_hand}"
 
     def of(self, asked: Asked) -> Maker:
         return guiding(asked, asked.images.floats)
+
+    def handed(self, given: Given, frame: Frame) -> Tensor:
+        return frame.pixels(given, self.name)
 
     def resized(self, value: Tensor, before: Sides, after: Sides) -> Tensor:
         return pictures(value, after)

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from bench.card import Card
 from bench.data.cache import Progress
-from bench.data.dataset import ImageData, Indices
+from bench.data.dataset import ImageData, Indices, floats
 from bench.errors import BenchError
-from bench.framing import CROP, Framing, Size
+from bench.framing import CROP, Framing, Size, framed
+from bench.given import Given, picture
 from bench.metrics.images import to_uint8
 
 Value = Any
@@ -58,6 +60,24 @@ class Files:
     """The pictures that they belong to, where the data set has files."""
 
 
+@dataclass(frozen=True)
+class Frame:
+    """The picture for which a caller hands over a guide, and how label maps are numbered."""
+
+    before: Sides
+    """Of the picture as it was given."""
+    size: Sides
+    """Of the picture as it is completed."""
+    framing: Framing = CROP
+    """How it came into that size."""
+    order: str | None = None
+
+    def pixels(self, given: Given, name: str) -> Tensor:
+        """A picture of the same frame, (1, 3, H, W) in [-1, 1]."""
+        pixels = np.array(framed(picture(given, name), self.size, self.framing))
+        return floats(torch.from_numpy(pixels).permute(2, 0, 1)[None])
+
+
 def known(images: ImageData, name: str, indices: Indices) -> Tensor | None:
     """What the data set knows of these images beside their pixels: (N, ...); None where it knows nothing."""
     found = images.known(name, indices)
@@ -79,6 +99,8 @@ class Guide(ABC):
     """Whether a condition may show it: `center/25+NAME`."""
     apart: ClassVar[bool] = False
     """Whether reports show it beside the input, as a picture of its own."""
+    by_hand: ClassVar[str] = ""
+    """What a caller hands over for one picture; none where only the images of a suite have it."""
     layer: ClassVar[int] = 0
     """Guides are drawn in this order, one over the other."""
     companion: ClassVar[str] = ""
@@ -97,6 +119,10 @@ class Guide(ABC):
     def prepared(self, files: Files) -> ImageData:
         """Its own files, read once into the cache."""
         raise BenchError(f"the guide {self.name} is read from no files: leave {files.folder} out")
+
+    def handed(self, given: Any, frame: Frame) -> Value:
+        """What a caller hands over for one picture, as that of a batch of one. BenchError where it is no such thing."""
+        raise BenchError(f"{self.name}: only the images of a suite have it; leave it out")
 
     def reads(self, source: str) -> Collection[str]:
         """The companions of the images that decide it in a condition whose degraded pictures have this source."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from bench.data import cache, preparing, sources
 from bench.data import folder as files
 from bench.data.cache import Batch
 from bench.data.dataset import ImageData, Indices
-from bench.data.guides.guide import Asked, Files, Guide, Maker, Sides, known
+from bench.data.guides.guide import Asked, Files, Frame, Guide, Maker, Sides, known
 from bench.errors import BenchError
 from bench.framing import moved
 from bench.nn.fan import MIRRORED
@@ -32,12 +34,22 @@ DOT = (230, 40, 60)
 
 class Landmarks(Guide):
     told = "68 lines `x y` in pixels, in NAME.txt, in iBUG's order; the centre of the first pixel is 0.5 0.5"
+    by_hand = "a file of the picture's 68 landmarks, .txt or .pts"
     remedy = "give files of landmarks, NAME.txt or NAME.pts, with --landmarks"
     layer = 3
     companion, files = "landmarks", "landmarks"
 
     def of(self, asked: Asked) -> Maker:
         return lambda indices: points(asked.images, indices)
+
+    def handed(self, given: str | os.PathLike[str] | np.ndarray, frame: Frame) -> Tensor:
+        """A file, or the points (68, 2) themselves, in pixels of the picture as it was given."""
+        if isinstance(given, np.ndarray):
+            found = checked(given.reshape(-1), self.name)
+        else:
+            found = decoded(pictures.read(Path(given)), str(given))
+        found = moved(found, frame.before[::-1], frame.size, frame.framing)
+        return torch.from_numpy(found.astype(np.float32))[None]
 
     def prepared(self, files: Files) -> ImageData:
         return prepare_landmarks(files)
@@ -116,6 +128,11 @@ def decoded(data: bytes, path: str) -> np.ndarray:
         numbers = np.array([float(word) for word in re.split(r"[\s,{}]+", text) if word])
     except ValueError as error:
         raise BenchError(f"{path} is no file of landmarks: write 68 lines `x y`, or iBUG's .pts") from error
+    return checked(numbers, path)
+
+
+def checked(numbers: np.ndarray, path: str) -> np.ndarray:
+    """(68, 2) of as many numbers. Raises BenchError, naming `path`, for others."""
     if numbers.size != 2 * COUNT or not np.isfinite(numbers).all():
         raise BenchError(f"{path} holds {numbers.size} numbers: 68 points of one face have 136, x and y of each")
     return numbers.reshape(COUNT, 2)

@@ -10,6 +10,7 @@ from bench.data.guides.guide import Asked, Maker
 
 
 class Layout(semantics.Semantics):
+    by_hand = "the label map that the picture shall have"
     layer = 1  # over the picture's own
     told = "label maps of the exemplar, which the picture shall have: numbered as semantics"
 

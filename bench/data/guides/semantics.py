@@ -18,9 +18,11 @@ from bench.data import folder as files
 from bench.data import labels as label_maps
 from bench.data.cache import Batch
 from bench.data.dataset import ImageData, Indices
-from bench.data.guides.guide import Asked, Files, Guide, Maker, Sides, known
+from bench.data.guides.guide import Asked, Files, Frame, Guide, Maker, Sides, known
 from bench.errors import about
 from bench.framing import extent, framed, plain
+from bench.given import Given
+from bench.given import labels as numbers
 from bench.store import digest
 from masks.generators.semantic import LABELS
 
@@ -40,11 +42,17 @@ SWAPPED = [LABELS.index({**OTHER, **{right: left for left, right in OTHER.items(
 
 class Semantics(Guide):
     told = "label maps: the number of the class, from 0"
+    by_hand = "the label map of the picture"
     remedy = "give label maps with --labels"
     companion, files = "labels", "label maps"
 
     def of(self, asked: Asked) -> Maker:
         return lambda indices: maps(asked.images, indices)
+
+    def handed(self, given: Given, frame: Frame) -> Tensor:
+        classes = Image.fromarray(numbers(given, self.name, CLASSES)).convert("RGB")
+        found = framed(classes, frame.size, frame.framing, labels=True)[..., 0]
+        return torch.from_numpy(label_maps.RENUMBER[frame.order or label_maps.OWN][found])[None]
 
     def learned(self, card: Card) -> bool:
         return True  # masks of training may be cut out of them

@@ -9,15 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.data.guides.guide import Asked, Guide, Maker
+from bench.data.guides.guide import Asked, Frame, Guide, Maker
+from bench.given import Given
 
 
 class Sketch(Guide):
     told = "black lines on white, of the whole picture"
+    by_hand = "a drawing of dark lines on white"
     layer = 2
 
     def of(self, asked: Asked) -> Maker:
         return lambda indices: sketch(asked.images.images(indices))
+
+    def handed(self, given: Given, frame: Frame) -> Tensor:
+        """Lines are what is darker than the middle grey."""
+        return frame.pixels(given, self.name).mean(1, keepdim=True).lt(0).float()
 
     def drawn(self, value: Tensor, inside: Tensor) -> Tensor:
         return inside * (1 - value.byte())

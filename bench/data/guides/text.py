@@ -12,7 +12,7 @@ from bench.data import cache, captions, preparing, sources
 from bench.data import folder as files
 from bench.data.cache import Batch
 from bench.data.dataset import ImageData, Indices
-from bench.data.guides.guide import Asked, Files, Guide, Maker, Sides
+from bench.data.guides.guide import Asked, Files, Frame, Guide, Maker, Sides
 from bench.store import digest
 
 CAPTIONS = "captions"
@@ -21,11 +21,15 @@ CAPTIONS = "captions"
 
 class Text(Guide):
     told = "a sentence, in NAME.txt"
+    by_hand = "a sentence"
     remedy = "give text files with --captions"
     companion, files = "texts", "captions"
 
     def of(self, asked: Asked) -> Maker:
         return lambda indices: sentences(asked.images, indices)
+
+    def handed(self, given: str, frame: Frame) -> tuple[str, ...]:
+        return (given,)
 
     def learned(self, card: Card) -> bool:
         return self.name in (*card.needs, *card.learns)

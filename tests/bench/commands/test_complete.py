@@ -65,6 +65,30 @@ def test_folders_are_matched_by_name_and_can_be_measured(place: Path) -> None:
     assert not np.array_equal(pixels("one/b.png"), pixels("filled/b.png"))
 
 
+def test_guides_are_one_file_or_a_folder(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {}
+
+    class Noted:
+        label = "noted"
+
+        def complete(self, file: Path, mask: Path, **options: object) -> Image.Image:
+            given[file.stem] = {name: str(value) for name, value in options.items()}
+            return Image.open(file)
+
+    monkeypatch.setattr("bench.loading.load", lambda *arguments, **options: Noted())
+    for folder, suffix in (("maps", "png"), ("points", "txt")):
+        Path(folder).mkdir()
+        for name in "abc":
+            Path(f"{folder}/{name}.{suffix}").touch()
+    call("complete", "sean", "faces", "masks", "--layout", "maps", "--landmarks", "points", "--sketch", "maps/c.png")
+    for name in "abc":
+        expected = {"layout": f"maps/{name}.png", "landmarks": f"points/{name}.txt", "sketch": "maps/c.png"}
+        assert expected.items() <= given[name].items()
+    Path("points/b.txt").unlink()
+    with pytest.raises(BenchError, match=r"1 of 3 pictures have no landmarks of their name in points \(first: b\)"):
+        call("complete", "lafin", "faces", "masks", "--landmarks", "points")
+
+
 def test_frozen_masks_belong_to_the_square_that_a_run_makes(place: Path) -> None:
     (place / "large").mkdir()
     for name in "abc":

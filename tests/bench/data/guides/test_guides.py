@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from bench import condition, inputs
 from bench.batch import Batch
 from bench.data import guides
 from bench.data.dataset import ImageData, prepare_synthfaces
+from bench.data.guides.guide import Frame
 from bench.errors import BenchError
 from bench.resizing import there
 from bench.samples import shown
@@ -103,6 +105,29 @@ def test_what_becomes_of_it(batch: Batch, name: str) -> None:
     assert len(files) == len(batch)
     assert all(isinstance(file, str) or file.dtype == torch.uint8 for file in files)
     assert guide.told and guide.remedy
+
+
+@pytest.mark.parametrize("name", [name for name, guide in guides.every().items() if guide.by_hand])
+def test_what_is_exported_can_be_handed_over(batch: Batch, name: str, tmp_path: Path) -> None:
+    guide, value = guides.get(name), batch.guides[name][:1]
+    (written,) = guide.exported(value)
+    given: Any = tmp_path / "a.txt"
+    if isinstance(written, str):
+        given.write_text(written)
+        given = written.strip() if name == "text" else given
+    else:
+        given = given.with_suffix(".png")
+        Image.fromarray(written.permute(1, 2, 0).numpy().squeeze()).save(given)
+    found = guide.handed(given, Frame((SIZE, SIZE), (SIZE, SIZE)))
+    if name == "text":
+        assert found == value
+    else:
+        torch.testing.assert_close(found, value, rtol=0, atol={"colour": 1 / 255, "landmarks": 6e-4}.get(name, 0))
+
+
+def test_guides_that_only_a_suite_has_are_refused(batch: Batch) -> None:
+    with pytest.raises(BenchError, match="attributes: only the images of a suite have it; leave it out"):
+        guides.get("attributes").handed(batch.attributes, Frame((SIZE, SIZE), (SIZE, SIZE)))
 
 
 def test_training_mirrors_guides_with_their_pictures(batch: Batch) -> None:
