@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -89,9 +90,11 @@ def _source(place: Path, stack: ExitStack) -> tuple[dict[str, Any], set[str]]:
 
 def _name(sources: list[dict[str, Any]]) -> None:
     """Tell sources of one name apart by a number."""
-    seen: dict[str, int] = {}
+    taken = {source["name"] for source in sources}
+    seen: set[str] = set()
     for source in sources:
         name = source["name"]
-        seen[name] = seen.get(name, 0) + 1
-        if seen[name] > 1:
-            source["name"] = f"{name} ({seen[name]})"
+        if name in seen:
+            source["name"] = next(new for n in count(2) if (new := f"{name} ({n})") not in taken)
+            taken.add(source["name"])
+        seen.add(name)

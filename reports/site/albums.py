@@ -19,7 +19,7 @@ def gather(boards: Sequence[Board], found: Sequence[Results]) -> list[Album]:
     for board in boards:
         parts: dict[str, list[Album]] = {}
         for source in board.sources:
-            names = {title: theirs for title, (number, theirs) in board.origin.items() if number == source}
+            names = {title: theirs[source] for title, theirs in board.origin.items() if source in theirs}
             cells = board.cells[board.cells["title"].isin(names)]
             cells = cells.assign(title=cells["title"].map(names))
             for album in albums(replace(found[source], scores=scored.kept(found[source])), cells):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.store import file_slug
+from reports import markup
 from reports.site.gather import Board, Source
 from reports.site.pages import Pages
 
@@ -22,7 +22,7 @@ def write(pages: Pages, boards: Sequence[Board], sources: Sequence[Source]) -> N
     rows = pd.concat(
         [
             board.found.rows.drop(columns="label").assign(
-                board=board.title, source=[sources[board.origin[t][0]].name for t in board.found.rows["title"]]
+                board=board.title, source=[sources[number].name for number in board.came_from]
             )
             for board in boards
         ],
@@ -30,10 +30,11 @@ def write(pages: Pages, boards: Sequence[Board], sources: Sequence[Source]) -> N
     )
     results = pages.file("results.csv", rows.to_csv(index=False, lineterminator="\n"))
     listed: list[dict[str, Any]] = []
+    stems = markup.slugs([source.name for source in sources])
     for source in sources:
         offered = {}
         if source.pack:
-            target = pages.folder / FOLDER / f"{file_slug(source.name)}.pack.zip"
+            target = pages.folder / FOLDER / f"{stems[source.name]}.pack.zip"
             _put(source.pack, target)
             offered = {"address": f"{FOLDER}/{target.name}", "size": _size(target)}
         listed.append({"source": source, **{"address": "", "size": ""}, **offered})
@@ -52,6 +53,8 @@ def _put(source: Path, target: Path) -> None:
     target.parent.mkdir(exist_ok=True)
     try:
         os.link(source.resolve(), target)
+    except FileExistsError:
+        raise  # a copy would be written into the file of another source
     except OSError:
         shutil.copyfile(source, target)
 

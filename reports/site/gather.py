@@ -40,14 +40,18 @@ class Source:
 
 @dataclass(frozen=True)
 class Board:
-    """One data set, and rows that may be compared. `origin`: title -> number of its source, and its title there."""
+    """One data set, and rows that may be compared.
+
+    `origin`: title -> numbers of the sources of its rows, and its title in each. `came_from`: the source of each row.
+    """
 
     title: str
     slug: str
     dataset: str
     found: Results
     sources: tuple[int, ...]
-    origin: dict[str, tuple[int, str]]
+    origin: dict[str, dict[int, str]]
+    came_from: list[int]
 
     @cached_property
     def cells(self) -> pd.DataFrame:
@@ -78,7 +82,8 @@ def gather(sources: Sequence[Source], found: Sequence[Results]) -> list[Board]:
     """The boards of all sources, in their order.
 
     Rows of equal `protocol` hashes share a board; older results, which have none, have a board of their own. A row that
-    a board has already with the same values is shown once. One of the same title with others is called by its source.
+    a board has already with the same values is shown once. One of the same title with others, or of another method, is
+    called by its source.
     """
     opened: list[_Open] = []
     for number, run in enumerate(found):
@@ -120,17 +125,23 @@ def _suite(run: Results) -> str:
 def _board(board: _Open, title: str, slug: str, sources: Sequence[Source], found: Sequence[Results]) -> Board:
     known: dict[tuple[Any, ...], float] = {}
     rows: list[pd.DataFrame] = []
-    origin: dict[str, tuple[int, str]] = {}
+    came_from: list[int] = []
+    origin: dict[str, dict[int, str]] = {}
+    methods: dict[str, set[tuple[str, str]]] = {}
     frames: dict[str, list[pd.DataFrame]] = {"per_image": [], "losses": [], "costs": []}
     protocols = []
     for number, part in board.parts.items():
-        named, new = _named(part, known, sources[number].name)
+        named, new = _named(part, known, methods, sources[number].name)
         part = part[new].assign(title=part["title"][new].map(named))
         if part.empty:
             continue
         known |= dict(zip(part[ONE].itertuples(index=False, name=None), part["value"], strict=True))
         rows.append(part.drop(columns="label"))
-        origin |= {title: (number, theirs) for theirs, title in named.items() if title in set(part["title"])}
+        came_from += [number] * len(part)
+        for theirs, mine in named.items():
+            if len(shown := part[part["title"] == mine]):
+                origin.setdefault(mine, {})[number] = theirs
+                methods.setdefault(mine, set()).update(zip(shown["method"], shown["preset"], strict=True))
         for name, made in frames.items():
             table = getattr(found[number], name)
             if table is not None:
@@ -141,18 +152,27 @@ def _board(board: _Open, title: str, slug: str, sources: Sequence[Source], found
     if (losses := tables["losses"]) is not None:
         labels = every.drop_duplicates(METHOD)[[*METHOD, "label"]]
         tables["losses"] = losses.drop(columns="label").merge(labels, on=METHOD)
-    numbers = tuple(dict.fromkeys(number for number, _ in origin.values()))
+    numbers = tuple(dict.fromkeys(number for theirs in origin.values() for number in theirs))
     run = Results(rows=every, protocol=_together(protocols), samples=Path(), **tables)
-    return Board(title, slug, board.dataset, run, numbers, origin)
+    return Board(title, slug, board.dataset, run, numbers, origin, came_from)
 
 
-def _named(part: pd.DataFrame, known: Mapping[tuple[Any, ...], float], source: str) -> tuple[dict[str, str], pd.Series]:
-    """What the titles of a source are called on a board, and which of its rows are new there."""
+def _named(
+    part: pd.DataFrame,
+    known: Mapping[tuple[Any, ...], float],
+    methods: Mapping[str, set[tuple[str, str]]],
+    source: str,
+) -> tuple[dict[str, str], pd.Series]:
+    """What the titles of a source are called on a board, and which of its rows are new there.
+
+    known, methods: the values of that board, and the methods and presets behind its titles.
+    """
     named, new = {}, pd.Series(True, index=part.index)
     for title, rows in part.groupby("title", sort=False):
         keys = list(rows[ONE].itertuples(index=False, name=None))
         there = [key in known for key in keys]
-        same = all(
+        theirs = set(zip(rows["method"], rows["preset"], strict=True))
+        same = not theirs.isdisjoint(methods.get(str(title), theirs)) and all(
             known[key] == value or (pd.isna(known[key]) and pd.isna(value))
             for key, value, old in zip(keys, rows["value"], there, strict=True)
             if old

@@ -106,12 +106,12 @@ def _plain(value: Any) -> str:
 
 def _origins(entrant: Entrant, boards: Sequence[Board], sources: Sequence[Source]) -> list[Source]:
     """The sources of its rows."""
-    return [sources[i] for i in dict.fromkeys(board.origin[entrant.title][0] for board in boards)]
+    return [sources[i] for i in dict.fromkeys(number for board in boards for number in board.origin[entrant.title])]
 
 
 def _withdrawn(entrant: Entrant, boards: Sequence[Board], sources: Sequence[Source]) -> Iterator[tuple[str, str]]:
     """What was taken back of it, and why."""
-    for number, theirs in dict.fromkeys(board.origin[entrant.title] for board in boards):
+    for number, theirs in dict.fromkeys(found for board in boards for found in board.origin[entrant.title].items()):
         for what, why in sources[number].withdrawn:
             if what == theirs or what.startswith(f"{theirs} | "):
                 yield what, why

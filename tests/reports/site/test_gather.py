@@ -38,7 +38,9 @@ def test_rows_of_one_protocol_share_a_board_and_the_same_row_is_shown_once(tmp_p
     (board,) = gathered(tmp_path, mine, rows())
     assert board.title == "made-up faces" and board.sources == (0, 1)
     assert list(dict.fromkeys(board.cells["label"])) == ["Mean colour", "Telea", "AOT-GAN", "GRIG"]
-    assert board.origin["GRIG"] == (1, "GRIG") and board.origin["Telea"] == (0, "Telea")
+    assert board.origin["GRIG"] == {1: "GRIG"} and board.origin["Telea"] == {0: "Telea"}
+    titles = board.found.rows["title"]
+    assert {number for number, title in zip(board.came_from, titles, strict=True) if title == "GRIG"} == {1}
     assert len(board.found.rows) == len(rows())
     assert board.found.per_image is not None
     assert len(board.found.per_image) == 40 * len(rows())  # those of the second run's rows alone came with it
@@ -67,10 +69,26 @@ def test_a_row_of_the_same_title_with_other_values_is_called_by_its_source(tmp_p
         table.loc[table["title"] == "GRIG", "value"] += 1
 
     (board,) = gathered(tmp_path, rows(), rows(change=change))
-    assert board.origin["GRIG (b)"] == (1, "GRIG") and set(board.origin) == {*made_up.METHODS.values(), "GRIG (b)"}
+    assert board.origin["GRIG (b)"] == {1: "GRIG"} and set(board.origin) == {*made_up.METHODS.values(), "GRIG (b)"}
     assert board.found.per_image is not None
     assert set(board.found.per_image["title"]) == set(board.origin)
     assert {line.split(":")[0] for line in board.found.protocol["trained"]} == {"GRIG", "GRIG (b)"}
+
+
+def test_a_row_of_the_same_title_and_another_method_is_called_by_its_source(tmp_path: Path) -> None:
+    def change(table: pd.DataFrame) -> None:
+        table.loc[table["title"] == "GRIG", "method"] = "another"
+
+    (board,) = gathered(tmp_path, rows(), rows(change=change))
+    assert board.origin["GRIG"] == {0: "GRIG"} and board.origin["GRIG (b)"] == {1: "GRIG"}
+    assert set(board.cells["label"]) == {*made_up.METHODS.values(), "GRIG (b)"}
+
+
+def test_rows_of_one_method_may_come_from_several_sources(tmp_path: Path) -> None:
+    (board,) = gathered(tmp_path, rows().query(f"condition == '{FEW[0]}'"), rows())
+    assert board.origin["GRIG"] == {0: "GRIG", 1: "GRIG"}
+    found = board.found.rows.assign(source=board.came_from)
+    assert dict(zip(found["condition"], found["source"], strict=True)) == {FEW[0]: 0, FEW[1]: 1}
 
 
 def test_withdrawn_values_stay_beside_those_of_others(tmp_path: Path) -> None:

@@ -144,6 +144,20 @@ def test_downloads(made: Path) -> None:
     assert len(rows) == 4 * 5 * 3 * 3 and set(rows["board"]) == {"made-up faces", "others", "of b"}
 
 
+def test_packs_are_offered_as_they_are_whatever_they_are_called(tmp_path: Path) -> None:
+    sources, packs = [], {}
+    for number, name in enumerate(["a b", "a_b", "方法", "结果"]):
+        packs[name] = tmp_path / f"{number}.pack.zip"
+        packs[name].write_bytes(name.encode())
+        table = made_up.rows(metrics=METRICS, datasets=(f"faces {number}",))
+        folder = made_up.write_run(tmp_path / str(number), table, pictures=0)
+        sources.append({"name": name, "folder": folder, "pack": packs[name]})
+    site(tmp_path / "site", sources, {})
+    assert [pack.read_bytes() for pack in packs.values()] == [name.encode() for name in packs]
+    offered = {path.read_bytes().decode() for path in (tmp_path / "site/downloads").iterdir()}
+    assert offered == set(packs)
+
+
 def test_no_picture_without_leave(tmp_path: Path) -> None:
     site(tmp_path / "site", [{"name": "run", "folder": run(tmp_path / "run")}], {})
     assert not list((tmp_path / "site").rglob("*.png"))
