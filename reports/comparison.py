@@ -289,7 +289,7 @@ def _cells(
 def _tested(part: pd.DataFrame) -> pd.DataFrame:
     """The cells of one metric with interval, p, and p corrected for all of them."""
     count, images = len(part), max(map(len, part["values"]))
-    draws = min(max(significance.DRAWS, 100 * count), max(significance.DRAWS, MEMORY // images))
+    draws = min(significance.enough(count), max(significance.DRAWS, MEMORY // images))
     p = np.array([significance.paired_bootstrap(values[:, None], draws)[0] for values in part["values"]])
     low, high = zip(*(significance.interval(values, draws) for values in part["values"]), strict=True)
     corrected, n = significance.holm(p), list(map(len, part["values"]))

@@ -17,8 +17,8 @@ from reports.table import Block, Cell, Column, Mark, direction, rank
 NOTE = (
     f"Bold: better than every other method at the {significance.LEVEL:.0%} level; the second best is underlined. Where "
     "no method is, nothing is bold: the best value is underlined, and all that the test does not tell from it. Test: "
-    f"paired bootstrap over images ({significance.DRAWS} draws) with Holm's correction; where images have no values, "
-    "95% intervals that do not overlap."
+    f"paired bootstrap over the images that both have ({significance.DRAWS} draws or more) with Holm's correction; "
+    "where images have no values, 95% intervals that do not overlap."
 )
 SCORES = ["dataset", "shots", "condition", "metric"]
 
@@ -114,9 +114,12 @@ def paired(values: Sequence[Values]) -> Beaten:
         if not pairs:
             return {}
         differences = np.column_stack(list(pairs.values()))
-        differences = differences[np.isfinite(differences).all(axis=1)]
-        p = significance.holm(significance.paired_bootstrap(differences))
-        return dict(zip(pairs, (p < significance.LEVEL).tolist(), strict=True))
+        finite, draws = np.isfinite(differences), significance.enough(len(pairs))
+        p = np.ones(len(pairs))
+        for images in np.unique(finite, axis=1).T:  # those that both have
+            alike = (finite == images[:, None]).all(axis=0)
+            p[alike] = significance.paired_bootstrap(differences[images][:, alike], draws)
+        return dict(zip(pairs, (significance.holm(p) < significance.LEVEL).tolist(), strict=True))
 
     return beaten
 

@@ -30,6 +30,11 @@ def paired_bootstrap(differences: NDArray[np.float64], draws: int = DRAWS, seed:
     return two_sided(resampled_sums(differences, seed, draws))
 
 
+def enough(tests: int) -> int:
+    """Draws for so many tests: else no p-value could be below the level after the correction."""
+    return max(DRAWS, 100 * tests)
+
+
 def two_sided(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
     """p-values of "it is zero" from what was drawn of each difference: (draws, comparisons) -> (comparisons,)."""
     at_most, at_least = (drawn <= 0).sum(axis=0), (drawn >= 0).sum(axis=0)

@@ -4,6 +4,7 @@ study.json        kind, places, numbers of the design, what the pictures are
 assignment.csv    a line a question: person, number, role, data set, condition, image, what stood in which position
 pages/            person-01.html, ...: what people are given
 votes-01.json     what they give back, here or in any folder below
+scores.csv        what `reports.study` makes of it, with people.csv
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from bench.study.design import KINDS, Place, Question
 
 FOLDER = "studies"  # in a run's folder
 FACTS, ASSIGNMENT, PAGES = "study.json", "assignment.csv", "pages"
+SCORES, PEOPLE = "scores.csv", "people.csv"
 FORMAT = "user study 1"
 VOTES = "votes-*.json"
 HEAD = ["person", "number", "role", "dataset", "condition", "image"]
@@ -67,8 +69,19 @@ class Study:
             raise BenchError(f"{path} is damaged ({error!r}): run `facebench study make` again") from error
         return study
 
-    def write(self) -> None:
-        """Write study.json and assignment.csv."""
+    def page(self, person: str) -> Path:
+        """What a person is given."""
+        return self.folder / PAGES / f"person-{person}.html"
+
+    def write(self, before: Study | None = None) -> None:
+        """Write study.json and assignment.csv. Pages and scores of what stood there `before`, of no part of it, go."""
+        if before is None or before.id != self.id:
+            for name in (SCORES, PEOPLE):
+                (self.folder / name).unlink(missing_ok=True)
+        kept = set(map(self.page, self.questions))
+        for page in (self.folder / PAGES).glob("person-*.html"):
+            if page not in kept:
+                page.unlink()
         write_assignment(self.folder / ASSIGNMENT, self.questions)
         write_json(self.folder / FACTS, self.facts)
 

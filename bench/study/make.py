@@ -19,7 +19,7 @@ from bench.progress import track
 from bench.store import derive_seed, digest, write_text
 from bench.stored import Cell, Run
 from bench.study.design import ORIGINAL, Contest, Design, Place, Question, contests, draw
-from bench.study.files import FACTS, FORMAT, PAGES, Study, names, read_assignment
+from bench.study.files import FACTS, FORMAT, Study, names, read_assignment
 from bench.study.pictures import FLATS, Album, Layers
 from bench.suite import Study as Asked
 from bench.suite import Suite
@@ -76,8 +76,7 @@ def make(
         "assignment": digest(given.read_bytes()) if given else "drawn",
     }
     study = Study(folder, facts | {"id": digest(facts)[:12]}, questions)
-    _spare(study)
-    study.write()
+    study.write(_before(study))
     with track("study", len(questions)) as step:
         for person, sequence in questions.items():
             _page(study, person, sequence, albums, render, consent)
@@ -146,17 +145,23 @@ def _check(
                 raise BenchError(f"{path}: question {number} of {person}: the run has no picture {one.image!r}")
 
 
-def _spare(study: Study) -> None:
-    """BenchError where the folder has votes that would no longer belong to what was asked."""
-    if not (study.folder / FACTS).exists() or not study.votes():
-        return
-    before = Study.read(study.folder)
+def _before(study: Study) -> Study | None:
+    """What stood in the folder. BenchError where it has votes that would no longer belong to what was asked."""
+    if not (study.folder / FACTS).exists():
+        return None
+    try:
+        before = Study.read(study.folder)
+    except BenchError:  # it is damaged, and made anew unless there are votes
+        if study.votes():
+            raise
+        return None
     same = all(study.questions.get(person) == asked for person, asked in before.questions.items())
-    if before.id != study.id or not same:
+    if study.votes() and (before.id != study.id or not same):
         raise BenchError(
             f"{study.folder} holds votes of another study, which would be worth nothing with this one: choose another "
             "folder with --name, or move the votes away. More people can be added to the same study with --people"
         )
+    return before
 
 
 def _page(
@@ -189,7 +194,7 @@ def _page(
         "questions": shown,
         "pictures": [base64.b64encode(layer).decode() for layer in known],
     }
-    content, path = render(page, consent), study.folder / PAGES / f"person-{person}.html"
+    content, path = render(page, consent), study.page(person)
     if (size := len(content.encode())) > LARGEST:
         raise BenchError(
             f"{path} would have {size / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f}: lower --questions, name fewer "

@@ -86,7 +86,7 @@ def _compared(rows: pd.DataFrame, labels: Sequence[str], per_image: PerImage) ->
     """Of each condition its title, each method's value, and every pair; p is corrected over the conditions."""
     places = numbers.decimals(rows["metric"].iloc[0])
     found, every = [], conditions.ordered(rows["condition"])
-    draws = max(significance.DRAWS, 100 * len(every))  # else nothing could be below the level after the correction
+    draws = significance.enough(len(every))
     for condition in every:
         here = rows[rows["condition"] == condition.name]
         known = dict(zip(here["label"], here["value"], strict=True))

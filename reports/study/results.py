@@ -13,11 +13,9 @@ import pandas as pd
 
 from bench.errors import BenchError
 from bench.store import write_text
-from bench.study.files import FOLDER, Study
+from bench.study.files import FOLDER, PEOPLE, SCORES, Study
 from reports.study.scores import COLUMNS, scores
 from reports.study.votes import Person, Votes
-
-SCORES, PEOPLE = "scores.csv", "people.csv"
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def said(scored: Scored) -> tuple[str, ...]:
             lines.append(f"{group}: {row.people:.0f} people, {votes}, {agreed}.")
     counted = people[people["reason"] == ""]
     if len(alike := counted["alike"].dropna()):
-        chance = "1 of the pictures shown" if scored.study.kind == "best" else "50%"
+        chance = "one in as many as a question shows" if scored.study.kind == "best" else "50%"
         lines.append(
             f"Repeated questions: {alike.mean():.0%} of their pairs were judged as before (by chance: {chance})."
         )

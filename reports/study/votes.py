@@ -85,7 +85,10 @@ def read(study: Study, mistakes: int = 0) -> Votes:
 
 def _read(path: Path, study: Study) -> tuple[str, list[list[int] | None]]:
     """The person and the answers of a file."""
-    found = read_json(path)
+    try:
+        found = read_json(path)
+    except BenchError as error:
+        raise BenchError(f"{path} is damaged: ask for the file again, or move it away") from error
     try:
         if found["format"] != FORMAT:
             raise ValueError(f"its format is {found['format']!r}")
@@ -96,7 +99,11 @@ def _read(path: Path, study: Study) -> tuple[str, list[list[int] | None]]:
         for answer, question in zip(answers, asked, strict=True):
             if answer is not None:
                 places, wanted = range(len(question.shown)), len(question.shown) if study.kind == "ranking" else 1
-                if len(answer) != wanted or len({*answer}) < wanted or any(one not in places for one in answer):
+                if (
+                    len(answer) != wanted
+                    or len({*answer}) < wanted
+                    or any(type(one) is not int or one not in places for one in answer)
+                ):
                     raise ValueError(f"{answer} is no answer")
     except (KeyError, TypeError, ValueError) as error:
         raise BenchError(f"{path} is damaged ({error!r}): ask for the file again, or move it away") from error

@@ -101,6 +101,22 @@ def test_few_images_prove_nothing() -> None:
     assert marks(cells, True, paired(many)) == ["second", "best"]
 
 
+@pytest.mark.parametrize("rivals", [50, 51, 100])
+def test_the_best_of_many_is_told_from_all(rivals: int) -> None:
+    values = [np.full(20, 2.0), *(np.full(20, 1.0) for _ in range(rivals))]
+    cells = [Cell(float(value.mean())) for value in values]
+    assert marks(cells, True, paired(values))[:2] == ["best", "second"]
+
+
+def test_each_pair_is_tested_on_the_images_that_both_have() -> None:
+    values = [np.full(30, 3.0), np.full(30, 2.0), np.full(30, 1.0)]
+    values[2][:18] = math.nan
+    cells = [Cell(float(np.nanmean(value))) for value in values]
+    assert marks(cells, True, paired(values)) == ["best", "second", ""]
+    values[2][:21] = math.nan  # 9 images prove nothing of the third
+    assert marks(cells, True, paired(values)) == ["second", "", "second"]
+
+
 def test_what_stands_apart_is_not_ranked() -> None:
     cells = [Cell(9.0, apart=True), Cell(2.0, low=1.9, high=2.1), Cell(1.0, low=0.9, high=1.1)]
     assert marks(cells, True) == ["", "best", "second"]

@@ -98,6 +98,18 @@ def test_votes_come_back_into_the_report(small: Path) -> None:
     with pytest.raises(BenchError, match="holds votes of another study"):
         call("study", "make", small, "--name", "pairs")
 
+    for path in more.votes():
+        path.unlink()
+    call("study", "make", small, "--kind", "2afc", "--against", "Telea", "--people", 4, "--name", "pairs")
+    assert [path.stem for path in sorted((folder / "pages").iterdir())] == [f"person-0{i}" for i in range(1, 5)]
+    assert (folder / "scores.csv").exists()  # of the same study
+    call("study", "make", small, "--name", "pairs")
+    assert Study.read(folder).id != study.id
+    assert not (folder / "scores.csv").exists() and not (folder / "people.csv").exists()
+    (folder / "study.json").write_text("{")
+    call("study", "make", small, "--name", "pairs")  # what is damaged is made again
+    assert Study.read(folder).questions
+
 
 def test_an_assignment_of_ones_own(small: Path, tmp_path: Path) -> None:
     call("study", "make", small, "--kind", "best", "--people", 2)

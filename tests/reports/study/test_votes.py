@@ -88,12 +88,13 @@ def test_what_is_no_vote(tmp_path: Path) -> None:
         ({"answers": [[0, 0, 1, 2, 3], *good["answers"][1:]]}, "damaged"),
         ({"answers": [[0, 1, 2, 3, 9], *good["answers"][1:]]}, "damaged"),
         ({"answers": [0, *good["answers"][1:]]}, "damaged"),
+        ({"answers": [[float(i) for i in good["answers"][0]], *good["answers"][1:]]}, "damaged"),
     ):
         path.write_text(json.dumps(good | change))
         with pytest.raises(BenchError, match=message):
             votes.read(made)
     path.write_text("{")
-    with pytest.raises(BenchError, match=r"cannot read .*votes-01.json"):
+    with pytest.raises(BenchError, match=r"votes-01.json is damaged: ask for the file again"):
         votes.read(made)
     path.unlink()
     made_up.write(made, "02", [None] * len(made.questions["02"]))
