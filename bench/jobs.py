@@ -120,12 +120,13 @@ class Plan:
         return self.root / "jobs" / job_id
 
     def done(self, job: Job) -> bool:
-        """Whether a job has its result; of pictures that were not kept, whether all their scores have theirs."""
+        """Whether a job has its result; of pictures that are not to be kept, whether all their scores have theirs."""
         folder = self.job_folder(job.id)
         if not (folder / "result.json").exists():
             return False
-        kept = job.kind != "complete" or (folder / archive.FILE).exists()
-        return kept or all(self.done(one) for one in self.jobs if job.id in one.needs)
+        if job.kind != "complete" or (folder / archive.FILE).exists():
+            return True
+        return self.suite.keep != "all" and all(self.done(one) for one in self.jobs if job.id in one.needs)
 
     @property
     def scores(self) -> list[Job]:
@@ -164,6 +165,8 @@ class Plan:
         for need in map(self.job, job.needs):
             if not self.done(need):
                 return f"needs `{need.label}`: {self.missing(need)}"
+        if (self.job_folder(job.id) / "result.json").exists():
+            return "its pictures are gone"
         return self._recorded(job) if self.error_file(job).exists() else "not done yet"
 
     def failure(self, job: Job) -> str:

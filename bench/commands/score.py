@@ -111,7 +111,9 @@ def _run(folder: Path, names: list[str], data: list[str], device: str, workers: 
         with hold(made.folder / ".lock", wait=True):
             results.collect(table)
             page = results.report(table)
-        out.print(results.main_table(table, names or None))
+        shown = [name for name in names if name in set(rows["metric"])]
+        if shown or not names:
+            out.print(results.main_table(table, shown or None))
         out.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
     if absent:
         console = Terminal(stderr=True, soft_wrap=True)

@@ -54,5 +54,5 @@ def show(made: Plan, known: Known, again: bool = False, scores: bool = True) -> 
             text = "never done here"
         else:
             what = "again" if same else f"the nearest is `{before.label}`"
-            text = f"{what}: {'; '.join(map(str, differs))} [{before.id}]"
+            text = f"{what}: {'; '.join(map(str, differs)) or made.missing(job)} [{before.id}]"
         out.print(f"{job.label}: {text}", highlight=False, markup=False, soft_wrap=True)

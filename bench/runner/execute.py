@@ -30,7 +30,7 @@ from bench.progress import track
 from bench.provenance import recorded
 from bench.score import Known, score
 from bench.sources import source_of
-from bench.store import atomic_write, derive_seed, digest, write_json, write_table
+from bench.store import atomic_write, derive_seed, digest, read_json, write_json, write_table
 from bench.task import BATCH, Task
 from bench.train import Budget, train
 
@@ -141,7 +141,7 @@ def _complete(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
     seen = complete(method, task, folder, options.place, facts, identity.get("at"))
     untrained = not job.needs and identity["weights"] is None and any(p.requires_grad for p in method.parameters())
     remarks = [*([UNTRAINED] if untrained else []), *seen.remarks]
-    result = {"images": len(task.positions), "masks": identity["masks"], "remarks": remarks}
+    result = {"images": len(task.positions), "masks": identity["masks"], "remarks": remarks, "keep": made.suite.keep}
     return result | ({} if seen.repeats else {"deterministic": False})
 
 
@@ -182,14 +182,18 @@ def light(made: Plan, jobs: Sequence[Job]) -> bool:
 
 
 def _forget(made: Plan, job: Job) -> None:
-    """Leave of completed pictures what the suite keeps, now that they are scored."""
+    """Leave of completed pictures what the suite keeps, now that they are scored.
+
+    Those that a suite completed which keeps all of them stay: its jobs are found in the same folder.
+    """
     before, keep = made.completion(job), made.suite.keep
     path = made.job_folder(before.id) / FILE
     if keep == "all" or not path.exists():
         return
     if keep == "samples":
         export_first(Archive.open(path), _task(made, before), made.suite.report.samples, path.parent / "samples")
-    path.unlink()
+    if read_json(path.parent / "result.json").get("keep", "all") != "all":
+        path.unlink()
 
 
 def _task(made: Plan, job: Job, needs: tuple[str, ...] = ()) -> Task:

@@ -53,6 +53,26 @@ def test_pictures_go_when_they_are_scored(tmp_path: Path, keep: str, pictures: i
     assert archives(made) == []
 
 
+@pytest.mark.parametrize("keep", ["samples", "none"])
+def test_pictures_that_another_suite_keeps_stay(tmp_path: Path, keep: str) -> None:
+    every = plan(tmp_path)
+    run(every)
+    few = plan(tmp_path, suite="few", keep=keep, metrics=["psnr", "l1@hole"])
+    assert run(few).done == 4  # the scores
+    assert len(archives(every)) == 4
+
+
+def test_pictures_that_are_gone_are_made_again_for_a_suite_that_keeps_them(tmp_path: Path) -> None:
+    run(plan(tmp_path, suite="few", keep="none"))
+    every = plan(tmp_path)
+    (first, *_) = (job for job in every.jobs if job.kind == "complete")
+    assert every.missing(first) == "its pictures are gone"
+    assert run(every).done == 4 and len(archives(every)) == 4
+    assert run(plan(tmp_path)).done == 0
+    run(plan(tmp_path, suite="few", keep="none", metrics=["psnr", "l1@hole"]))
+    assert len(archives(every)) == 4
+
+
 def test_samples_are_the_first_pictures_whatever_is_kept(tmp_path: Path) -> None:
     every, few = plan(tmp_path / "all"), plan(tmp_path / "few", keep="samples")
     run(every), run(few)
