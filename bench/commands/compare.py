@@ -6,13 +6,16 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bench.commands import Moved, evaluate, is_frozen, out, values
 from bench.errors import BenchError
 from bench.reporters import reporter
+
+if TYPE_CHECKING:
+    from bench.metrics.images import Images
 
 Find = Callable[[int, Any, str], Any]  # as `reports.comparison` has it
 
@@ -66,8 +69,11 @@ def _opened(
         return
     with tempfile.TemporaryDirectory() as place:
         runs = [Path(place, str(i)) for i in range(len(folders))]
+        sources = [_sources(folder, truth, masks) for folder in folders]
+        ids = _shared(folders, [images.ids or [] for images, *_ in sources])
         readers = [
-            _measured(folder, truth, masks, names, device, run) for folder, run in zip(folders, runs, strict=True)
+            _measured([one.only(ids) for one in of], truth, masks, names, device, run)
+            for of, run in zip(sources, runs, strict=True)
         ]
         yield runs, lambda side, _, image: readers[side](image)
 
@@ -83,10 +89,32 @@ def _found(place: Path, data: list[str], stack: ExitStack) -> tuple[Path, Callab
     return folder, pictures.Finder(folder, said, data)
 
 
+def _sources(folder: Path, truth: Path, masks: Path | None) -> list[Images]:
+    """A folder of pictures, its originals and, where they are files, its masks."""
+    given: dict[str, evaluate.Named] = {"completed": (folder, None), "truth": (truth, None)}
+    if masks and not is_frozen(masks, {}):
+        given["masks"] = (masks, None)
+    return evaluate.opened(given).sources
+
+
+def _shared(folders: Sequence[Path], names: Sequence[list[str]]) -> list[str]:
+    """The images that both folders have; a line says what one of them lacks."""
+    a, b = names
+    both = {*a} & {*b}
+    if not both:
+        raise BenchError(f"{folders[0]} has {a[0]}, {folders[1]} has {b[0]}, and no name is in both: name them alike")
+    absent = [[name for name in others if name not in both] for others in (b, a)]
+    lacks = [f"{folder} lacks {len(of):,}, such as {of[0]}" for folder, of in zip(folders, absent, strict=True) if of]
+    if lacks:
+        text = f"compared over the {len(both):,} images that both have: {'; '.join(lacks)}"
+        out.print(text, highlight=False, markup=False, soft_wrap=True)
+    return [name for name in a if name in both]
+
+
 def _measured(
-    folder: Path, truth: Path, masks: Path | None, names: list[str], device: str, run: Path
+    sources: Sequence[Images], truth: Path, masks: Path | None, names: list[str], device: str, run: Path
 ) -> Callable[[str], dict[str, Any]]:
-    """Measure a folder of pictures, and write it as a run of one row; returns what reads a picture by its name."""
+    """Measure pictures, and write them as a run of one row; returns what reads a picture by its name."""
     import pandas as pd
 
     from bench import metrics as library
@@ -97,12 +125,8 @@ def _measured(
     from bench.store import digest, write_json, write_table
 
     names = names or [*evaluate.WITHOUT_WEIGHTS.split(","), *["l1@hole"] * bool(masks)]
-    given: dict[str, evaluate.Named] = {"completed": (folder, None), "truth": (truth, None)}
-    of_set = masks is not None and is_frozen(masks, {})
-    if masks and not of_set:
-        given["masks"] = (masks, None)
-    images, originals, *rest = evaluate.opened(given).sources
-    holes = frozen(masks, images) if masks and of_set else next(iter(rest), None)
+    images, originals, *rest = sources
+    holes = frozen(masks, images) if masks and not rest else next(iter(rest), None)
     ids, batch = images.ids or [], evaluate.fitting(images.files[0])
     pasted = Likeness().watch(images, originals, holes, batch, str(masks), paste=True) if holes else images
     result = library.measure(pasted, originals, holes, names, ids=ids, device=checked(device), batch=batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import queue
@@ -109,6 +110,12 @@ class Images:
             self.source = _tensor(source, name)
         if isinstance(self.source, Tensor) and ids is not None and len(self.source) != len(ids):
             raise BenchError(f"{name} has {len(self.source)} images, expected {len(ids)}: one for each id")
+
+    def only(self, ids: Sequence[str]) -> Images:
+        """These images of a folder, in this order."""
+        found, chosen = dict(zip(self.ids or [], self.files, strict=True)), copy.copy(self)
+        chosen.ids, chosen.files = list(ids), [found[name] for name in ids]
+        return chosen
 
     def batches(self, size: int) -> Iterator[Tensor]:
         """Batches of exactly `size` images, all of one height and width; the last one may be smaller."""

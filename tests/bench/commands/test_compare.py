@@ -96,7 +96,19 @@ def test_two_folders_of_pictures(tmp_path: Path) -> None:
     cells = pd.read_csv(tmp_path / "out/comparison.csv").set_index("metric")
     assert cells.loc["psnr", "low"] > 5 and cells.loc["l1@hole", "high"] < 0 and (cells["n"] == 12).all()
     (b / "0.png").unlink()
-    with pytest.raises(BenchError, match="cannot be compared image by image: images fingerprint of truth is"):
-        call("compare", a, b, *given)
+    (a / "7.png").unlink()
+    printed = call("compare", a, b, *given)
+    assert f"compared over the 10 images that both have: {a} lacks 1, such as 7; {b} lacks 1, such as 0" in printed
+    fewer = pd.read_csv(tmp_path / "out/comparison.csv").set_index("metric")
+    assert (fewer["n"] == 10).all()
+    for place in (a, b):  # as if nobody had the others
+        for name in ("0.png", "7.png"):
+            (place / name).unlink(missing_ok=True)
+    assert "compared over" not in call("compare", a, b, *given)
+    assert pd.read_csv(tmp_path / "out/comparison.csv").set_index("metric").equals(fewer)
+    (tmp_path / "c").mkdir()
+    shutil.copyfile(truth / "0.png", tmp_path / "c/0.png")
+    with pytest.raises(BenchError, match=r"c has 0, and no name is in both: name them alike"):
+        call("compare", a, tmp_path / "c", *given)
     with pytest.raises(BenchError, match="--masks is for folders of pictures: say --truth DIR"):
         call("compare", a, b, "--masks", masks)
