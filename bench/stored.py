@@ -20,7 +20,7 @@ from bench.framing import Framing, normal
 from bench.jobs import Plan
 from bench.progress import many
 from bench.store import RUN, read_json, write_json
-from bench.suite import Suite, parse
+from bench.suite import Suite, assigned, parse
 from bench.task import Task
 from masks import MaskSet
 
@@ -165,11 +165,6 @@ def _placed(content: dict[str, Any], data: Sequence[str]) -> dict[str, Any]:
     sections = {key: [dict(entry) for entry in content[key]] for key in ("data", "training")}
     known = {entry["name"]: entry for section in sections.values() for entry in section if entry["folder"]}
     for text in data:
-        name, sign, folder = text.partition("=")
-        if not (sign and name in known):
-            if len(known) != 1 or sign:
-                wanted = " ".join(f"--data {name}=DIR" for name in known)
-                raise BenchError(f"--data {text}: the run takes {wanted or 'no folder: its images are drawn'}")
-            name, folder = next(iter(known)), text
+        name, folder = assigned("--data", text, list(known), "run")
         known[name]["folder"] = folder
     return sections

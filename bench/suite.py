@@ -734,8 +734,8 @@ def located(
             own = {"name": sources.title(Path(text)), "folder": text, "published": False}
             sections["data"], names = [own], [own["name"]]
     beside = {
-        what: dict(_assigned(f"--{what.replace('_', '-')}", text, names) for text in assigned)
-        for what, assigned in companions.items()
+        what: dict(assigned(f"--{what.replace('_', '-')}", text, names) for text in texts)
+        for what, texts in companions.items()
     } | {"folder": folders}
     placed = {
         key: [
@@ -767,15 +767,16 @@ def still_expected(content: Mapping[str, Any], changes: Mapping[str, Any]) -> li
     return [line for line in content.get("expect", []) if left_out.isdisjoint(re.split(r"[\s,\[\]]+", str(line)))]
 
 
-def _assigned(option: str, text: str, names: Sequence[str]) -> tuple[str, str]:
-    """(name, value) of NAME=VALUE, or of VALUE where there is one name."""
+def assigned(option: str, text: str, names: Sequence[str], whose: str = "suite") -> tuple[str, str]:
+    """(name, value) of NAME=VALUE, or of VALUE where there is one name. `whose`: what has these names, for errors."""
     name, sign, folder = text.partition("=")
     if sign and name in names:
         return name, folder
     if len(names) == 1 and not sign:
         return names[0], text
     value = {"--labels-order": "ORDER", "--attributes": "FILE"}.get(option, "DIR")
-    raise BenchError(f"{option} {text}: the suite takes {' '.join(f'{option} {name}={value}' for name in names)}")
+    wanted = " ".join(f"{option} {name}={value}" for name in names) or "no folder: its images are drawn, or it has none"
+    raise BenchError(f"{option} {text}: the {whose} takes {wanted}")
 
 
 def _absent(entry: Mapping[str, Any]) -> bool:

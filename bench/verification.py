@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,10 +70,7 @@ def differences(
         if lines.empty:
             yield f"{name}: the table has no such row"
         for _, row in lines.iterrows():
-            for key in NUMBERS:
-                one, two = _number(row[key]), _number(found[key])
-                if not _equal(one, two, close):
-                    yield f"{name}: {key} is {one!r} in the table, and {two!r} from the pictures"
+            yield from apart(row, found, close)
         values = measured.per_image[measured.per_image["metric"] == name]
         for _, told in per_image[per_image["metric"] == name].groupby("shots"):
             if list(told["id"]) != list(values["id"]):
@@ -82,6 +79,14 @@ def differences(
             pairs = zip(told["id"], told["value"], values["value"], strict=True)
             if wrong := [image for image, one, two in pairs if not _equal(one, two, close)]:
                 yield f"{name}: {len(wrong)} of {len(values)} images have other values, such as {wrong[0]}"
+
+
+def apart(row: Mapping[str, Any], found: Mapping[str, Any], close: float) -> Iterator[str]:
+    """One line for each number of a table's row that is not what was measured."""
+    for key in NUMBERS:
+        one, two = _number(row[key]), _number(found[key])
+        if not _equal(one, two, close):
+            yield f"{found['metric']}: {key} is {one!r} in the table, and {two!r} from the pictures"
 
 
 def tables(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -51,9 +51,8 @@ def pack(
     kept = sum(one.kept for one in said.pictures)
     text = f"wrote {target}: {len(said.files)} files, {kept:,} pictures, {target.stat().st_size / 1e6:.1f} MB"
     out.print(text, highlight=False, markup=False, soft_wrap=True)
-    for why in dict.fromkeys(one.why for one in said.pictures if one.why):
-        count = sum(one.why == why for one in said.pictures)
-        out.print(f"no pictures of {count} rows x conditions: {why}", highlight=False, markup=False, soft_wrap=True)
+    for line in said.without_pictures:
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
     out.print(f"SHA-256 {file_digest(target)}", highlight=False)
 
 
@@ -82,7 +81,7 @@ def verify(
     with many() as progress:
         found = packs.check(
             pack,
-            _placed(data) if data or score else None,
+            (data or []) if data or score else None,
             place,
             lambda done, count: progress("verify", done, count),
         )
@@ -95,14 +94,3 @@ def verify(
         out.print(line, highlight=False, markup=False, soft_wrap=True)
     if found.findings:
         raise typer.Exit(1)
-
-
-def _placed(data: list[str] | None) -> dict[str, str]:
-    """Folders by the names of data sets."""
-    placed = {}
-    for text in data or []:
-        name, sign, folder = text.partition("=")
-        if not sign:
-            raise BenchError(f"--data {text}: say which data set it is: --data NAME=DIR")
-        placed[name] = folder
-    return placed

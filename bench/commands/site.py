@@ -66,14 +66,12 @@ def _source(place: Path, stack: ExitStack) -> tuple[dict[str, Any], set[str]]:
     """What the pages need of a run or a pack, and the data sets of which it has pictures."""
     from bench.pack import division, unpacked
     from bench.pack.manifest import PROTOCOL
-    from bench.pack.opened import check_hashes
     from bench.store import file_digest, read_json
 
     if not place.is_file():
         pictured = {path.parts[-4] for path in (place / "samples").glob("*/*/*/*.png")}
         return {"name": place.resolve().name, "folder": place}, pictured
     folder, said = stack.enter_context(unpacked(place, pictures=False))
-    check_hashes(place, folder, said)
     protocol = read_json(folder / PROTOCOL)
     differs = division.differences(protocol.get("suite") if isinstance(protocol, dict) else None)
     source = {

@@ -6,6 +6,7 @@ told as a finding.
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,23 +17,27 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bench import archive, identity, metrics, stored
 from bench.errors import BenchError
+from bench.metrics import ABSENT, intervals
 from bench.metrics.measurement import Measurement
 from bench.pack import division
 from bench.pack.manifest import FILE, Manifest, Pictures
 from bench.pack.opened import unpacked
 from bench.pack.pictures import laid_out
-from bench.pack.written import mask_member, member
+from bench.pack.written import WITHDRAWN, mask_member, member
 from bench.reporters import reporter
 from bench.score import score
 from bench.store import digest
-from bench.verification import CLOSE
+from bench.suite import assigned
+from bench.verification import CLOSE, apart
 from masks import MaskSet
 
 EXACT = 1e-9  # by which values of pixels may differ elsewhere: sums in float64
 MOST = 1_000_000  # drawn faces that a pack may ask for
+CELL = ("title", "method", "preset", "dataset", "seed", "condition")
 HASHES = "hashes only: give the images with --data to score the stored pictures again"
 
 
@@ -59,27 +64,33 @@ class Report:
 
 def check(
     path: Path,
-    data: Mapping[str, str] | None = None,
+    data: Sequence[str] | None = None,
     device: str = "cpu",
     step: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """Check a pack. `data`: the folder of each data set, by name, whose stored pictures are scored again; drawn faces
-    need none, but `data` must not be None. `step` is called with the cells that are done, and how many there are.
+    """Check a pack. `data`: where originals are, DIR or NAME=DIR, against which stored pictures are scored again; drawn
+    faces need none, but `data` must not be None. `step` is called with the cells that are done, and how many there are.
 
-    Raises BenchError for what is no pack or may not be opened: see `bench.pack.opened`.
+    Raises BenchError for what is no pack or may not be opened (see `bench.pack.opened`), and for data that it does not
+    have or that are not there.
     """
-    with unpacked(path) as (folder, said):
+    with unpacked(path, changed=True) as (folder, said):
+        originals = dict(assigned("--data", text, said.datasets, "pack") for text in data or ())
+        if absent := [place for place in originals.values() if not Path(place).exists()]:
+            raise BenchError(f"--data {absent[0]} does not exist: give the folder that holds the images")
         report = Report(digest((folder / FILE).read_bytes()), said.suite, [])
         report.remarks += [f"withdrawn: {one.what}: {one.reason}" for one in said.withdrawn]
         report.findings += _hashes(folder, said)
         with _told(report, "its results"):
             found = reporter("load")(folder)
             report.differs = division.differences(found.protocol.get("suite"))
-            report.findings += [*_versions(found), *_protocol(found), *_means(found), *_pictures(folder, said, found)]
+            for findings in (_versions(found), _declared(found), _protocol(found), _summaries(found)):
+                report.findings += findings
+            report.findings += _pictures(folder, said, found)
             if data is None:
                 report.remarks.append(HASHES)
             else:
-                _again(report, folder, said, found, data, device, step)
+                _again(report, folder, said, found, originals, device, step)
     return report
 
 
@@ -107,16 +118,35 @@ def _hashes(folder: Path, said: Manifest) -> Iterator[str]:
 def _versions(found: Any) -> Iterator[str]:
     """Metrics that mean something else here."""
     for name, told in found.protocol["metrics"].items():
-        if name not in metrics.names():
+        ours, where = _known(name), found.rows[found.rows["metric"] == name]
+        if ours is None:
             yield f"{name}: this release has no such metric"
             continue
-        ours, where = metrics.get(name), found.rows[found.rows["metric"] == name]
         versions = {str(told["version"]), *where.get("metric_version", pd.Series(dtype=str)).astype(str)}
         if versions != {str(ours.version)}:
             yield f"{name} is version {' and '.join(sorted(versions))}, and here version {ours.version}"
         network = {told["extractor"] or "", *where["extractor"][where["value"].notna()]} - {""}
         if network - {identity.extractor(name) or ""}:
             yield f"{name} is of the network {' and '.join(sorted(network))}, and here {identity.extractor(name)}"
+
+
+def _declared(found: Any) -> Iterator[str]:
+    """Rows that call a metric something else, or say that the other direction is better."""
+    for row in found.rows.drop_duplicates(["metric", "metric_title", "higher_is_better"]).itertuples():
+        metric = _known(row.metric)
+        if metric and row.metric_title != metric.title:
+            yield f"{row.metric} is called {row.metric_title!r}, and here {metric.title!r}"
+        if metric and row.higher_is_better != metric.higher_is_better:
+            better = ("lower", "higher")
+            yield f"{row.metric}: {better[row.higher_is_better]} is better, and here {better[metric.higher_is_better]}"
+
+
+def _known(name: str) -> metrics.Metric | None:
+    """A metric of this release."""
+    try:
+        return metrics.get(name)
+    except BenchError:
+        return None
 
 
 def _protocol(found: Any) -> Iterator[str]:
@@ -131,20 +161,36 @@ def _protocol(found: Any) -> Iterator[str]:
             yield f"{row.metric} on {where}: the row is of other masks than the protocol"
 
 
-def _means(found: Any) -> Iterator[str]:
-    """Values of the table that are not the mean of those of its images."""
-    keys = ["title", "method", "preset", "dataset", "shots", "seed", "condition", "metric"]
+def _summaries(found: Any) -> Iterator[str]:
+    """Values, intervals and numbers of images in the table that are not those of the values of its images."""
+    keys = [*CELL, "shots", "metric"]
     single = found.per_image.astype(dict.fromkeys(set(keys) - {"seed"}, str))
-    means = single.groupby(keys, sort=False, observed=True)["value"].agg(["mean", "size"])
+    values = {key: part.to_numpy() for key, part in single.groupby(keys, sort=False, observed=True)["value"]}
     for row in found.rows.itertuples():
-        key = tuple(getattr(row, name) for name in keys)
-        if key not in means.index or not np.isfinite(row.value):
-            if key in means.index and pd.isna(row.value) and str(row.note).startswith("withdrawn"):
-                yield f"{row.metric} of {row.title}, {row.condition}: withdrawn, and its values stand there"
+        of_images, metric = values.get(tuple(getattr(row, key) for key in keys)), _known(row.metric)
+        what = f"{row.metric} of {row.title}, {row.condition}"
+        if pd.isna(row.value):
+            if of_images is not None and row.note.startswith(WITHDRAWN):
+                yield f"{what}: withdrawn, and its values stand there"
             continue
-        mean = means.loc[key, "mean"]
-        if np.isfinite(mean) and not np.isclose(mean, row.value, rtol=CLOSE, atol=CLOSE * CLOSE):
-            yield f"{row.metric} of {row.title}, {row.condition}: {row.value!r}, and its images have {float(mean)!r}"
+        of_set = metric is not None and metric.kind == "set"
+        if of_images is None and metric and not of_set:
+            yield f"{what}: its images have no values"
+            continue
+        for key, told in _summary(of_images, of_set).items():
+            value = getattr(row, key)
+            if not np.isclose(value, told, rtol=CLOSE, atol=CLOSE * CLOSE, equal_nan=True):
+                yield f"{what}: {key} is {value!r}, and its images have {told!r}"
+
+
+def _summary(values: NDArray[np.float64] | None, of_set: bool) -> dict[str, float]:
+    """What a row has of the values of its images; where a score has none, it has no interval."""
+    if values is None:
+        return {"low": math.nan, "high": math.nan}
+    known = values[~np.isnan(values)]
+    counted = values if of_set else known  # a set has all its images
+    low, high = intervals.bootstrap(counted)
+    return {"value": float(known.mean()), "low": low, "high": high, "n": len(counted)}
 
 
 def _pictures(folder: Path, said: Manifest, found: Any) -> Iterator[str]:
@@ -155,8 +201,8 @@ def _pictures(folder: Path, said: Manifest, found: Any) -> Iterator[str]:
         row, what = one.row, _called(one)
         kept = archive.Archive.open(folder / member(one.completion))
         told = kept.manifest
-        for key, value in (("title", row["title"]), ("dataset", row["dataset"]), ("condition", row["condition"])):
-            if told[key] != value:
+        for key in ("dataset", "condition"):  # not the title: rows of other suites share pictures under another one
+            if told[key] != row[key]:
                 yield f"{what}: its pictures are of {key} {told[key]!r}"
         if len(kept.ids) != one.kept:
             yield f"{what}: {len(kept.ids)} pictures, and {FILE} says {one.kept}"
@@ -190,7 +236,8 @@ def _again(
                 _, task = stored.handed(place, given, Path(cache))
                 wanted = _measurable(names, whole=one.kept == one.total)
                 measured = score(place, task, wanted, device)
-                report.findings += [f"{_called(one)}: {line}" for line in _compared(found, one, measured)]
+                for rows, single in _tables(found, one, said):
+                    report.findings += [f"{_called(one)}: {line}" for line in _compared(rows, single, one, measured)]
                 report.scored += 1
                 report.values += len(measured.per_image)
             if step:
@@ -198,51 +245,61 @@ def _again(
     left = sorted(set(names) - set(_measurable(names, whole=True)))
     if left:
         report.remarks.append(f"not scored again (of outputs, of other images, or without weights): {', '.join(left)}")
-    if none := [one for one in said.pictures if not one.kept]:
-        report.remarks.append(f"{len(none)} of {len(said.pictures)} cells have no pictures: {none[0].why}")
+    report.remarks += said.without_pictures
     if said.share < 1:
         report.remarks.append(f"{said.share:.0%} of the pictures: scores of whole sets were not computed again")
 
 
 def _measurable(names: Sequence[str], whole: bool) -> list[str]:
     """The metrics that stored pictures and originals give; of a part of the pictures, those of single images."""
-    every = [metrics.get(name) for name in names if name in metrics.names() or "/" in name]
-    kept = [metric for metric in every if not (metric.raw or metric.reference)]
+    kept = [metric for metric in map(_known, names) if metric and not (metric.raw or metric.reference)]
     return [metric.name for metric in kept if whole or not (metric.kind == "set" or metric.towards)]
 
 
-def _compared(found: Any, one: Pictures, measured: Measurement) -> Iterator[str]:
-    """Values of single images, and of sets, that are not what the tables say."""
-    ours = {(image, metric): value for image, metric, value in measured.per_image.itertuples(index=False, name=None)}
-    rows, single = (_of(table, one) for table in (found.rows, found.per_image))
-    for name in dict.fromkeys(row["metric"] for row in measured.rows):
-        close = EXACT if name in metrics.names() and metrics.get(name).kind == "pixels" else CLOSE
-        told = single[single["metric"] == name]
-        if told.empty:
+def _compared(rows: pd.DataFrame, single: pd.DataFrame, one: Pictures, measured: Measurement) -> Iterator[str]:
+    """What tables say of a cell and its pictures do not give: values of images, and the numbers of all of them.
+
+    Notes are not compared: releases word them differently.
+    """
+    for found in measured.rows:
+        name = found["metric"]
+        told = rows[(rows["metric"] == name) & rows["value"].notna()]
+        if told.empty or found["note"].startswith(ABSENT):  # taken back, say; or its weights are not here
             continue
-        pairs = [
-            (str(i), value, ours[str(i), name])
-            for i, value in zip(told["id"], told["value"], strict=True)
-            if (str(i), name) in ours
-        ]
-        apart = [i for i, value, again in pairs if not np.isclose(value, again, rtol=close, atol=close, equal_nan=True)]
-        if apart:
-            yield f"{name}: {len(apart)} of {len(pairs)} images have other values, such as {apart[0]}"
-        if len(pairs) < one.kept:
-            yield f"{name}: the table has {len(pairs)} of the {one.kept} images whose pictures are there"
-        again = measured.value(name)
-        if one.kept == one.total and again is not None:
-            for value in rows["value"][(rows["metric"] == name) & rows["value"].notna()]:
-                if not np.isclose(value, again, rtol=max(close, CLOSE), atol=CLOSE, equal_nan=True):
-                    yield f"{name}: {value!r} in the table, and {again!r} from the pictures"
+        close = EXACT if metrics.get(name).kind == "pixels" else CLOSE
+        yield from _of_images(name, single[single["metric"] == name], measured.images(name), close)
+        if one.kept == one.total:
+            yield from apart(told.iloc[0], found, CLOSE)
 
 
-def _of(table: pd.DataFrame, one: Pictures) -> pd.DataFrame:
-    """The rows of a table about a cell; of what nothing trains, once for each number of shots."""
+def _of_images(name: str, told: pd.DataFrame, measured: pd.DataFrame, close: float) -> Iterator[str]:
+    """Values of single images that are missing, or are not those of the pictures."""
+    both = measured.astype({"id": str}).merge(told.astype({"id": str}), on="id", suffixes=("", "_told"))
+    wrong = ~np.isclose(both["value_told"], both["value"], rtol=close, atol=close, equal_nan=True)
+    if wrong.any():
+        yield f"{name}: {wrong.sum()} of {len(both)} images have other values, such as {both['id'][wrong].iloc[0]}"
+    if len(both) < len(measured):
+        yield f"{name}: the table has {len(both)} of the {len(measured)} images whose pictures are there"
+
+
+def _tables(found: Any, one: Pictures, said: Manifest) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Rows, and values of images, of a cell: of what nothing trains, once for each number of shots."""
+    rows, single = (_where(table, _cell(one)) for table in (found.rows, found.per_image))
+    others = {str(other.row["shots"]) for other in said.pictures if other is not one and _cell(other) == _cell(one)}
+    for shots in dict.fromkeys(rows["shots"].astype(str)):
+        if shots not in others:
+            yield _where(rows, {"shots": shots}), _where(single, {"shots": shots})
+
+
+def _where(table: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
     here = pd.Series(True, index=table.index)
-    for key in ("title", "method", "preset", "dataset", "condition", "seed", "shots"):
-        here &= table[key].astype(str) == str(one.row[key])
+    for key, value in values.items():
+        here &= table[key].astype(str) == str(value)
     return table[here]
+
+
+def _cell(one: Pictures) -> dict[str, str | int]:
+    return {key: one.row[key] for key in CELL}
 
 
 def _called(one: Pictures) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -56,6 +57,19 @@ class Manifest(Strict):
     withdrawn: list[Withdrawn] = []
     files: dict[str, str]
     """Member -> SHA-256."""
+
+    @property
+    def datasets(self) -> list[str]:
+        """The data sets of its rows and conditions."""
+        return list(dict.fromkeys(str(one.row.get("dataset")) for one in self.pictures))
+
+    @property
+    def without_pictures(self) -> list[str]:
+        """How many rows x conditions have no pictures, a line for each reason."""
+        whys = Counter(one.why for one in self.pictures if not one.kept)
+        return [
+            f"no pictures of {count} of {len(self.pictures)} rows x conditions: {why}" for why, count in whys.items()
+        ]
 
 
 def read(content: Any, name: str) -> Manifest:

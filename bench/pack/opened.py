@@ -24,14 +24,14 @@ MEMBER = re.compile(
 
 
 @contextmanager
-def unpacked(path: Path, pictures: bool = True) -> Iterator[tuple[Path, Manifest]]:
+def unpacked(path: Path, pictures: bool = True, changed: bool = False) -> Iterator[tuple[Path, Manifest]]:
     """The content of a pack in a folder that is removed afterwards, and what pack.json says.
 
-    Without `pictures`, these and their masks stay in the pack.
+    Without `pictures`, these and their masks stay in the pack, and are not hashed.
 
     Raises BenchError for what is no pack, is truncated, or holds a member of another name, a link, a member twice, or
-    a compressed one (what is not compressed cannot grow); then nothing was written. Hashes are not compared here: see
-    `check_hashes`.
+    a compressed one (what is not compressed cannot grow); then nothing was written. Members that are missing or do not
+    have the SHA-256 of pack.json are refused, too, unless the pack may be `changed`: who checks it tells all of them.
     """
     with tempfile.TemporaryDirectory(prefix="facebench-pack-") as place, _archive(path) as archive:
         members = archive.infolist()
@@ -47,18 +47,21 @@ def unpacked(path: Path, pictures: bool = True) -> Iterator[tuple[Path, Manifest
         for name in (manifest.PROTOCOL, *manifest.TABLES[:2]):
             if name not in names:
                 raise BenchError(f"{path} is no pack, or a damaged one: it has no {name}")
+        said = _said(path, archive)
+        if not changed and (gone := sorted(said.files.keys() - names)):
+            raise BenchError(f"{path}: {gone[0]} is missing: see `facebench verify pack {path}`")
         folder = Path(place)
         for member in members:
-            if "/" in member.filename and not pictures:
+            name = member.filename
+            if "/" in name and not pictures:
                 continue
-            target = folder / member.filename
+            content = _content(path, archive, member)
+            if not changed and name != manifest.FILE and digest(content) != said.files.get(name):
+                raise BenchError(f"{path}: {name} was changed: see `facebench verify pack {path}`")
+            target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(_content(path, archive, member))
-        try:
-            said = json.loads((folder / manifest.FILE).read_bytes())
-        except (ValueError, RecursionError) as error:
-            raise BenchError(f"{path}: {manifest.FILE} is damaged ({error}): ask for the pack again") from error
-        yield folder, manifest.read(said, str(path))
+            target.write_bytes(content)
+        yield folder, said
 
 
 @contextmanager
@@ -67,15 +70,8 @@ def results(place: Path) -> Iterator[Path]:
     if not place.is_file():
         yield place
         return
-    with unpacked(place) as (folder, _):
+    with unpacked(place, pictures=False) as (folder, _):
         yield folder
-
-
-def check_hashes(path: Path, folder: Path, said: Manifest) -> None:
-    """BenchError where a file of a pack, unpacked in `folder`, was changed."""
-    for name, hashed in said.files.items():
-        if (folder / name).exists() and digest((folder / name).read_bytes()) != hashed:
-            raise BenchError(f"{path}: {name} was changed: see `facebench verify pack {path}`")
 
 
 @contextmanager
@@ -98,6 +94,14 @@ def _check(path: Path, member: zipfile.ZipInfo) -> None:
         raise BenchError(f"{path}: {name} is a link or no file, so the pack is refused: nothing was written")
     if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size or member.flag_bits & 1:
         raise BenchError(f"{path}: {name} is compressed or encrypted, so the pack is refused: nothing was written")
+
+
+def _said(path: Path, archive: zipfile.ZipFile) -> Manifest:
+    try:
+        content = json.loads(_content(path, archive, archive.getinfo(manifest.FILE)))
+    except (ValueError, RecursionError) as error:
+        raise BenchError(f"{path}: {manifest.FILE} is damaged ({error}): ask for the pack again") from error
+    return manifest.read(content, str(path))
 
 
 def _content(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

@@ -14,10 +14,11 @@ from bench.complete import MASKS
 from bench.errors import BenchError
 from bench.find import Found, Opened, found
 from bench.pack.manifest import Manifest, Pictures
-from bench.pack.opened import check_hashes, unpacked
+from bench.pack.opened import unpacked
 from bench.pack.written import mask_member, member
 from bench.samples import save_png
 from bench.store import dataset_folder, file_slug, image_file
+from bench.suite import assigned
 
 FEW = 4  # of each cell, for people to look at
 
@@ -36,11 +37,14 @@ def laid_out(folder: Path, one: Pictures, place: Path) -> Archive:
 
 
 class Finder:
-    """Finds pictures as `bench.find.Finder` does. `data`: where originals are, DIR or NAME=DIR."""
+    """Finds pictures as `bench.find.Finder` does. `data`: where originals are, DIR or NAME=DIR; what is compared with
+    the pack may have other names."""
 
     def __init__(self, folder: Path, said: Manifest, data: Sequence[str] = ()) -> None:
         self.folder, self.said = folder, said
-        self.data = {name if place else "": place or name for name, _, place in (text.partition("=") for text in data)}
+        names = said.datasets
+        ours = [text for text in data if text.partition("=")[0] in names or (names and "=" not in text)]
+        self.data = dict(assigned("--data", text, names, "pack") for text in ours)
         self._opened: dict[str, Opened] = {}
 
     def __call__(self, title: str, dataset: str, shots: str, condition: str, image: str) -> Found:
@@ -58,7 +62,7 @@ class Finder:
     def _open(self, one: Pictures) -> Opened:
         place = self.folder / "found" / one.completion
         archive = laid_out(self.folder, one, place)
-        if data := self.data.get(str(one.row["dataset"]), self.data.get("")):
+        if data := self.data.get(str(one.row["dataset"])):
             archive, task = stored.handed(place, [data], self.folder / "cache")
             return Opened(archive, task, task.masks)
         return Opened(archive, None, stored.holes(place, archive))
@@ -68,10 +72,9 @@ def write_samples(pack: Path, to: Path) -> None:
     """Write the first pictures of each cell of a pack into `to`/samples, as those of a run lie there.
 
     What was known is black, as there are no originals; in the inputs holes are white. Of several shots and seeds the
-    last one's stay. Raises BenchError as `unpacked` and `check_hashes`.
+    last one's stay. Raises BenchError as `unpacked`.
     """
     with unpacked(pack) as (folder, said):
-        check_hashes(pack, folder, said)
         for one in (one for one in said.pictures if one.kept):
             place = folder / "cell"
             archive = laid_out(folder, one, place)

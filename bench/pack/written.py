@@ -26,6 +26,7 @@ from bench.store import RUN, atomic_write, digest, read_json, write_json, write_
 from masks import MaskSet
 
 SHOWS_ORIGINALS = {"source", "exemplar", "layout"}  # guides that are whole pictures of the data set
+WITHDRAWN = "withdrawn: "  # begins the note of a value that was taken back
 SPLIT = " | "  # between row, condition and metric of what is withdrawn
 
 
@@ -61,21 +62,19 @@ def pack(run: Path, path: Path, share: float = 1.0, system: Mapping[str, Any] | 
 def withdraw(source: Path, path: Path, what: Sequence[str], reason: str) -> Manifest:
     """Write a pack in which values are withdrawn: their rows stay, without values, and say why for good.
 
-    `what`: titles of rows, ROW | CONDITION, or ROW | CONDITION | METRIC. Pictures of cells without any
-    value go, too. Raises BenchError for what is not there, and without a reason.
+    `what`: titles of rows, ROW | CONDITION, or ROW | CONDITION | METRIC; a title may hold the separator itself.
+    Pictures of cells without any value go, too. Raises BenchError for what is not there, and without a reason.
     """
     if not reason.strip():
         raise BenchError("--withdraw takes back values for good: say why with --reason TEXT")
     with unpacked(source) as (folder, said):
         tables = {name: pd.read_parquet(folder / name) for name in manifest.TABLES[:2]}
         for text in what:
-            chosen = {name: _about(table, text) for name, table in tables.items()}
-            if not chosen["results.parquet"].any():
-                titles = ", ".join(dict.fromkeys(tables["results.parquet"]["title"]))
-                raise BenchError(f"--withdraw: the pack has no row {text!r}: it has {titles}; write ROW | CONDITION")
+            named = pd.Series(_named(tables["results.parquet"], text))
+            chosen = {name: (table[named.index].astype(str) == named).all(axis=1) for name, table in tables.items()}
             rows, single = tables["results.parquet"], tables["per_image.parquet"]
             rows.loc[chosen["results.parquet"], ["value", "low", "high"]] = float("nan")
-            rows.loc[chosen["results.parquet"], "note"] = f"withdrawn: {reason.strip()}"
+            rows.loc[chosen["results.parquet"], "note"] = f"{WITHDRAWN}{reason.strip()}"
             tables["per_image.parquet"] = single[~chosen["per_image.parquet"]].reset_index(drop=True)
             said.withdrawn.append(Withdrawn(what=text, reason=reason.strip()))
         for name, table in tables.items():
@@ -85,7 +84,7 @@ def withdraw(source: Path, path: Path, what: Sequence[str], reason: str) -> Mani
         for one in said.pictures:
             if (one.row["title"], one.row["dataset"], one.row["condition"]) not in there and one.kept:
                 (folder / member(one.completion)).unlink(missing_ok=True)
-                one.kept, one.why = 0, f"withdrawn: {reason.strip()}"
+                one.kept, one.why = 0, f"{WITHDRAWN}{reason.strip()}"
         return _sealed(folder, said, path)
 
 
@@ -99,22 +98,32 @@ def mask_member(fingerprint: str) -> str:
     return f"masks/{fingerprint[:16]}.npz"
 
 
-def _about(rows: pd.DataFrame, text: str) -> pd.Series:
-    """Which rows a text of `withdraw` names."""
-    here = pd.Series(True, index=rows.index)
-    for column, name in zip(("title", "condition", "metric"), text.split(SPLIT), strict=False):
-        here &= rows[column].astype(str) == name.strip()
-    return here
+def _named(rows: pd.DataFrame, text: str) -> dict[str, str]:
+    """The columns that a text of `withdraw` names, with their values: of names that fit, the longest."""
+    named: dict[str, str] = {}
+    rest = text.strip()
+    for column, what in (("title", "row"), ("condition", "condition"), ("metric", "metric")):
+        there = list(dict.fromkeys(rows[column].astype(str)))
+        fits = [name for name in there if f"{rest}{SPLIT}".startswith(f"{name}{SPLIT}")]
+        if not fits:
+            raise BenchError(f"--withdraw {text!r}: the pack has no {what} {rest!r}: it has {', '.join(there)}")
+        named[column] = max(fits, key=len)
+        rows = rows[rows[column] == named[column]]
+        rest = rest[len(named[column] + SPLIT) :]
+        if not rest:
+            return named
+    raise BenchError(f"--withdraw {text!r}: {rest!r} is too much: write ROW | CONDITION | METRIC")
 
 
 def _pictures(run: Path, folder: Path, share: float, found: Any) -> Any:
     """Copy what may be shown of each cell, and tell what."""
-    cells = read_json(run / RUN)["cells"] if (run / RUN).exists() else []
+    known = read_json(run / RUN) if (run / RUN).exists() else {"cells": []}
     drawn = digest(found.rows["value"].astype(str).tolist())  # results decide, so nobody chooses
-    for cell in cells:
+    for cell in known["cells"]:
         row, completion = cell["row"], cell["completion"]
         source = run.resolve().parent / "jobs" / completion
         if not (source / archive.FILE).exists():
+            yield _not_kept(row, completion, found.protocol["data"][row["dataset"]], known["suite"]["keep"])
             continue
         stored, holes = archive.Archive.open(source / archive.FILE), MaskSet.load(source / MASKS)
         count = len(stored.ids)
@@ -133,6 +142,13 @@ def _pictures(run: Path, folder: Path, share: float, found: Any) -> Any:
                 target.parent.mkdir(exist_ok=True)
                 shutil.copyfile(source / MASKS, target)
         yield Pictures(row=row, completion=completion, masks=holes.fingerprint, kept=len(numbers), total=count, why=why)
+
+
+def _not_kept(row: Any, completion: str, data: Mapping[str, Any], keep: str) -> Pictures:
+    """What is told of a cell whose pictures the run has no more. `data`: what the protocol says of its data set."""
+    why = "they are gone from the folder of the run's jobs" if keep == "all" else f"the suite's `keep` is {keep}"
+    masks = data["masks"][row["condition"]]
+    return Pictures(row=row, completion=completion, masks=masks, kept=0, total=data["test"], why=why)
 
 
 def _drawn(count: int, share: float, seed: str, row: Mapping[str, Any]) -> list[int]:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from bench.errors import BenchError
-from bench.pack import pack, unpacked
+from bench.pack import check, pack, unpacked
 from bench.pack.pictures import Finder, write_samples
 from tests.bench.pack.test_pack import members, written
 from tests.bench.test_export import run
@@ -41,6 +41,9 @@ def test_originals_come_from_the_user_alone(small: Path, tmp_path: Path) -> None
         ids = pd.read_parquet(small / "per_image.parquet")["id"].unique()
         found = [[finder("Mean colour", "mine", "all", "center/25", name) for name in ids] for finder in finders]
         assert not finders[0]("Unpasted", "mine", "all", "center/25", ids[0])
+        alike = Finder(folder, said, [str(small.parents[1] / "faces"), "other=nowhere"])  # a pack beside it has `other`
+        assert alike.data == finders[1].data
+        assert Finder(folder, said.model_copy(update={"pictures": []}), ["nowhere"]).data == {}
     assert sum(map(bool, found[0])) == 5
     for name, alone, whole in zip(ids, *found, strict=True):
         if alone:
@@ -48,6 +51,13 @@ def test_originals_come_from_the_user_alone(small: Path, tmp_path: Path) -> None
             assert np.array_equal(whole["original"], original)
             assert np.array_equal(whole["completed"], np.where(alone["hole"], alone["completed"], original))
             assert not np.where(alone["hole"], 0, alone["completed"]).any()
+
+
+def test_pictures_are_scored_again_with_their_folder(small: Path, tmp_path: Path) -> None:
+    pack(small, tmp_path / "a.pack.zip")
+    for given in (str(small.parents[1] / "faces"), f"mine={small.parents[1] / 'faces'}"):
+        found = check(tmp_path / "a.pack.zip", [given])
+        assert found.findings == [] and found.scored == 1
 
 
 def test_samples_of_a_pack_that_was_changed_are_refused(small: Path, tmp_path: Path) -> None:
