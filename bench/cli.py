@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.markup import escape
@@ -97,8 +97,16 @@ def main() -> None:
     try:
         app()
     except BenchError as error:
-        Terminal(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(told(error))}", highlight=False)
-        sys.exit(2)
+        _refuse(told(error))
+    except PermissionError as error:  # of any file or folder that no reader foresees
+        if error.filename is None:
+            raise
+        _refuse(f"cannot open {error.filename}: {error.strerror}; check its permissions, or choose another place")
+
+
+def _refuse(message: str) -> NoReturn:
+    Terminal(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(message)}", highlight=False)
+    sys.exit(2)
 
 
 @app.callback(invoke_without_command=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -146,6 +147,18 @@ def test_errors_are_one_message_and_exit_code_two(tmp_path: Path) -> None:
         assert done.returncode == 2, done.stderr
         assert "Traceback" not in done.stderr
         assert text in done.stderr
+
+
+def test_what_may_not_be_opened_is_one_message(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def refused() -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/closed/a")
+
+    monkeypatch.setattr(cli, "app", refused)
+    with pytest.raises(SystemExit, match="2"):
+        cli.main()
+    assert capsys.readouterr().err == (
+        "error: cannot open /closed/a: Permission denied; check its permissions, or choose another place\n"
+    )
 
 
 def test_weights_are_listed_added_and_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
