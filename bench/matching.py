@@ -45,10 +45,11 @@ def listed(folder: Path, match: str = PLAIN) -> tuple[dict[str, Path], Counter[s
         ), unread
     first, rest = after.split("/", 1)
     names: dict[str, Path] = {}
-    for below in sorted(path for path in start.iterdir() if path.is_dir()):
-        place = below / Path(rest).parent
+    for below in pictures.entries(start):
+        place = Path(below, rest).parent
         path = pictures.listed(place)[0].get(Path(rest).name) if place.is_dir() else None
         if path and _inside(stem := unicodedata.normalize("NFC", below.name), last, first):
+            pictures.check_name(below.name, start)
             names[stem[len(last) : len(stem) - len(first)]] = path
     return _sorted(folder, names), Counter()
 
@@ -57,7 +58,7 @@ def _found_below(folder: Path, before: str, after: str) -> tuple[dict[str, Path]
     """`listed` of all folders below: each file must have a name of its own."""
     names: dict[str, Path] = {}
     left: Counter[str] = Counter()
-    for place, folders, _ in os.walk(folder):
+    for place, folders, _ in os.walk(folder, onerror=pictures.closed):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found, unread = pictures.listed(Path(place))
         left += unread

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import cv2
 import numpy as np
@@ -83,21 +83,70 @@ def unnamed(path: Path) -> bool:
         return False
 
 
+def closed(error: OSError) -> NoReturn:
+    """What `os.walk` calls for a folder that cannot be read: to pass over it would hide pictures."""
+    raise BenchError(
+        f"cannot read the folder {error.filename}: {error.strerror}; check its permissions, or give a folder without it"
+    ) from error
+
+
+def entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What lies in a folder, sorted; names that begin with a dot are skipped. BenchError where it cannot be read."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted((one for one in found if not one.name.startswith(".")), key=lambda one: one.name)
+    except OSError as error:
+        reason = error.strerror or error
+        raise BenchError(
+            f"cannot read the folder {folder}: {reason}; check that it exists and its permissions"
+        ) from error
+
+
+def check_name(name: str, place: Path) -> None:
+    """BenchError where a file's name is not UTF-8: no table could hold it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise BenchError(f"the file name {os.fsencode(name)!r} in {place} is not UTF-8: rename the file") from error
+
+
+def status(path: Path) -> os.stat_result:
+    """What the system knows of a file; BenchError for a link that leads nowhere."""
+    try:
+        return path.stat()
+    except OSError as error:
+        raise BenchError(f"cannot read {path}: {error.strerror}; replace or remove it") from error
+
+
+def is_picture(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry of a folder is a file with a picture's suffix.
+
+    Raises BenchError for a name that is not UTF-8 and for a link that leads nowhere: neither can be read or told later.
+    """
+    path = Path(entry)
+    if path.suffix.lower() not in SUFFIXES:
+        return False
+    if entry.is_symlink():
+        status(path)
+    if entry.is_dir():
+        return False
+    check_name(entry.name, path.parent)
+    return True
+
+
 def listed(folder: Path) -> tuple[dict[str, Path], Counter[str]]:
     """The pictures in a folder, sorted, by their names without suffix; and how many files of which suffix are not read.
 
     Pictures without a suffix that says so count as well. Names are in Unicode's NFC: macOS writes an accent as a letter
-    of its own (NFD), others do not. Raises BenchError where two have one name, or the folder cannot be read.
+    of its own (NFD), others do not. Raises BenchError where two have one name, the folder cannot be read, or as
+    `is_picture` does.
     """
     found: dict[str, Path] = {}
     unread: Counter[str] = Counter()
-    try:
-        names = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
-    except OSError as error:
-        raise BenchError(f"cannot read the folder {folder}: {error.strerror or error}") from error
-    for path in map(folder.joinpath, names):
+    for entry in entries(folder):
+        path = folder / entry.name
         suffix = path.suffix.lower()
-        if suffix in SUFFIXES and (other := found.setdefault(unicodedata.normalize("NFC", path.stem), path)) != path:
+        if is_picture(entry) and (other := found.setdefault(unicodedata.normalize("NFC", path.stem), path)) != path:
             raise BenchError(f"{other} and {path} have one name: rename or remove one of them")
         if suffix in UNREAD:
             unread[suffix] += 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -43,14 +42,13 @@ class MaskFolder:
         self.inverted = inverted
         self.threshold = threshold
         try:
-            entries = sorted(os.scandir(self.path), key=lambda entry: entry.name)
-            names = [entry.name for entry in entries if entry.is_file() and not entry.name.startswith(".")]
-            below = [entry.name for entry in entries if entry.is_dir()]
-        except OSError as error:
-            raise MaskError(f"cannot read the mask folder {self.path}: {error.strerror or error}") from error
-        self.files = [self.path / name for name in names if Path(name).suffix.lower() in pictures.SUFFIXES]
-        self.unread = [name for name in names if Path(name).suffix.lower() in pictures.UNREAD]
+            entries = pictures.entries(self.path)
+            self.files = [self.path / entry.name for entry in entries if pictures.is_picture(entry)]
+        except BenchError as error:
+            raise MaskError(str(error)) from error
+        self.unread = [entry.name for entry in entries if Path(entry).suffix.lower() in pictures.UNREAD]
         if not self.files:
+            below = [entry.name for entry in entries if entry.is_dir()]
             hint = f"; name one of its folders: {', '.join(below[:5])}" if below else ""
             raise MaskError(f"the folder {self.path} holds no mask files ({pictures.KINDS}){hint}")
         self._numbers = {_stem(file.name): number for number, file in enumerate(self.files)}

@@ -301,7 +301,7 @@ def _nested(place: Path) -> bool:
         return False
     visible = [path for path in place.iterdir() if not path.name.startswith(".")]
     return any(path.is_dir() for path in visible) and not any(
-        path.suffix.lower() in pictures.SUFFIXES for path in visible
+        path.suffix.lower() in pictures.SUFFIXES and not path.is_dir() for path in visible
     )
 
 

@@ -78,7 +78,7 @@ def find(
         raise BenchError(f"{folder} does not exist: give the folder that holds the {what}")
     if not folder.is_dir():
         raise BenchError(f"{folder} is a file: give the folder that holds the {what}")
-    if (folder / MARK).exists():
+    if os.path.exists(folder / MARK):  # False also where it may not be entered, which the walk says
         raise BenchError(
             f"{folder} holds runs (its file {MARK} says so): give the folder that holds the {what} alone; "
             "put runs elsewhere with --out"
@@ -87,7 +87,7 @@ def find(
     seen: set[str] = set()
     left_out: Counter[str] = Counter()
     unnamed: list[str] = []
-    for where, folders, files in os.walk(folder, followlinks=True, onerror=_unreadable):
+    for where, folders, files in os.walk(folder, followlinks=True, onerror=pictures.closed):
         real = os.path.realpath(where)
         if real in seen:  # a link back to a folder that was walked already
             folders.clear()
@@ -97,7 +97,7 @@ def find(
         kept = []
         for name in sorted(name for name in folders if not name.startswith(".")):
             path = Path(where) / name
-            reason = without.get(path.resolve()) or ("runs" if (path / MARK).exists() else None)
+            reason = without.get(path.resolve()) or ("runs" if os.path.exists(path / MARK) else None)
             if not reason and (held := next((skipped[word] for word in words(name) if word in skipped), None)):
                 reason = f"{held}, by its name"
             if reason:
@@ -137,10 +137,7 @@ def settled(
         say(f"left out of {place}: {reasons}")
     stems: dict[str, str] = {}
     for name in sorted(found):
-        try:
-            name.encode()
-        except UnicodeEncodeError as error:
-            raise BenchError(f"the file name {os.fsencode(name)!r} in {place} is not UTF-8: rename the file") from error
+        pictures.check_name(name, place)
         if (other := stems.setdefault(stem(name), name)) != name:
             raise BenchError(
                 f"{place / other} and {place / name} have one name: results, masks, labels and captions are matched "
@@ -191,10 +188,6 @@ def stem(name: str) -> str:
     return str(PurePosixPath(name).with_suffix(""))
 
 
-def _unreadable(error: OSError) -> None:
-    raise BenchError(f"cannot read the folder {error.filename}: {error.strerror}; check its permissions") from error
-
-
 def hash_files(
     source: Source,
     listing: Path | None = None,
@@ -216,10 +209,7 @@ def hash_files(
     holders = {name: source.file(name) for name in ids}
     times: dict[Path, list[int]] = {}
     for path in dict.fromkeys(holders.values()):  # an archive is asked once
-        try:
-            status = path.stat()
-        except OSError as error:  # a link that leads nowhere
-            raise BenchError(f"cannot read {path}: {error.strerror}; replace or remove it") from error
+        status = pictures.status(path)
         times[path] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
     stamps = {name: times[path] for name, path in holders.items()}
     hashes = {name: known[name][1] for name in ids if name in known and known[name][0] == stamps[name]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import unicodedata
 from pathlib import Path
 
@@ -129,3 +131,24 @@ def test_order_txt_says_the_order(tmp_path: Path) -> None:
     (folder / "order.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(BenchError, match=r"order\.txt is no text: it must list the names of pictures"):
         matching.listed(folder, match)
+
+
+def test_folders_of_images_are_read_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is passed over in silence would be lacking in the numbers."""
+    written(tmp_path, "a/0.png", "closed/b_pred.png")
+    with pytest.raises(BenchError, match=r"cannot read the folder .*missing: No such file"):
+        matching.listed(tmp_path, "missing/{name}/0")
+    scandir = os.scandir
+
+    def refusing(place: str | Path) -> object:
+        if Path(place).name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(BenchError, match=r"cannot read the folder .*closed: Permission denied; check its permissions"):
+        matching.listed(tmp_path, "**/{name}_pred")
+    monkeypatch.undo()
+    written(tmp_path, os.fsdecode(b"\xe9/0.png"))
+    with pytest.raises(BenchError, match="is not UTF-8: rename"):
+        matching.listed(tmp_path, "{name}/0")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from bench import pictures
 from bench.errors import BenchError
 from bench.pictures import decode, decode_grey, decode_labels, decode_mask
 
@@ -467,3 +470,25 @@ def test_a_damaged_byte_gives_an_image_or_a_clear_error(position: int, value: in
         assert decode(bytes(data), "face.png").mode == "RGB"
     except BenchError as error:
         assert "face.png" in str(error)
+
+
+def test_folders_are_no_pictures_and_links_that_lead_nowhere_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "b.png").symlink_to("a.png")
+    (tmp_path / "c.png").symlink_to("folder.png")
+    (tmp_path / "notes").symlink_to("nowhere")
+    found, unread = pictures.listed(tmp_path)
+    assert list(found) == ["a", "b"] and not unread
+    (tmp_path / "d.png").symlink_to("nowhere")
+    with pytest.raises(BenchError, match=r"cannot read .*d\.png: No such file or directory; replace or remove it"):
+        pictures.listed(tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file names are Unicode elsewhere")
+def test_a_picture_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"\xe9.txt")).touch()
+    assert not pictures.listed(tmp_path)[0]
+    (tmp_path / os.fsdecode(b"\xe9.png")).touch()
+    with pytest.raises(BenchError, match=r"the file name b'\\xe9\.png' in .* is not UTF-8: rename"):
+        pictures.listed(tmp_path)

@@ -99,11 +99,14 @@ def test_threshold(tmp_path: Path) -> None:
 
 
 def test_bad_folders(tmp_path: Path) -> None:
-    with pytest.raises(MaskError, match="cannot read the mask folder"):
+    with pytest.raises(MaskError, match="cannot read the folder"):
         MaskFolder(tmp_path / "missing")
     with pytest.raises(MaskError, match="holds no mask files"):
         MaskFolder(tmp_path)
-    with pytest.raises(MaskError, match=r"condition 'folder:.*missing': cannot|cannot read the mask folder"):
+    (tmp_path / "a.png").symlink_to("nowhere")
+    with pytest.raises(MaskError, match=r"cannot read .*a\.png: No such file or directory; replace or remove it"):
+        MaskFolder(tmp_path)
+    with pytest.raises(MaskError, match=r"condition 'folder:.*missing': cannot|cannot read the folder"):
         masks.draw(f"folder:{tmp_path}/missing", 64, 0, 0)
 
 

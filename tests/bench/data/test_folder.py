@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +95,27 @@ def test_a_name_that_is_not_utf8_is_named(tmp_path: Path) -> None:
         pytest.skip("this file system takes Unicode names only")
     with pytest.raises(BenchError, match="not UTF-8: rename"):
         files.find_images(tmp_path)
+
+
+def test_a_folder_that_may_not_be_entered_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    (tmp_path / "lost+found").mkdir(mode=0)
+    code = "import sys; from bench.data import folder; folder.find_images(sys.argv[1])"
+    for place, message in (
+        (tmp_path, r"cannot read the folder .*lost\+found: Permission denied; check its permissions, or give a folder"),
+        (tmp_path / "lost+found", "cannot read the folder .*: Permission denied"),
+    ):
+        done = subprocess.run([*bound(), sys.executable, "-c", code, str(place)], capture_output=True, text=True)
+        assert re.fullmatch(f"bench.errors.BenchError: {message}.*", done.stderr.splitlines()[-1])
+
+
+def bound() -> list[str]:
+    """What a command stands behind to be one whom permissions bind: root may read all, unless it gives that up."""
+    if os.geteuid():
+        return []
+    if not shutil.which("setpriv"):
+        pytest.skip("root reads every folder")
+    return ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
 
 
 def test_fingerprint_follows_names_and_content_not_order() -> None:
