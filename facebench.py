@@ -99,10 +99,11 @@ def faces(count: int, size: int = 64, seed: int = 0) -> list[Image]:
     """The first synthetic faces of a seed, to try things on: square pictures of `size` pixels a side, from 16."""
     from PIL import Image as pillow
 
+    from bench import seed as seeds
     from bench.data import synthfaces
     from bench.metrics.images import to_uint8
 
-    drawn = to_uint8(synthfaces.render(range(count), size, seed).images)
+    drawn = to_uint8(synthfaces.render(range(count), size, seeds.checked(seed)).images)
     return [pillow.fromarray(face) for face in drawn.permute(0, 2, 3, 1).numpy()]
 
 

@@ -39,6 +39,7 @@ from bench.commands import data as data_options
 from bench.errors import BenchError, about, told
 from bench.framing import Size, typed
 from bench.reporters import reporter
+from bench.seed import LARGEST
 from bench.terminal import Terminal
 
 GOES_ON = ("run", "profile", "score", "export")  # commands that do not do again what is finished
@@ -573,7 +574,7 @@ def data_list() -> None:
 def data_faces(
     path: Annotated[Path, typer.Argument(help="PNG file to write.")] = Path("synthfaces.png"),
     size: Annotated[int, typer.Option(min=16, help="Side of one face in pixels.")] = 128,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, other people.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Another seed, other people.")] = 0,
 ) -> None:
     """Draw a sheet of 32 synthetic faces to look at."""
     from PIL import Image
@@ -595,7 +596,7 @@ def masks_make(
     path: Annotated[Path, typer.Argument(help="File to write (.npz).")],
     size: Annotated[str, typer.Option(help="Side in pixels, or HEIGHTxWIDTH.")] = "256",
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Masks.")] = 2000,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, other masks.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Another seed, other masks.")] = 0,
 ) -> None:
     """Freeze a test set of masks in one file with a manifest."""
     import masks

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from bench import allocator, pictures
+from bench import seed as seeds
 from bench.batch import Batch
 from bench.completion import Completion
 from bench.data import guides, labels
@@ -62,7 +63,7 @@ class Model:
         image: a file, Pillow's image, (H, W, 3) uint8, or a tensor (3, H, W), uint8 or in [-1, 1] (or `value_range`).
         mask: of the same size, white or 1 = hole: a file, image, array or tensor, a mask of a `MaskSet`. None where a
             degraded picture is restored.
-        seed: the same seed gives the same picture.
+        seed: a whole number from 0 on; the same one gives the same picture.
         size: image and mask are brought to that many pixels a side, or to that (height, width), as a run does with its
             images: of others their central part is taken. A mask that has this size already stays as it is.
         mask_threshold, invert_masks: of grey masks what is above it, of 255, is hole; black is the hole.
@@ -75,7 +76,7 @@ class Model:
         BenchError for what is no picture or mask, sizes that differ or that the method does not take, and guides that
         are missing or that it does not take.
         """
-        card = self.method.card
+        card, seed = self.method.card, seeds.checked(seed)
         if not card.evaluated:
             raise BenchError(f"{self.label} is a prior of other methods, and completes no pictures")
         restores = "degraded" in card.needs

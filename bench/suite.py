@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from bench import expect, registry
+from bench import expect, registry, seed
 from bench.data import catalogue, sources
 from bench.data.lists import HELD_OUT
 from bench.errors import BenchError
@@ -277,6 +277,7 @@ class Features(Section):
         return f"{{projected: {self.projected}, perceptual: {self.perceptual}}}"
 
 
+Seed = Annotated[int, Field(ge=0, le=seed.LARGEST)]
 Side = Annotated[int, Field(ge=SMALLEST, le=LARGEST)]
 Sides = Annotated[list[Side], Field(min_length=2, max_length=2)]
 
@@ -388,9 +389,9 @@ class Suite(Section):
     """Pixels of a side; or [height, width] of pictures that are not square."""
     framing: Rule = "crop"
     """How pictures come into it: their largest central part, or all of them, padded by their outermost pixels."""
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     """Of splits, masks and draws."""
-    seeds: list[int] = Field(default=[0], min_length=1)
+    seeds: list[Seed] = Field(default=[0], min_length=1)
     """One training run each."""
     data: list[Data] = Field(min_length=1)
     """What methods train on, and what tests them."""

@@ -176,3 +176,5 @@ def test_faces_are_those_of_the_data_set() -> None:
     one, other = facebench.faces(2, size=32), facebench.faces(3, size=32)
     assert one[0].size == (32, 32)
     assert all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(one, other, strict=False))
+    with pytest.raises(BenchError, match="seed: give a whole number from 0"):
+        facebench.faces(1, size=32, seed=-1)

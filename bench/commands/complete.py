@@ -11,6 +11,7 @@ import typer
 from bench.commands import is_frozen, out, values
 from bench.errors import BenchError, about
 from bench.framing import Size, extent, normal, told, typed
+from bench.seed import LARGEST
 
 if TYPE_CHECKING:
     from bench.given import Given
@@ -51,7 +52,9 @@ def complete(
         str | None,
         typer.Option(help="Take the central part at so many pixels a side, or at HEIGHTxWIDTH, as runs do."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another picture, where a method draws.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=LARGEST, help="Another seed, another picture, where a method draws.")
+    ] = 0,
     text: Annotated[str | None, typer.Option(help="Sentence that guides the method, where it takes one.")] = None,
     exemplar: Annotated[Path | None, typer.Option(help="Another face that guides it: a picture, or a folder.")] = None,
     sketch: Annotated[Path | None, typer.Option(help="Dark lines on white: a picture, or a folder.")] = None,

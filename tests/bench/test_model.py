@@ -55,6 +55,9 @@ def test_the_seed_decides(spy: Model) -> None:
     first, again, second = (np.asarray(spy.complete(IMAGE, MASK, seed=seed)) for seed in (0, 0, 1))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, second)
+    assert np.array_equal(second, np.asarray(spy.complete(IMAGE, MASK, seed=np.int64(1))))
+    with pytest.raises(BenchError, match=r"seed: give a whole number from 0 .* not 1\.5"):
+        spy.complete(IMAGE, MASK, seed=1.5)  # type: ignore[arg-type]
 
 
 def test_size_takes_the_central_square_as_a_run_does(spy: Model) -> None:

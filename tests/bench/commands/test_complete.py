@@ -149,3 +149,7 @@ def test_bad_input_ends_with_code_two(place: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("error: cannot read nowhere.png")
+    command = [*command[:4], "mean", "faces", "masks", "--seed", str(2**64)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Invalid value for '--seed'" in done.stderr
