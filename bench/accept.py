@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.jobs import Job, Plan
-from bench.store import hold, read_json, write_json
+from bench.store import atomic_write, hold, read_json, write_json
 from bench.why import Difference, Finished, Known, alike, differences
 
 LEFT = ("result.json", "error.txt", "log.txt", ".lock")  # of a job's folder, which belongs to the run that made it
@@ -94,6 +94,5 @@ def _link(path: Path, copy: Path) -> None:
     try:
         os.link(path, copy)
     except OSError:  # another disk, or one without links
-        part = copy.with_name(f".{copy.name}.part")
-        shutil.copyfile(path, part)
-        os.replace(part, copy)
+        with path.open("rb") as source, atomic_write(copy) as target:
+            shutil.copyfileobj(source, target)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MARK = ".facebench"  # file in every folder of runs
 RUN = "run.json"  # in a suite's folder: what it is, and which jobs are behind its tables
 LONGEST = 150  # characters of a file name that is made of another name
-LONGEST_IMAGE = 200  # bytes of an image's file name; systems take 255, of which temporary names need some
+LONGEST_IMAGE = 200  # bytes of an image's file name; systems take 255
 
 
 @contextmanager
@@ -37,7 +37,8 @@ def atomic_write(path: str | Path, mode: str = "wb", durable: bool = True) -> It
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        # its name is short, for that of `path` may have all the bytes that a system takes
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".facebench-", suffix=".part")
         text = None if "b" in mode else "utf-8"
         with os.fdopen(descriptor, mode, encoding=text, newline=None if text is None else "") as handle:
             yield handle

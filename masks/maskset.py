@@ -112,7 +112,7 @@ class MaskSet(Frozen):
         temporary = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".facebench-", suffix=".part")
             with os.fdopen(descriptor, "wb") as handle:
                 text = json.dumps(self.manifest, sort_keys=True)
                 np.savez_compressed(handle, bits=self._bits, manifest=np.array(text))

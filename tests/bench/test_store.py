@@ -26,6 +26,15 @@ def test_atomic_write_makes_folders_and_ordinary_permissions(tmp_path: Path) -> 
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
 
 
+def test_every_name_that_the_system_takes_can_be_written(tmp_path: Path) -> None:
+    assert store.write_text(tmp_path / f"{'n' * 251}.txt", "text").read_text() == "text"
+
+
+def test_what_a_killed_process_leaves_is_known_by_its_name(tmp_path: Path) -> None:
+    with store.atomic_write(tmp_path / "rows.parquet"):
+        assert [path.parent for path in tmp_path.glob(".*.part")] == [tmp_path]  # as jobs and caches remove them
+
+
 @pytest.mark.parametrize(
     ("number", "remedy"), [(errno.ENOSPC, "the disk is full"), (errno.EACCES, "not writable"), (errno.EROFS, "--out")]
 )
