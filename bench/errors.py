@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 from collections.abc import Iterator
@@ -35,3 +36,16 @@ def told(error: BenchError) -> str:
     if folder is None or not folder.is_dir():
         return str(error)
     return f"{error}\n`facebench doctor {shlex.quote(str(folder))}` says what this folder holds"
+
+
+def unwritten(path: str | os.PathLike[str], error: OSError) -> str:
+    """The message where a file could not be written, with the remedy, in words that are true of every command."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        reason = "the disk is full: free some space and run the same command again"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        reason = "the folder is not writable: choose another place"
+    elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+        reason = "a part of this path is a file, not a folder: choose another place"
+    else:
+        reason = f"{error.strerror or error}: choose another place"
+    return f"cannot write {path}: {reason}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -14,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from bench.errors import BenchError
+from bench.errors import BenchError, unwritten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,15 +99,7 @@ def check_folder(folder: Path) -> None:
 
 def write_error(path: Path, error: OSError) -> BenchError:
     """What to tell a user when `path` could not be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        remedy = "the disk is full: free some space, then run the same command again (finished jobs are kept)"
-    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        remedy = "the folder is not writable: choose another one with --out"
-    elif error.errno in (errno.ENOTDIR, errno.EEXIST):
-        remedy = "a part of this path is a file, not a folder: choose another folder with --out"
-    else:
-        remedy = f"{error.strerror or error}"
-    return BenchError(f"cannot write {path}: {remedy}")
+    return BenchError(unwritten(path, error))
 
 
 def write_text(path: str | Path, text: str) -> Path:

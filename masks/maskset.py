@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import PIL
 
-from bench.errors import about
+from bench.errors import about, unwritten
 from masks import frozen
 from masks.checks import checked_size, whole_number
 from masks.condition import Condition, parse
@@ -122,7 +122,7 @@ class MaskSet(Frozen):
             os.replace(temporary, path)
             temporary = None
         except OSError as error:
-            raise MaskError(f"cannot write {path}: {error.strerror or error}") from error
+            raise MaskError(unwritten(path, error)) from error
         finally:
             if temporary is not None:
                 Path(temporary).unlink(missing_ok=True)

@@ -36,10 +36,16 @@ def test_what_a_killed_process_leaves_is_known_by_its_name(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("number", "remedy"), [(errno.ENOSPC, "the disk is full"), (errno.EACCES, "not writable"), (errno.EROFS, "--out")]
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "the disk is full: free some space and run the same command again"),
+        (errno.EACCES, "the folder is not writable: choose another place"),
+        (errno.EROFS, "the folder is not writable: choose another place"),
+        (errno.EISDIR, "Is a directory: choose another place"),
+    ],
 )
 def test_write_errors_name_the_path_and_the_remedy(tmp_path: Path, number: int, remedy: str) -> None:
-    with pytest.raises(BenchError, match=remedy) as caught, store.atomic_write(tmp_path / "x.bin"):
+    with pytest.raises(BenchError, match=f"{remedy}$") as caught, store.atomic_write(tmp_path / "x.bin"):
         raise OSError(number, os.strerror(number))
     assert str(tmp_path / "x.bin") in str(caught.value)
     assert not list(tmp_path.iterdir())
