@@ -601,9 +601,21 @@ def masks_make(
     """Freeze a test set of masks in one file with a manifest."""
     import masks
 
+    _check_drawn(condition)
     made = masks.MaskSet.make(condition, typed("--size", size), count, seed)
     made.save(path)
     out.print(f"wrote {path}: {len(made)} masks, fingerprint {made.fingerprint[:16]}", highlight=False, markup=False)
+
+
+def _check_drawn(condition: str) -> None:
+    """BenchError where masks belong to pictures: they are regions of their label maps."""
+    import masks
+
+    if masks.parse(condition).labelled:
+        raise BenchError(
+            f"{condition} erases regions of label maps, so its masks cannot be made without pictures: name it in a "
+            "suite whose data have `labels`; `facebench export inputs SUITE DIR` writes its masks, and a run keeps them"
+        )
 
 
 @masks_app.command("show")
@@ -621,6 +633,8 @@ def masks_show(
     from bench.store import atomic_write
 
     sides = typed("--size", size)
+    if not source.endswith(".npz"):
+        _check_drawn(source)
     if buckets:
         picture = masks.ratio_plot(source, buckets.split(","), size=sides)
     else:

@@ -492,6 +492,7 @@ class Suite(Section):
                     f"metrics: {name}: {read!r} is none of `training`: {', '.join(others) or '-'}, or train"
                 )
         checks = [(f"methods.{i}", self._check_conditions, entry) for i, entry in enumerate(self.methods)]
+        checks += [(f"conditions.{i}", self._check_labels, name) for i, name in enumerate(self.conditions)]
         _each([*checks, *((f"outside.{i}", self.conditions_of, row) for i, row in enumerate(self.outside))])
         if not self.measured:
             raise ValueError(f"metrics: nothing is left: {'; '.join(self.left_out)}")
@@ -534,6 +535,18 @@ class Suite(Section):
                 raise ValueError(f"{entry.method} fills holes and restores no pictures: {name} is nothing for it")
             if not degraded and "degraded" in card.needs:
                 raise ValueError(f"{entry.method} restores degraded pictures: {name} is nothing for it")
+
+    def _check_labels(self, name: str) -> None:
+        """Regions of label maps can be holes only where there are such maps."""
+        import masks
+        from bench import condition
+
+        lacking = [data.name for data in self.data if data.folder and not data.labels]
+        if lacking and masks.parse(condition.parse(name).masks).labelled:
+            raise ValueError(
+                f"{name} erases regions of label maps, and {lacking[0]} has none: say `labels: DIR` of it, or "
+                f"--labels {lacking[0]}=DIR"
+            )
 
     @property
     def measured(self) -> list[str]:

@@ -91,6 +91,13 @@ def test_masks_are_made_shown_and_checked(tmp_path: Path) -> None:
     assert "20-30 %" in call("masks", "check", str(folder))
 
 
+def test_masks_that_belong_to_pictures_are_made_with_them(tmp_path: Path) -> None:
+    for arguments in (["make", "hair"], ["show", "local"], ["show", "hair", "--buckets", "10-20"]):
+        with pytest.raises(BenchError, match=r"cannot be made without pictures: name it in a suite .* `labels`"):
+            call("masks", *arguments[:2], str(tmp_path / "x.npz"), *arguments[2:])
+    assert not list(tmp_path.iterdir())
+
+
 def test_faces_are_drawn(tmp_path: Path) -> None:
     call("data", "faces", str(tmp_path / "faces.png"), "--size", "32")
     assert Image.open(tmp_path / "faces.png").size == (8 * 32, 4 * 32)

@@ -62,6 +62,10 @@ def test_defaults_are_filled_in() -> None:
         ({"seed": 10**23}, "seed: Input should be less than or equal to 9223372036854775807"),
         ({"data": [{"name": "synthfaces"}]}, "say how many images"),
         ({"data": [{"name": "mine"}]}, "--data"),
+        (
+            {"data": [{"name": "mine", "folder": "."}], "conditions": ["center/25", "hair"]},
+            "conditions.1: hair erases regions of label maps, and mine has none: say `labels: DIR` .*--labels mine=DIR",
+        ),
         ({"data": []}, "data: List should have at least 1 item"),
         ({"suite": "../escape"}, r"suite: '\.\./escape' is no name: take small letters"),
     ],
