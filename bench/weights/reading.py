@@ -21,6 +21,8 @@ from bench.weights.rules import LARGEST_VIEW
 from bench.weights.unpickle import parse
 
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how files of `torch.save` before 1.6 start
+PAGES = (b"<!doctype", b"<html")
+AGAIN = "fetch or save it again"
 PROGRAM = "/code/"  # folder of the program in files of `torch.jit.save`
 STORAGES = {
     f"torch.{name}Storage": dtype
@@ -44,10 +46,14 @@ def read(file: str | Path) -> Mapping[str, Any]:
     try:
         if not path.is_file():  # reading a pipe would wait without end
             raise Refused("it is no file" if path.exists() else "there is no such file")
-        if path.suffix.lower() == ".safetensors":
-            return _read_safetensors(path)
         with path.open("rb") as handle:
             start = handle.read(len(LEGACY))
+        if not start:
+            raise Refused(f"it is empty: {AGAIN}")
+        if start.lstrip().lower().startswith(PAGES):
+            raise Refused(f"it is a web page, as a download that failed leaves it: {AGAIN}")
+        if path.suffix.lower() == ".safetensors":
+            return _read_safetensors(path)
         if start == LEGACY or start.startswith(b"PK"):
             return _read_torch(path)
         if start.startswith(dlib.START):
@@ -58,7 +64,8 @@ def read(file: str | Path) -> Mapping[str, Any]:
     except Refused as error:
         raise BenchError(f"cannot read the checkpoint {path}: {error}") from error
     except Exception as error:  # a damaged or hostile file can raise anything
-        raise BenchError(f"cannot read the checkpoint {path}: it is damaged, or holds more than tensors") from error
+        reason = f"it is damaged, or holds more than tensors: {AGAIN}"
+        raise BenchError(f"cannot read the checkpoint {path}: {reason}") from error
 
 
 def walk(value: Any) -> Iterator[tuple[tuple[Any, ...], Tensor]]:

@@ -99,6 +99,22 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
                 weights.read(file)
 
 
+@pytest.mark.parametrize("name", ["a.pth", "a.pkl", "a.safetensors"])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "it is empty: fetch or save it again"),
+        (b"\n<!DOCTYPE html><title>Quota exceeded</title>", "it is a web page, .*: fetch or save it again"),
+        (b"<html><body>404</body></html>", "it is a web page, .*: fetch or save it again"),
+        (b"no checkpoint", "it is damaged, or holds more than tensors: fetch or save it again"),
+    ],
+)
+def test_what_is_no_checkpoint_is_told_with_the_remedy(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BenchError, match=f"cannot read the checkpoint .*{name}: {reason}$"):
+        weights.read(tmp_path / name)
+
+
 def test_a_structure_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
     save_file({"w": torch.ones(1)}, tmp_path / "x.safetensors", {"structure": '{"g": {"w": "other"}}'})
     with pytest.raises(BenchError, match="cannot read"):
