@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from bench import expect, registry, seed
+from bench.choice import either
 from bench.data import catalogue, sources
 from bench.data.lists import HELD_OUT
 from bench.errors import BenchError
@@ -279,6 +280,7 @@ class Features(Section):
 
 Seed = Annotated[int, Field(ge=0, le=seed.LARGEST)]
 Side = Annotated[int, Field(ge=SMALLEST, le=LARGEST)]
+Shots = Annotated[Annotated[int, Field(ge=1)] | Literal["all"], either("a number of images from 1 on, or all")]
 Sides = Annotated[list[Side], Field(min_length=2, max_length=2)]
 
 
@@ -403,7 +405,7 @@ class Suite(Section):
     """Further rows, of programs that are no methods here; --outside takes those whose pictures are there."""
     priors: list[Row] = []
     """How priors that methods require are made; default: they are trained, too."""
-    shots: list[Annotated[int, Field(ge=1)] | Literal["all"]] = ["all"]
+    shots: list[Shots] = ["all"]
     """Training images: numbers, or all."""
     conditions: list[str] = Field(min_length=1)
     """Masks, guided or not, or degradations; `facebench list --masks` shows the generators."""

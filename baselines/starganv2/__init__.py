@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from baselines.starganv2.networks import Discriminator, Generator, MappingNetwor
 from baselines.starganv2.parts import LANDMARKS, SIDE, LandmarkNetwork, masks_of
 from baselines.starganv2.training import TranslationStage
 from bench import weights
+from bench.choice import either
 from bench.errors import BenchError
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage
@@ -81,7 +82,9 @@ class StarGANv2Config(Config):
     latent: int = 16  # of a latent code
     hidden: int = 512  # channels of the mapping network
     domains: int = 2
-    domain: Literal["nearest"] | int = "nearest"  # of exemplars
+    domain: Annotated[Literal["nearest"] | int, either("nearest, or the number of a domain")] = (
+        "nearest"  # of exemplars
+    )
     kept: Literal["source", "exemplar"] = "source"  # the picture whose pose is kept
     high_pass: float = 1.0  # what high frequencies around facial parts are divided by; 0: they take no short cut
     learning_rate: float = 1e-4

@@ -52,6 +52,8 @@ def test_the_landmark_network_must_be_given() -> None:
 
 
 def test_domains_that_there_are_not_are_refused() -> None:
+    with pytest.raises(BenchError, match=r"options\.domain: 'first' is not possible: give nearest, or the number"):
+        create(domain="first")
     with pytest.raises(BenchError, match="nearest or a number below 1"):
         create(domain=1)
 

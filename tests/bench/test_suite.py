@@ -56,7 +56,7 @@ def test_defaults_are_filled_in() -> None:
         ({"size": [64, 7]}, r"size: \[64, 7\] is no size"),
         ({"size": [64, 48, 3]}, r"size: \[64, 48, 3\] is no size"),
         ({"framing": "mirror"}, "framing: Input should be 'crop' or 'pad'"),
-        ({"shots": [0]}, "shots.0"),
+        ({"shots": ["all", 0, "ten"]}, r"(?s)2 problem.*shots\.1: 0 is not possible: give a number .* or all.*'ten'"),
         ({"seeds": [2**63]}, "seeds.0: Input should be less than or equal to 9223372036854775807"),
         ({"seeds": [-1]}, "seeds.0: Input should be greater than or equal to 0"),
         ({"seed": 10**23}, "seed: Input should be less than or equal to 9223372036854775807"),
