@@ -661,11 +661,13 @@ def masks_check(
         with about(path):
             _masks_sorted(masks.MaskFolder(path, mask_threshold, invert_masks), typed("--size", size))
         return
-    loaded = masks.verify(path)
+    labelled = masks.MaskSet.load(path).condition.labelled  # the file lacks what they are drawn from
+    loaded = masks.verify(path, redraw=not labelled)
     ratios = loaded.ratios
     span = f"ratios {min(ratios):.3f} to {max(ratios):.3f}"
     what = f"{len(loaded)} masks of {loaded.manifest['condition']}, {span}, fingerprint {loaded.fingerprint[:16]}"
-    out.print(f"{path}: {what}: sound", highlight=False, markup=False)
+    sound = "sound, not drawn again: its label maps are not in the file" if labelled else "sound"
+    out.print(f"{path}: {what}: {sound}", highlight=False, markup=False)
 
 
 def _masks_sorted(folder: Any, size: Size) -> None:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import masks
 from bench import cli, registry
 from bench.errors import BenchError
+from masks.generators.semantic import LABELS
 
 FACEBENCH = str(Path(sys.executable).with_name("facebench"))
 
@@ -96,6 +97,11 @@ def test_masks_that_belong_to_pictures_are_made_with_them(tmp_path: Path) -> Non
         with pytest.raises(BenchError, match=r"cannot be made without pictures: name it in a suite .* `labels`"):
             call("masks", *arguments[:2], str(tmp_path / "x.npz"), *arguments[2:])
     assert not list(tmp_path.iterdir())
+    hair = np.full((64, 64), LABELS.index("hair"))
+    hair[:20] = 0
+    masks.MaskSet.make("hair", 64, 1, 0, semantics=[hair]).save(tmp_path / "hair.npz")
+    checked = " ".join(call("masks", "check", f"{tmp_path}/hair.npz").split())
+    assert checked.endswith("sound, not drawn again: its label maps are not in the file")
 
 
 def test_faces_are_drawn(tmp_path: Path) -> None:

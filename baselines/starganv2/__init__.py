@@ -82,9 +82,8 @@ class StarGANv2Config(Config):
     latent: int = 16  # of a latent code
     hidden: int = 512  # channels of the mapping network
     domains: int = 2
-    domain: Annotated[Literal["nearest"] | int, either("nearest, or the number of a domain")] = (
-        "nearest"  # of exemplars
-    )
+    # of exemplars
+    domain: Annotated[Literal["nearest"] | int, either("nearest, or the number of a domain")] = "nearest"
     kept: Literal["source", "exemplar"] = "source"  # the picture whose pose is kept
     high_pass: float = 1.0  # what high frequencies around facial parts are divided by; 0: they take no short cut
     learning_rate: float = 1e-4
