@@ -55,7 +55,7 @@ def hole(given: Given, name: str, threshold: int | None = None, inverted: bool =
     return pictures.check_hole(found, name)
 
 
-def labels(given: Given, name: str, classes: int) -> np.ndarray:
+def label_map(given: Given, name: str, classes: int) -> np.ndarray:
     """A label map as (H, W) uint8, below `classes`: a file, Pillow's image, or an array or tensor (H, W), (1, H, W).
 
     Raises BenchError, naming the file or `name`, for what is no label map (`bench.pictures.decode_labels`).

@@ -21,8 +21,7 @@ from bench.data.dataset import ImageData, Indices
 from bench.data.guides.guide import Asked, Files, Frame, Guide, Maker, Sides, known
 from bench.errors import about
 from bench.framing import extent, framed, plain
-from bench.given import Given
-from bench.given import labels as numbers
+from bench.given import Given, label_map
 from bench.store import digest
 from masks.generators.semantic import LABELS
 
@@ -50,7 +49,7 @@ class Semantics(Guide):
         return lambda indices: maps(asked.images, indices)
 
     def handed(self, given: Given, frame: Frame) -> Tensor:
-        classes = Image.fromarray(numbers(given, self.name, CLASSES)).convert("RGB")
+        classes = Image.fromarray(label_map(given, self.name, CLASSES)).convert("RGB")
         found = framed(classes, frame.size, frame.framing, labels=True)[..., 0]
         return torch.from_numpy(label_maps.RENUMBER[frame.order or label_maps.OWN][found])[None]
 
