@@ -14,6 +14,7 @@ import typer
 from bench.commands import Moved, out, values
 from bench.device import cores
 from bench.errors import BenchError
+from bench.seed import LARGEST
 
 app = typer.Typer(no_args_is_help=True, help="Checks that networks and results are what they should be.")
 
@@ -22,7 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="Checks that networks and results a
 def run(
     run: Annotated[Path, typer.Argument(help="A suite's folder, for example runs/quickstart.")],
     share: Annotated[float, typer.Option(min=0, max=1, help="Part of the scores to check, drawn at random.")] = 0.1,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another part.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Another seed, another part.")] = 0,
     data: Moved = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
