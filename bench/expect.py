@@ -21,6 +21,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bench import metrics, registry
@@ -37,8 +38,8 @@ COUNTS = ("train", "test")
 UNITS = {"": 1.0, "dB": 1.0, "%": 0.01, "k": 1e3, "M": 1e6, "G": 1e9}
 SHOWN = 12  # cells of a mean in a message; more are summed up
 
-_NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
-_VALUE = re.compile(rf"({_NUMBER})\s*(%|dB|k|M|G)?(?:\s*(?:±|\+/?-)\s*({_NUMBER})\s*(%)?)?")
+_SIZE = r"\d+(?:\.\d+)?(?:e[-+]?\d+)?"
+_VALUE = re.compile(rf"([-+]?{_SIZE})\s*(%|dB|k|M|G)?(?:\s*(?:±|\+/?-)\s*({_SIZE})\s*(%)?)?")
 _SIGN = re.compile(r"\s+([<>=])\s+(?![^()]*\))")  # not inside parentheses: `grig (T = 1)`
 _BRACKETS = re.compile(r"\[([^\]]*)\]$")
 
@@ -208,6 +209,8 @@ def _read(line: str, suite: Suite) -> list[Expectation]:
         for other in others
         if one != other
     ]
+    if not expected and title == others[0]:
+        raise BenchError(f"{title} is compared with itself: name another row, or another metric or condition of it")
     for one in expected:
         _check_conditions(one, suite)
     return expected
@@ -267,7 +270,7 @@ def _goal(number: re.Match[str], sign: str) -> tuple[float, float]:
             raise BenchError(f"a bound has no tolerance: leave out ± {tolerance}")
         return goal, 0.0
     if not tolerance:
-        return goal, 0.5 * factor * 10.0 ** -len(digits.partition(".")[2])
+        return goal, 0.5 * factor * 10.0 ** int(Decimal(digits).as_tuple().exponent)
     return goal, abs(goal) * float(tolerance) / 100 if percent else float(tolerance) * factor
 
 

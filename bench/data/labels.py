@@ -52,13 +52,18 @@ def check_order(counts: np.ndarray, order: str, folder: Path, said: bool) -> Non
     `counts`: of `rows`, of all maps together, by the numbers that the files hold. `said`: whether the user said the
     order. Maps with nothing to compare, without hair and neck, contradict nothing.
     """
-    (other,) = ORDERS.keys() - {order}
-    if _gap(counts, other) > _gap(counts, order) + DOUBT:
+    if (other := likely(counts, order)) != order:
         read = "are said to have" if said else "would be read in"
         raise BenchError(
             f"{folder}: its label maps {read} the order {order}, but then most hair lies below mouth and neck, and in "
             f"the order {other} above them: say `labels_order: {other}` (or --labels-order NAME={other})"
         )
+
+
+def likely(counts: np.ndarray, order: str) -> str:
+    """The order that maps are in: the other one where faces fit it better as a whole. `counts`: see `check_order`."""
+    (other,) = ORDERS.keys() - {order}
+    return other if _gap(counts, other) > _gap(counts, order) + DOUBT else order
 
 
 def _gap(counts: np.ndarray, order: str) -> float:

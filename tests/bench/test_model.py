@@ -11,6 +11,8 @@ import torch
 from PIL import Image
 
 from bench.batch import Batch, Noise
+from bench.data import synthfaces
+from bench.data.labels import CELEBAMASK, RENUMBER
 from bench.errors import BenchError
 from bench.framing import framed
 from bench.loading import load
@@ -120,10 +122,26 @@ def test_guides_come_into_the_frame_of_their_picture(spy: Model) -> None:
     for odd in (labels + 10, labels + 0.5, labels[0]):
         with pytest.raises(BenchError, match=r"semantics.* is no label map"):
             spy.complete(wide, erased, semantics=odd)
+    for name, guide in {"semantics": labels[:, :64], "sketch": lines[:, :64]}.items():
+        with pytest.raises(BenchError, match=f"{name} has 64 x 64 pixels and its picture 128 x 64: they must have one"):
+            spy.complete(wide, erased, **{name: guide})
+    spy.complete(wide, erased, semantics=labels[::2, ::2])  # a smaller map of the same shape
+    spy.complete(wide, erased, exemplar=IMAGE)
     with pytest.raises(BenchError, match="labels_order: 'mine' is none of face-parsing, celebamask-hq"):
         spy.complete(wide, erased, semantics=labels, labels_order="mine")
     with pytest.raises(BenchError, match="landmarks holds 4 numbers: 68 points of one face have 136"):
         spy.complete(wide, erased, landmarks=points[:2])
+
+
+def test_label_maps_that_contradict_their_order_are_refused(spy: Model) -> None:
+    face = synthfaces.render(range(1), 64, 0)
+    ours = face.semantics[0].numpy()
+    theirs = np.argsort(RENUMBER[CELEBAMASK])[ours].astype(np.uint8)
+    spy.complete(IMAGE, MASK, semantics=theirs, labels_order=CELEBAMASK)
+    assert np.array_equal(spy.method.seen.semantics[0].numpy(), ours)
+    spy.complete(IMAGE, MASK, semantics=theirs, labels_order="face-parsing")  # who says it knows it
+    with pytest.raises(BenchError, match=r"semantics: in the order face-parsing its hair .* \(--labels-order celeba"):
+        spy.complete(IMAGE, MASK, semantics=theirs)
 
 
 def test_methods_that_edit_see_the_whole_picture() -> None:

@@ -22,7 +22,7 @@ class Exemplar(Guide):
         return guiding(asked, asked.images.floats)
 
     def handed(self, given: Given, frame: Frame) -> Tensor:
-        return frame.pixels(given, self.name)
+        return frame.pixels(given, self.name, alike=False)
 
     def resized(self, value: Tensor, before: Sides, after: Sides) -> Tensor:
         return pictures(value, after)

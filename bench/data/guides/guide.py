@@ -18,7 +18,7 @@ from bench.data.cache import Progress
 from bench.data.dataset import ImageData, Indices, floats
 from bench.errors import BenchError
 from bench.framing import CROP, Framing, Size, framed
-from bench.given import Given, picture
+from bench.given import Given, called, picture
 from bench.metrics.images import to_uint8
 
 Value = Any
@@ -72,10 +72,22 @@ class Frame:
     """How it came into that size."""
     order: str | None = None
 
-    def pixels(self, given: Given, name: str) -> Tensor:
-        """A picture of the same frame, (1, 3, H, W) in [-1, 1]."""
-        pixels = np.array(framed(picture(given, name), self.size, self.framing))
+    def pixels(self, given: Given, name: str, alike: bool = True) -> Tensor:
+        """A picture, brought into this frame: (1, 3, H, W) in [-1, 1]. `alike`: it belongs to it pixel by pixel."""
+        shown = picture(given, name)
+        if alike:
+            self.check(shown.size, called(given, name))
+        pixels = np.array(framed(shown, self.size, self.framing))
         return floats(torch.from_numpy(pixels).permute(2, 0, 1)[None])
+
+    def check(self, size: tuple[int, int], name: str) -> None:
+        """BenchError where a map, so wide and high, has another shape than its picture."""
+        (width, height), (tall, wide) = size, self.before
+        if abs(width * tall - height * wide) > max(tall, wide):  # a pixel is rounding
+            raise BenchError(
+                f"{name} has {width} x {height} pixels and its picture {wide} x {tall}: they must have one shape; cut "
+                "it as the picture was"
+            )
 
 
 def known(images: ImageData, name: str, indices: Indices) -> Tensor | None:

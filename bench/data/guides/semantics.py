@@ -19,9 +19,9 @@ from bench.data import labels as label_maps
 from bench.data.cache import Batch
 from bench.data.dataset import ImageData, Indices
 from bench.data.guides.guide import Asked, Files, Frame, Guide, Maker, Sides, known
-from bench.errors import about
+from bench.errors import BenchError, about
 from bench.framing import extent, framed, plain
-from bench.given import Given, label_map
+from bench.given import Given, called, label_map
 from bench.store import digest
 from masks.generators.semantic import LABELS
 
@@ -49,9 +49,17 @@ class Semantics(Guide):
         return lambda indices: maps(asked.images, indices)
 
     def handed(self, given: Given, frame: Frame) -> Tensor:
-        classes = Image.fromarray(label_map(given, self.name, CLASSES)).convert("RGB")
-        found = framed(classes, frame.size, frame.framing, labels=True)[..., 0]
-        return torch.from_numpy(label_maps.RENUMBER[frame.order or label_maps.OWN][found])[None]
+        stored, name = label_map(given, self.name, CLASSES), called(given, self.name)
+        frame.check(stored.shape[::-1], name)
+        order = frame.order or label_maps.OWN
+        other = label_maps.likely(label_maps.rows(stored[None]), order)
+        if frame.order is None and other != order:
+            raise BenchError(
+                f"{name}: in the order {order} its hair lies below mouth and neck, in {other} above them: say "
+                f"labels_order={other!r} (--labels-order {other}), or that it is {order}"
+            )
+        found = framed(Image.fromarray(stored).convert("RGB"), frame.size, frame.framing, labels=True)[..., 0]
+        return torch.from_numpy(label_maps.RENUMBER[order][found])[None]
 
     def learned(self, card: Card) -> bool:
         return True  # masks of training may be cut out of them
