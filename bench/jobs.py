@@ -120,13 +120,17 @@ class Plan:
         return self.root / "jobs" / job_id
 
     def done(self, job: Job) -> bool:
-        """Whether a job has its result; of pictures that are not to be kept, whether all their scores have theirs."""
+        """Whether a job has its result; of pictures that are not here, whether all their scores have theirs.
+
+        Pictures may lie in an object store. Those that another suite did not keep are gone.
+        """
         folder = self.job_folder(job.id)
         if not (folder / "result.json").exists():
             return False
         if job.kind != "complete" or (folder / archive.FILE).exists():
             return True
-        return self.suite.keep != "all" and all(self.done(one) for one in self.jobs if job.id in one.needs)
+        gone = self.suite.keep == "all" and read_json(folder / "result.json").get("keep", "all") != "all"
+        return not gone and all(self.done(one) for one in self.jobs if job.id in one.needs)
 
     @property
     def scores(self) -> list[Job]:
