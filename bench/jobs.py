@@ -122,15 +122,19 @@ class Plan:
     def done(self, job: Job) -> bool:
         """Whether a job has its result; of pictures that are not here, whether all their scores have theirs.
 
-        Pictures may lie in an object store. Those that another suite did not keep are gone.
+        Pictures may lie in an object store; those that were not to stay are gone.
         """
         folder = self.job_folder(job.id)
         if not (folder / "result.json").exists():
             return False
         if job.kind != "complete" or (folder / archive.FILE).exists():
             return True
-        gone = self.suite.keep == "all" and read_json(folder / "result.json").get("keep", "all") != "all"
-        return not gone and all(self.done(one) for one in self.jobs if job.id in one.needs)
+        wanted = self.suite.keep == "all" and not self.stay(job)
+        return not wanted and all(self.done(one) for one in self.jobs if job.id in one.needs)
+
+    def stay(self, job: Job) -> bool:
+        """Whether a completion's pictures stay when they are scored, as the suite says that completed them."""
+        return read_json(self.job_folder(job.id) / "result.json").get("keep", "all") == "all"
 
     @property
     def scores(self) -> list[Job]:

@@ -30,7 +30,7 @@ from bench.progress import track
 from bench.provenance import recorded
 from bench.score import Known, score
 from bench.sources import source_of
-from bench.store import atomic_write, derive_seed, digest, read_json, write_json, write_table
+from bench.store import atomic_write, derive_seed, digest, write_json, write_table
 from bench.task import BATCH, Task
 from bench.train import Budget, train
 
@@ -192,7 +192,7 @@ def _forget(made: Plan, job: Job) -> None:
         return
     if keep == "samples":
         export_first(Archive.open(path), _task(made, before), made.suite.report.samples, path.parent / "samples")
-    if read_json(path.parent / "result.json").get("keep", "all") != "all":
+    if not made.stay(before):
         path.unlink()
 
 

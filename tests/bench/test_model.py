@@ -116,6 +116,8 @@ def test_guides_come_into_the_frame_of_their_picture(spy: Model) -> None:
     assert seen.semantics.shape == (1, 32, 32)
     assert (seen.semantics[0, :, :16] == 0).all() and (seen.semantics[0, :, 16:] == 17).all()
     assert seen.landmarks[0].unique(dim=0).tolist() == [[16, 16]]
+    spy.complete(wide, erased, size=32, landmarks=torch.from_numpy(points))
+    assert torch.equal(spy.method.seen.landmarks, seen.landmarks)
     assert seen.sketch[0, 0].nonzero()[:, 0].unique().tolist() == list(range(8, 16))
     spy.complete(wide, erased, semantics=labels, labels_order="celebamask-hq")
     assert spy.method.seen.semantics.unique().tolist() == [0, 14]  # 17, the neck of CelebAMask-HQ

@@ -42,12 +42,12 @@ class Landmarks(Guide):
     def of(self, asked: Asked) -> Maker:
         return lambda indices: points(asked.images, indices)
 
-    def handed(self, given: str | os.PathLike[str] | np.ndarray, frame: Frame) -> Tensor:
+    def handed(self, given: str | os.PathLike[str] | np.ndarray | Tensor, frame: Frame) -> Tensor:
         """A file, or the points (68, 2) themselves, in pixels of the picture as it was given."""
-        if isinstance(given, np.ndarray):
-            found = checked(given.reshape(-1), self.name)
-        else:
+        if isinstance(given, str | os.PathLike):
             found = decoded(pictures.read(Path(given)), str(given))
+        else:
+            found = checked(np.asarray(given, float).reshape(-1), self.name)
         found = moved(found, frame.before[::-1], frame.size, frame.framing)
         return torch.from_numpy(found.astype(np.float32))[None]
 
