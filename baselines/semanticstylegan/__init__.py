@@ -143,20 +143,20 @@ class SemanticStyleGAN(Method):
         c, source, exemplar = self.config, batch.need("source"), batch.exemplar
         c.sizes().check(source, CARD.slug)
         with torch.inference_mode(False), torch.enable_grad():
-            pairs = torch.stack([source, source if exemplar is None else exemplar], dim=1)
+            pictures = torch.stack([source] if exemplar is None else [source, exemplar], dim=1)
             maps = noise.maps(self.generator.sides) if c.noise else []
-            drawn = [self.edited(pair, [m[i, None] for m in maps] or None) for i, pair in enumerate(pairs)]
+            drawn = [self.edited(searched, [m[i, None] for m in maps] or None) for i, searched in enumerate(pictures)]
         return torch.cat(drawn).clamp(-1, 1)
 
-    def edited(self, pair: Tensor, noise: NoiseMaps) -> Tensor:
-        """The first of two pictures (2, 3, H, W) with the options' codes of the second one: (1, 3, H, W)."""
+    def edited(self, pictures: Tensor, noise: NoiseMaps) -> Tensor:
+        """The first of pictures (N, 3, H, W) with the options' codes of the last one: (1, 3, H, W)."""
         c, generator = self.config, self.generator
-        inversion = Inversion(c, comparison(c.compared, pair.device, pair.dtype))
-        codes = inversion.codes(generator, pair, noise)
+        inversion = Inversion(c, comparison(c.compared, pictures.device, pictures.dtype), pictures)
+        codes = inversion.codes(generator, noise)
         if c.tuning_steps:
-            generator = inversion.tuned(generator, pair, codes, noise)
+            generator = inversion.tuned(generator, codes, noise)
         with torch.no_grad():
-            return generator(self.exchanged(*codes)[None], noise).image
+            return generator(self.exchanged(codes[0], codes[-1])[None], noise).image
 
     def exchanged(self, ours: Tensor, theirs: Tensor) -> Tensor:
         """Codes (28, D) with those of another picture where the options say so."""

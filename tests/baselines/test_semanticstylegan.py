@@ -147,16 +147,15 @@ def test_the_learning_rate_goes_up_and_down() -> None:
     assert slope(399, 400) < 1e-3
 
 
-def searched(method: SemanticStyleGAN, pictures: Tensor) -> Tensor:
-    inversion = Inversion(method.config, comparison("embedded", pictures.device, pictures.dtype))
-    return inversion.codes(method.generator, pictures, None)
+def inversion_of(pictures: Tensor, method: SemanticStyleGAN) -> Inversion:
+    return Inversion(method.config, comparison("embedded", pictures.device, pictures.dtype), pictures)
 
 
 def test_pictures_of_the_generator_are_found_again() -> None:
     method = create(steps=30, near=0).eval()
     with torch.no_grad():
         faces = method.generator(method.generator.style(torch.randn(2, 64))[:, None].repeat(1, CODES, 1)).image
-    found = searched(method, faces)
+    found = inversion_of(faces, method).codes(method.generator, None)
     with torch.no_grad():
         again = method.generator(found).image
     ours, others = (float((again - x).square().mean()) for x in (faces, faces.flip(0)))
@@ -167,11 +166,11 @@ def test_a_tuned_copy_is_nearer_and_the_generator_as_it_was() -> None:
     method = create(steps=2, tuning_steps=5, tuning_rate=1e-2).eval()
     before = {key: value.clone() for key, value in method.state_dict().items()}
     pictures = batch(2).image
-    codes = searched(method, pictures)
-    inversion = Inversion(method.config, comparison("embedded", pictures.device, pictures.dtype))
-    tuned = inversion.tuned(method.generator, pictures, codes, None)
+    inversion = inversion_of(pictures, method)
+    codes = inversion.codes(method.generator, None)
+    tuned = inversion.tuned(method.generator, codes, None)
     with torch.no_grad():
-        old, new = (inversion.apart(one(codes).image, pictures).mean() for one in (method.generator, tuned))
+        old, new = (inversion.apart(one(codes).image).mean() for one in (method.generator, tuned))
     assert new < old
     assert all(torch.equal(value, before[key]) for key, value in method.state_dict().items())
 
@@ -188,7 +187,8 @@ def test_without_an_exemplar_the_picture_is_drawn_again() -> None:
     method, given = create(steps=3).eval(), batch(1)
     with torch.no_grad():
         plain = method.complete(given.guided(exemplar=None), Noise([0]))
-        assert torch.equal(plain, method.complete(given.guided(exemplar=given.source), Noise([0])))
+        # searched alone, not beside itself: equal but for the last digits
+        assert torch.allclose(plain, method.complete(given.guided(exemplar=given.source), Noise([0])), atol=1e-4)
         assert not torch.equal(plain, method.complete(given, Noise([0])))
 
 
