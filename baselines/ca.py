@@ -205,6 +205,7 @@ class CAStage(Stage):
     done: Tensor
 
     def __init__(self, method: CA):
+    mirrored = False  # as published
         super().__init__(method)
         config = method.config
         self.config, self.masks, self.batch_size = config, config.masks, config.batch_size

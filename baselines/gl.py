@@ -291,6 +291,7 @@ class GLStage(Stage):
     seen: Tensor
 
     def __init__(self, method: GL, discriminators: nn.Module, phase: Phase):
+    mirrored = False  # as published
         super().__init__(method)
         config = method.config
         self.config, self.masks, self.batch_size, self.name = config, config.masks, config.batch_size, phase

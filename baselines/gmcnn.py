@@ -220,6 +220,7 @@ class PretrainStage(Stage):
 
     name = "pretrain"
     method: GMCNN
+    mirrored = False  # as published
 
     def __init__(self, method: GMCNN, phase: int = 0):
         super().__init__(method)

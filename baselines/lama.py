@@ -204,6 +204,7 @@ class LaMaStage(Stage):
 
     method: LaMa
     iterations = 1_000_000
+    mirrored = False  # as published for faces
 
     def __init__(self, method: LaMa, features: Source):
         super().__init__(method)

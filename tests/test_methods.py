@@ -43,6 +43,8 @@ LIGHTER: dict[str, dict[str, Any]] = {
     "vqfr": {"size": 256}, "deepfaceediting": {"width": 32}, "sdm": {"width": 128}, "diffface": {"width": 128},
 }  # fmt: skip
 """Options with which a step as published takes less than 24 GB."""
+UNMIRRORED = ("ca", "gl", "gmcnn", "lama", "rgtsi", "transref")
+"""Published without flips of the training pictures: MMEditing's configurations, the authors' loaders."""
 VARIANTS = [(slug, variant) for slug in EVERY for variant in registry.get(slug).load().variants]
 
 
@@ -239,6 +241,11 @@ def test_weights_survive_saving(slug: str) -> None:
 def test_every_stage_trains_its_networks(slug: str, variant: str | None) -> None:
     """A step gives finite losses, and each optimiser's parameters receive a gradient and move."""
     take_a_step(small(slug, variant), "embedded", batch(4))
+
+
+@pytest.mark.parametrize("slug", UNMIRRORED)
+def test_recipes_without_flips_mirror_nothing(slug: str) -> None:
+    assert not any(stage.mirrored for stage in small(slug).stages("embedded"))
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ class RGTSIStage(Stage):
 
     method: RGTSI
     iterations = 3_600_000  # 120 epochs of CelebA-HQ's 30,000 pictures
+    mirrored = False  # as published
 
     def __init__(self, method: RGTSI, features: Source):
         super().__init__(method)

@@ -23,6 +23,7 @@ class TransRefStage(Stage):
 
     method: TransRef
     iterations = 956_250  # 1,020 epochs of CelebA-HQ's 30,000 pictures
+    mirrored = False  # as published
 
     def __init__(self, method: TransRef, features: Source):
         super().__init__(method)
