@@ -37,7 +37,7 @@ CARD = Card(
     training="MMEditing: Adam 1e-4 (0.9, 0.999), batch 16, 1,500,003 iterations, the generator in every second one; "
     "L1 1 in the hole and 1 outside, each over its own region, for both stages; WGAN 1e-4, gradient penalty 10, drift "
     "0.001. Release: Adam 1e-4 (0.5, 0.9), batch 16, the generator in every fifth iteration; discounted L1 "
-    "1.2 in the hole (stage 1: times 1.2), L1 1.2 outside, WGAN 0.001, gradient penalty 10",
+    "1.2 in the local patch and L1 1.2 outside the hole (stage 1: both times 1.2), WGAN 0.001, gradient penalty 10",
     convention="1 = hole; holes filled with 0; images in [-1, 1]; MMEditing's weights are for BGR",
     licence="MMEditing Apache-2.0; the authors' code CC BY-NC 4.0",
     weights="MMEditing: deepfillv1_256x256_4x4_celeba_20200619-dd51a855.pth, a dict with `state_dict`",
@@ -45,7 +45,9 @@ CARD = Card(
     choices={
         "variant": "mmediting (preset `paper`): MMEditing's network, which the published comparisons ran and whose "
         "weights exist for PyTorch. release (preset `release`): the authors' network and losses; zero padding, the "
-        "attention multiplies by the mask, leaky ReLU in the discriminators, spatially discounted L1"
+        "attention multiplies by the mask, leaky ReLU in the discriminators, L1 over the whole local patch, discounted "
+        "from its edge, and a gradient penalty of the hole alone. It is made for boxes of at most `patch`: of a larger "
+        "hole, this L1 sees the patch"
     },
 )
 
@@ -203,9 +205,9 @@ class CAStage(Stage):
 
     method: CA
     done: Tensor
+    mirrored = False  # as published
 
     def __init__(self, method: CA):
-    mirrored = False  # as published
         super().__init__(method)
         config = method.config
         self.config, self.masks, self.batch_size = config, config.masks, config.batch_size
@@ -244,35 +246,29 @@ class CAStage(Stage):
         real = self.discriminators(batch.image, real_patch)
         terms = [logits.mean() for logits in self.discriminators(fake, fake_patch)] + [-x.mean() for x in real]
         drift = sum(across.mean(term).square() for term in terms) / 2
-        whole, patch = batch.mask, torch.ones_like(real_patch[:, :1])
-        regions = (whole, patch) if self.config.variant == "mmediting" else (None, None)
+        by_pixel = self.config.variant == "mmediting"
+        hole = None if by_pixel else local_patch(batch.mask, batch.mask, size)
         d = self.discriminators
-        penalty = gradient_penalty(d.global_disc, batch.image, fake, noise, regions[0])
-        penalty = penalty + gradient_penalty(d.local_disc, real_patch, fake_patch, noise, regions[1])
+        penalty = gradient_penalty(d.global_disc, batch.image, fake, noise, batch.mask, by_pixel)
+        penalty = penalty + gradient_penalty(d.local_disc, real_patch, fake_patch, noise, hole, by_pixel)
         return {"discriminators": sum(terms) + self.config.drift * drift, "penalty": penalty}
 
     def reconstruction(self, output: Tensor, batch: Batch) -> Tensor:
-        """L1 over hole and known part, each by its own size; the release discounts the inside of the hole."""
+        """L1 over hole and known part, each by its own size; for the hole the release takes its patch, discounted."""
         c = self.config
         if c.variant == "release":
-            error = (output - batch.image).abs()
-            hole = (error * spatial_discount(batch.mask)).mean()
-            return c.hole * hole + c.known * (error * (1 - batch.mask)).mean()
-        hole = region_l1(output, batch.image, batch.mask)
+            error = local_patch((output - batch.image).abs(), batch.mask, c.patch)
+            hole = (error * spatial_discount(c.patch).to(error)).mean()
+        else:
+            hole = region_l1(output, batch.image, batch.mask)
         return c.hole * hole + c.known * region_l1(output, batch.image, 1 - batch.mask)
 
 
-def spatial_discount(mask: Tensor, gamma: float = 0.9) -> Tensor:
-    """Weights gamma ** d of hole pixels (section 3.3); d = 0 at the hole's edge, along rows or columns; 0 elsewhere."""
-    distance = torch.full_like(mask, max(mask.shape[2:]))
-    for dim in (2, 3):
-        length = mask.shape[dim]
-        place = torch.arange(length, device=mask.device, dtype=mask.dtype)
-        place = place.view(-1, 1) if dim == 2 else place
-        before = torch.where(mask > 0, -torch.inf, place).cummax(dim).values
-        after = torch.where(mask > 0, torch.inf, place).flip(dim).cummin(dim).values.flip(dim)
-        distance = torch.minimum(distance, torch.minimum(place - before, after - place) - 1)
-    return gamma ** distance.clamp_min(0) * mask
+def spatial_discount(size: int, gamma: float = 0.9) -> Tensor:
+    """Weights gamma ** d (size, size), section 3.3; d: to the nearest edge, 0 at the first row, 1 at the last one."""
+    place = torch.arange(size)
+    distance = torch.minimum(place, size - place)
+    return gamma ** torch.minimum(distance[:, None], distance)
 
 
 def two_stage_golden(method: type[Method], load: Any) -> Golden:

@@ -50,23 +50,30 @@ def r1(logits: Tensor, images: Tensor) -> Tensor:
 
 
 def gradient_penalty(
-    critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, noise: Noise, region: Tensor | None = None
+    critic: Callable[[Tensor], Tensor],
+    real: Tensor,
+    fake: Tensor,
+    noise: Noise,
+    region: Tensor | None = None,
+    by_pixel: bool = False,
 ) -> Tensor:
-    """WGAN-GP's penalty (Gulrajani et al., 2017) at a random point between each real and fake image.
+    """WGAN-GP's penalty (Gulrajani et al., 2017) at a random point between each real and fake image: (|gradient| - 1)².
 
-    Without `region`: (|gradient| - 1)², one norm an image. With `region` (N, 1, H, W), all ones for the whole image:
-    one norm a pixel, the gradient multiplied by the region and the mean divided by the region's share (MMEditing).
+    One norm an image, of the gradient within `region` (N, 1, H, W) where one is given (DeepFill v1). `by_pixel`: one
+    norm a pixel, the mean divided by the region's share (MMEditing).
     """
     share = noise.uniform(1, 1, 1).to(real)
     between = (share * real + (1 - share) * fake).detach().requires_grad_()
     with differentiable_twice():
         logits = critic(between)
     (gradient,) = torch.autograd.grad(logits.sum(), between, create_graph=True)
-    if region is None:
+    if region is not None:
+        gradient = gradient * region
+    if not by_pixel:
         return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
     # a norm of exactly 0 has no gradient: the small constant keeps it finite
-    norm = ((gradient * region).square().sum(1) + 1e-16).sqrt()
-    return (norm - 1).square().mean() / across.mean(region.mean())
+    penalty = ((gradient.square().sum(1) + 1e-16).sqrt() - 1).square().mean()
+    return penalty if region is None else penalty / across.mean(region.mean())
 
 
 def feature_matching(

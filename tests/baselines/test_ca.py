@@ -70,16 +70,35 @@ def test_reconstruction_weighs_regions_by_their_own_size() -> None:
     assert stage.reconstruction(output, data).item() == pytest.approx(2 * 0.5 + 3 * 0.25, rel=1e-4)
 
 
-def test_spatial_discount_of_a_box() -> None:
-    mask = torch.zeros(1, 1, 12, 14)
-    mask[:, :, 2:9, 4:9] = 1  # 7 rows, 5 columns
-    weights = spatial_discount(mask)[0, 0]
-    for row in range(12):
-        for column in range(14):
-            depth = min(row - 2, 8 - row, column - 4, 8 - column)
-            assert weights[row, column].item() == pytest.approx(0.9**depth if depth >= 0 else 0)
-    assert spatial_discount(torch.ones(1, 1, 4, 4)).isfinite().all()
-    assert spatial_discount(torch.zeros(1, 1, 4, 4)).sum() == 0
+def test_the_release_weighs_its_whole_patch_and_the_known_part_by_its_size() -> None:
+    """The patch of 32 pixels stands 4 pixels over the hole of 24; the known part outside it counts in its own mean."""
+    stage, data = create(variant="release", hole=2.0, known=3.0).stages("embedded")[0], batch()
+    output = data.image + 0.5 * data.mask - 0.25 * (1 - data.mask)
+    error = torch.full((32, 32), 0.25)
+    error[4:28, 4:28] = 0.5
+    expected = 2 * (error * spatial_discount(32)).mean().item() + 3 * 0.25
+    assert stage.reconstruction(output, data).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_release_penalises_the_gradient_within_the_hole_one_norm_an_image() -> None:
+    """Critics whose gradient is 2 / 24 everywhere: in three channels of a hole of 24 x 24 its norm is 2 sqrt(3)."""
+
+    class Plane(torch.nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.sum((1, 2, 3)) * 2 / 24
+
+    stage, data = create(variant="release").stages("embedded")[0], batch()
+    stage.discriminators.global_disc, stage.discriminators.local_disc = Plane(), Plane()
+    penalty = stage.judge(data, torch.zeros_like(data.image), Noise.shared(0, 2))["penalty"]
+    assert penalty.item() == pytest.approx(2 * (2 * 3**0.5 - 1) ** 2, rel=1e-4)
+
+
+def test_spatial_discount() -> None:
+    """As the release counts: no step at the first row and column, one at the last."""
+    weights = spatial_discount(9)
+    for row in range(9):
+        for column in range(9):
+            assert weights[row, column].item() == pytest.approx(0.9 ** min(row, 9 - row, column, 9 - column))
 
 
 @pytest.mark.parametrize("preset", ["tiny", "release"])

@@ -42,17 +42,29 @@ def test_gradient_penalty_by_pixel_takes_the_region_alone() -> None:
     real, fake = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4)
     region = torch.zeros(2, 1, 4, 4)
     region[:, :, :2] = 1
-    penalty = gradient_penalty(lambda x: x.sum((1, 2, 3)) * 3**0.5, real, fake, Noise.shared(0, 2), region)
+    penalty = gradient_penalty(
+        lambda x: x.sum((1, 2, 3)) * 3**0.5, real, fake, Noise.shared(0, 2), region, by_pixel=True
+    )
     assert penalty.item() == pytest.approx((0.5 * (3 - 1) ** 2 + 0.5 * 1) / 0.5, rel=1e-4)
 
 
-def test_gradient_penalty_trains_the_critic_and_stays_finite_without_gradient() -> None:
+def test_gradient_penalty_within_a_region_has_one_norm_an_image() -> None:
+    """A critic whose gradient is 1 at each of 3 x 16 values, 24 of them within the region."""
+    region = torch.zeros(2, 1, 4, 4)
+    region[:, :, :2] = 1
+    real, fake = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4)
+    penalty = gradient_penalty(lambda x: x.sum((1, 2, 3)), real, fake, Noise.shared(0, 2), region)
+    assert penalty.item() == pytest.approx((24**0.5 - 1) ** 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("by_pixel", [False, True])
+def test_gradient_penalty_trains_the_critic_and_stays_finite_without_gradient(by_pixel: bool) -> None:
     critic = nn.Conv2d(3, 1, 3)
     penalty = gradient_penalty(critic, torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8), Noise.shared(0, 2))
     assert torch.autograd.grad(penalty, critic.weight)[0].abs().sum() > 0
     nn.init.zeros_(critic.weight)
-    ones = torch.ones(2, 1, 8, 8)
-    penalty = gradient_penalty(critic, torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8), Noise.shared(0, 2), ones)
+    given = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8), Noise.shared(0, 2), torch.ones(2, 1, 8, 8)
+    penalty = gradient_penalty(critic, *given, by_pixel)
     assert torch.autograd.grad(penalty, critic.weight)[0].isfinite().all()
 
 
