@@ -205,9 +205,10 @@ class CoModGANStage(Stage):
         c = self.config
         with torch.no_grad():
             fake = batch.composite(self.method.draw(batch, noise, c.mixing))
-        losses = self.adversary.improve(seen(batch.image, batch.mask), seen(fake, batch.mask), update)
+        mask = shown(batch.mask)
+        losses = self.adversary.improve(batch.image, fake, update, mask)
         fake = batch.composite(self.method.draw(batch, noise, c.mixing))
-        losses["generator"] = nonsaturating(self.adversary(seen(fake, batch.mask)))
+        losses["generator"] = nonsaturating(self.adversary(fake, mask))
         total = losses["generator"]
         if c.l1:
             losses["l1"] = F.l1_loss(fake, batch.image)
@@ -216,9 +217,9 @@ class CoModGANStage(Stage):
         return losses
 
 
-def seen(images: Tensor, mask: Tensor) -> Tensor:
-    """What the discriminator is given (N, 4, H, W)."""
-    return torch.cat([images, mask - 0.5], dim=1)
+def shown(mask: Tensor) -> Tensor:
+    """The mask as the discriminator is given it, behind the image."""
+    return mask - 0.5
 
 
 def from_released(state: Mapping[str, Any], size: int) -> dict[str, Tensor]:
@@ -337,7 +338,7 @@ def _run_generator(method: CoModGAN, inputs: Inputs) -> dict[str, Tensor]:
 
 
 def _run_discriminator(network: Discriminator, inputs: Inputs) -> dict[str, Tensor]:
-    given = seen(inputs.image(batch=4)[:2], inputs.mask(batch=2))
+    given = torch.cat([inputs.image(batch=4)[:2], shown(inputs.mask(batch=2))], dim=1)
     return {"out": network(given), "single": torch.cat([network(one[None]) for one in given])}
 
 

@@ -58,17 +58,18 @@ class Adversary(Lazy):
         super().__init__(every)
         self.network, self.gamma = network, gamma
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.network(images)
+    def forward(self, images: Tensor, beside: Tensor | None = None) -> Tensor:
+        """Logits of images, with what the discriminator is shown beside them, a mask say (N, C, H, W)."""
+        return self.network(images if beside is None else torch.cat([images, beside], dim=1))
 
-    def improve(self, real: Tensor, fake: Tensor, update: Update) -> dict[str, Tensor]:
+    def improve(self, real: Tensor, fake: Tensor, update: Update, beside: Tensor | None = None) -> dict[str, Tensor]:
         """Update the optimiser "discriminator"; the losses."""
-        losses = {"discriminator": logistic(self(real), self(fake.detach()))}
+        losses = {"discriminator": logistic(self(real, beside), self(fake.detach(), beside))}
         update("discriminator", losses["discriminator"])
         if self.due():
             real = real.detach().requires_grad_()
             with differentiable_twice():
-                logits = self(real)
+                logits = self(real, beside)
             losses["r1"] = r1(logits, real)
             update("discriminator", self.every * self.gamma / 2 * losses["r1"])
         return losses

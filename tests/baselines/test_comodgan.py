@@ -85,6 +85,19 @@ def test_losses_and_their_order() -> None:
     }  # fmt: skip
 
 
+def test_r1_is_the_gradient_of_the_image_alone() -> None:
+    """D([image, mask]) = <a, [image, mask]>: the part of a for the mask does not count."""
+    stage, weight = create().stages("embedded")[0], torch.randn(1, 4, 64, 64)
+
+    class Plane(torch.nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return (x * weight).sum((1, 2, 3))
+
+    stage.adversary.network = Plane()
+    losses = stage.step(batch(), lambda name, loss: None, Noise.shared(0, 4))
+    assert losses["r1"].item() == pytest.approx(weight[:, :3].square().sum().item(), rel=1e-4)
+
+
 def test_other_sizes_are_refused() -> None:
     with pytest.raises(BenchError, match="images of 64 x 64, as its option `size` says, not 32 x 32"):
         create().complete(Batch(torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 32, 32)), Noise([0]))
