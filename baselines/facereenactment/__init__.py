@@ -40,7 +40,8 @@ CARD = Card(
     convention="no masks; faces of 256 px in [-1, 1], cut as in VoxCeleb",
     licence="none stated (code); DECA and FLAME: no commercial use, no redistribution",
     weights="the authors' Google Drive: the matrix A (VoxCeleb1) as `weights`: {linear.weight, linear.bias}; their "
-    "StyleGAN2 and e4e of VoxCeleb1 as `weights` of the priors",
+    "StyleGAN2 of VoxCeleb1 as `weights` of the prior stylegan2. Their encoder's file, {e: ...}, holds neither "
+    "generator nor mean code and is not read: the prior e4e is trained on their generator",
     requires=("e4e",),
     needs=("source", "attributes", "wanted"),
     choices={
@@ -55,8 +56,8 @@ CARD = Card(
         "released matrix those of ranges_voxceleb.npy",
         "finetune": "200 steps on the squared error of the source, on the convolutions' weights; LPIPS, which the "
         "authors have there too, would need weights that are not the method's own. tiny: 30",
-        "truncation": "0.7, of all codes that the generator is given. tiny: of drawn ones alone, for the codes of e4e "
-        "tiny lie near the mean anyway (`truncated`)",
+        "truncation": "0.7, of all codes that the generator is given, their shift included. tiny: of drawn ones alone, "
+        "before their shift, for the codes of e4e tiny lie near the mean anyway (`truncated`)",
         "photos": "0: as published. tiny: half of the pairs start from pictures of the data set, inverted",
     },
     notes="With `finetune` every picture costs as many passes of the generator, forth and back, as it has steps. "
@@ -72,7 +73,7 @@ class FaceReenactmentConfig(EditorConfig):
     angles: tuple[float, float, float] = (40.0, 20.0, 20.0)  # yaw, pitch and roll that become `reach`
     reach: float = 6.0  # the other parameters' ranges become [-reach, reach]
     ranges: tuple[tuple[float, float], ...] | None = None  # of jaw and expressions; None: the training data's
-    truncated: bool = True  # codes of pictures are truncated, too
+    truncated: bool = True  # codes of pictures and shifts are truncated, too
     finetune: int = Field(default=200, ge=0)  # steps on the generator for each picture
     finetune_rate: float = 3e-3
     regressor_size: int = 128  # pixels of the regressor's input
@@ -157,10 +158,14 @@ class FaceReenactment(CodeEditor):
         wanted, own = (self.scaled(values.to(batch.image)) for values in both)
         return wanted - own
 
-    def start(self, source: Tensor) -> Tensor:
-        """The codes of pictures, as they are given to the generator."""
-        codes = self.codes(source)
+    def codes(self, images: Tensor) -> Tensor:
+        """Codes (N, styles, dim) of pictures, as they are given to the generator."""
+        codes = super().codes(images)
         return self.truncated(codes) if self.config.truncated else codes
+
+    def moved(self, codes: Tensor, change: Tensor) -> Tensor:
+        """Codes as the generator is given them, moved: mean + t (w + shift - mean), which is theirs + t shift."""
+        return self.directions.shifted(codes, change, self.config.truncation if self.config.truncated else 1.0)
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         self.config.sizes().check(batch.need("source"), self.card.name)
@@ -172,8 +177,8 @@ class FaceReenactment(CodeEditor):
 
     def reenacted(self, batch: Batch, maps: list[Tensor]) -> Tensor:
         """The generator's images of moved codes; with `finetune`, of one picture, by a generator that knows it."""
-        codes = self.start(batch.need("source"))
-        moved = self.directions.shifted(codes, self.change(batch))
+        codes = self.codes(batch.need("source"))
+        moved = self.moved(codes, self.change(batch))
         if not self.config.finetune:
             return self.decode(moved, maps)
         tuned = self.tuned(batch.need("source"), codes, maps)

@@ -17,8 +17,8 @@ class Directions(nn.Module):
     def forward(self, differences: Tensor) -> Tensor:
         return self.linear(differences).unflatten(1, (self.rows, -1))
 
-    def shifted(self, codes: Tensor, differences: Tensor) -> Tensor:
-        """Codes (N, styles, dim), the first rows of which are moved."""
+    def shifted(self, codes: Tensor, differences: Tensor, strength: float = 1.0) -> Tensor:
+        """Codes (N, styles, dim), the first rows of which are moved by the shifts times `strength`."""
         moved = codes.clone()
-        moved[:, : self.rows] += self(differences)
+        moved[:, : self.rows] += strength * self(differences)
         return moved

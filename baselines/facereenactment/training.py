@@ -58,7 +58,7 @@ class DirectionStage(Stage):
             before = method.scaled(method.regressor(image))
             change = method.scaled(method.regressor(method.decode(target, maps))) - before
             change = disentangled(change, noise)
-        output = method.decode(method.directions.shifted(source, change), maps)
+        output = method.decode(method.moved(source, change), maps)
         losses = {
             "shape": F.l1_loss(method.scaled(method.regressor(output)), before + change),
             "identity": self.identity(output, image).mean(),

@@ -66,6 +66,31 @@ def test_the_first_codes_move_and_the_others_stay() -> None:
         torch.testing.assert_close(moved[:, :2] - codes[:, :2], expected)
 
 
+def test_the_shift_is_truncated_with_the_code() -> None:
+    """The generator is given mean + 0.7 (w + shift - mean), and is tuned with mean + 0.7 (w - mean)."""
+    method, given, seen = create(truncated=True, finetune=0), batch(2), []
+    source = given.need("source")
+    own = method.inverter.codes(source)
+    shift = torch.zeros_like(own)
+    shift[:, : method.config.rows] = method.directions(method.change(given))
+    method.decoder.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
+    with torch.no_grad():
+        method.complete(given, noise())
+    expected = method.average + 0.7 * (own + shift - method.average)
+    torch.testing.assert_close(seen[0], expected[:, : method.decoder.codes])
+    torch.testing.assert_close(method.codes(source), method.average + 0.7 * (own - method.average))
+
+
+@pytest.mark.parametrize(("truncated", "share"), [(True, 0.7), (False, 1.0)])
+def test_training_moves_codes_as_completion_does(truncated: bool, share: float) -> None:
+    method, seen, shifts = create(truncated=truncated), [], []
+    method.decoder.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
+    method.directions.register_forward_hook(lambda module, arguments, shift: shifts.append(shift))
+    method.stages("embedded")[1].step(batch(2), lambda name, loss: None, Noise.shared(0, 2))
+    source, _, moved = (codes[:, : method.config.rows] for codes in seen)
+    torch.testing.assert_close(moved - source, share * shifts[0])
+
+
 def test_every_second_pair_changes_in_one_parameter() -> None:
     change = disentangled(torch.ones(64, 7), Noise.shared(0, 64))
     assert (change[::2] == 1).all()
@@ -82,7 +107,7 @@ def test_a_generator_tuned_to_the_source_gives_it_again() -> None:
     source = given.need("source")
     with torch.no_grad():
         tuned = method.complete(given, noise())
-        plain = method.decode(method.start(source))
+        plain = method.decode(method.codes(source))
         torch.testing.assert_close(method.complete(given.only(1), Noise([8])), tuned[1:])
     assert (tuned - source).square().mean() < 0.5 * (plain - source).square().mean()
     assert all(torch.equal(a, b) for a, b in zip(before, method.decoder.parameters(), strict=True))
