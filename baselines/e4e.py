@@ -52,6 +52,7 @@ class E4EConfig(PSPConfig):
 
     encoder: Literal["gradual"] = "gradual"
     adversarial: float = 0.1
+    norm: Literal[0] = 0  # a term of pSp alone
     offsets: float = 2e-4  # of the offsets' length
     start: int | None = 20_000  # iterations with the base code alone; None: all offsets from the beginning
     every: int = 2_000  # iterations between two offsets

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from baselines.e4e import E4E, CodePool, E4EStage
+from baselines.hfgi import HFGI
 from baselines.stylegan2 import StyleGAN2
 from bench import golden
+from bench.errors import BenchError
 from bench.method import Batch, Noise
 
 
@@ -88,6 +90,12 @@ def test_options_train(options: dict[str, object]) -> None:
         Batch(images(), torch.zeros(4, 1, 64, 64)), lambda name, loss: None, Noise.shared(0, 4)
     )
     assert all(value.isfinite() for value in losses.values())
+
+
+@pytest.mark.parametrize("method", [E4E, HFGI])
+def test_the_norm_of_codes_is_of_psp_alone(method: type[E4E]) -> None:
+    with pytest.raises(BenchError, match=f"{method.card.slug}: options.norm: Input should be 0"):
+        method.create("tiny", norm=0.005)
 
 
 def test_a_stage_goes_on_from_its_saved_state() -> None:
