@@ -52,8 +52,8 @@ CARD = Card(
         "CelebA-HQ, semantics and text": "FID 26.87, U-IDS 0 %, LPIPS 0.5283 (thesis, table 6.1)",
     },
     training="autoencoder: Adam 4.5e-6 a picture, L1 + LPIPS + 1e-6 KL, from 50,001 iterations on + 0.5 times a "
-    "discriminator's hinge loss; denoisers, then dynamic diffusers: AdamW 2e-6 a picture, 8 on each of 4 GPUs, squared "
-    "error of the noise",
+    "discriminator's hinge loss; denoisers, then dynamic diffusers: AdamW 2e-6 a picture (the denoiser of labels at "
+    "512 px: 1e-6), 8 on each of 4 GPUs, squared error of the noise",
     features="LPIPS (VGG-16); CLIP",
     convention="no masks, no picture: the whole picture is drawn; labels in CelebAMask-HQ's own order, at 32 x 32",
     licence="S-Lab License 1.0 (non-commercial); its base, latent-diffusion: MIT",
@@ -114,6 +114,7 @@ class CollaborativeConfig(Config):
     batch_size: int = 32
     autoencoder_rate: float = 4.5e-6 * 32
     learning_rate: float = 2e-6 * 32
+    label_rate: float | None = None  # learning rate of the denoiser of labels, where it is another
     left: float = Field(default=1.0, ge=0, le=1)  # of it at the end of each stage, to which it falls by half a cosine
     perceptual: float = 1.0  # weight of LPIPS
     kl: float = 1e-6
@@ -155,7 +156,7 @@ class Collaborative(Iterative):
     config: CollaborativeConfig
     presets = {
         "paper": CollaborativeConfig(),
-        "512": CollaborativeConfig(autoencoder_multipliers=(1, 2, 4, 4), learning_rate=1e-6 * 32),
+        "512": CollaborativeConfig(autoencoder_multipliers=(1, 2, 4, 4), label_rate=1e-6 * 32),
         "tiny": CollaborativeConfig(
             autoencoder_width=16, autoencoder_multipliers=(1, 2, 2), autoencoder_blocks=1, latents=8, width=64,
             multipliers=(1, 2), blocks=1, attention=(0, 1), heads=4, diffuser_width=16, context=64, groups=8,

@@ -77,6 +77,7 @@ class LatentStage(Stage):
         c = self.config = method.config
         self.iterations, self.share = c.iterations[self.place], c.iterations[self.place] / sum(c.iterations)
         self.batch_size, self.ema = c.batch_size, {self.name: c.ema}
+        self.rate = c.learning_rate
 
     def networks(self) -> list[nn.Module]:
         """What this stage trains."""
@@ -84,7 +85,7 @@ class LatentStage(Stage):
 
     def optimisers(self) -> dict[str, Optimizer]:
         c, parameters = self.config, nn.ModuleList(self.networks()).parameters()
-        return {self.name: ScheduledAdam(parameters, c.learning_rate, BETAS, self.steps, cosine(c.left), **DECAY)}
+        return {self.name: ScheduledAdam(parameters, self.rate, BETAS, self.steps, cosine(c.left), **DECAY)}
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         c, method = self.config, self.method
@@ -120,6 +121,10 @@ class LabelStage(LatentStage):
     """The denoiser that is told a label map, and the layer that reads it."""
 
     name, place = "labels", 1
+
+    def __init__(self, method: Collaborative):
+        super().__init__(method)
+        self.rate = self.config.label_rate or self.rate
 
     def networks(self) -> list[nn.Module]:
         return [self.method.label_denoiser, self.method.label_tokens]

@@ -139,5 +139,13 @@ def test_each_stage_leaves_the_others_networks() -> None:
         assert held == {id(p) for name in names for p in method.get_submodule(name).parameters()}
 
 
+@pytest.mark.parametrize(("preset", "labels"), [("paper", 2e-6), ("512", 1e-6)])
+def test_learning_rates_are_the_published_ones(preset: str, labels: float) -> None:
+    small = {"autoencoder_width": 8, "width": 8, "multipliers": (1, 2), "attention": (1,), "diffuser_width": 8}
+    stages = Collaborative.create(preset, **small, heads=2, groups=4, context=16).stages("embedded")
+    found = {stage.name: stage.optimisers()[stage.name].param_groups[0]["lr"] for stage in stages[1:]}
+    assert found == pytest.approx({"labels": 32 * labels, "text": 32 * 2e-6, "diffusers": 32 * 2e-6})
+
+
 def test_the_published_losses_take_a_step() -> None:
     take_a_step(create(adversarial=0.5, start=0, predicts="noise"), "embedded", batch(4))
