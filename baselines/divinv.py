@@ -11,6 +11,7 @@ from torch import Tensor
 from baselines.stylegan2 import StyleGAN2
 from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Noise
+from bench.nn.stylegan2 import NoiseMaps
 from methods.hierinv import HierInv, HierInvConfig
 
 CARD = Card(
@@ -53,6 +54,8 @@ CARD = Card(
         "losses": "weights, both settings (the same code, another one) and training on drawn images as HierInv repeats "
         "them; optimisers and iterations are usual ones",
         "critic": "starts anew in each stage, as the prior holds none",
+        "noise": "of the generator's layers: fresh in training, the same maps for all pictures in tests, one draw for "
+        "both passes, as if they were stored; completions of one picture differ by their random code alone",
         "photos": "0: trained on drawn images alone. tiny: half photographs, as its generator is weak; on them "
         "alone, whose codes nobody knows, another code hardly changes a face",
     },
@@ -99,19 +102,20 @@ class DivInv(HierInv):
         valid = 1 - batch.mask
         encoded, _ = self.encoder(batch.masked, valid)
         codes = self.codes(encoded, z)
-        passes = [self.decode(codes)]
+        maps = self.fixed_maps(codes)
+        passes = [self.decoder(codes, maps)]
         if self.config.space == "two-stage":
-            passes.append(self.again(passes[0], codes, torch.cat([batch.masked, valid], dim=1)))
+            passes.append(self.again(passes[0], codes, torch.cat([batch.masked, valid], dim=1), maps))
         return [image.clamp(-1, 1) for image in passes]
 
-    def draw(self, codes: Tensor, detail: Tensor, given: Tensor, noise: Noise | None = None) -> Tensor:
-        first = self.decode(codes, noise)
-        return self.again(first, codes, given, noise) if self.config.space == "two-stage" else first
+    def draw(self, codes: Tensor, detail: Tensor, given: Tensor, maps: NoiseMaps = None) -> Tensor:
+        first = self.decoder(codes, maps)
+        return self.again(first, codes, given, maps) if self.config.space == "two-stage" else first
 
-    def again(self, first: Tensor, codes: Tensor, given: Tensor, noise: Noise | None = None) -> Tensor:
+    def again(self, first: Tensor, codes: Tensor, given: Tensor, maps: NoiseMaps = None) -> Tensor:
         """The second pass: the first image beside what is given (erased image, mask) mends the generator's map."""
         detail = self.encoder2.features(torch.cat([first, given], dim=1))[-1]
-        return self.decode(codes, noise, self.replaced(detail))
+        return self.decoder(codes, maps, self.replaced(detail))
 
 
 def _whole() -> DivInv:
@@ -125,7 +129,7 @@ def _run(method: DivInv, inputs: Inputs) -> dict[str, Tensor]:
     image, mask = inputs.image(), inputs.mask()
     erased, valid = image * (1 - mask), 1 - mask
     codes = method.mixing(inputs.latent(1, 14, 512), method.encoder(erased, valid)[0])
-    first = method.decode(codes)
+    first = method.decoder(codes)
     out = method.again(first, codes, torch.cat([erased, valid], dim=1))
     return {"mixed": codes, "first": first, "out": out, "final": mask * out + (1 - mask) * image}
 

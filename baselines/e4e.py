@@ -42,6 +42,7 @@ CARD = Card(
     choices={
         "size": "paper: 1024, as released for faces (18 styles); a prior of 256 px reads the first 14. Preset 256: 14",
         "identity": "0.1, as for the released face model; the README's example for cars has 0.5",
+        "noise": "fresh in every completion, where the released files have stored maps",
         "pool": "50 codes, as the README's command; 0: the critic sees the first row of every image",
     },
 )
@@ -51,8 +52,8 @@ class E4EConfig(PSPConfig):
     """Sizes and losses of e4e, beside those of pSp."""
 
     encoder: Literal["gradual"] = "gradual"
-    adversarial: float = 0.1
     norm: Literal[0] = 0  # a term of pSp alone
+    adversarial: float = 0.1
     offsets: float = 2e-4  # of the offsets' length
     start: int | None = 20_000  # iterations with the base code alone; None: all offsets from the beginning
     every: int = 2_000  # iterations between two offsets

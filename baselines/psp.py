@@ -53,6 +53,7 @@ CARD = Card(
         "input": "image: as released; as a row it inverts the masked picture with holes of 0, which it never saw in "
         "training. erased: it is trained on such pictures. semantics, sketch: it draws faces of label maps, or of "
         "sketches, that the condition shows, as whole+sketch; of the layout that is wanted where there is one",
+        "noise": "fresh in every completion, where the released files have stored maps",
         "sketch": "the project's own: black lines on white. The authors' are drawn by the same filter, and cleaned by "
         "a network (Simo-Serra et al.) whose file PyTorch no longer reads",
     },

@@ -18,7 +18,7 @@ from bench.nn.irse import UNITS, WIDTHS, Trunk
 from bench.nn.losses import nonsaturating
 from bench.nn.perceptual import PerceptualDistance, frozen
 from bench.nn.psp import GradualStyleEncoder
-from bench.nn.stylegan2 import Discriminator, Edit, Generator, Width, fixed
+from bench.nn.stylegan2 import Discriminator, Edit, Generator, NoiseMaps, Width, fixed
 from bench.nn.stylegan2_blocks import Mapping as MappingNetwork
 from bench.nn.stylegan2_training import Adversary
 
@@ -47,6 +47,8 @@ CARD = Card(
         "skip": "layers not printed: StyleRes' alignment network; it replaces what the first layer at 64 px gives",
         "space": "w+f+: the paper's, trained as one. two-stage: DivInversion's second pass; its layers are not printed",
         "critic": "the paper goes on with the pretrained discriminator; the prior holds none, so it starts anew",
+        "noise": "of the generator's layers: fresh in training; in tests the same maps for all pictures, as stored "
+        "ones are, so that completions of one picture differ by their random code alone",
         "photos": "0: trained on drawn images alone, as printed. tiny: all photographs, as its generator is too weak",
         "learning rate": "hyperparameters are DivInversion's, which are not given: usual values",
     },
@@ -204,20 +206,20 @@ class HierInv(Method):
         random = self.decoder.style(z)[:, None].expand(-1, self.config.styles, -1)
         return self.mixing(random, encoded)
 
-    def draw(self, codes: Tensor, detail: Tensor, given: Tensor, noise: Noise | None = None) -> Tensor:
+    def draw(self, codes: Tensor, detail: Tensor, given: Tensor, maps: NoiseMaps = None) -> Tensor:
         """I_o (N, 3, H, W): the generator's image of W_out, with the details that the space keeps.
 
-        `detail`: the encoder's map; `given`: the erased image and its mask.
+        `detail`: the encoder's map; `given`: the erased image and its mask; `maps`: noise of the generator's layers.
         """
         if self.config.space == "w+":
-            return self.decode(codes, noise)
+            return self.decoder(codes, maps)
         if self.config.space == "two-stage":
-            detail = self.encoder2.features(torch.cat([self.decode(codes, noise), given], dim=1))[-1]
-        return self.decode(codes, noise, self.replaced(detail))
+            detail = self.encoder2.features(torch.cat([self.decoder(codes, maps), given], dim=1))[-1]
+        return self.decoder(codes, maps, self.replaced(detail))
 
-    def decode(self, codes: Tensor, noise: Noise | None = None, edit: Edit | None = None) -> Tensor:
-        """The generator's images, with fresh noise in every layer where it is given."""
-        return self.decoder(codes, noise.maps(self.decoder.sides) if noise else None, edit)
+    def fixed_maps(self, like: Tensor) -> list[Tensor]:
+        """The noise of tests, (1, 1, side, side) each: one draw for all pictures and for both passes."""
+        return Noise([0], like.device).maps(self.decoder.sides)
 
     def replaced(self, detail: Tensor) -> Edit:
         """The edit of the generator: its map at a quarter of the size gives way to the skip encoder's."""
@@ -227,7 +229,7 @@ class HierInv(Method):
         valid = 1 - batch.mask
         encoded, detail = self.encoder(batch.masked, valid)
         codes = self.codes(encoded, noise.normal(self.config.code))
-        return self.draw(codes, detail, torch.cat([batch.masked, valid], dim=1))
+        return self.draw(codes, detail, torch.cat([batch.masked, valid], dim=1), self.fixed_maps(codes))
 
     def stages(self, features: Source = "official") -> list[Stage]:
         if self.config.space != "two-stage":
@@ -266,7 +268,9 @@ class HierInvStage(Stage):
         erased = valid * original
         encoded, detail = self.encode(erased, valid)
         given = torch.cat([erased, valid], dim=1)
-        same, free = (self.draw(method.codes(encoded, z), detail, given, noise) for z in (own, other))  # I_og, I_or
+        same, free = (  # I_og, I_or
+            self.draw(method.codes(encoded, z), detail, given, self.maps(noise)) for z in (own, other)
+        )
         both = [valid * original + batch.mask * output for output in (same, free)]
         fakes = torch.stack(both, dim=1).flatten(0, 1)
         losses = self.adversary.improve(original, fakes, update)
@@ -281,7 +285,7 @@ class HierInvStage(Stage):
         if self.config.photos == 1:
             return batch.image
         with torch.no_grad():
-            drawn = self.method.decode(self.method.decoder.style(z), noise)
+            drawn = self.method.decoder(self.method.decoder.style(z), self.maps(noise))
         passed = torch.arange(len(batch) + 1, device=drawn.device).mul(self.config.photos).floor()
         return torch.where(passed.diff().view(-1, 1, 1, 1) > 0, batch.image, drawn)
 
@@ -289,9 +293,13 @@ class HierInvStage(Stage):
         """The encoder's rows and its map."""
         return self.method.encoder(erased, valid)
 
-    def draw(self, codes: Tensor, detail: Tensor, given: Tensor, noise: Noise) -> Tensor:
-        """I_o of this stage, with fresh noise in the generator."""
-        return self.method.draw(codes, detail, given, noise)
+    def maps(self, noise: Noise) -> list[Tensor]:
+        """Fresh noise of the generator's layers."""
+        return noise.maps(self.method.decoder.sides)
+
+    def draw(self, codes: Tensor, detail: Tensor, given: Tensor, maps: list[Tensor]) -> Tensor:
+        """I_o of this stage."""
+        return self.method.draw(codes, detail, given, maps)
 
     def distance(self, output: Tensor, target: Tensor) -> Tensor:
         """Mean squared error of pixels and of features."""
@@ -304,8 +312,8 @@ class FirstStage(HierInvStage):
     name, share = "w+", 0.6
     trained = ("encoder", "mixing")
 
-    def draw(self, codes: Tensor, detail: Tensor, given: Tensor, noise: Noise) -> Tensor:
-        return self.method.decode(codes, noise)
+    def draw(self, codes: Tensor, detail: Tensor, given: Tensor, maps: list[Tensor]) -> Tensor:
+        return self.method.decoder(codes, maps)
 
 
 class SecondStage(HierInvStage):

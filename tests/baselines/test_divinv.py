@@ -39,6 +39,17 @@ def test_the_first_image_enters_the_second_pass_beside_what_is_given() -> None:
     assert not torch.equal(first, second)
 
 
+def test_both_passes_have_the_same_noise_in_all_completions() -> None:
+    method, seen = create(), []
+    method.decoder.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[1]))
+    with torch.no_grad():
+        for seeds in ([0, 1], [2, 3]):
+            method.complete(batch(), Noise(seeds))
+    assert len(seen) == 4
+    assert all(torch.equal(a, b) for maps in seen[1:] for a, b in zip(maps, seen[0], strict=True))
+    assert seen[0][-1].shape == (1, 1, 64, 64) and float(seen[0][-1].std()) > 0.9
+
+
 def test_another_code_gives_another_face_in_both_passes() -> None:
     method = create()
     with torch.no_grad():

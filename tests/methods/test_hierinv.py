@@ -11,6 +11,7 @@ from baselines.stylegan2 import StyleGAN2
 from bench import golden
 from bench.errors import BenchError
 from bench.method import Batch, Noise
+from bench.nn.stylegan2_blocks import NoiseInjection
 from methods.hierinv import HierInv, Mixing, SkipEncoder
 
 
@@ -65,6 +66,24 @@ def test_other_random_numbers_give_other_completions() -> None:
     with torch.no_grad():
         first, second = (method.complete(batch(), Noise(seeds)) for seeds in ([0, 1], [2, 3]))
     assert (first - second).abs().mean() > 1e-5
+
+
+@pytest.mark.parametrize("space", ["w+", "w+f+", "two-stage"])
+def test_completions_differ_by_their_code_alone(space: str) -> None:
+    """The generator's noise is there and is the same for all pictures and random numbers."""
+    method, given, seen = create(space=space), batch(1), []
+    for layer in method.decoder.modules():
+        if isinstance(layer, NoiseInjection):
+            torch.nn.init.ones_(layer.weight)
+    method.mixing.forward = lambda random, encoded: encoded[:, ::2]  # the random code says nothing
+    method.decoder.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[1]))
+    with torch.no_grad():
+        first, second = (method.complete(given, Noise([seed])) for seed in (0, 1))
+        assert torch.equal(first, second)
+        encoded, detail = method.encoder(given.masked, 1 - given.mask)
+        silent = method.draw(encoded[:, ::2], detail, torch.cat([given.masked, 1 - given.mask], dim=1))
+    assert (silent - first).abs().mean() > 1e-3
+    assert all(len(maps) == len(method.decoder.sides) for maps in seen[:2])
 
 
 def test_the_skip_encoder_takes_other_widths() -> None:
