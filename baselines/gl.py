@@ -18,7 +18,7 @@ from bench.golden import Golden, Inputs
 from bench.method import Batch, Card, Config, Method, Noise, Sizes, Source, Stage, Update
 from bench.nn import across
 from bench.nn.losses import region_l1
-from bench.nn.mmediting import generator_in_rgb, local_patch
+from bench.nn.mmediting import generator_in_rgb, local_patch, random_patch
 
 CARD = Card(
     slug="gl",
@@ -33,7 +33,7 @@ CARD = Card(
     macs={"generator": 32.554e9, "discriminators": 3.890e9},
     training="MMEditing: Adam 4e-4 (0.9, 0.999) for both networks, batch 96, 300,002 iterations: 40,000 completion "
     "network alone (L1 in the hole 1), 10,000 discriminators alone, then both (adversarial 0.001). Original: AdaDelta, "
-    "batch 96, 90,000 + 10,000 of 500,000 iterations, squared error 1, adversarial 0.0004",
+    "batch 96, 90,000 + 10,000 of 500,000 iterations, squared error 1, adversarial 0.0004; holes of 96 to 128 pixels",
     convention="1 = hole; holes filled with 0; images in [-1, 1]; MMEditing's weights are for BGR",
     licence="MMEditing Apache-2.0; the authors' code CC BY-NC-SA 4.0",
     weights="MMEditing: gl_256x256_8x12_celeba_20200619-5af0493f.pth, a dict with `state_dict`",
@@ -41,7 +41,8 @@ CARD = Card(
     choices={
         "variant": "mmediting (preset `paper`): MMEditing's version, which the published comparisons ran: output "
         "clamped, L1, holes filled with 0, Adam. original (preset `original`): the paper's sigmoid output, squared "
-        "error, holes filled with the mean colour of the training images, AdaDelta",
+        "error, holes filled with the mean colour of the training images, AdaDelta, and patches of real "
+        "images from anywhere for the local discriminator",
         "postprocessing": "none: MMEditing. poisson: the original blends the hole into the known pixels",
     },
 )
@@ -216,6 +217,7 @@ class GL(Method):
             gan=0.0004,
             learning_rate=1.0,
             phases=(90_000, 10_000, 400_000),
+            masks="gl-original",
         ),
         "tiny": GLConfig(
             width=20,
@@ -289,9 +291,9 @@ class GLStage(Stage):
 
     method: GL
     seen: Tensor
+    mirrored = False  # as published
 
     def __init__(self, method: GL, discriminators: nn.Module, phase: Phase):
-    mirrored = False  # as published
         super().__init__(method)
         config = method.config
         self.config, self.masks, self.batch_size, self.name = config, config.masks, config.batch_size, phase
@@ -319,7 +321,8 @@ class GLStage(Stage):
             output = self.method.predict(batch)
         fake = batch.composite(output)
         if self.judges:
-            real_logits, fake_logits = self.judge(batch.image, batch.mask), self.judge(fake.detach(), batch.mask)
+            real_logits = self.discriminators(batch.image, self.real_patch(batch, noise))
+            fake_logits = self.judge(fake.detach(), batch.mask)
             losses["discriminators"] = F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
             update("discriminators", losses["discriminators"])
         if not self.completes:
@@ -334,6 +337,12 @@ class GLStage(Stage):
     def judge(self, images: Tensor, mask: Tensor) -> Tensor:
         """The joint logit of images and of the patches around their holes."""
         return self.discriminators(images, local_patch(images, mask, self.config.patch))
+
+    def real_patch(self, batch: Batch, noise: Noise) -> Tensor:
+        """What the local discriminator sees of real images: their hole, or in the original any place."""
+        if self.config.variant == "original":
+            return random_patch(batch.image, self.config.patch, noise)
+        return local_patch(batch.image, batch.mask, self.config.patch)
 
     def reconstruction(self, output: Tensor, batch: Batch) -> Tensor:
         """Difference inside the hole (Eq. 2, squared in the original)."""

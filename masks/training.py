@@ -169,6 +169,7 @@ TRAINING: dict[str, Recipe] = {
     "ca": Recipe("MMEditing's box of 108-128 pixels", _generator("bbox")),
     "ca-release": Recipe("DeepFill v1's box of 96-128 pixels", _generator("gconv-box"), per_batch=True),
     "gl": Recipe("MMEditing's box of 108-128 pixels", _generator("bbox")),
+    "gl-original": Recipe("a box of 96-128 pixels", _generator("gconv-box")),
     "gmcnn": Recipe("a square of half of the side, margin 8", _generator("rectangle"), per_batch=True),
     "gmcnn-strokes": Recipe("ten free-form strokes", _generator("gconv"), per_batch=True),
     "rfr": Recipe("1-15 free-form strokes", _generator("rfr")),

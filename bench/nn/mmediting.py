@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from bench.batch import Noise
 from bench.errors import BenchError
 
 
@@ -37,8 +38,18 @@ def local_patch(images: Tensor, mask: Tensor, size: int) -> Tensor:
     It shares its centre with the hole's bounding box and is moved inside the image where it would leave it. An image
     without a hole gives its centre.
     """
-    tops = _start(mask.amax(dim=(1, 3)), size)
-    lefts = _start(mask.amax(dim=(1, 2)), size)
+    return _square(images, _start(mask.amax(dim=(1, 3)), size), _start(mask.amax(dim=(1, 2)), size), size)
+
+
+def random_patch(images: Tensor, size: int, noise: Noise) -> Tensor:
+    """A square of `size` pixels at a random place of each image: (N, C, size, size)."""
+    tops, lefts = (
+        (share * (side - size + 1)).long() for share, side in zip(noise.uniform(2).T, images.shape[2:], strict=True)
+    )
+    return _square(images, tops, lefts, size)
+
+
+def _square(images: Tensor, tops: Tensor, lefts: Tensor, size: int) -> Tensor:
     steps = torch.arange(size, device=images.device)
     rows, columns = tops[:, None] + steps, lefts[:, None] + steps  # (N, size)
     index = torch.arange(len(images), device=images.device)

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+import masks
 from baselines.gl import GL, poisson_blend
 from bench.errors import BenchError
 from bench.method import Batch, Noise
+from bench.nn.mmediting import local_patch
 
 
 def create(preset: str = "tiny", **options: object) -> GL:
@@ -31,6 +33,28 @@ def test_published_schedule(preset: str) -> None:
     expected = (40_000, 10_000, 250_002) if preset == "paper" else (90_000, 10_000, 400_000)
     assert tuple(stage.iterations for stage in stages) == expected
     assert sum(stage.share for stage in stages) == pytest.approx(1)
+
+
+def test_the_original_draws_a_hole_for_each_image() -> None:
+    with torch.device("meta"):
+        stages = GL.create("original").stages("embedded")
+    assert {stage.masks for stage in stages} == {"gl-original"}
+    holes = [masks.training("gl-original", 256, 0, i) for i in range(40)]
+    sides = {int(hole.any(axis).sum()) for hole in holes for axis in (0, 1)}
+    assert min(sides) >= 96 and max(sides) <= 128 and len(sides) > 5
+    assert not masks.TRAINING["gl-original"].per_batch
+
+
+@pytest.mark.parametrize("variant", ["mmediting", "original"])
+def test_real_patches_of_the_original_come_from_anywhere(variant: str) -> None:
+    stage, data, seen = create(variant=variant).stages("embedded")[2], batch(), []
+    stage.discriminators.local_disc.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    stage.step(data, lambda name, loss: None, Noise.shared(0, 2))
+    real, fake, _ = seen
+    around = local_patch(data.image, data.mask, 32)
+    assert torch.equal(real, around) == (variant == "mmediting")
+    known = (1 - local_patch(data.mask, data.mask, 32)).bool().expand(-1, 3, -1, -1)
+    assert torch.equal(fake[known], around[known]), "completed images are seen around their hole"
 
 
 def test_each_phase_updates_its_networks() -> None:

@@ -7,9 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from bench.batch import Noise
 from bench.nn.contextual import ContextualAttention, fuse
 from bench.nn.gated import GatedConv, PaddedConv
-from bench.nn.mmediting import generator_in_rgb, local_patch
+from bench.nn.mmediting import generator_in_rgb, local_patch, random_patch
 
 
 def features(size: tuple[int, int] = (12, 16), channels: int = 3, count: int = 2) -> torch.Tensor:
@@ -104,6 +105,14 @@ def test_local_patch_shares_the_centre_of_the_hole_and_stays_inside() -> None:
     assert patch.shape == (4, 3, 8, 8)
     assert [tuple(p[:2, 0, 0].tolist()) for p in patch] == [(4, 6), (0, 12), (4, 6), (4, 6)]
     assert torch.equal(patch[0, 1, 0], torch.arange(6.0, 14.0))
+
+
+def test_random_patches_lie_anywhere_inside() -> None:
+    y, x = torch.meshgrid(torch.arange(12.0), torch.arange(10.0), indexing="ij")
+    patch = random_patch(torch.stack([y, x]).expand(400, 2, 12, 10), 8, Noise.shared(0, 400))
+    assert patch.shape == (400, 2, 8, 8)
+    assert torch.equal(patch - patch[:, :, :1, :1], torch.stack([y, x])[:, :8, :8].expand_as(patch))
+    assert {tuple(corner.tolist()) for corner in patch[:, :, 0, 0]} == {(a, b) for a in range(5) for b in range(3)}
 
 
 def test_weights_for_bgr_images_see_rgb_images_alike() -> None:
