@@ -37,8 +37,8 @@ CARD = Card(
         "WebPhoto-Test": "FID 84.98, NIQE 4.36",
     },
     training="parsing network: cross entropy 1, L1 1, Adam 2e-4 (0.9, 0.999), batch 8, 90,000 iterations; generator: "
-    "L1 10, feature matching 10, hinge loss 1, style within parts 1000, Adam 1e-4 (0.5, 0.999), discriminator 4e-4, "
-    "batch 2, 50 epochs of FFHQ (released: after 15, 52,500 iterations)",
+    "L1 10, feature matching 10 (sum over maps, mean over scales), hinge loss 1, style within parts 1000, Adam 1e-4 "
+    "(0.5, 0.999), discriminator 4e-4, batch 2, 50 epochs of FFHQ (released: after 15, 52,500 iterations)",
     features="VGG-19 (ImageNet), before ReLU",
     convention="no masks; degraded and restored images in [-1, 1]; linear output; pictures of other sizes are resized "
     "to 512 px",
@@ -52,7 +52,6 @@ CARD = Card(
         "the pictures, by one of four filters, adds noise to a fifth and compresses seven tenths",
         "parts": "the generator sees those that the frozen parsing network finds in the degraded picture; "
         "discriminator and losses see those of the label maps",
-        "matching": "mean over all maps of all scales",
         "style": "mean over the parts, sum over the layers",
         "iterations": "90,000, and 50 epochs at 20 pictures, as the count of the released model tells",
     },
@@ -109,7 +108,7 @@ class PSFRGAN(Method):
         "tiny": PSFRGANConfig(
             size=64, start=8, width=1024, least=16, limit=64, hidden=16, parsing_width=12, parsing_limit=48,
             parsing_halvings=2, parsing_blocks=3, judge_width=12, judge_halvings=3, judges=2, batch_sizes=(4, 4),
-            iterations=(1, 2), parsing_rate=2e-3, learning_rate=1e-3, style=10, perceptual=1, gan=0.2,
+            iterations=(1, 2), parsing_rate=2e-3, learning_rate=1e-3, matching=2.5, style=10, perceptual=1, gan=0.2,
             degradation="mild", ema=0.99,
         ),
     }  # fmt: skip

@@ -126,10 +126,9 @@ class RestorationStage(Stage):
         output = method.generator(degraded, found)
         real, fake = self.discriminator(image, parts), self.discriminator(output, parts)
         perceptual, style = self.styles(output, image, parts)
-        made, true = ([one for judge in judges for one in judge[:-1]] for judges in (fake, real))
         losses = {
             "pixels": F.l1_loss(output, image),
-            "matching": feature_matching(made, true),
+            "matching": matching(fake, real),
             "generator": -torch.stack([judge[-1].mean() for judge in fake]).mean(),
             "style": style,
             "perceptual": perceptual,
@@ -142,6 +141,12 @@ class RestorationStage(Stage):
         update("generator", total)
         update("discriminator", losses["discriminator"])
         return losses
+
+
+def matching(fake: Sequence[Sequence[Tensor]], real: Sequence[Sequence[Tensor]]) -> Tensor:
+    """Feature matching of what the judges give, by scale: the sum over a judge's maps, the mean over the judges."""
+    each = [len(made[:-1]) * feature_matching(made[:-1], true[:-1]) for made, true in zip(fake, real, strict=True)]
+    return torch.stack(each).mean()
 
 
 def describe(stage: ParsingStage | RestorationStage, number: int) -> None:

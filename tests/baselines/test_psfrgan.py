@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from baselines.psfrgan import PSFRGAN
 from baselines.psfrgan.networks import PARTS, SPADE, Discriminator, one_hot
-from baselines.psfrgan.training import BeforeReLU, RestorationStage, grams, parts_of
+from baselines.psfrgan.training import BeforeReLU, RestorationStage, grams, matching, parts_of
 from bench import golden, weights
 from bench.batch import Noise
 from bench.errors import BenchError
@@ -84,6 +84,14 @@ def test_each_judge_sees_half_the_size() -> None:
         [(4, side, side), (8, side // 2, side // 2), (16, side // 4, side // 4), (1, side // 4 - 2, side // 4 - 2)]
         for side in (64, 32, 16)
     ]
+
+
+def test_matching_is_a_sum_over_maps_and_a_mean_over_judges() -> None:
+    """The authors' FMLoss adds a judge's layers; `EnhanceModel` divides by the number of judges (D_num) alone."""
+    shapes = [[(1, 4, 8, 8), (1, 8, 4, 4), (1, 1, 2, 2)], [(1, 4, 4, 4), (1, 8, 2, 2), (1, 1, 1, 1)]]
+    real = [[torch.zeros(shape) for shape in judge] for judge in shapes]
+    fake = [[torch.full(shape, value) for shape in judge] for judge, value in zip(shapes, (1.0, 3.0), strict=True)]
+    assert matching(fake, real) == (2 * 1 + 2 * 9) / 2
 
 
 def test_the_second_stage_leaves_the_parsing_network_and_its_statistics() -> None:
