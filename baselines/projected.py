@@ -33,8 +33,8 @@ CARD = Card(
     resolution=256,
     params={"generator": 40_527_587, "discriminator (learnable)": 10_331_328},
     macs={"generator": 11.65e9, "discriminator": 2.150e9},
-    training="Adam 2e-4 (0.5, 0.999), batch 8, hinge loss 1, LPIPS (VGG, batch sum) 1.5; DiffAugment on small data; "
-    "CoModGAN masks; 400,000 iterations few-shot, 1,000,000 else (as GRIG)",
+    training="Adam 2e-4 (0.5, 0.999), batch 8, hinge loss 1, LPIPS (VGG, batch sum) 1.5; DiffAugment; CoModGAN "
+    "masks; 400,000 iterations few-shot, 1,000,000 else (as GRIG)",
     features="LPIPS (VGG-16) and EfficientNet-Lite0 (ImageNet)",
     backbone="lite0",
     licence="MIT (Projected GAN); the baseline was not released",
@@ -42,6 +42,8 @@ CARD = Card(
     choices={
         "reconstruction": "the thesis says: light-weight Projected GAN, a mirrored encoder with skips, LPIPS 1.5, else "
         "as GRIG. The form of encoder and skips, their width, four scales and no latent code are this project's guess",
+        "augment": "true, for few images and many: the thesis names it for small data, the authors' discriminator does "
+        "it by default. Here it changes the training images, as in GRIG; there all that the discriminator sees",
         "up": "lite: one convolution an up-block. full: two, with noise, as in the larger FastGAN",
     },
     notes="Stands in graphs of the thesis alone (FID and LPIPS), not in a table.",
