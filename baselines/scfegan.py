@@ -39,7 +39,7 @@ CARD = Card(
     },
     training="no training code was released. L1 1 on known pixels and 6 in the hole, perceptual 0.05, style 120, total "
     "variation 0.1 in the hole, adversarial 0.001; Wasserstein loss with gradient penalty 10 in the hole and 0.001 of "
-    "the squared values of originals; Adam 1e-4 (0.5, 0.999), batch 8, 300,000 iterations; 29,000 pictures of "
+    "the squared values of originals; Adam 1e-4 (0.5, 0.9), batch 8, 300,000 iterations; 29,000 pictures of "
     "CelebA-HQ at 512 px",
     features="VGG-16 (ImageNet)",
     convention="1 = hole; holes filled with 0; images in [-1, 1], BGR; guides are multiplied by the mask, no colour is "
@@ -56,8 +56,8 @@ CARD = Card(
         "discriminator": "never released; SN-PatchGAN with 3 x 3 kernels, after two re-implementations; zero padding, "
         "leaky ReLU 0.2. It sees image, sketch, colours and mask. The squared values of originals have no gradient in "
         "the generator, where the paper puts them: they are added to the discriminator's loss",
-        "learning_rate": "not stated, nor are batch size and iterations; one step of the discriminator for each of the "
-        "generator",
+        "learning_rate": "not stated, nor are betas, batch size and iterations; one step of the discriminator for each "
+        "of the generator",
         "guides": "sketches are this project's, not smoothed curves of HED's edges; colours are the mean of each "
         "region, not the median of a filtered picture. Where a data set has no label maps: [sketch], and hair 0",
         "hair": "the paper erases the hair at random, too; how often is not stated. No stroke starts at an eye",
@@ -94,7 +94,7 @@ class SCFEGANConfig(Config):
     penalty: float = 10.0  # weight of the gradient penalty
     drift: float = 0.001  # weight of the squared values of originals
     learning_rate: float = 1e-4
-    betas: tuple[float, float] = (0.5, 0.999)
+    betas: tuple[float, float] = (0.5, 0.9)
     batch_size: int = 8
     masks: str = "gconv"  # training draw
     ema: float | None = None  # moving average of the generator; the paper has none

@@ -122,6 +122,11 @@ def test_the_penalty_has_no_gradient_outside_the_hole(monkeypatch: pytest.Monkey
     assert (asked[0] * (1 - given.mask)).abs().max() == 0
 
 
+def test_the_optimisers_are_those_of_the_sheet() -> None:
+    for optimiser in stage(learning_rate=1e-4).optimisers().values():
+        assert (optimiser.defaults["lr"], optimiser.defaults["betas"]) == (1e-4, (0.5, 0.9))
+
+
 def test_a_released_file_is_taken_strictly() -> None:
     with torch.device("meta"):
         method = SCFEGAN.create("paper")
