@@ -58,8 +58,9 @@ CARD = Card(
     },
     training="transformer: AdamW 4.24e-4 (0.9, 0.95), 1500 iterations of warm-up, cosine to 10 %, clip 1, batch 32, "
     "12 epochs, then 3 on masks that are partly eroded; texture network: Adam, generator 1e-3, discriminator 1e-4, "
-    "800,000 iterations alone, then 50,000 with the structure encoder at 3e-4; L1 on known pixels 10, "
-    "high-receptive-field perceptual 30, adversarial 10, feature matching 100, R1 0.001 in every step",
+    "800,000 iterations alone at 256 px and batch 32, then 50,000 with the structure encoder at 3e-4 (512: these at "
+    "256 to 512 px and batch 18); L1 on known pixels 10, high-receptive-field perceptual 30, adversarial 10, feature "
+    "matching 100, R1 0.001 in every step",
     features="dilated ResNet-50 trained for segmentation on ADE20K; the wireframe detector LSM-HAWP",
     convention="1 = hole; holes filled with 0; images in [-1, 1] (transformer) and [0, 1] (texture network)",
     licence="Apache-2.0",
@@ -118,6 +119,7 @@ class ZITSConfig(Config):
     matching: float = 100.0  # feature matching
     r1: float = 0.001  # weight of the gradient penalty on real images
     batch_size: int = 32
+    texture_batch_size: int = 32  # of the last stage
     masks: str = "zits"  # training draw
     ema: float | None = None  # moving average of what is trained; the paper has none
     transformer_weights: Path | None = None  # the authors' best_transformer_places2.pth, where `weights` is named
@@ -144,13 +146,13 @@ class ZITS(Method):
     config: ZITSConfig
     presets = {
         "paper": ZITSConfig(),
-        "512": ZITSConfig(halving=40_000, batch_size=18),
+        "512": ZITSConfig(halving=40_000, texture_batch_size=18),
         "tiny": ZITSConfig(
             side=64, dim=64, layers=4, heads=4, upsampler_width=16, width=16, blocks=3, start=0.1,
             discriminator_width=16, discriminator_layers=3, sigma=1.5, structure_sigma=1.5,
             shares=(0.15, 0.05, 0.01, 0.45, 0.34), structure_rate=2e-3, warmup=10, base_rate=2e-3, learning_rate=1e-3,
             discriminator_rate=5e-4, encoder_warmup=20, predicted=(0, 50), hole=1.0, perceptual=5.0, gan=1.0,
-            matching=20.0, batch_size=8, masks="lama", ema=0.97,
+            matching=20.0, batch_size=8, texture_batch_size=8, masks="lama", ema=0.97,
         ),
     }  # fmt: skip
 

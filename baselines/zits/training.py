@@ -159,11 +159,16 @@ class BaseStage(ZITSStage):
             "discriminator": Adam(self.discriminator.parameters(), self.config.discriminator_rate),
         }
 
+    def resized(self, batch: Batch, noise: Noise) -> Batch:
+        """The batch at the size of the structure."""
+        return sized(batch, self.config.side)
+
     def structure(self, batch: Batch, noise: Noise) -> tuple[Tensor, Tensor] | None:
         """Edges and lines that guide the texture network."""
         return None
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
+        batch = self.resized(batch, noise)
         c, structure, real = self.config, self.structure(batch, noise), (batch.image + 1) / 2
         output = self.method.paint(batch, structure)
         logits, fake_maps = self.discriminator(output)
@@ -191,6 +196,7 @@ class TextureStage(BaseStage):
 
     def __init__(self, method: ZITS, discriminator: Discriminator, perceptual: SegmentationLoss):
         super().__init__(method, discriminator, perceptual)
+        self.batch_size = self.config.texture_batch_size
         self.register_buffer("done", torch.zeros((), dtype=torch.long))  # iterations; saved, so that a run can resume
 
     def optimisers(self) -> dict[str, Optimizer]:
@@ -200,6 +206,11 @@ class TextureStage(BaseStage):
             "generator": PacedAdam(networks, c.learning_rate, paces),
             "discriminator": PacedAdam([self.discriminator], c.discriminator_rate, [halved(c.halving)]),
         }
+
+    def resized(self, batch: Batch, noise: Noise) -> Batch:
+        """The batch at a random size between that of the structure and its own."""
+        low, high = self.config.side // 8, batch.image.shape[3] // 8
+        return sized(batch, 8 * (low + int(noise.once() * (high - low + 1))))
 
     def structure(self, batch: Batch, noise: Noise) -> tuple[Tensor, Tensor]:
         c, side = self.config, max(batch.image.shape[2:])
@@ -211,15 +222,14 @@ class TextureStage(BaseStage):
             return self.method.structure(batch, 1 + int(5 * noise.once()), shift, slope)
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
-        losses = super().step(self.resized(batch, noise), update, noise)
+        losses = super().step(batch, update, noise)
         self.done += 1
         return losses
 
-    def resized(self, batch: Batch, noise: Noise) -> Batch:
-        """The batch at a random size between that of the structure and its own."""
-        low, high = self.config.side // 8, batch.image.shape[3] // 8
-        side = 8 * (low + int(noise.once() * (high - low + 1)))
-        if side == batch.image.shape[3]:
-            return batch
-        image = F.interpolate(batch.image, (side, side), mode="bilinear", antialias=True).clamp(-1, 1)
-        return replace(batch, image=image, mask=F.interpolate(batch.mask, (side, side), mode="nearest"))
+
+def sized(batch: Batch, side: int) -> Batch:
+    """The batch at another size."""
+    if side == batch.image.shape[3]:
+        return batch
+    image = F.interpolate(batch.image, (side, side), mode="bilinear", antialias=True).clamp(-1, 1)
+    return replace(batch, image=image, mask=F.interpolate(batch.mask, (side, side), mode="nearest"))

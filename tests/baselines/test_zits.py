@@ -194,6 +194,16 @@ def test_prediction_replaces_true_structure() -> None:
     assert sides == {64, 72, 80, 88, 96}
 
 
+def test_only_the_last_stage_sees_large_pictures_in_smaller_batches() -> None:
+    large = ZITS.configure("512")
+    method, seen = create(batch_size=large.batch_size, texture_batch_size=large.texture_batch_size).train(), []
+    assert [stage.batch_size for stage in method.stages("embedded")] == [32, 32, 32, 32, 18]
+    method.generator.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape[2:]))
+    base = method.stages("embedded")[3]
+    base.step(batch(96, 96), lambda name, loss: None, Noise.shared(0, 2))
+    assert seen == [(64, 64)]  # LaMa's first training is at the size of the structure
+
+
 def test_both_stages_of_the_transformer_follow_one_cosine() -> None:
     first, second = cosine(10, 0, 100), cosine(10, 80, 100)
     assert [first(0), first(9), first(10)] == [0.1, 1, 1]
