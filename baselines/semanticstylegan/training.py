@@ -59,30 +59,37 @@ class JointStage(Stage):
         }
         return found | ({"encoder": Adam(self.encoder.parameters(), c.learning_rate)} if self.encoder else {})
 
-    def draw(self, noise: Noise) -> tuple[Drawn, Tensor]:
-        """What is drawn of random z, and its codes (N, 130, D)."""
+    def codes(self, noise: Noise) -> Tensor:
+        """Codes (N, 130, D) of random z."""
         c, generator = self.config, self.method.generator
-        codes = generator.expanded(mixed_codes(generator.style, noise, c.code, c.mixing))
-        return generator(codes, noise.maps(generator.sides) if c.noise else None), codes
+        return generator.expanded(mixed_codes(generator.style, noise, c.code, c.mixing))
+
+    def draw(self, codes: Tensor, noise: Noise) -> Drawn:
+        """What is drawn of codes."""
+        generator = self.method.generator
+        return generator(codes, noise.maps(generator.sides) if self.config.noise else None)
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         c, judge = self.config, self.discriminator.both
         image, parts = batch.image, planes(batch.need("semantics")).to(batch.image)
         with torch.no_grad():
-            fake, _ = self.draw(noise)
+            fake = self.draw(self.codes(noise), noise)
         losses = {"discriminator": logistic(judge(image, parts), judge(fake.image, fake.segmentation))}
         update("discriminator", losses["discriminator"])
         if self.penalty.due():
             losses |= self.regularise(image, parts, update)
 
-        fake, _ = self.draw(noise)
+        fake = self.draw(self.codes(noise), noise)
         losses["generator"] = nonsaturating(judge(fake.image, fake.segmentation))
         losses["mask"] = F.mse_loss(fake.coarse, F.adaptive_avg_pool2d(fake.segmentation, fake.coarse.shape[-1]))
         update("generator", losses["generator"] + c.mask * losses["mask"])
         if self.path.due():
             some = noise.thinned(c.path_shrink)
+            with torch.no_grad():  # the penalty reaches no mapping
+                codes = self.codes(some)
+            codes.requires_grad_()
             with differentiable_twice():
-                fake, codes = self.draw(some)
+                fake = self.draw(codes, some)
             losses["path"] = self.path(fake.image, codes, some.normal(*fake.image.shape[1:]))
             update("generator", losses["path"])
         return losses | self.draw_again(image, parts, noise, update)
@@ -93,7 +100,7 @@ class JointStage(Stage):
         if self.encoder is None or self.look is None:
             return {}
         codes = generator.style(self.encoder(image, parts).flatten(0, 1)).unflatten(0, (len(image), -1))
-        drawn = generator(codes, noise.maps(generator.sides) if c.noise else None)
+        drawn = self.draw(codes, noise)
         losses = {
             "pixels": F.l1_loss(drawn.image, image),
             "perceptual": self.look(drawn.image, image).mean(),

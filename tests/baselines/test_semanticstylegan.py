@@ -206,6 +206,21 @@ def test_the_updates_of_an_iteration() -> None:
     assert history == ["ddgg", "dg", "dg", "dg", "dgg"]
 
 
+def reached(network: torch.nn.Module, loss: Tensor) -> set[str]:
+    """The parameters to which a loss has a gradient."""
+    names, parameters = zip(*network.named_parameters(), strict=True)
+    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    return {name for name, gradient in zip(names, gradients, strict=True) if gradient is not None}
+
+
+def test_the_path_penalty_trains_no_mapping() -> None:
+    method, seen = create(pixels=0, noise=True).train(), []
+    JointStage(method, "embedded").step(batch(4), lambda name, loss: seen.append(loss), Noise.shared(0, 4))
+    adversarial, penalty = ({name.split(".")[0] for name in reached(method.generator, loss)} for loss in seen[-2:])
+    assert adversarial - penalty == {"style"}
+    assert {"local_nets", "render_net"} <= penalty
+
+
 def test_both_trunks_are_judged_and_penalised() -> None:
     torch.manual_seed(0)
     network = Discriminator(64, Width(1024, 16))
