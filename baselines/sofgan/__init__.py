@@ -34,8 +34,8 @@ CARD = Card(
         "FFHQ": "FID 15.43, U-IDS 8.14 %, LPIPS 0.6297 (likewise)",
     },
     training="logistic loss, R1 gamma 10 every 16 steps, path length 2 every 4 steps; two styles with probability 0.9; "
-    "Adam 0.002 (0, 0.99) with lazy correction, batch 4, up to 10 million iterations at 1024 px; EMA half-life 10,000 "
-    "pictures at batch 32",
+    "Adam 0.002 (0, 0.99) with lazy correction, batch 4, 2,500,000 iterations (10 million pictures) at most at "
+    "1024 px; EMA half-life 10,000 pictures at batch 32",
     convention="no masks: the whole picture is drawn anew; 17 classes at 128 px; linear output, trained to [-1, 1]",
     licence="GPL-3.0",
     weights="the authors' Google Drive (readme): {g, d, g_ema}; 256, 512 or 1024 px by preset",
@@ -44,6 +44,8 @@ CARD = Card(
     takes=("layout",),
     choices={
         "size": "256 px, that of the tables; presets 512 and 1024",
+        "iterations": "the authors' command has `--iter 10000000`, which their program divides by processes and batch: "
+        "it counts pictures, not steps",
         "nose": "cut in two halves at the middle of its columns: other label maps have one class for it",
         "truncation": "1: codes as they are drawn. Less brings them nearer to the mean one",
         "noise": "each completion has its own, as it has its own code; a released file keeps one set of maps",
@@ -76,7 +78,7 @@ class SofGANConfig(Config):
     samples: int = Field(default=4000, ge=1)  # codes whose mean truncation leads to
     learning_rate: float = 0.002
     batch_size: int = 4
-    iterations: int = 10_000_000
+    iterations: int = 2_500_000
     mixing: float = 0.9  # probability of two styles
     zoom: float = Field(default=1.1, ge=1)
     gamma: float = 10.0  # weight of R1

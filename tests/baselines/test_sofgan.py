@@ -140,6 +140,11 @@ def test_training_draws_one_style_or_two(mixing: float, styles: int) -> None:
     assert all((regions is None) == (styles == 1) for _, regions in seen)
 
 
+def test_training_is_counted_in_steps_where_the_authors_count_pictures() -> None:
+    config = SofGAN.configure()
+    assert config.iterations * config.batch_size == 10_000_000  # --iter, for four processes of one picture
+
+
 def test_a_step_as_published_compares_no_pictures() -> None:
     stage = SofGANStage(create(perceptual=0).train(), "embedded")
     names: list[str] = []
