@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from bench.method import Batch, Noise, Source, Stage, Update
+from bench.nn import across
 from bench.nn.multiscale import Discriminator, VGGLoss, least_squares, matching
 from bench.nn.schedule import ScheduledAdam, falling
 
@@ -96,7 +97,7 @@ class CleanStage(WanStage):
 
 
 class PhotoStage(WanStage):
-    """VAE A, of old photos and synthetic ones, whose latents a discriminator must not tell apart."""
+    """VAE A, of old photos and synthetic ones; a discriminator should take latents of old ones for synthetic ones."""
 
     name = "vae_a"
 
@@ -115,7 +116,9 @@ class PhotoStage(WanStage):
         z = vae.encoder(photo)
         total, losses = self.compare(vae.decoder(z + noise.normal(*z.shape[1:])), photo)
         losses["kl"] = z.square().mean()
-        losses["merging"] = (self.latent_judge(z)[0][-1] - (1 - old)).square().mean()
+        # old photos should look synthetic; synthetic ones are what they should look like
+        count = across.mean(old.mean())
+        losses["merging"] = (old * self.latent_judge(z)[0][-1].square()).mean() / (count + 1e-12)
         update("generator", total + self.config.kl * losses["kl"] + self.config.merging * losses["merging"])
         losses["latents"] = (self.latent_judge(z.detach())[0][-1] - old).square().mean() / 2
         update("discriminator", losses["discriminator"])

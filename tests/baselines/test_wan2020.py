@@ -250,14 +250,17 @@ def test_the_mapping_learns_at_two_rates_unless_there_are_scratches(
 
 
 @pytest.mark.parametrize("old", [0.0, 1.0])
-def test_latents_should_be_taken_for_those_of_the_other_photos(old: float) -> None:
+def test_latents_of_old_photos_should_be_taken_for_synthetic_ones(old: float) -> None:
+    """The authors' `loss_G_featD` is of `real_old_feat` alone."""
     method, given = create(old=old).train(), batch(2)
     stage, seen = PhotoStage(method, "embedded"), []
     method.vae_a.encoder.register_forward_hook(lambda module, images, latent: seen.extend([images[0], latent]))
     losses = stage.step(given, lambda name, loss: None, Noise.shared(0, 2))
     assert torch.equal(seen[0], given.degraded) == (not old)
     logits = stage.latent_judge(seen[1])[0][-1]
-    assert losses["merging"].item() == pytest.approx((logits - (1 - old)).square().mean().item(), rel=1e-4)
+    assert losses["merging"].item() == pytest.approx(old * logits.square().mean().item(), rel=1e-4)
+    (gradient,) = torch.autograd.grad(losses["merging"], seen[1], retain_graph=True)
+    assert gradient.any() == bool(old)
     assert losses["latents"].item() == pytest.approx((logits - old).square().mean().item() / 2, rel=1e-4)
 
 
