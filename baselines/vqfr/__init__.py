@@ -40,7 +40,10 @@ CARD = Card(
     "50,000, R1 10 every 16, Adam 1e-4 (0.9, 0.96) halved at 500,000 and 650,000, batch 16, 800,000 iterations; no "
     "codes until 10,000, then those of k-means each 2,000 until 30,000. Restoration: codes 1, texture L1 1, on both "
     "pictures LPIPS 1, Gram matrices 2000, logistic loss 0.5, hinge loss of patches 0.5 times the ratio of gradients "
-    "(main picture: from 5,000), R1 10 every 16, Adam 1e-5 (0.5, 0.9), batch 16, 200,000 iterations",
+    "(main picture: from 5,000), a discriminator of each loss for each picture, R1 10 every 16, Adam 1e-5 (0.5, 0.9), "
+    "batch 16, 200,000 iterations. v2: codes from the start, without k-means; on the main picture alone L1 1, LPIPS 1, "
+    "logistic loss 1 and patches 0.5 from 5,000, on the codes cross entropy 1, too; Adam 1e-4 (0.9, 0.96) for what "
+    "finds the codes, 2e-5 (0.5, 0.9) else",
     features="LPIPS (VGG-16)",
     convention="no masks; degraded and restored images in [-1, 1]; linear output",
     licence="Apache-2.0",
@@ -53,17 +56,17 @@ CARD = Card(
         "fidelity": "1, most faithful, as in training; the authors' program takes 0. Version 2 alone has it",
         "degradation": "gfpgan: v1. vqfr-v2, with stronger blur, smaller pictures, worse JPEG: v2",
         "code target": "the codes of the clean picture, by the encoder as the first stage leaves it",
-        "discriminators": "they learn from the first iteration on, of both pictures once the main one is judged; only "
-        "the restorer's loss waits. One step has R1, too",
+        "discriminators": "that of the codebook learns from the first iteration on; only the autoencoder's loss waits. "
+        "The restoration's wait as published, with the loss of their picture",
         "style": "on LPIPS's features of unit length, Gram matrices divided by C H W",
-        "losses of v2": "the authors name them without weights: here those of v1, cross entropy 1; textures and codes "
-        "are frozen, fidelity is 1",
+        "v2": "as its training options and program say: textures and codes are frozen, fidelity is 1, patches are "
+        "balanced with LPIPS alone. The logistic loss counts 1: the 0.5 of the options is not read",
         "k-means": "ten iterations from vectors of the reservoir, to which all iterations since the last estimate gave "
         "as many",
     },
     notes="Costs are those at 512 px, in each of which a deformable convolution counts as a usual one. Preset v2: "
-    "83,486,539 parameters, 532.192 G MACs. The discriminators' singular vectors, which are saved as parameters, are "
-    "counted.",
+    "83,486,539 parameters, 532.192 G MACs, discriminators of 29,053,070 and 6,986,034. The discriminators' "
+    "singular vectors, which are saved as parameters, are counted.",
 )
 
 
@@ -78,16 +81,18 @@ class VQFRConfig(Config):
     guide: int = 32  # channels that tell the warping of the degraded picture
     groups: int = 32  # of the normalisations
     fidelity: float = 1.0  # version 2: share of the main branch, 0 to 1
-    judge_width: int = 32768  # channels of SWAGAN's discriminator at resolution r: width / r, at most `judge_limit`
+    judge_width: int = 32768  # channels of a discriminator at resolution r: width / r, at most `judge_limit`
     judge_limit: int = 512
     patch_width: int = 64  # channels of the patch discriminator's first layer
+    patch_halvings: int = 3  # its layers of stride 2
     batch_size: int = 16
     iterations: tuple[int, int] = (800_000, 200_000)  # as published; the stages' shares
     codebook_rate: float = 1e-4  # learning rate of the first stage
     halved: tuple[float, ...] = (5 / 8, 13 / 16)  # shares of that stage after which it is half as high
     restoration_rate: float = 1e-5  # learning rate of the second stage
+    finding_rate: float = 1e-4  # version 2: there, of the encoder and of what predicts the codes
     pixels: float = 1.0  # weight of L1: autoencoder, texture picture
-    main_pixels: float = 0.0  # of the main picture; as published: none
+    main_pixels: float = 0.0  # of the main picture; version 1 as published: none
     lpips: float = 1.0
     code: float = 1.0  # of the codes, in both stages
     code_share: float = 0.25  # first stage: of it, what moves the codes to the encoder
@@ -125,7 +130,8 @@ class VQFR(Method):
     presets = {
         "paper": VQFRConfig(),
         "v2": VQFRConfig(
-            version="v2", widths=(64, 128, 128, 256, 256, 512), style=0, main_gan_from=0, degradation="vqfr-v2"
+            version="v2", widths=(64, 128, 128, 256, 256, 512), patch_halvings=4, restoration_rate=2e-5, main_pixels=1,
+            style=0, gan=1, uncoded=0, estimate_until=0, degradation="vqfr-v2",
         ),
         "tiny": VQFRConfig(
             size=64, widths=(8, 24, 48), codes=256, dim=32, guide=8, groups=8, judge_width=1024, judge_limit=64,

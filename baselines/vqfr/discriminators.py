@@ -1,7 +1,8 @@
-"""VQFR's discriminators: SWAGAN's on wavelets for the whole picture, a PatchGAN for its parts."""
+"""VQFR's discriminators: SWAGAN's on wavelets or StyleGAN2's for the whole picture, a PatchGAN for its parts."""
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import torch
@@ -79,22 +80,32 @@ class Block(nn.Module):
         return self.conv2(self.conv1(x))
 
 
-class SWAGAN(nn.Module):
+class Whole(nn.Module):
+    """A discriminator of whole pictures, which ends with maps (N, width, 4, 4)."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.final_conv = nn.Sequential(convolution(width + 1, width), nn.LeakyReLU(0.2))
+        self.final_linear = nn.Sequential(
+            SpectralNorm(nn.Linear(16 * width, width)), nn.LeakyReLU(0.2), SpectralNorm(nn.Linear(width, 1))
+        )
+
+    def judged(self, maps: Tensor) -> Tensor:
+        """Logits (N, 1) of the last maps."""
+        return self.final_linear(self.final_conv(minibatch_deviation(maps)).flatten(1))
+
+
+class SWAGAN(Whole):
     """The discriminator of SWAGAN (Gal et al., 2021): (N, 3, size, size) -> logits (N, 1).
 
     At every resolution the wavelets of the picture, which is halved by the low-pass filter, are added.
     """
 
     def __init__(self, size: int, width: Width):
-        super().__init__()
         widths = [width(size), *(width(2**power) for power in range(check_size(size) - 2, 1, -1))]
+        super().__init__(widths[-1])
         self.from_rgbs = nn.ModuleList(FromRGB(channels) for channels in widths)
         self.convs = nn.ModuleList(Block(before, here) for before, here in pairwise(widths))
-        last = widths[-1]
-        self.final_conv = nn.Sequential(convolution(last + 1, last), nn.LeakyReLU(0.2))
-        self.final_linear = nn.Sequential(
-            SpectralNorm(nn.Linear(16 * last, last)), nn.LeakyReLU(0.2), SpectralNorm(nn.Linear(last, 1))
-        )
 
     def forward(self, image: Tensor) -> Tensor:
         first, *others = self.from_rgbs
@@ -102,18 +113,45 @@ class SWAGAN(nn.Module):
         for block, from_rgb in zip(self.convs, others, strict=True):
             image = (2 * HALF) ** 2 * low_pass(image, 1, stride=2)  # from wavelets, and to them again
             x = block(x) + from_rgb(image)
-        return self.final_linear(self.final_conv(minibatch_deviation(x)).flatten(1))
+        return self.judged(x)
+
+
+class Residual(Block):
+    """The same, and beside it the low-pass filter and 1 x 1 at every second pixel."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs)
+        self.skip = SpectralNorm(nn.Conv2d(inputs, outputs, 1, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (super().forward(x) + self.skip(low_pass(x, 1, stride=2))) / math.sqrt(2)
+
+
+class StyleGAN2(Whole):
+    """The discriminator of StyleGAN2 (Karras et al., 2020) with spectral norms: (N, 3, size, size) -> logits (N, 1)."""
+
+    def __init__(self, size: int, width: Width):
+        widths = [width(2**power) for power in range(check_size(size), 1, -1)]
+        super().__init__(widths[-1])
+        first = nn.Sequential(SpectralNorm(nn.Conv2d(3, widths[0], 1)), nn.LeakyReLU(0.2))
+        self.conv_body = nn.Sequential(first, *(Residual(before, here) for before, here in pairwise(widths)))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.judged(self.conv_body(image))
 
 
 class Patches(nn.Module):
-    """The PatchGAN: 4 x 4 convolutions with batch normalisation. (N, 3, H, W) -> logits (N, 1, h, w)."""
+    """The PatchGAN: 4 x 4 convolutions with batch normalisation, of which `halvings` have stride 2.
 
-    def __init__(self, width: int):
+    (N, 3, H, W) -> logits (N, 1, h, w).
+    """
+
+    def __init__(self, width: int, halvings: int = 3):
         super().__init__()
-        widths = [width, 2 * width, 4 * width, 8 * width]
+        widths = [width * min(2**i, 8) for i in range(halvings + 1)]
         layers: list[nn.Module] = [SpectralNorm(nn.Conv2d(3, width, 4, 2, 1)), nn.LeakyReLU(0.2)]
-        for before, here in pairwise(widths):
-            stride = 1 if here == widths[-1] else 2
+        for i, (before, here) in enumerate(pairwise(widths), start=1):
+            stride = 2 if i < halvings else 1
             layers += [
                 SpectralNorm(nn.Conv2d(before, here, 4, stride, 1, bias=False)),
                 nn.BatchNorm2d(here),

@@ -93,7 +93,11 @@ class Network(nn.Module):
 
     @abstractmethod
     def restorer(self) -> list[nn.Module]:
-        """What the second stage trains."""
+        """What the second stage trains, but for `finder`."""
+
+    def finder(self) -> list[nn.Module]:
+        """What finds the codes, where the second stage trains it at a rate of its own."""
+        return []
 
     @abstractmethod
     def last(self) -> dict[str, nn.Module]:

@@ -156,7 +156,10 @@ class VersionTwo(Network):
         return [self.encoder, self.quantizer, self.decoder]
 
     def restorer(self) -> list[nn.Module]:
-        return [self.encoder, self.feat2index, self.inpfeat_extraction, self.main_branch]
+        return [self.inpfeat_extraction, self.main_branch]
+
+    def finder(self) -> list[nn.Module]:
+        return [self.encoder, self.feat2index]
 
     def last(self) -> dict[str, nn.Module]:
         return {"main": self.decoder.conv_out[-1]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
-from baselines.vqfr.discriminators import SWAGAN, Patches
+from baselines.vqfr.discriminators import SWAGAN, Patches, StyleGAN2, Whole
 from bench.method import Batch, Noise, Source, Stage, Update
 from bench.nn import across
 from bench.nn.losses import differentiable_twice, hinge, logistic, nonsaturating, r1
@@ -42,7 +42,7 @@ class Look(PerceptualDistance):
 
 
 class VQFRStage(Stage):
-    """What both stages share: the discriminator of whole pictures, and the number of the iteration."""
+    """What both stages share: how a discriminator of whole pictures learns, and the number of the iteration."""
 
     method: VQFR
     iteration: Tensor
@@ -54,27 +54,30 @@ class VQFRStage(Stage):
         self.batch_size, self.iterations = c.batch_size, c.iterations[self.number]
         self.share = self.iterations / sum(c.iterations)
         self.look = Look(features)
-        self.judge = SWAGAN(c.size, Width(c.judge_width, c.judge_limit))
         self.register_buffer("iteration", torch.zeros((), dtype=torch.long))
 
-    def penalty(self, real: Tensor) -> Tensor | None:
-        """R1, weighted for its lazy use; None where it is not due."""
+    def whole(self) -> Whole:
+        """A new discriminator of whole pictures."""
+        c = self.config
+        return (SWAGAN if c.version == "v1" else StyleGAN2)(c.size, Width(c.judge_width, c.judge_limit))
+
+    def penalty(self, judge: Whole, real: Tensor) -> Tensor | None:
+        """R1; None where it is not due."""
         if int(self.iteration) % self.config.r1_every:
             return None
         real = real.detach().requires_grad_()
         with differentiable_twice():
-            logits = self.judge(real)
+            logits = judge(real)
         return r1(logits, real)
 
-    def improve(self, real: Tensor, fakes: Sequence[Tensor], update: Update) -> dict[str, Tensor]:
-        """Update the discriminator of whole pictures; its losses."""
-        each = [logistic(self.judge(real), self.judge(fake.detach())) for fake in fakes]
-        losses = {"discriminator": torch.stack(each).mean()}
-        total, penalty = losses["discriminator"], self.penalty(real)
+    def improve(self, judge: Whole, real: Tensor, fake: Tensor, update: Update, of: str = "") -> dict[str, Tensor]:
+        """Update the discriminator of whole pictures, `of` which the names begin with; its losses."""
+        total = logistic(judge(real), judge(fake.detach()))
+        losses, penalty = {f"{of}discriminator": total}, self.penalty(judge, real)
         if penalty is not None:
-            losses["r1"] = penalty
+            losses[f"{of}r1"] = penalty
             total = total + self.config.r1_every * self.config.gamma / 2 * penalty
-        update("discriminator", total)
+        update(f"{of}discriminator", total)
         return losses
 
 
@@ -87,6 +90,7 @@ class CodebookStage(VQFRStage):
     def __init__(self, method: VQFR, features: Source):
         super().__init__(method, features)
         c = self.config
+        self.judge = self.whole()
         self.reservoir = Reservoir(c.reservoir, c.dim, -(-c.reservoir // c.estimate_every))
         self.usage = Usage(c.codes)
 
@@ -119,13 +123,16 @@ class CodebookStage(VQFRStage):
             losses["generator"] = nonsaturating(self.judge(output))
             total = total + c.codebook_gan * losses["generator"]
         update("autoencoder", total)
-        losses |= self.improve(image, [output], update)
+        losses |= self.improve(self.judge, image, output, update)
         self.iteration += 1
         return losses
 
 
 class RestorationStage(VQFRStage):
-    """Stage two, on degraded pictures: all but the codes; version 2 also leaves the textures as they are."""
+    """Stage two, on degraded pictures: all but the codes; version 2 also leaves the textures as they are.
+
+    Texture picture and main picture have a pair of discriminators each, of the whole and of patches.
+    """
 
     name = "restoration"
     number = 1
@@ -134,21 +141,27 @@ class RestorationStage(VQFRStage):
         super().__init__(method, features)
         self.degradation = self.config.degradation
         self.ema = {"restorer": self.config.ema} if self.config.ema else {}
-        self.patches = Patches(self.config.patch_width)
+        names = method.network.last()
+        self.judges = nn.ModuleDict({name: self.whole() for name in names})
+        self.patches = nn.ModuleDict(
+            {name: Patches(self.config.patch_width, self.config.patch_halvings) for name in names}
+        )
         self.clean = frozen(copy.deepcopy(method.network.encoding()))
 
     def optimisers(self) -> dict[str, Optimizer]:
-        network = self.method.network
+        c, network = self.config, self.method.network
         self.clean.load_state_dict(network.encoding().state_dict())  # as the first stage leaves it: this one begins
 
-        def adam(parameters: list[nn.Parameter]) -> Adam:
-            return Adam(parameters, self.config.restoration_rate, (0.5, 0.9))
+        def adam(*modules: nn.Module) -> Adam:
+            return Adam(trained(modules), c.restoration_rate, (0.5, 0.9))
 
-        return {
-            "restorer": adam(trained(network.restorer())),
-            "discriminator": adam(trained([self.judge])),
-            "patches": adam(trained([self.patches])),
-        }
+        restorer = adam(*network.restorer())
+        if network.finder():
+            found = {"params": trained(network.finder()), "lr": c.finding_rate, "betas": (0.9, 0.96)}
+            restorer.add_param_group(found)
+        judges = {f"{name} discriminator": adam(judge) for name, judge in self.judges.items()}
+        patches = {f"{name} patch discriminator": adam(patches) for name, patches in self.patches.items()}
+        return {"restorer": restorer} | judges | patches
 
     def step(self, batch: Batch, update: Update, noise: Noise) -> dict[str, Tensor]:
         c, network, image = self.config, self.method.network, batch.image
@@ -161,25 +174,28 @@ class RestorationStage(VQFRStage):
         if restored.logits is not None:
             losses["entropy"] = F.cross_entropy(restored.logits.movedim(-1, 1), indices)
             total = total + c.entropy * losses["entropy"]
-        last, fakes = network.last(), []
+        judged = {}
         for name, picture in restored.pictures.items():
             lpips, style = self.look.both(picture, image)
             pixels = F.l1_loss(picture, image)
             losses |= {f"{name} lpips": lpips, f"{name} style": style, f"{name} pixels": pixels}
             near = c.lpips * lpips + c.style * style + (c.main_pixels if name == "main" else c.pixels) * pixels
             total = total + near
+            if restored.logits is not None:
+                near = c.lpips * lpips  # version 2 balances patches with it alone
             if name == "main" and int(self.iteration) < c.main_gan_from:
                 continue
-            fakes.append(picture)
-            whole, parts = nonsaturating(self.judge(picture)), -self.patches(picture).mean()
+            judged[name] = picture
+            whole, parts = nonsaturating(self.judges[name](picture)), -self.patches[name](picture).mean()
             losses |= {f"{name} generator": whole, f"{name} patches": parts}
-            total = total + c.gan * whole + c.patches * balance(near, parts, last[name].get_parameter("weight")) * parts
+            share = balance(near, parts, network.last()[name].get_parameter("weight"))
+            total = total + c.gan * whole + c.patches * share * parts
         update("restorer", total)
-        if fakes:
-            losses |= self.improve(image, fakes, update)
-            each = [hinge(self.patches(image), self.patches(fake.detach())) for fake in fakes]
-            losses["patch discriminator"] = torch.stack(each).mean()
-            update("patches", losses["patch discriminator"])
+        for name, picture in judged.items():
+            losses |= self.improve(self.judges[name], image, picture, update, f"{name} ")
+            patches, loss = self.patches[name], f"{name} patch discriminator"
+            losses[loss] = hinge(patches(image), patches(picture.detach()))
+            update(loss, losses[loss])
         self.iteration += 1
         return losses
 

@@ -10,10 +10,11 @@ from torch import nn
 
 from baselines.vqfr import VQFR
 from baselines.vqfr.blocks import Deformable
-from baselines.vqfr.discriminators import SpectralNorm, haar
+from baselines.vqfr.discriminators import SWAGAN, Patches, SpectralNorm, StyleGAN2, haar
 from baselines.vqfr.training import CodebookStage, RestorationStage, balance
 from bench import golden
 from bench.batch import Noise
+from bench.nn.stylegan2 import Width
 from tests.test_methods import batch, take_a_step
 
 KEYS = Path(__file__).parents[1] / "golden"
@@ -85,10 +86,71 @@ def test_codes_come_after_the_first_iterations() -> None:
 def test_adversarial_losses_begin_when_they_should() -> None:
     method, given = create(codebook_gan_from=1, main_gan_from=1), batch(2)
     first, second = CodebookStage(method, "embedded"), RestorationStage(method, "embedded")
-    for stage, name in ((first, "generator"), (second, "main patches")):
+    for stage, name, penalty in ((first, "generator", "r1"), (second, "main patches", "texture r1")):
         losses = [stage.step(given, lambda name, loss: None, Noise.shared(0, 2)) for _ in range(2)]
         assert [name in each for each in losses] == [False, True]
-        assert ["r1" in each for each in losses] == [True, False]
+        assert [penalty in each for each in losses] == [True, False]
+
+
+def test_each_picture_has_two_discriminators_with_optimisers_of_their_own() -> None:
+    method, updated = create(main_gan_from=1), []
+    stage = RestorationStage(method, "embedded")
+    optimisers = stage.optimisers()
+    judges = [
+        f"{picture} {judge}" for picture in ("texture", "main") for judge in ("discriminator", "patch discriminator")
+    ]
+    assert sorted(optimisers) == sorted(["restorer", *judges])
+    groups = [group["params"] for optimiser in optimisers.values() for group in optimiser.param_groups]
+    assert len({id(p) for group in groups for p in group}) == sum(map(len, groups))
+    for _ in range(2):
+        stage.step(batch(2), lambda name, loss: updated.append(name), Noise.shared(0, 2))
+    assert updated == ["restorer", *judges[:2], "restorer", *judges]  # those of the main picture wait with its loss
+
+
+def test_the_second_version_trains_as_its_options_say() -> None:
+    """options/train/VQFR/train_vqfr_v2_B16_200K.yml, and what vqfrv2_model.py reads of it."""
+    c = VQFR.configure("v2")
+    weights = c.main_pixels, c.lpips, c.style, c.code, c.entropy, c.gan, c.patches, c.main_gan_from
+    assert weights == (1, 1, 0, 1, 1, 1, 0.5, 5_000)
+    assert (c.uncoded, c.estimate_until) == (0, 0)  # its codes have no k-means
+    rates = c.model_dump(include={"restoration_rate", "finding_rate", "patch_halvings"})
+    stage = RestorationStage(create(**SECOND, **rates), "embedded")
+    optimisers, network = stage.optimisers(), stage.method.network
+    assert sorted(optimisers) == ["main discriminator", "main patch discriminator", "restorer"]
+    found = {
+        id(p): (group["lr"], group["betas"])
+        for optimiser in optimisers.values()
+        for group in optimiser.param_groups
+        for p in group["params"]
+    }
+    for modules, expected in (
+        ([network.encoder, network.feat2index], (1e-4, (0.9, 0.96))),
+        ([network.main_branch, network.inpfeat_extraction, stage.judges, stage.patches], (2e-5, (0.5, 0.9))),
+    ):
+        assert {found[id(p)] for m in modules for p in m.parameters() if p.requires_grad} == {expected}
+    assert isinstance(stage.judges["main"], StyleGAN2)
+    assert [layer.stride[0] for layer in stage.patches.modules() if isinstance(layer, nn.Conv2d)] == [2, 2, 2, 2, 1, 1]
+
+
+def test_the_second_version_balances_patches_with_lpips_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    near: list[torch.Tensor] = []
+
+    def balanced(first: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
+        near.append(first.detach())
+        return first.new_ones(())
+
+    monkeypatch.setattr("baselines.vqfr.training.balance", balanced)
+    losses = RestorationStage(create(**SECOND), "embedded").step(batch(2), lambda name, loss: None, Noise.shared(0, 2))
+    assert torch.equal(near[0], losses["main lpips"])
+
+
+def test_discriminators_have_the_published_sizes() -> None:
+    with torch.device("meta"):
+        judges = SWAGAN(512, Width()), StyleGAN2(512, Width()), Patches(64), Patches(64, 4)
+    counts = [sum(p.numel() for p in judge.parameters()) for judge in judges]
+    assert counts == [27_772_799, 29_053_070, 2_782_002, 6_986_034]
+    learned = sum(p.numel() for p in judges[1].parameters() if p.requires_grad)
+    assert learned == 28_982_849  # StyleGAN2's own
 
 
 def test_the_balance_is_the_ratio_of_gradients() -> None:
