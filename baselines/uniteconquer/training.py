@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from baselines.uniteconquer import shown
 from bench.method import Batch, Noise, Update
+from bench.nn import across
 from bench.nn.denoising import DenoiserStage, learned
 
 if TYPE_CHECKING:
@@ -36,23 +36,26 @@ class DenoisingStage(DenoiserStage):
 
 
 class FaceStage(DenoisingStage):
-    """The network of maps and texts, of which some are left out; of the text in half of the batches, for all."""
+    """The network of maps and texts: each picture is shown its skin, its hair, its text or nothing."""
 
     name = trained = "face"
     guides = ("semantics",)
 
     def told(self, batch: Batch, noise: Noise) -> tuple[Tensor | None, ...]:
         maps = shown.face(batch.need("semantics")).unflatten(1, (2, 3))
-        maps = (maps * kept(noise, self.config.dropped)[:, :, None, None, None]).flatten(1, 2)
-        texts = self.vectors(batch.image, noise)
-        return maps.to(batch.image), texts if noise.once() >= self.config.silent else None
+        kept = alone(noise)
+        maps = (maps * kept[:, :2, None, None, None]).flatten(1, 2)
+        return maps.to(batch.image), self.texts(batch.image, kept[:, 2:], noise)
 
-    def vectors(self, pictures: Tensor, noise: Noise) -> Tensor | None:
-        """Vectors (N, D) of pictures in the place of texts, which are seldom there; of some, zeros."""
+    def texts(self, pictures: Tensor, kept: Tensor, noise: Noise) -> Tensor | None:
+        """Vectors (N, D) of pictures in the place of texts, which are seldom there; zeros where `kept` (N, 1) is false.
+
+        None where all are zeros, as released, or where this batch is silent.
+        """
         read = self.method.reader(pictures.device)
-        if read is None:
+        if read is None or noise.once() < self.config.silent or not across.mean(kept.float().sum()):
             return None
-        return read.as_texts(pictures, noise) * (noise.uniform(1) >= self.config.dropped)
+        return read.as_texts(pictures, noise) * kept
 
 
 class SketchStage(DenoisingStage):
@@ -65,8 +68,8 @@ class SketchStage(DenoisingStage):
         return (shown.drawing(batch.need("sketch")).to(batch.image),)
 
 
-def kept(noise: Noise, dropped: float) -> Tensor:
-    """Which of the maps of skin and hair are shown (N, 2): one alone in half of the cases; then each may be dropped."""
-    alone, first = noise.uniform(1) < 0.5, noise.uniform(1) < 0.5
-    both = torch.cat([~alone | first, ~alone | ~first], dim=1)
-    return both & (noise.uniform(2) >= dropped)
+def alone(noise: Noise) -> Tensor:
+    """Which of skin, hair and text a picture is shown (N, 3): skin or hair in a quarter each, the text in 3/8."""
+    drawn = noise.uniform(1)
+    starts, ends = drawn.new_tensor([[0, 1 / 4, 1 / 2], [1 / 4, 1 / 2, 7 / 8]])
+    return (starts <= drawn) & (drawn < ends)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from baselines.uniteconquer import UniteConquer, shown
 from baselines.uniteconquer.networks import TextBlock, united, weights
-from baselines.uniteconquer.training import FaceStage, kept
+from baselines.uniteconquer.training import FaceStage, alone
 from bench import golden
 from bench.batch import Noise
 from bench.errors import BenchError
@@ -109,17 +109,27 @@ def test_the_layout_stands_for_the_labels() -> None:
     assert torch.equal(maps, method.rows(given.guided(semantics=given.layout, layout=None))[0])
 
 
-def test_training_leaves_maps_out() -> None:
-    found = kept(Noise.shared(0, 20_000), 0.25).float()
-    assert found.mean(0).tolist() == pytest.approx([0.75 * 0.75] * 2, abs=0.02)
-    assert float(found.prod(1).mean()) == pytest.approx(0.5 * 0.75**2, abs=0.02)
+def test_training_shows_skin_hair_or_text_alone_or_nothing() -> None:
+    """The authors' image_datasets.py; their trainer drops nothing more."""
+    found = alone(Noise.shared(0, 20_000)).float()
+    assert found.mean(0).tolist() == pytest.approx([1 / 4, 1 / 4, 3 / 8], abs=0.02)
+    assert set(found.sum(1).tolist()) == {0, 1}
+
+
+def test_a_picture_in_training_is_shown_what_was_drawn() -> None:
+    stage, given, noise = FaceStage(create(silent=0.0), 0.5), batch(32), Noise.shared(0, 32)
+    maps, texts = stage.told(given, noise)
+    assert maps is not None and texts is not None
+    skin, hair = maps[:, :3].flatten(1).any(1), maps[:, 3:].flatten(1).any(1)
+    assert torch.equal(torch.stack([skin, hair, texts.any(1)], dim=1), alone(Noise.shared(0, 32)))
 
 
 def test_half_of_the_batches_have_no_text() -> None:
-    method, seen = create(), list[Tensor | None]()
+    method, seen = create(silent=0.5), list[Tensor | None]()
     stage, given = FaceStage(method, 0.5), batch(4)
     for seed in range(12):
         seen.append(stage.told(given, Noise.shared(seed, 4))[1])
+    assert UniteConquer.configure().silent == 0  # ours, for `tiny`
     assert {one is None for one in seen} == {True, False}
     lengths = torch.cat([one.norm(dim=1) for one in seen if one is not None])
     assert {round(float(length), 3) for length in lengths} == {0.0, 1.0}
