@@ -51,6 +51,7 @@ CARD = Card(
         "masks', of which no more is said: encoder and alignment see the erased picture and its valid mask",
         "shares": "erased: the encoder of the prior e4e first learns masked pictures, by e4e's losses and published "
         "number of iterations, with all offsets from the beginning; HierInv's paper says nothing about it",
+        "masks": "erased: HierInv's, beside which it stands. tiny: irregular",
         "residual": "erased: 0 in the hole; the alignment is to give that of the whole original. The mask is not "
         "distorted",
         "perspective": "each image has one of its own; the authors' transform draws one a batch",
@@ -77,6 +78,7 @@ class HFGIConfig(E4EConfig):
     distortion: float = 0.15  # of the residual's perspective in training, as a share of half the side
     distorted: float = 0.9  # its probability
     shares: tuple[float, float] = (0.75, 0.25)  # of the budget where the input is erased: encoder, details
+    masks: str = "hierinv"  # training draw where the input is erased
 
     @property
     def channels(self) -> int:
@@ -177,7 +179,7 @@ class HFGI(E4E):
         "256": HFGIConfig(size=256),
         "tiny": HFGIConfig(
             size=64, pixels=64, input="erased", widths=(16, 32, 64, 128), units=(1, 1, 2, 1), dim=64,
-            learning_rate=2e-3, critic_rate=2e-4, detail_rate=1e-2, gain=0.05, shares=(0.3, 0.7),
+            learning_rate=2e-3, critic_rate=2e-4, detail_rate=1e-2, gain=0.05, shares=(0.3, 0.7), masks="irregular",
             align_widths=(16, 16, 24, 32),  # not narrower: a backward pass of torch 2.15 crashed
             detail_widths=(16, 24, 32),
         ),
@@ -259,6 +261,7 @@ class HFGI(E4E):
             return [details]
         encoder = EncoderStage(self, features)
         encoder.share, details.share = self.config.shares
+        encoder.masks = details.masks = self.config.masks
         return [encoder, details]
 
     def load_official(self, state: Mapping[str, Any]) -> None:

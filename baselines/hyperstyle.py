@@ -53,6 +53,7 @@ CARD = Card(
         "masks', of which no more is said: both networks see the erased picture and its valid mask",
         "shares": "of the W encoder, which is trained first, by pSp's losses, and of the hypernetwork; half each, as "
         "both have up to 500,000 steps",
+        "masks": "erased: HierInv's, beside which it stands. tiny: irregular",
         "passes": "the optimiser steps once for all passes of a batch; no pass reaches back into the one before it. 5, "
         "as in training and for inversion; the authors edit after 3",
         "noise": "one draw for all passes, where the released files have stored maps",
@@ -79,6 +80,7 @@ class HyperStyleConfig(PSPConfig):
     passes: int = Field(default=5, ge=1)  # of the hypernetwork
     hyper_rate: float = 1e-4  # its learning rate
     shares: tuple[float, float] = (0.5, 0.5)  # of the budget: W encoder, hypernetwork
+    masks: str = "hierinv"  # training draw where the input is erased
     w_weights: Path | None = None  # the authors' faces_w_encoder.pt, where `weights` names hyperstyle_ffhq.pt
 
     @property
@@ -198,6 +200,7 @@ class HyperStyle(PSP):
         "tiny": HyperStyleConfig(
             size=64, pixels=64, input="erased", widths=(16, 32, 64, 128), units=(1, 1, 2, 1), dim=64,
             learning_rate=5e-3, body=(16, 32, 64, 64), blocks=(1, 1, 1, 1), passes=2, hyper_rate=1e-2,
+            masks="irregular",
         ),
     }  # fmt: skip
     prior_presets = {"256": {"stylegan2": "rosinality"}}
@@ -263,6 +266,7 @@ class HyperStyle(PSP):
         self.check_generator()
         encoder, hyper = EncoderStage(self, features), HyperStage(self, features)
         encoder.share, hyper.share = self.config.shares
+        encoder.masks = hyper.masks = self.config.masks
         return [encoder, hyper]
 
     def load_official(self, state: Mapping[str, Any]) -> None:

@@ -135,3 +135,9 @@ def test_the_large_golden_file_passes(shared: Path) -> None:
     known_as = {"hfgi": ("hfgi", HFGI.golden["hfgi"])}
     result = golden.check(shared / "golden" / "hfgi.npz", shared / "specs", known_as)
     assert result.passed, golden.line(result)
+
+
+def test_erased_pictures_are_erased_as_hierinvs() -> None:
+    """They are rows of its table, which tests shares of 0 to 100 %."""
+    assert HFGI.configure("256").masks == "hierinv"
+    assert [stage.masks for stage in create(masks="hierinv").stages("embedded")] == ["hierinv"] * 2

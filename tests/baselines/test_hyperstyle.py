@@ -177,3 +177,9 @@ def test_the_large_golden_file_passes(shared: Path) -> None:
     known = {"hyperstyle": ("hyperstyle", HyperStyle.golden["hyperstyle"])}
     result = golden.check(shared / "golden" / "hyperstyle.npz", shared / "specs", known)
     assert result.passed, golden.line(result)
+
+
+def test_erased_pictures_are_erased_as_hierinvs() -> None:
+    """They are rows of its table, which tests shares of 0 to 100 %."""
+    assert HyperStyle.configure("256").masks == "hierinv"
+    assert [stage.masks for stage in create(masks="hierinv").stages("embedded")] == ["hierinv"] * 2
