@@ -69,6 +69,7 @@ CARD = Card(
         "optimiser": "released: Adam 0.002 (0, 0.99), lazy. thesis: Adam 2e-4 (0.5, 0.999), for stages two and three",
         "iterations": "released: 200,000, 200,000, 500,000. thesis: 150,000 for the first",
         "batch_sizes": "released: 8, 16, 4. thesis: 16, 8, 4",
+        "size": "512 px in all stages. Of stage two the released command names no size, and its program then takes 256",
         "degradation": "vspbfr, and vspbfr-restoration with rare haze and grey in stage three: released. blind: the "
         "thesis, without haze and grey",
         "progressive": "released: the encoder's offsets join one by one again, as in its trainer's command",
