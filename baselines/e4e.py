@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
@@ -52,7 +53,7 @@ class E4EConfig(PSPConfig):
     """Sizes and losses of e4e, beside those of pSp."""
 
     encoder: Literal["gradual"] = "gradual"
-    norm: Literal[0] = 0  # a term of pSp alone
+    norm: float = Field(default=0.0, ge=0, le=0)  # a term of pSp alone
     adversarial: float = 0.1
     offsets: float = 2e-4  # of the offsets' length
     start: int | None = 20_000  # iterations with the base code alone; None: all offsets from the beginning

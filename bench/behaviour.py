@@ -35,19 +35,11 @@ SAME = {
     # networks may say that they take squares alone: what they take of squares is as it was
     "0f8150c52014537c2c82960ef462d42d88eacc09b873d516a942744d53ba4e2c":  # bench.nn.sizes
     "2c14389270e077e49bdee462298b1140414921f3344eb2f8fb07f80a7f8bc7fa",
-    "f1f7bf8f65714f7da61a505fc14a9a709c49a6ea82fe71aefd7297a347d1ab28":  # baselines.zits
-    "2b8357f824c767c1e064ac998cd28fccfbc8dc72eeb8d81826fff7e33818159c",
     "8c2d485346ec141e288fb0a7a90c79672407701bda3c6e3f425a7894f0d05c79":  # methods.isfrnet
     "1519747e32771d5772aad292fcaa8fe441e5a88003677fe6d0516c2f0297aa02",
     # activations are scaled and limited in place, noise is added in place, to the same bits
     "b78a33510ec8d18db62ef24e2f067b1117998cb2289c713962159895ce394b2a":  # bench.nn.stylegan2_blocks
     "56cab0db9826f0eac4f5d17a70c53de9c17d94dde28c1668379ca9400db11e61",
-    # a message names DivInversion, too, which stands on HierInv
-    "074bddb77089c6f84ea2b8d7ec18dbd003cc2f2a32a1e0e0c0c166067ad0745a":  # methods.hierinv
-    "9ec3e165b0fb2b008c586c18b1231e4bff2e68927d14ec378102981ed3bc1f5d",
-    # ZITS takes the discriminator's loss from here
-    "69e300bdd6a7be99732d8e345289ecfbd645e7e33b51eaa99c56ef555187924b":  # baselines.lama
-    "a4b18ca8d5d17fa4173e5ded2f46b8f90e3b9f063218f42535aa9e00495eb9d4",
     # guides stand in one mapping of the batch; what was not mirrored with the images is not
     "36b944947b4f20deb1e12b853af300afbce985ca694b910fea76b3efa58d01f9":  # baselines.arcface
     "c6090255e37c291756b08c2db4a7f709b52de323ba50fd69a8b447eafff5754a",
@@ -80,6 +72,18 @@ SAME = {
     "0b3933123f07b56a1521e23c3911b08ad77693dfbc6a729070d79f60ee92b07d",
     "bf65a4a6db0acf609222a9b7f433b5d19bd64264e5920031afff82d15674a31f":  # baselines.tfill.layers
     "895a5c564db907d3f1ee808ecb94210ff69168f52f18f8e851bc59e8109c0b38",
+    # a penalty within a region, patches from anywhere, what a discriminator sees beside pictures and the masks of
+    # another preset stand beside what was there; e4e has no option for a term that it never had
+    "fe2c66b3a5f20951a9ae9d5ddf6ab9cfeac850a40165bdb73a06d63c30649579":  # bench.nn.losses
+    "891ab8c07041a0ba89fa4ead301d26725e3f9865d339915c10619a8f15aaeeee",
+    "6cb4984b28cc7f3c84b69705548a27f707abc143fcd564ac84b1d6b9707b242c":  # bench.nn.mmediting
+    "230b85330b2b68b54480e7b0bfbf39e89a0c0b19539dbfe7b88a72fc27af2a0c",
+    "c64c46466fc239faa64d0fc9a74d0f171a62b46b23d34f3f9704e74091cdcb41":  # bench.nn.stylegan2_training
+    "fc2a765fe1bf1920b24c506aa72baaca0ed03f2e808db553a05e58c86aa3da24",
+    "004c84fa7212ee833a64c54f31c6fb932c3837943ee7509635de668150c4fe90":  # masks.training
+    "5ce46023a33136fdfd64d029279242ff5a70e4db6379486aa49dc8543789e178",
+    "ed4db8cd63cc7e9fe9f128655c14c88062b345d57aaa06914ff4ed38d4dda495":  # baselines.e4e
+    "55fabfb76e5ade816ba1983b296847712d80a9feeb0989777f6473f9d04ef0bc",
 }
 """What a file does now -> what it did, of edits that change no earlier result: nothing runs again for them. An entry
 goes when its file changes further."""

@@ -94,7 +94,7 @@ def test_options_train(options: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("method", [E4E, HFGI])
 def test_the_norm_of_codes_is_of_psp_alone(method: type[E4E]) -> None:
-    with pytest.raises(BenchError, match=f"{method.card.slug}: options.norm: Input should be 0"):
+    with pytest.raises(BenchError, match=f"{method.card.slug}: options.norm: Input should be less than or equal to 0"):
         method.create("tiny", norm=0.005)
 
 
