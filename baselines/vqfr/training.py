@@ -59,9 +59,10 @@ class VQFRStage(Stage):
     def whole(self) -> Whole:
         """A new discriminator of whole pictures."""
         c = self.config
-        return (SWAGAN if c.version == "v1" else StyleGAN2)(c.size, Width(c.judge_width, c.judge_limit))
+        width = Width(c.judge_width, c.judge_limit)
+        return SWAGAN(c.size, width) if c.version == "v1" else StyleGAN2(c.size, width)
 
-    def penalty(self, judge: Whole, real: Tensor) -> Tensor | None:
+    def penalty(self, judge: nn.Module, real: Tensor) -> Tensor | None:
         """R1; None where it is not due."""
         if int(self.iteration) % self.config.r1_every:
             return None
@@ -70,7 +71,7 @@ class VQFRStage(Stage):
             logits = judge(real)
         return r1(logits, real)
 
-    def improve(self, judge: Whole, real: Tensor, fake: Tensor, update: Update, of: str = "") -> dict[str, Tensor]:
+    def improve(self, judge: nn.Module, real: Tensor, fake: Tensor, update: Update, of: str = "") -> dict[str, Tensor]:
         """Update the discriminator of whole pictures, `of` which the names begin with; its losses."""
         total = logistic(judge(real), judge(fake.detach()))
         losses, penalty = {f"{of}discriminator": total}, self.penalty(judge, real)
@@ -152,7 +153,7 @@ class RestorationStage(VQFRStage):
         c, network = self.config, self.method.network
         self.clean.load_state_dict(network.encoding().state_dict())  # as the first stage leaves it: this one begins
 
-        def adam(*modules: nn.Module) -> Adam:
+        def adam(*modules: nn.Module) -> Optimizer:
             return Adam(trained(modules), c.restoration_rate, (0.5, 0.9))
 
         restorer = adam(*network.restorer())
@@ -174,7 +175,7 @@ class RestorationStage(VQFRStage):
         if restored.logits is not None:
             losses["entropy"] = F.cross_entropy(restored.logits.movedim(-1, 1), indices)
             total = total + c.entropy * losses["entropy"]
-        judged = {}
+        judged: dict[str, Tensor] = {}
         for name, picture in restored.pictures.items():
             lpips, style = self.look.both(picture, image)
             pixels = F.l1_loss(picture, image)
