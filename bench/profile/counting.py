@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count, sdpa_flop_count
 
 
 def count_parameters(module: nn.Module, learnable: bool = False) -> int:
@@ -28,7 +28,7 @@ def count_macs(run: Callable[[Any], Any], network: nn.Module) -> float:
     there: dict[int, Tensor] = {id(p): nn.Parameter(p.to("meta"), p.requires_grad) for p in network.parameters()}
     there |= {id(b): b.to("meta") for b in network.buffers()}
     meta = copy.deepcopy(network, there).float().eval()  # no value is copied
-    counter = FlopCounterMode(display=False, custom_mapping=_deformable())
+    counter = FlopCounterMode(display=False, custom_mapping=_unknown())
     with torch.no_grad(), torch.device("meta"), counter:
         run(meta)
     return counter.get_total_flops() / 2
@@ -108,7 +108,7 @@ class _Counter(FlopCounterMode):
         aten = torch.ops.aten
         formulas: dict[Any, Any] = dict.fromkeys((aten.convolution, aten._convolution), self._convolution())
         formulas |= dict.fromkeys((aten._fft_r2c, aten._fft_c2r, aten._fft_c2c), _transform)
-        formulas |= dict.fromkeys((aten.mv, aten.dot, aten.vdot), _vectors) | _deformable()
+        formulas |= dict.fromkeys((aten.mv, aten.dot, aten.vdot), _vectors) | _unknown()
         super().__init__(display=False, custom_mapping=formulas)
 
     def operations(self) -> Operations:
@@ -132,14 +132,23 @@ class _Counter(FlopCounterMode):
         return flops
 
 
-def _deformable() -> dict[Any, Callable[..., float]]:
-    """The formula of deformable convolution, which is an operation of torchvision; where to read is not charged."""
+def _unknown() -> dict[Any, Callable[..., float]]:
+    """Formulas of what torch's counter does not know: attention on a CPU before torch 2.15, and deformable convolution.
+
+    Of the second, where to read is not charged.
+    """
     from torchvision.ops import deform_conv2d  # noqa: F401  registers the operation
 
-    def flops(x: torch.Size, weight: torch.Size, *_: Any, out_shape: torch.Size, **__: Any) -> float:
+    def attention(query: torch.Size, key: torch.Size, value: torch.Size, *_: Any, **__: Any) -> float:
+        return sdpa_flop_count(query, key, value)
+
+    def deformable(x: torch.Size, weight: torch.Size, *_: Any, out_shape: torch.Size, **__: Any) -> float:
         return 2.0 * out_shape.numel() * math.prod(weight[1:])
 
-    return {torch.ops.torchvision.deform_conv2d: flops}
+    return {
+        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention,
+        torch.ops.torchvision.deform_conv2d: deformable,
+    }
 
 
 def _on_tensors(formula: Callable[..., float]) -> Callable[..., float]:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import flop_registry
 from torchvision.ops import deform_conv2d
 
 from bench import registry
@@ -79,8 +80,11 @@ def test_products(name: str) -> None:
     assert count_operations(function)[""] == Operations(matrix=expected)
 
 
-def test_attention() -> None:
-    """Scores and weighted sums, whichever way torch takes for them."""
+@pytest.mark.parametrize("known", [True, False])
+def test_attention(known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores and weighted sums, whichever way torch takes for them; before 2.15 its counter did not know one of them."""
+    if not known:
+        monkeypatch.delitem(flop_registry, torch.ops.aten._scaled_dot_product_flash_attention_for_cpu, raising=False)
     q, k, v = draw(2, 4, 10, 16), draw(2, 4, 12, 16), draw(2, 4, 12, 16)
     narrow = draw(2, 4, 12, 8)  # values of another width are multiplied step by step
     assert count_operations(lambda: F.scaled_dot_product_attention(q, k, v))[""].total == 2 * 4 * 10 * 12 * (16 + 16)
