@@ -82,7 +82,7 @@ def test_products(name: str) -> None:
 
 @pytest.mark.parametrize("known", [True, False])
 def test_attention(known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scores and weighted sums, whichever way torch takes for them; before 2.15 its counter did not know one of them."""
+    """Scores and weighted sums, whichever way torch takes for them: before 2.15 its counter did not know one."""
     if not known:
         monkeypatch.delitem(flop_registry, torch.ops.aten._scaled_dot_product_flash_attention_for_cpu, raising=False)
     q, k, v = draw(2, 4, 10, 16), draw(2, 4, 12, 16), draw(2, 4, 12, 16)
