@@ -51,7 +51,8 @@ Attributes = Annotated[
     list[str] | None,
     typer.Option(
         metavar="FILE or NAME=FILE",
-        help="Attributes of a data set: CSV of numbers, for repose; or of groups, or CelebA's list, for --groups.",
+        help="Attributes of a data set, by its files' names: CSV of numbers, for repose; or of groups, for --groups; or "
+        "the makers' list_attr_celeba.txt, for CelebA alone (CelebA-HQ: CelebAMask-HQ-attribute-anno.txt).",
     ),
 ]
 Masks = Annotated[

@@ -79,7 +79,7 @@ def table(file: Path, pictures: Sequence[str] | None) -> tuple[list[str], np.nda
     passed over. Raises BenchError for a column that holds numbers and other texts.
     """
     columns, rows = groups.table(file)
-    found = lists.images([row[0] for row in rows], pictures) if pictures else {row[0]: row[0] for row in rows}
+    found = lists.images([row[0] for row in rows], pictures, file) if pictures else {row[0]: row[0] for row in rows}
     names = sorted(pictures or found.values())
     place = {name: number for number, name in enumerate(names)}
     values = np.full((len(names), len(NAMES)), np.nan, np.float32)

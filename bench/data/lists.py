@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench import pictures
 from bench.data.folder import stem
-from bench.data.numbering import numbered
+from bench.data.numbering import counted, numbered
 from bench.data.splits import Split
 from bench.errors import BenchError
 
@@ -62,7 +62,7 @@ def among(path: Path, ids: Sequence[str], name: str) -> set[str]:
     list names no image at all, for then it is of another data set, or names them otherwise.
     """
     listed = lines(path)
-    found = {*images(listed, ids).values()}
+    found = {*images(listed, ids, path).values()}
     if not found:
         raise BenchError(
             f"{path}: none of its {len(listed):,} lines names an image of {name} ({some(listed)}): give a list that "
@@ -71,14 +71,27 @@ def among(path: Path, ids: Sequence[str], name: str) -> set[str]:
     return found
 
 
-def images(listed: Sequence[str], ids: Sequence[str]) -> dict[str, str]:
-    """The image that each line names, of those that name one: by number where a list and a copy of CelebA-HQ count from
-    0 and from 1, else by the longest ending of a path."""
-    here, there = numbered(ids, CELEBA_HQ), numbered(listed, CELEBA_HQ)
-    if here and there:
-        return {there[number]: here[number] for number in here.keys() & there.keys()}
+def images(listed: Sequence[str], ids: Sequence[str], path: Path) -> dict[str, str]:
+    """The image that each line names, of those that name one: by the longest ending of a path; by number where a list
+    and a copy of CelebA-HQ differ in how they count alone, from 0 or from 1, with or without leading zeros.
+
+    `path`: of the list. BenchError where it counts as CelebA's lists do, and the images as those of CelebA-HQ.
+    """
+    plain = {line.replace("\\", "/"): line for line in listed}
+    here, there = counted(ids), counted([*plain])
+    alike = here and there and here[0] == there[0]  # `bob_0` is not `anna_0`
+    if alike and (mine := numbered(ids, CELEBA_HQ)) and (theirs := numbered([*plain], CELEBA_HQ)):
+        return {plain[theirs[number]]: mine[number] for number in mine.keys() & theirs.keys()}
     known = _Known(ids)
-    return {line: image for line in listed if (image := known.image(line)[1])}
+    found = {line: image for line in listed if (image := known.image(line)[1])}
+    if alike and here and there and max(here[1]) <= CELEBA_HQ < max(there[1]) and 0 not in there[1]:
+        if 0 in here[1] or not found:
+            raise BenchError(
+                f"{path} counts from {min(there[1])} to {max(there[1]):,}, as lists of CelebA do, and the images as "
+                f"those of CelebA-HQ ({some(ids)}): there the same number is another person; give the list of "
+                "CelebA-HQ, such as CelebAMask-HQ-attribute-anno.txt, or write the names of these images"
+            )
+    return found
 
 
 def _parts(lists: Mapping[str, Path]) -> Iterator[tuple[str, Path, list[str]]]:

@@ -54,6 +54,28 @@ def test_a_copy_of_celeba_hq_may_count_from_1(tmp_path: Path) -> None:
     assert of(tmp_path, text, ["00001.png", "00002.png", "00004.png"], ids) == {"Male": ["no", "yes", "no"]}
 
 
+def test_rows_of_others_with_the_same_numbers_are_none(tmp_path: Path) -> None:
+    """`bob_0` is not `anna_0`; a folder above and leading zeros do not count."""
+    ids = [f"anna_{i}.png" for i in range(3)]
+    with pytest.raises(BenchError, match=r"3 of 3 test images of mine have no row \(anna_0.png, .* has bob_0.png"):
+        of(tmp_path, "name,hair\nbob_0.png,red\nbob_1.png,red\nbob_2.png,red\n", ids)
+    found = of(tmp_path, "name,hair\nx/anna_000.png,red\nx/anna_001.png,\nx/anna_002.png,red\n", ids)
+    assert found == {"hair": ["red", "", "red"]}
+
+
+@pytest.mark.parametrize("name", ["{}.jpg", "{:05d}.jpg", "{:06d}.jpg"])
+def test_celebas_list_tells_nothing_of_celeba_hq(tmp_path: Path, name: str) -> None:
+    """Its 000001.jpg is another person than the 0.jpg, 1.jpg or 00001.jpg of CelebA-HQ."""
+    text = "202599\nMale\n" + "".join(f"{i:06d}.jpg 1\n" for i in range(1, 202_600))
+    ids = [name.format(i) for i in range(lists.CELEBA_HQ)]
+    with pytest.raises(BenchError, match=r"attributes counts from 1 to 202,599, as lists of CelebA do.*CelebAMask-HQ-"):
+        of(tmp_path, text, ids[:4], ids)
+    if name == "{:05d}.jpg":
+        with pytest.raises(BenchError, match="another person"):
+            of(tmp_path, text, ids[1:4], [*ids[1:], "30000.jpg"])
+    assert of(tmp_path, text, ["000003.jpg", "150000.jpg"]) == {"Male": ["yes", "yes"]}  # CelebA itself
+
+
 @pytest.mark.parametrize(
     ("text", "tested", "message"),
     [

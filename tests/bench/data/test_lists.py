@@ -113,6 +113,12 @@ def test_the_images_among_those_of_a_list(tmp_path: Path) -> None:
     assert lists.among(path, IDS, "mine") == {"10.png", "a/x.jpg"}
     path.write_text("0.jpg\n2.jpg\n")  # from 0
     assert lists.among(path, CELEBA_HQ["from 1"], "mine") == {"00001.jpg", "00003.jpg"}
+    path.write_text("bob_0.jpg\nbob_1.jpg\n")
+    with pytest.raises(BenchError, match=r"none of its 2 lines names an image of mine \(bob_0.jpg"):
+        lists.among(path, ["anna_0.jpg", "anna_1.jpg"], "mine")
+    path.write_text("".join(f"{i:06d}.jpg\n" for i in range(1, 162_771)))
+    with pytest.raises(BenchError, match=r"trained.flist counts from 1 to 162,770, as lists of CelebA do"):
+        lists.among(path, CELEBA_HQ["from 0"], "mine")
     path.write_text("77.jpg\n78.jpg")
     with pytest.raises(BenchError, match=r"trained.flist: none of its 2 lines names an image of mine \(77.jpg, 78.jpg"):
         lists.among(path, IDS, "mine")

@@ -18,6 +18,16 @@ def test_the_first_or_the_last_tells(ids: list[str]) -> None:
     assert numbered(ids, 3) == dict(enumerate(ids))
 
 
-@pytest.mark.parametrize("ids", [["1.jpg", "2.jpg"], ["0.jpg", "3.jpg"], ["0.jpg", "a.jpg"], ["a/0.jpg", "b/0.jpg"]])
+@pytest.mark.parametrize(
+    "ids",
+    [
+        ["1.jpg", "2.jpg"],
+        ["0.jpg", "3.jpg"],
+        ["0.jpg", "a.jpg"],
+        ["a/0.jpg", "b/0.jpg"],
+        ["anna_0.jpg", "bob_1.jpg"],
+        ["1.jpg", "3.jpg", "4.jpg"],  # of a larger data set
+    ],
+)
 def test_names_that_do_not_tell(ids: list[str]) -> None:
     assert numbered(ids, 3) is None
