@@ -7,7 +7,7 @@ Equal identities give equal results, so a job whose identity has a result is don
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache as cached
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,14 +104,14 @@ def of_completion(
 ) -> dict[str, Any]:
     """What decides completed pictures. `trained`: id of the training job, if any; `shown`: ids of the test images;
     `holes`: fingerprint of their masks."""
-    read = conditions.parse(condition)
+    read, card = conditions.parse(condition), registry.get(entry.method).card
     described = {key: model[key] for key in ("method", "config", "source", "files", "priors", "weights")}
     return described | {
         "kind": "complete",
         "model": list(trained),
         "version": {name: VERSIONS[name] for name in COMPLETION},
         "data": images.fingerprint,
-        "beside": _shown(images.beside, registry.get(entry.method).card, read),
+        "beside": shown_of(images.beside, {*card.needs, *card.takes, *read.guides}, read),
         "images": digest(list(shown)),
         "masks": holes,
         "condition": condition,  # seeds are derived from its name
@@ -149,10 +149,9 @@ def _learned(beside: Mapping[str, str], card: Card) -> dict[str, str]:
     return {name: fingerprint for name, fingerprint in beside.items() if name in read}
 
 
-def _shown(beside: Mapping[str, str], card: Card, condition: conditions.Condition) -> dict[str, str]:
-    """What a completion may read of a data set's companions."""
-    shown = {*card.needs, *card.takes, *condition.guides}
-    read = {companion for name in shown for companion in guides.get(name).reads(condition.source)}
+def shown_of(beside: Mapping[str, str], names: Collection[str], condition: conditions.Condition) -> dict[str, str]:
+    """What these guides read of a data set's companions in a condition."""
+    read = {companion for name in names for companion in guides.get(name).reads(condition.source)}
     return {name: fingerprint for name, fingerprint in beside.items() if name in read}
 
 

@@ -297,9 +297,11 @@ def standing(made: Plan, dataset: str) -> list[Any]:
 
 def column(made: Plan, dataset: str, condition: str, metric: str) -> str:
     """Hash of what a column of numbers means: equal hashes are comparable, whichever suites they are of."""
-    masks = made.data[dataset].masks[condition].fingerprint
+    prepared, read = made.data[dataset], conditions.parse(condition)
+    masks = prepared.masks[condition].fingerprint
     versions = [VERSIONS["completion"], *identity.of_metric(metric, made.against(dataset))]
-    return digest([standing(made, dataset), condition, masks, versions])[:12]
+    shown = identity.shown_of(prepared.images.beside, read.guides, read)
+    return digest([standing(made, dataset), condition, masks, versions, *([shown] if shown else [])])[:12]
 
 
 def _table(path: Path, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:

@@ -77,6 +77,29 @@ def faces_of(root: Path, pictures: Path, size: int = 32) -> dataset.ImageData:
     return plan(root, data=[data], size=size).data["mine"].images
 
 
+def test_what_a_condition_shows_decides_what_its_column_means(tmp_path: Path, pictures: Path) -> None:
+    """Other label maps, or other degraded copies, are another task; a column that shows none is the same."""
+    other = tmp_path / "other"
+    for i in range(6):
+        (other / "labels").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((48, 48), np.uint8)).save(other / "labels" / f"{i}.png")
+        Image.new("RGB", (48, 48), "red").save(other / f"{i}.png")
+    filled, restored = ["center/25", "center/25+semantics"], ["degraded/given"]
+    rows = [{"method": "mean", "conditions": filled}, {"method": "input", "conditions": restored}]
+    conditions = filled + restored
+
+    def columns(labels: Path, copies: Path) -> list[str]:
+        data = {"name": "mine", "folder": str(pictures / "faces"), "labels": str(labels), "degraded": str(copies)}
+        made = plan(tmp_path, data=[data | {"test": 3}], conditions=conditions, methods=rows)
+        return [results.column(made, "mine", condition, "l1") for condition in conditions]
+
+    first = columns(pictures / "labels", pictures / "degraded")
+    plain, guided, copied = columns(other / "labels", pictures / "degraded")
+    assert plain == first[0] and guided != first[1] and copied == first[2]
+    plain, guided, copied = columns(pictures / "labels", other)
+    assert plain == first[0] and guided == first[1] and copied != first[2]
+
+
 def test_the_degraded_input_is_what_a_recipe_makes_of_the_original(tmp_path: Path) -> None:
     made = plan(tmp_path)
     rows = measured(made).set_index("metric")
