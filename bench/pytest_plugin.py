@@ -64,6 +64,9 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--facebench-record: the name of the file must end with {BASELINE}, not {target!r}")
     if target and config.getoption("numprocesses", None):
         raise pytest.UsageError("--facebench-record: values are recorded in one process: add -n 0")
+    names = [text.partition("=")[0] for text in config.getoption("facebench_data")]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise pytest.UsageError(f"--facebench-data gives {twice[0]} twice: leave one of them")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> SuiteFile | None:

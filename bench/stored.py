@@ -164,7 +164,6 @@ def _placed(content: dict[str, Any], data: Sequence[str]) -> dict[str, Any]:
     """The data sets of a suite, in the folders where they are now."""
     sections = {key: [dict(entry) for entry in content[key]] for key in ("data", "training")}
     known = {entry["name"]: entry for section in sections.values() for entry in section if entry["folder"]}
-    for text in data:
-        name, folder = assigned("--data", text, list(known), "run")
+    for name, folder in assigned("--data", data, list(known), "run").items():
         known[name]["folder"] = folder
     return sections

@@ -736,23 +736,23 @@ def located(
     if not all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in entries):
         return {}  # `parse` says what is wrong
     names = [entry["name"] for entry in entries]
-    folders: dict[str, str] = {}
+    folders: list[tuple[str, str]] = []
     for text in given:
         name, sign, folder = text.partition("=")
         if sign and name in names:
-            folders[name] = folder
+            folders.append((name, folder))
         elif len(given) > 1 or (sign and not Path(text).exists()):
             wanted = " ".join(f"--data {name}=DIR" for name in names)
             raise BenchError(f"--data {text}: the suite takes {wanted or 'one folder'}")
         elif len(names) == 1 and _absent(entries[0]):
-            folders[names[0]] = text
+            folders.append((names[0], text))
         else:
             own = {"name": sources.title(Path(text)), "folder": text, "published": False}
             sections["data"], names = [own], [own["name"]]
     beside = {
-        what: dict(assigned(f"--{what.replace('_', '-')}", text, names) for text in texts)
+        what: assigned(f"--{what.replace('_', '-')}", texts, names)
         for what, texts in companions.items()
-    } | {"folder": folders}
+    } | {"folder": once("--data", folders)}
     placed = {
         key: [
             entry | {what: found[entry["name"]] for what, found in beside.items() if entry["name"] in found}
@@ -783,8 +783,15 @@ def still_expected(content: Mapping[str, Any], changes: Mapping[str, Any]) -> li
     return [line for line in content.get("expect", []) if left_out.isdisjoint(re.split(r"[\s,\[\]]+", str(line)))]
 
 
-def assigned(option: str, text: str, names: Sequence[str], whose: str = "suite") -> tuple[str, str]:
-    """(name, value) of NAME=VALUE, or of VALUE where there is one name. `whose`: what has these names, for errors."""
+def assigned(option: str, texts: Sequence[str], names: Sequence[str], whose: str = "suite") -> dict[str, str]:
+    """Value by name of NAME=VALUE, or of VALUE where there is one name. `whose`: what has these names, for errors.
+
+    BenchError where a text names none of them, or one that another names.
+    """
+    return once(option, [_assigned(option, text, names, whose) for text in texts])
+
+
+def _assigned(option: str, text: str, names: Sequence[str], whose: str) -> tuple[str, str]:
     name, sign, folder = text.partition("=")
     if sign and name in names:
         return name, folder
@@ -793,6 +800,16 @@ def assigned(option: str, text: str, names: Sequence[str], whose: str = "suite")
     value = {"--labels-order": "ORDER", "--attributes": "FILE"}.get(option, "DIR")
     wanted = " ".join(f"{option} {name}={value}" for name in names) or "no folder: its images are drawn, or it has none"
     raise BenchError(f"{option} {text}: the {whose} takes {wanted}")
+
+
+def once(option: str, given: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The values of an option by their names; BenchError where one name has two."""
+    found: dict[str, str] = {}
+    for name, value in given:
+        if name in found:
+            raise BenchError(f"{option} gives {name} twice, {found[name]} and {value}: leave one of them")
+        found[name] = value
+    return found
 
 
 def _absent(entry: Mapping[str, Any]) -> bool:

@@ -75,7 +75,7 @@ def check(
     have or that are not there.
     """
     with unpacked(path, changed=True) as (folder, said):
-        originals = dict(assigned("--data", text, said.datasets, "pack") for text in data or ())
+        originals = assigned("--data", data or (), said.datasets, "pack")
         if absent := [place for place in originals.values() if not Path(place).exists()]:
             raise BenchError(f"--data {absent[0]} does not exist: give the folder that holds the images")
         report = Report(digest((folder / FILE).read_bytes()), said.suite, [])

@@ -44,7 +44,7 @@ class Finder:
         self.folder, self.said = folder, said
         names = said.datasets
         ours = [text for text in data if text.partition("=")[0] in names or (names and "=" not in text)]
-        self.data = dict(assigned("--data", text, names, "pack") for text in ours)
+        self.data = assigned("--data", ours, names, "pack")
         self._opened: dict[str, Opened] = {}
 
     def __call__(self, title: str, dataset: str, shots: str, condition: str, image: str) -> Found:

@@ -140,6 +140,8 @@ def test_data_sets_are_located(pytester: pytest.Pytester) -> None:
     write(pytester.path, data=data, expect=["mean psnr skull > 5", "mean psnr art > 5"])
     result = run(pytester, "--facebench-data", "skull=pictures")
     result.assert_outcomes(passed=1, skipped=1)
+    result = run(pytester, "--facebench-data", "skull=pictures", "--facebench-data", "skull=other")
+    result.stderr.fnmatch_lines(["*--facebench-data gives skull twice: leave one of them"])
 
 
 def test_values_are_recorded_and_held_against_later_runs(pytester: pytest.Pytester) -> None:

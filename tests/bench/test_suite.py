@@ -157,6 +157,19 @@ def test_select_keeps_rows_by_method_title_and_variant() -> None:
         suite.select(rows, ["min"])
 
 
+def test_a_name_is_given_once() -> None:
+    """The last one does not win in silence."""
+    content = suite.content("thesis-5.1")
+    for option in ("data", "labels", "labels_order", "attributes"):
+        given = {"data": ["celeba-hq=DIR"], option: ["celeba-hq=a", "celeba-hq=b"]}
+        message = f"--{option.replace('_', '-')} gives celeba-hq twice, a and b: leave one of them"
+        with pytest.raises(BenchError, match=message):
+            suite.located(content, given.pop("data"), **given)
+    own = {"suite": "s", "data": [{"name": "mine", "folder": "DIR"}]}
+    with pytest.raises(BenchError, match=r"--degraded gives mine twice, x and y"):
+        suite.located(own, [], degraded=["x", "mine=y"])
+
+
 def test_expectations_stay_with_the_data_sets_that_are_given() -> None:
     content = suite.content("thesis-5.1")
     given = suite.located(content, ["celeba-hq=DIR"])
