@@ -544,7 +544,11 @@ def published(
 @data_app.command("check")
 def data_check(
     name: Annotated[
-        str, typer.Argument(help="A known data set; `facebench data list` shows them.", autocompletion=values.data)
+        str,
+        typer.Argument(
+            help="A known data set, as `facebench data list` shows them; or `folder` for pictures of your own.",
+            autocompletion=values.data,
+        ),
     ],
     folder: Annotated[Path, typer.Argument(help="Your copy of it.")],
 ) -> None:

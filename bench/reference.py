@@ -53,14 +53,19 @@ def conditions() -> list[str]:
     return [*found, *EDITS] + [f"degraded/{name}" for name in (*degradation.RECIPES, "given", "itself")]
 
 
+def parsed(name: str) -> Suite:
+    """A suite, with a stand-in for the images of one that is for your own."""
+    content = suite.content(name)
+    return suite.parse(content if content.get("data") else content | {"data": [OWN]}, name)
+
+
 def filled(name: str) -> str:
     """A suite as YAML with all defaults, and presets and titles of its rows, under the comment that begins its file.
 
     It is a suite file again, of the same jobs. BenchError as of `suite.load`.
     """
-    content = suite.content(name)
-    own = not content.get("data")
-    made = suite.parse(content | ({"data": [OWN]} if own else {}), name)
+    made = parsed(name)
+    own = made.data[0].name == OWN["name"]
     rows = {key: [_settled(made, entry) for entry in getattr(made, key)] for key in ("methods", "priors")}
     told = made.model_copy(update=rows).model_dump(mode="json", exclude_none=True)
     text = suite.file(name).read_text(encoding="utf-8")

@@ -130,11 +130,11 @@ class Data(Section):
     train: int | None = Field(default=None, ge=1, le=IMAGES)
     """Training images; default: what the test set leaves."""
     test: int | None = Field(default=None, ge=1, le=IMAGES)
-    """Test images; default: the published split, else a fifth."""
+    """Test images; default: the published split, else a fifth, at least 10 and at most 2,000."""
     split: Annotated[Lists | None, BeforeValidator(_listed, json_schema_input_type=str | Lists | None)] = None
     """Lists of images, instead of a draw or folders; or a FILE of lines `NAME 0|1|2`, or the published test lama."""
     published: bool = True
-    """A name in `facebench data list` has its published split; false: it is split like any other folder."""
+    """A name in `facebench data list` has its published split; false: it is read and split like any other folder."""
     labels: Path | None = None
     """Folder of label maps of the same names (CelebAMask-HQ's classes), for regions and guides."""
     labels_order: Literal["celebamask-hq", "face-parsing"] | None = None
@@ -749,10 +749,9 @@ def located(
         else:
             own = {"name": sources.title(Path(text)), "folder": text, "published": False}
             sections["data"], names = [own], [own["name"]]
-    beside = {
-        what: assigned(f"--{what.replace('_', '-')}", texts, names)
-        for what, texts in companions.items()
-    } | {"folder": once("--data", folders)}
+    beside = {what: assigned(f"--{what.replace('_', '-')}", texts, names) for what, texts in companions.items()} | {
+        "folder": once("--data", folders)
+    }
     placed = {
         key: [
             entry | {what: found[entry["name"]] for what, found in beside.items() if entry["name"] in found}

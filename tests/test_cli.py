@@ -207,6 +207,8 @@ def test_weights_that_a_suite_needs_and_this_machine_lacks(tmp_path: Path, monke
     assert "inception" not in shown
     suite.write_text(suite.read_text().replace("official", "embedded").replace("lpips@alex", "l1@hole"))
     assert "this machine has every file" in call("weights", "list", "--for", str(suite))
+    for own in ("folder", "few-shot"):  # of images that are not named yet
+        assert "List should have" not in call("weights", "list", "--for", own)
     with pytest.raises(BenchError, match="give one of them"):
         call("weights", "list", "--here", "--for", str(suite))
 

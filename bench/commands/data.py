@@ -51,8 +51,8 @@ Attributes = Annotated[
     list[str] | None,
     typer.Option(
         metavar="FILE or NAME=FILE",
-        help="Attributes of a data set, by its files' names: CSV of numbers, for repose; or of groups, for --groups; or "
-        "the makers' list_attr_celeba.txt, for CelebA alone (CelebA-HQ: CelebAMask-HQ-attribute-anno.txt).",
+        help="Attributes of a data set, by the names of its files: CSV of numbers, for repose; or of groups, for "
+        "--groups; or list_attr_celeba.txt, for CelebA alone (CelebA-HQ: CelebAMask-HQ-attribute-anno.txt).",
     ),
 ]
 Masks = Annotated[

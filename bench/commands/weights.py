@@ -31,12 +31,11 @@ def list_files(
 
     names = set(weights.INDEX)
     if suite is not None:
-        from bench import lacking
-        from bench import suite as suites
+        from bench import lacking, reference
 
         if here:
             raise BenchError("--here lists what is on this machine, --for what is not: give one of them")
-        needed = lacking.needed(suites.parse(suites.content(suite), suite))
+        needed = lacking.needed(reference.parsed(suite))
         names = {name for name in needed if not weights.here(weights.INDEX[name])}
         if not names:
             out.print(f"this machine has every file that {suite} needs", highlight=False, markup=False)

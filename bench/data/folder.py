@@ -48,6 +48,10 @@ SETTLED_NS = 2 * 10**9
 """A file younger than this when it was hashed may change again without a new time stamp, so it is hashed again."""
 
 
+class NothingFound(BenchError):
+    """A place holds none of what is looked for."""
+
+
 def find_images(
     folder: str | Path, without: Mapping[Path, str] = MappingProxyType({}), labels: bool = False
 ) -> list[str]:
@@ -132,7 +136,7 @@ def settled(
     reasons = ", ".join(listed if len(listed) <= MOST else [*listed[:MOST], f"and {len(listed) - MOST:,} more"])
     if not found:
         least = f" (left out: {reasons})" if reasons else ""
-        raise BenchError(f"{place} has no {what}{least}: put {kinds} into it or its sub-folders")
+        raise NothingFound(f"{place} has no {what}{least}: put {kinds} into it or its sub-folders")
     if reasons:
         say(f"left out of {place}: {reasons}")
     stems: dict[str, str] = {}

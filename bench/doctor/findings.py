@@ -18,6 +18,7 @@ CONTAINERS = {
 """Files that may hold pictures, and are not read beside pictures."""
 ALONE = (".mdb", ".parquet", ".zip", ".tar")
 """Those that are read as a data set (see `bench.data.sources`)."""
+APART = "give the file itself, or the folder that holds such files alone"
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ class Findings:
             parts.append(f"{_counted(self.unread, numbers=True)} (not read: save them as PNG)")
         if self.other:
             known = {suffix: what for suffix, what in CONTAINERS.items() if suffix in self.other}
-            remedy = {suffix: "name it alone" if suffix in ALONE else "write out its pictures" for suffix in known}
-            hint = "; ".join(f"{what} ({suffix}) is not read: {remedy[suffix]}" for suffix, what in known.items())
+            remedy = {suffix: APART if suffix in ALONE else "write out its pictures" for suffix in known}
+            hint = "; ".join(f"{what} ({suffix}) is not read here: {remedy[suffix]}" for suffix, what in known.items())
             parts.append(f"other files: {_counted(self.other, numbers=True)}" + (f" ({hint})" if hint else ""))
         return ", ".join(parts)
 

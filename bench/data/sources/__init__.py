@@ -19,6 +19,9 @@ from bench.errors import BenchError
 
 ARCHIVES: tuple[type[Zip | Tar | Lmdb | Parquet], ...] = (Zip, Tar, Lmdb, Parquet)
 
+KINDS = {Zip: "a zip file", Tar: "tar", Lmdb: "LMDB", Parquet: "Parquet"}
+"""What they are called."""
+
 
 def is_archive(place: Path) -> bool:
     """Whether a place is one of the archives that are read in place, not a folder of files."""
@@ -44,7 +47,26 @@ def opened(
             f"{place} is a file: give the folder that holds the images, or a .zip, .tar or .parquet file of them "
             "(.tar.gz: unpack it; others: write the pictures out)"
         )
-    return Folder(place, files.find_images(place, without, labels))
+    try:
+        return Folder(place, files.find_images(place, without, labels))
+    except files.NothingFound as error:
+        if inside := _inside(place):
+            raise BenchError(f"{place} has no images of its own: {inside}") from error
+        raise
+
+
+def _inside(place: Path) -> str:
+    """Where archives lie in a folder without pictures, and the remedy; "" where there are none."""
+    for pattern in ("*", "*/*"):
+        found = [path for path in sorted(place.glob(pattern)) if path.name[0] != "." and is_archive(path)]
+        if found:
+            kind = next(KINDS[archive] for archive in ARCHIVES if archive.takes(found[0]))
+            where = found[0].relative_to(place).as_posix()
+            if found[0].is_dir():
+                return f"its folder {where}/ holds {kind}: give {found[0]}"
+            more = f", or move all {len(found):,} into a folder of their own and give that" if len(found) > 1 else ""
+            return f"{where} is {kind}: give {found[0]}{more}"
+    return ""
 
 
 def title(place: Path) -> str:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bench.data import folder as files
+from bench.data import sources
 from bench.data.sources import Folder
 from bench.errors import BenchError
 from bench.framing import framed
@@ -263,3 +264,24 @@ def grey(*values: int, kind: type = np.uint8) -> Image.Image:
 )
 def test_masks_and_label_maps_are_told_by_their_values(image: Image.Image, what: str | None) -> None:
     assert files.annotation(decode(encoded(image), "x")) == what
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (["README.md", "data/train-00000-of-00001.parquet"], r"its folder data/ holds Parquet: give .*data$"),
+        (["a.txt", "faces.lmdb/data.mdb"], r"its folder faces.lmdb/ holds LMDB: give .*faces.lmdb$"),
+        (["x/shards/0.tar", "x/shards/1.tar"], r"its folder x/shards/ holds tar: give .*shards$"),
+        (
+            ["a.parquet", "b.parquet", "more/c.txt"],
+            r"a.parquet is Parquet: give .*a.parquet, or move all 2 into",
+        ),
+        (["a.txt", "b/a.txt"], r"has no images: put PNG"),
+    ],
+)
+def test_archives_one_level_below_are_told(tmp_path: Path, files: list[str], message: str) -> None:
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(BenchError, match=message):
+        sources.opened(tmp_path)
