@@ -69,6 +69,11 @@ class Framing:
 CROP = Framing()
 
 
+def alike(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether pictures, so wide and high, have one shape; a pixel is rounding."""
+    return abs(size[0] * other[1] - size[1] * other[0]) <= max(other)
+
+
 def moved(points: np.ndarray, size: tuple[int, int], after: Size, framing: Framing = CROP) -> np.ndarray:
     """Points (N, 2) of a picture, (x, y) in pixels from its corner, where they lie after `framed`.
 

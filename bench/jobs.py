@@ -9,10 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 import masks
-from bench import archive, exposure, features, fit, identity, metrics, registry
+from bench import archive, exposure, features, fit, identity, learned, metrics, registry
 from bench import condition as conditions
-from bench.data import dataset, groups, guides, splits
+from bench.data import dataset, groups, guides, lists, splits
 from bench.data.dataset import ImageData, Progress
 from bench.data.guides import semantics
 from bench.data.guides.guide import Files
@@ -218,6 +220,7 @@ def plan(suite: Suite, root: Path, progress: Progress | None = None, pair: str =
     for job in made.jobs:
         if job.kind == "train" and not made.done(job):
             features.require(job.label, job.identity)
+    learned.check(made)
     return made
 
 
@@ -262,11 +265,11 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
     if data.trained and not images.published and not data.split:
         data = data.model_copy(update={"train": 0, "test": data.test or len(images)})
     place = f"-{digest(str(data.folder.resolve()))[:6]}" if data.folder else ""  # other folders may have this name, too
-    lists = data.split.files if data.split else {}
-    said = f"-{digest([[kind, identity.file_digest(path)] for kind, path in lists.items()])[:6]}" if lists else ""
+    given = data.split.files if data.split else {}
+    said = f"-{digest([[kind, identity.file_digest(path)] for kind, path in given.items()])[:6]}" if given else ""
     parts = f"{data.name}{place}-{suite.seed}-{data.train or 'all'}-{data.test or 'default'}{said}"
     path = root / suite.suite / "splits" / f"{parts}.json"
-    split = images.split(suite.seed, data.train, data.test, lists)
+    split = images.split(suite.seed, data.train, data.test, given)
     if path.exists() and splits.load(path, images.fingerprint) != split:
         raise BenchError(
             f"{path} holds another split than is made of {data.name} today: delete it, or take another folder with "
@@ -295,8 +298,9 @@ def _images(data: Data, suite: Suite, size: Size, root: Path, progress: Progress
     of = images.published.pictures_of(data.folder) if images.published and data.folder else data.folder
     companions = {}
     for name, folder in data.beside.items():
-        guide, files = guides.get(name), Files(folder, size, cache, progress, framing, data.labels_order, of)
-        companions[guide.companion] = guide.prepared(files)
+        guide, order = guides.get(name), data.labels_order
+        files = Files(folder, size, cache, progress, framing, order, of, images.fingerprint)
+        companions[guide.companion] = replace(guide.prepared(files), place=folder)
     return replace(images, companions=companions)
 
 
@@ -311,6 +315,8 @@ def freeze(prepared: Prepared, data: Data, suite: Suite, root: Path) -> None:
         asked = guides.Asked(images, condition, tested, condition, read.source, suite.seed)
         for make in guides.makers(read.guides, asked).values():
             make(tested[:1])
+        for name in read.guides:
+            guides.get(name).check(images, tested)
         path = root / suite.suite / "masks" / data.name / f"{file_slug(condition)}.npz"
         prepared.masks[condition] = mask_set(path, read.masks, images, split, suite.seed)
 
@@ -362,7 +368,34 @@ def mask_set(path: Path, condition: str, images: ImageData, split: Split, seed: 
     """The frozen test masks of a condition; drawn once, for all processes that plan the run, and kept in `path`."""
     labels = semantics.maps(images, images.indices(split.test)) if masks.parse(condition).labelled else None
     maps = None if labels is None else list(labels.numpy())
-    return masks.MaskSet.make(condition, images.size, len(split.test), seed, maps, split.test, kept=path)
+    try:
+        return masks.MaskSet.make(condition, images.size, len(split.test), seed, maps, split.test, kept=path)
+    except masks.MaskError as error:
+        if maps is None:
+            raise
+        raise _without_region(condition, images, split.test, maps, seed) or error from error
+
+
+def _without_region(
+    condition: str, images: ImageData, tested: Sequence[str], maps: Sequence[np.ndarray], seed: int
+) -> BenchError | None:
+    """Says which test images have no mask of a region; None where all have one."""
+    lacking = []
+    for number, labels in enumerate(maps):
+        try:
+            masks.draw(condition, images.size, seed, number, semantics=labels)
+        except masks.MaskError:
+            lacking.append(tested[number])
+    if not lacking:
+        return None
+    erased = masks.parse(condition)
+    what = f"no {erased.generator}" if erased.bucket is None else f"no {erased.generator} of {erased.bucket} %"
+    place = images.companions[semantics.GUIDE.companion].place if images.companions else None
+    return BenchError(
+        f"condition '{condition}': {len(lacking):,} of {len(tested):,} test images of {images.name} have {what} "
+        f"{f'in {place} ' if place else ''}({lists.some(lacking)}): take another region, or list with `split` the "
+        "images that have it"
+    )
 
 
 def _expand(made: Plan) -> Iterator[Job]:

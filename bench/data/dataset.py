@@ -61,6 +61,8 @@ class ImageData:
     """Files that guide beside the images, each kind as a data set of its own (see `bench.data.guides`)."""
     framing: Framing = CROP
     """How files became pictures of that size."""
+    place: Path | None = None
+    """Where the files of a companion are."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -148,12 +150,12 @@ class ImageData:
     def namesakes(self, other: ImageData, indices: Indices) -> list[int]:
         """Where `other` has the files of the same names, whatever their suffixes."""
         names = [files.stem(self.ids[i]) for i in np.asarray(indices, dtype=np.int64)]
-        try:
-            return [other._stems[name] for name in names]
-        except KeyError as error:
+        if lacking := list(dict.fromkeys(name for name in names if name not in other._stems)):
             raise BenchError(
-                f"{other.name} has no image {error}: its files must be called like those of {self.name}"
-            ) from error
+                f"{other.place or other.name} lacks {len(lacking):,} of {len({*names}):,} images of {self.name} "
+                f"({lists.some(lacking)}): {_remedy(lacking[0], [*other._stems])}"
+            )
+        return [other._stems[name] for name in names]
 
     @cached_property
     def _stems(self) -> dict[str, int]:
@@ -256,6 +258,16 @@ def prepare_synthfaces(
         Path(cache_dir) / f"synthfaces-{size}px-{key[:16]}", facts, batches(), count * size**2 * 4
     )
     return ImageData("synthfaces", size, digest(manifest["arrays"]), ids, RENDERED, entry)
+
+
+def _remedy(name: str, others: Sequence[str]) -> str:
+    """What to do where none of the files that belong to images, without suffixes, is called like this one."""
+    above, _, last = name.rpartition("/")
+    if above and last in others:
+        return f"their files have the same names without {above}/: give the folder {above}/ as that of the images"
+    if below := next((other.removesuffix(name) for other in others if other.endswith(f"/{name}")), ""):
+        return f"files of these names lie in its {below}: give that folder"
+    return f"add files of these names (those here are called {lists.some(sorted(others))})"
 
 
 def _digest(picture: np.ndarray) -> np.ndarray:

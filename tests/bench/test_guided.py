@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,7 +125,7 @@ def test_copies_of_degraded_pictures_are_matched_by_name(tmp_path: Path, picture
     assert float(difference.abs().mean()) < 0.03
     with pytest.raises(BenchError, match="--degraded mine=DIR"):
         plan(tmp_path / "b", data=[data | {"degraded": None}], conditions=["degraded/given"])
-    with pytest.raises(BenchError, match=r"others has no image '[0-9]': its files must be called like those of mine"):
+    with pytest.raises(BenchError, match=r"others lacks 4 of 4 images of mine .*: add files of"):
         plan(tmp_path, data=[data | {"degraded": str(pictures / "others")}], conditions=["degraded/given"])
 
 
@@ -242,7 +243,7 @@ def test_texts_are_those_of_the_files_of_the_same_names(tmp_path: Path, pictures
     assert all(f'"{text}"' in page for text in batch.text[:2]) and f'"{batch.text[2]}"' not in page
     (texts / "0.txt").rename(texts / "zero.txt")
     (texts / "3.txt").rename(texts / "three.txt")
-    with pytest.raises(BenchError, match=r"texts has no image '[0-9]': its files must be called like those of mine"):
+    with pytest.raises(BenchError, match=r"texts lacks 2 of 5 images of mine \(0, 3\): add files of these names"):
         plan(tmp_path / "b", data=[data | {"test": 5}], **asked)
     with pytest.raises(BenchError, match="the data set mine has none: give text files with --captions"):
         plan(tmp_path / "c", data=[data | {"captions": None}], **asked)
@@ -400,3 +401,73 @@ def test_what_compares_texts_is_named_and_decides_the_job(tmp_path: Path, monkey
     changed = {name: [a.id == b.id for a, b in zip(plans[name].jobs, again[name].jobs, strict=True)] for name in plans}
     trained = len(changed["center/25"]) - 2
     assert all(changed["center/25"]) and changed["center/25+text"] == [*[True] * trained, False, False]
+
+
+@pytest.mark.parametrize("option", ["labels", "degraded"])
+def test_maps_of_another_shape_than_their_pictures_are_refused(option: str, tmp_path: Path) -> None:
+    """They would be cut elsewhere. Another size of the same shape is CelebAMask-HQ's: 512 beside 1024 pixels."""
+    faces = synthfaces.render(range(3), 64, 0)
+    images = to_uint8(faces.images).permute(0, 2, 3, 1).numpy()
+    for i in range(3):
+        (tmp_path / "faces").mkdir(exist_ok=True)
+        Image.fromarray(images[i]).crop((0, 0, 64, 48)).save(tmp_path / "faces" / f"{i}.png")
+    shown = {"labels": faces.semantics.numpy(), "degraded": images}[option]
+    conditions = {"labels": "center/25+semantics", "degraded": "degraded/given"}[option]
+    data = {"name": "mine", "folder": str(tmp_path / "faces"), option: str(tmp_path / option), "train": 1, "test": 2}
+
+    def planned(sides: tuple[int, int], *odd: int) -> jobs.Plan:
+        (tmp_path / option).mkdir(exist_ok=True)
+        for i in range(3):
+            one = Image.fromarray(shown[i]).crop((0, 0, 64, 64 if i in odd else 48))
+            one.resize((sides[0], sides[0] if i in odd else sides[1]), Image.Resampling.NEAREST).save(
+                tmp_path / option / f"{i}.png"
+            )
+        row = {"labels": "mean", "degraded": "input"}[option]
+        return plan(tmp_path / "runs", data=[data], conditions=[conditions], methods=[row])
+
+    for sides in ((64, 48), (32, 24), (128, 96)):
+        assert planned(sides).jobs
+    what = {"labels": "label maps", "degraded": "degraded copies"}[option]
+    with pytest.raises(
+        BenchError,
+        match=rf"{option}: 2 of 3 {what} have another shape than their pictures \(1.png has 32 x 32 pixels, its "
+        r"picture 1.png 64 x 48; 2.png has 32 x 32 .*\): cut them as the pictures were",
+    ):
+        planned((32, 24), 1, 2)
+
+
+def incomplete(folder: Path, pictures: Path, kind: str, lacking: str, size: int = 64, **changes: object) -> jobs.Plan:
+    """A plan on the faces, with label maps of all but one image: a training or a test image of the split."""
+    data = {"name": "mine", "folder": str(pictures / "faces"), "test": 2}
+    made = plan(folder / "runs", data=[data], size=size, methods=["mean"], conditions=["center/25"])
+    odd = getattr(made.data["mine"].split, lacking)[0]
+    shutil.copytree(pictures / "labels", folder / "labels")
+    if kind == "absent":
+        (folder / "labels" / odd).unlink()
+    else:
+        Image.new("L", (48, 48)).save(folder / "labels" / odd)
+    data |= {"labels": str(folder / "labels")}
+    return plan(folder / "runs", data=[data], size=size, **{"conditions": ["center/25"]} | changes)
+
+
+def test_a_map_that_a_training_picture_lacks_is_missed_before_training(tmp_path: Path, pictures: Path) -> None:
+    """Where a method learns from maps; others do not need those of training pictures."""
+    sdm = {"method": "sdm", "preset": "tiny", "steps": 2}
+    with pytest.raises(
+        BenchError,
+        match=r"train sdm \(tiny\) on mine learns from semantics: .*labels lacks 1 of 4 images of mine",
+    ):
+        incomplete(tmp_path / "a", pictures, "absent", "train", methods=[sdm], conditions=["whole+semantics"])
+    pconv = {"method": "pconv", "preset": "tiny", "steps": 2}
+    assert incomplete(tmp_path / "b", pictures, "absent", "train", methods=[pconv], conditions=["hair"]).jobs
+
+
+def test_a_region_that_test_pictures_lack_is_told_with_their_names(tmp_path: Path, pictures: Path) -> None:
+    for part, what in (("hair", "no hair"), ("hair/90-100", "no hair of 90-100 %")):
+        count = 1 if part == "hair" else 2
+        with pytest.raises(
+            BenchError,
+            match=rf"condition '{part}': {count} of 2 test images of mine have {what} in .*labels \(\d.png.*\): take "
+            "another region, or list with `split` the images that have it",
+        ):
+            incomplete(tmp_path / what, pictures, "empty", "test", methods=["mean"], conditions=[part])

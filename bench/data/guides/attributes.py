@@ -41,6 +41,9 @@ class Attributes(Guide):
     def exported(self, value: Tensor) -> list[str]:
         return ["".join(f"{name} {n:.4f}\n" for name, n in zip(NAMES, row, strict=True) if n == n) for row in value]
 
+    def check(self, images: ImageData, indices: Indices) -> None:
+        numbers(images, indices)
+
     def prepared(self, files: Files) -> ImageData:
         return prepare_attributes(files)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Set
 
 import torch
 from torch import Tensor
@@ -33,7 +33,7 @@ class Colour(Guide):
     def handed(self, given: Given, frame: Frame) -> Tensor:
         return frame.pixels(given, self.name)
 
-    def reads(self, source: str) -> Collection[str]:
+    def reads(self, source: str) -> Set[str]:
         return semantics.GUIDE.reads(source)
 
     def resized(self, value: Tensor, before: Sides, after: Sides) -> Tensor:

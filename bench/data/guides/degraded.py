@@ -13,6 +13,7 @@ from bench.card import Card
 from bench.data import dataset, degradation
 from bench.data.dataset import ImageData, Indices
 from bench.data.degradation import GIVEN, ITSELF
+from bench.data.folder import stem
 from bench.data.guides.guide import Asked, Files, Guide, Maker, Sides
 from bench.errors import BenchError
 from bench.metrics.images import to_uint8
@@ -56,7 +57,9 @@ class Degraded(Guide):
 
     def prepared(self, files: Files) -> ImageData:
         folder, size, cache, progress, framing = files.folder, files.size, files.cache, files.progress, files.framing
-        return dataset.prepare_folder(folder, size, cache, None, progress, framing=framing)
+        found = dataset.prepare_folder(folder, size, cache, None, progress, framing=framing)
+        files.check_shapes(found.fingerprint, {stem(name): name for name in found.ids}, self.files)
+        return found
 
 
 def given(images: ImageData, indices: Indices) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,18 +13,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench import pictures
 from bench.card import Card
-from bench.data.cache import Progress
+from bench.data import folder as files
+from bench.data import sources
+from bench.data.cache import Progress, in_parallel
 from bench.data.dataset import ImageData, Indices, floats
 from bench.errors import BenchError
-from bench.framing import CROP, Framing, Size, framed
+from bench.framing import CROP, Framing, Size, alike, extent, framed
 from bench.given import Given, called, picture
 from bench.metrics.images import to_uint8
+from bench.store import digest, write_json
 
 Value = Any
 """What guides the images of a batch: a tensor (N, ...), or a tuple of N texts."""
 Sides = tuple[int, int]
 """Height and width in pixels."""
+SHOWN = 3
+"""Maps that are named one by one."""
 Maker = Callable[[Indices], Value]
 """Gives the guide of the images at these indices."""
 
@@ -58,6 +64,40 @@ class Files:
     """How label maps are numbered."""
     pictures: Path | None = None
     """The pictures that they belong to, where the data set has files."""
+    content: str = ""
+    """The fingerprint of these."""
+
+    def check_shapes(self, fingerprint: str, named: Mapping[str, str], what: str, labels: bool = False) -> None:
+        """BenchError where maps have another shape than their pictures: they would be framed to other places.
+
+        `named`: a file of the map of each picture, by its name without suffix; `what` they are called. A map of another
+        size is framed alike. What was found right is remembered by the content of both.
+        """
+        right = self.cache / "listings" / f"alike-{digest([self.content, fingerprint])[:16]}.json"
+        if self.pictures is None or right.exists():
+            return
+        side = max(extent(self.size))
+        with sources.opened(self.pictures, side) as shown, sources.opened(self.folder, side, labels=labels) as own:
+            of = {files.stem(name): name for name in shown.names}
+
+            def wrong(name: str) -> str:
+                """What is wrong with the map of a picture, or nothing."""
+                (width, height), (wide, tall) = (
+                    pictures.size(source.read(file), source.place / file)
+                    for source, file in ((own, named[name]), (shown, of[name]))
+                )
+                if alike((width, height), (wide, tall)):
+                    return ""
+                return f"{named[name]} has {width} x {height} pixels, its picture {of[name]} {wide} x {tall}"
+
+            both = sorted(named.keys() & of.keys())
+            found = [one for chunk in in_parallel(wrong, both, "checking", self.progress) for one in chunk if one]
+        if found:
+            raise BenchError(
+                f"{self.folder}: {len(found):,} of {len(both):,} {what} have another shape than their pictures "
+                f"({'; '.join(found[:SHOWN])}{'; ...' * (len(found) > SHOWN)}): cut them as the pictures were"
+            )
+        write_json(right, len(both))
 
 
 @dataclass(frozen=True)
@@ -83,7 +123,7 @@ class Frame:
     def check(self, size: tuple[int, int], name: str) -> None:
         """BenchError where a map, so wide and high, has another shape than its picture."""
         (width, height), (tall, wide) = size, self.before
-        if abs(width * tall - height * wide) > max(tall, wide):  # a pixel is rounding
+        if not alike(size, (wide, tall)):
             raise BenchError(
                 f"{name} has {width} x {height} pixels and its picture {wide} x {tall}: they must have one shape; cut "
                 "it as the picture was"
@@ -136,7 +176,12 @@ class Guide(ABC):
         """What a caller hands over for one picture, as that of a batch of one. BenchError where it is no such thing."""
         raise BenchError(f"{self.name}: only the images of a suite have it; leave it out")
 
-    def reads(self, source: str) -> Collection[str]:
+    def check(self, images: ImageData, indices: Indices) -> None:
+        """BenchError where its own files, if there are any, lack one of these images."""
+        for name in self.reads("") & images.companions.keys():
+            images.namesakes(images.companions[name], indices)
+
+    def reads(self, source: str) -> Set[str]:
         """The companions of the images that decide it in a condition whose degraded pictures have this source."""
         return {self.companion} - {""}
 

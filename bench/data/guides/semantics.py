@@ -106,6 +106,8 @@ def prepare_labels(given: Files) -> ImageData:
         with about(folder):
             parts = label_maps.parts(source.place, source.names)
         ids = list(parts) or source.names
+        maps = {name: next(iter(one.values())) for name, one in parts.items()}
+        given.check_shapes(fingerprint, maps or {files.stem(name): name for name in ids}, "label maps", labels=True)
         stored = label_maps.CELEBAMASK if parts else given.order or label_maps.OWN
         if stored != label_maps.OWN:  # equal files mean other classes
             fingerprint = digest([fingerprint, stored])

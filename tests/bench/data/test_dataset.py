@@ -252,3 +252,22 @@ def test_the_example_photographs(tmp_path: Path) -> None:
     split = data.split(0)
     assert (len(split.train), len(split.test)) == (34, 10)
     assert data.floats(range(44)).std() > 0.3
+
+
+def test_what_belongs_to_images_and_is_missing_is_counted_and_mended(faces: Path, tmp_path: Path) -> None:
+    def data(ids: list[str]) -> ImageData:
+        return ImageData("mine", 8, "", ids, "", tmp_path, place=tmp_path / "maps")
+
+    images = data([f"CelebA-HQ-img/{i}.jpg" for i in range(4)])
+    for ids, message in {
+        (
+            "CelebA-HQ-img/0.png",
+        ): r"maps lacks 3 of 4 images of mine \(CelebA-HQ-img/1, .*, .*\): add files of these names",
+        (
+            "0.png",
+            "1.png",
+        ): r"lacks 4 of 4 .* without CelebA-HQ-img/: give the folder CelebA-HQ-img/ as",
+        ("x/CelebA-HQ-img/0.png",): r"files of these names lie in its x/: give that folder",
+    }.items():
+        with pytest.raises(BenchError, match=message):
+            images.namesakes(data([*ids]), range(4))
