@@ -25,8 +25,8 @@ def lines(names: Sequence[str], path: Path) -> tuple[dict[str, str], int]:
     numbers = numbered([f"{name}.png" for name in names], len(listed))
     if numbers is None or not all(0 <= number < len(listed) for number in numbers):
         raise BenchError(
-            f"the names of the results, such as {min(names)}, do not tell their lines in {path}: they must be "
-            f"alike and end in numbers, from 0 (0 is there) to {len(listed) - 1} or from 1 to {len(listed)} (that is there); "
+            f"the names of the results, such as {min(names)}, do not tell their lines in {path}: they must be alike "
+            f"and end in numbers, from 0 (0 is there) to {len(listed) - 1} or from 1 to {len(listed)} (that is there); "
             "say what stands behind the numbers by a pattern, such as {name}_inpaint"
         )
     return {numbers[number].removesuffix(".png"): listed[number] for number in sorted(numbers)}, len(listed)

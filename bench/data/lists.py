@@ -84,13 +84,13 @@ def images(listed: Sequence[str], ids: Sequence[str], path: Path) -> dict[str, s
         return {plain[theirs[number]]: mine[number] for number in mine.keys() & theirs.keys()}
     known = _Known(ids)
     found = {line: image for line in listed if (image := known.image(line)[1])}
-    if alike and here and there and max(here[1]) <= CELEBA_HQ < max(there[1]) and 0 not in there[1]:
-        if 0 in here[1] or not found:
-            raise BenchError(
-                f"{path} counts from {min(there[1])} to {max(there[1]):,}, as lists of CelebA do, and the images as "
-                f"those of CelebA-HQ ({some(ids)}): there the same number is another person; give the list of "
-                "CelebA-HQ, such as CelebAMask-HQ-attribute-anno.txt, or write the names of these images"
-            )
+    beyond = alike and here and there and max(here[1]) <= CELEBA_HQ < max(there[1]) and 0 not in there[1]
+    if beyond and here and there and (0 in here[1] or not found):
+        raise BenchError(
+            f"{path} counts from {min(there[1])} to {max(there[1]):,}, as lists of CelebA do, and the images as "
+            f"those of CelebA-HQ ({some(ids)}): there the same number is another person; give the list of "
+            "CelebA-HQ, such as CelebAMask-HQ-attribute-anno.txt, or write the names of these images"
+        )
     return found
 
 
