@@ -584,10 +584,10 @@ def data_faces(
     from PIL import Image
 
     from bench.data import synthfaces
-    from bench.store import atomic_write
+    from bench.target import PNG, check, save_png
 
-    with atomic_write(path) as handle:
-        Image.fromarray(synthfaces.sheet(size=size, seed=seed)).save(handle, format="PNG")
+    check(path, PNG)
+    save_png(path, Image.fromarray(synthfaces.sheet(size=size, seed=seed)))
     out.print(f"wrote {path}", highlight=False, markup=False)
 
 
@@ -602,12 +602,16 @@ def masks_make(
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Masks.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Another seed, other masks.")] = 0,
 ) -> None:
-    """Freeze a test set of masks in one file with a manifest."""
+    """Freeze a test set of masks in one file with a manifest. A file that holds other masks is never replaced."""
     import masks
+    from bench.target import OTHER, check
 
+    check(path, {".npz": b""})
     _check_drawn(condition)
-    made = masks.MaskSet.make(condition, typed("--size", size), count, seed)
-    made.save(path)
+    decided = condition, typed("--size", size), count, seed
+    if path.exists() and not masks.MaskSet.kept(path, *decided):
+        raise BenchError(f"{path} is there already with other content, and frozen masks are never replaced: {OTHER}")
+    made = masks.MaskSet.make(*decided, kept=path)
     out.print(f"wrote {path}: {len(made)} masks, fingerprint {made.fingerprint[:16]}", highlight=False, markup=False)
 
 
@@ -634,18 +638,20 @@ def masks_show(
 ) -> None:
     """Draw a contact sheet of masks to look at, or a generator's ratios before and after bucketing."""
     import masks
-    from bench.store import atomic_write
+    from bench.target import PNG, check, save_png
 
     sides = typed("--size", size)
+    if Path(source).is_dir():
+        raise BenchError(f"{source} is a folder of mask files: write folder:{source}")
     if not source.endswith(".npz"):
         _check_drawn(source)
+    check(path, PNG)
     if buckets:
         picture = masks.ratio_plot(source, buckets.split(","), size=sides)
     else:
         shown = masks.MaskSet.load(source) if source.endswith(".npz") else masks.MaskSet.make(source, sides, count, 0)
         picture = masks.contact_sheet(shown, title=source, most=count)
-    with atomic_write(path) as handle:
-        picture.save(handle, format="PNG")
+    save_png(path, picture)
     out.print(f"wrote {path}", highlight=False, markup=False)
 
 

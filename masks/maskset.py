@@ -62,11 +62,8 @@ class MaskSet(Frozen):
         Raises MaskError as `masks.draw` does.
         """
         decided = _decided(condition, size, n, seed, semantics, images)
-        if kept is not None:
-            with suppress(MaskError):  # no file yet, or a damaged one
-                found = cls.load(kept)
-                if {key: found.manifest[key] for key in DECIDES if key in found.manifest} == decided:
-                    return found
+        if kept is not None and (found := cls._same(kept, decided)):
+            return found
         condition = parse(condition) if isinstance(condition, str) else condition
         height, width = checked_size(size)
         if images is not None and "paired" in condition.options:
@@ -101,6 +98,22 @@ class MaskSet(Frozen):
         if kept is not None:
             made.save(kept)
         return made
+
+    @classmethod
+    def kept(
+        cls, path: str | Path, condition: str | Condition, size: int | tuple[int, int], n: int, seed: int
+    ) -> MaskSet | None:
+        """What a file holds, if it is what `make` makes of the same arguments."""
+        return cls._same(path, _decided(condition, size, n, seed, None, None))
+
+    @classmethod
+    def _same(cls, path: str | Path, decided: dict[str, Any]) -> MaskSet | None:
+        """What a file holds, if it was decided by the same."""
+        with suppress(MaskError):  # no file yet, or a damaged one
+            found = cls.load(path)
+            if {key: found.manifest[key] for key in DECIDES if key in found.manifest} == decided:
+                return found
+        return None
 
     def only(self, numbers: Sequence[int]) -> MaskSet:
         """These masks alone, in memory: the manifest stays that of all."""

@@ -15,12 +15,15 @@ RESULTS = "A suite's folder, such as runs/quickstart, or a pack."
 
 def cite(
     run: Annotated[Path, typer.Argument(help=RESULTS)],
-    path: Annotated[Path | None, typer.Option("--out", help="File to write. Default: print it.")] = None,
+    path: Annotated[Path | None, typer.Option("--out", help="File to write (.bib). Default: print it.")] = None,
 ) -> None:
     """BibTeX of all methods, data sets, metrics and this protocol, and the sentence that a paper needs."""
     from bench.pack.opened import results
     from bench.store import write_text
+    from bench.target import check
 
+    if path:
+        check(path, {".bib": b"% All methods were measured with face-inpaint-bench"})
     with results(run) as folder:
         text = reporter("cite")(folder)
     if path:

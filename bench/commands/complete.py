@@ -81,7 +81,7 @@ def complete(
     from bench.device import checked
     from bench.loading import load
     from bench.progress import track
-    from bench.store import atomic_write
+    from bench.target import save_png
 
     images, sides = _images(image), None if size is None else typed("--size", size)
     if mask is not None:
@@ -100,7 +100,9 @@ def complete(
         name: _each(given, names, name) for name, given in files.items() if given is not None
     }
     target = path or Path("completed" if image.is_dir() else f"completed{SUFFIX}")
-    targets = _targets(target, image, images)
+    given = {"pictures": image, "masks": mask, **files}
+    read = [*images.values(), *holes.values(), *(file for found in guides.values() for file in found.values())]
+    targets = _targets(target, image, images, given, [file for file in read if isinstance(file, Path)])
     model = load(method, run=run, weights=weights, preset=preset, priors=_priors(prior or []), device=checked(device))
     with track("complete", len(images)) as step:
         for name, file in images.items():
@@ -115,8 +117,7 @@ def complete(
                 text=text,
                 **{guide: found[name] for guide, found in guides.items()},
             )
-            with atomic_write(targets[name]) as handle:
-                done.save(handle, format="PNG")
+            save_png(targets[name], done)
             step(1)
     what = f"{done.width} x {done.height} pixels" if len(images) == 1 else f"{len(images)} pictures"
     out.print(f"wrote {target}: {what}, by {model.label}", highlight=False, markup=False, soft_wrap=True)
@@ -173,22 +174,26 @@ def _each(given: Path, names: list[str], what: str) -> dict[str, Given]:
     return {name: found[name] for name in names}
 
 
-def _targets(target: Path, image: Path, images: dict[str, Path]) -> dict[str, Path]:
-    """Where each result is written; BenchError where that would be over what is given."""
-    if image.is_dir():
-        if target.suffix.lower() == SUFFIX or target.is_file():
-            raise BenchError(f"--out: {image} is a folder, so results are written to one, and {target} is a file")
-        if target.resolve() == image.resolve():
-            raise BenchError(f"--out: {target} holds the pictures: choose another folder")
-        return {name: target / f"{name}{SUFFIX}" for name in images}
-    place = target / f"{image.stem}{SUFFIX}" if target.is_dir() else target
-    if place.suffix.lower() != SUFFIX:
+def _targets(
+    target: Path, image: Path, images: dict[str, Path], given: Mapping[str, Path | None], read: list[Path]
+) -> dict[str, Path]:
+    """Where each result is written; BenchError where that would be over, or among, what is given (and `read`)."""
+    from bench.target import PNG, check
+
+    folder = target if image.is_dir() or target.is_dir() else target.parent
+    if image.is_dir() and (target.suffix.lower() == SUFFIX or target.is_file()):
+        raise BenchError(f"--out: {image} is a folder, so results are written to one, and {target} is a file")
+    if folder is not target and target.suffix.lower() != SUFFIX:
         raise BenchError(
             f"--out: {target}: results are PNG, which keeps every bit: name it {target.with_suffix(SUFFIX)}"
         )
-    if place.resolve() == image.resolve():
-        raise BenchError(f"--out: {place} is the picture itself: choose another name")
-    return {image.stem: place}
+    for what, path in given.items():
+        if path and path.is_dir() and path.resolve() == folder.resolve():
+            raise BenchError(f"--out: {folder} holds the {what}: choose another folder")
+    places = {name: folder / f"{name}{SUFFIX}" if folder is target else target for name in images}
+    for place in places.values():
+        check(place, PNG, read)
+    return places
 
 
 def _priors(given: list[str]) -> dict[str, str | Path]:

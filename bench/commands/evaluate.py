@@ -87,7 +87,10 @@ def evaluate(
     from bench.metrics.likeness import Likeness
     from bench.progress import many
     from bench.store import write_text
+    from bench.target import CSV, check
 
+    if path:
+        check(path, CSV)
     names = [name.strip() for name in metrics.split(",") if name.strip()]
     if not names:
         raise BenchError("--metrics names no metric; see `facebench list --metrics`")

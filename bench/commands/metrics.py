@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Metrics: what each of them notices.")
 
 DRAWN = "synthfaces"
+SIGNS = {
+    ".md": b"### Holes: ",
+    ".csv": b"hole,fault,strength,metric,",
+    ".json": b'"blind": ',
+}  # of files that `probe` writes
 PERSONS = 44  # of the drawn faces, so many as the photographs in the documentation
 
 
@@ -52,10 +57,10 @@ def probe(
     from bench.probe.run import probe as run
     from bench.progress import many
     from bench.store import write_json, write_text
+    from bench.target import check
 
     for path in paths or []:
-        if path.suffix not in (".md", ".csv", ".json"):
-            raise BenchError(f"--out: {path} is none of .md, .csv, .json")
+        check(path, SIGNS)
     chosen = _named("--metrics", metrics) if metrics is not None else METRICS
     known = {fault.name: fault for fault in FAULTS}
     asked = _named("--faults", faults) if faults is not None else list(known)
@@ -73,10 +78,10 @@ def probe(
     for note in found.notes():
         out.print(note, highlight=False, markup=False, soft_wrap=True)
     for path in paths or []:
-        if path.suffix == ".json":
+        if path.suffix.lower() == ".json":
             write_json(path, {"faces": found.n, "size": found.size, "blind": found.blind()})
         else:
-            write_text(path, found.csv() if path.suffix == ".csv" else found.markdown())
+            write_text(path, found.csv() if path.suffix.lower() == ".csv" else found.markdown())
         out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
     if not found.names:
         raise typer.Exit(1)

@@ -31,7 +31,9 @@ def pack(
     It holds no originals: of pictures only what is inside the holes. `facebench verify pack` checks it.
     """
     from bench import pack as packs
+    from bench.pack.manifest import FILE
     from bench.store import file_digest
+    from bench.target import check
     from bench.yamlfile import read_yaml
 
     if run.is_file() != bool(withdraw):
@@ -41,6 +43,7 @@ def pack(
             else "--withdraw is for packs: give the file of one"
         )
     target = path or Path(run.name if run.is_file() else f"{run.resolve().name}.pack.zip")
+    check(target, {".zip": FILE.encode()})
     if withdraw:
         said = packs.withdraw(run, target, withdraw, reason)
     else:

@@ -60,7 +60,10 @@ def _completion(folder: Path, names: list[str], data: list[str], path: Path | No
     from bench import metrics, stored
     from bench.score import score as scored
     from bench.store import write_text
+    from bench.target import CSV, check
 
+    if path:
+        check(path, CSV)
     if against := [name for name in names if metrics.get(name).reference or metrics.get(name).towards]:
         raise BenchError(f"--metrics: {against[0]} compares with other images, and {folder} is without its run")
     if device == "cpu":

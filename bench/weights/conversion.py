@@ -12,7 +12,8 @@ from torch import Tensor
 
 from bench.errors import BenchError
 from bench.store import atomic_write
-from bench.weights.reading import joined, place, read
+from bench.target import OTHER, check
+from bench.weights.reading import joined, metadata, place, read
 from bench.weights.records import Refused
 
 RESERVED = "__metadata__"  # no tensor of a safetensors file may be named so
@@ -24,13 +25,13 @@ def convert(file: str | Path, out: str | Path) -> int:
     Names of nested dictionaries are joined by dots (``g_ema.conv.weight``), and the file keeps nesting and order, so
     that `read` gives the same for both files, but for keys that are numbers: they become text. Where two tensors would
     get one name, the second is called ``NAME#2``. What is no tensor (options, counters, optimisers' settings) is left
-    out. Raises BenchError for a dictionary with two keys that are the same as text.
+    out, and the metadata of a safetensors file are kept. Raises BenchError for a dictionary with two keys that are the
+    same as text, and where another file would be replaced.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save
 
-    if Path(out).suffix.lower() != ".safetensors":
-        raise BenchError(f"{out} must end in .safetensors")
+    check(Path(out), {".safetensors": b""}, [Path(file)])
     tensors: dict[str, Tensor] = {}
     try:
         structure = _structure(read(file), (), tensors)
@@ -41,13 +42,24 @@ def convert(file: str | Path, out: str | Path) -> int:
     try:  # clones: names that share one tensor are written one by one
         data = save(
             {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()},
-            {"structure": json.dumps(structure)},
+            metadata(Path(file)) | {"structure": json.dumps(structure)},
         )
     except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
         raise BenchError(f"{file} does not fit into safetensors: {error}") from error
+    if Path(out).exists() and _parts(Path(out).read_bytes()) != _parts(data):
+        raise BenchError(f"{out} is there already with other content, and checkpoints are never replaced: {OTHER}")
     with atomic_write(out) as handle:
         handle.write(data)
     return len(tensors)
+
+
+def _parts(data: bytes) -> tuple[Any, bytes]:
+    """The header of a safetensors file, whose metadata have no order, and the bytes of its tensors."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    try:
+        return json.loads(data[8:end]), data[end:]
+    except ValueError:
+        return None, data
 
 
 def _structure(value: Any, keys: tuple[Any, ...], tensors: dict[str, Tensor]) -> Any:

@@ -115,8 +115,8 @@ def place(keys: tuple[Any, ...]) -> str:
 def _read_safetensors(path: Path) -> Mapping[str, Any]:
     from safetensors import safe_open
 
+    structure = metadata(path).get("structure")
     with safe_open(path, "pt") as opened:
-        structure = (opened.metadata() or {}).get("structure")
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dictionary)
     if not structure:
         return tensors
@@ -124,6 +124,16 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
     if len({id(tensor) for _, tensor in walk(content)}) < len(tensors):
         raise Refused("its `structure` leaves some of its tensors out")
     return _named(content)
+
+
+def metadata(path: Path) -> dict[str, str]:
+    """What a safetensors file says of itself; nothing of files of other kinds."""
+    from safetensors import safe_open
+
+    if path.suffix.lower() != ".safetensors":
+        return {}
+    with safe_open(path, "pt") as opened:
+        return opened.metadata() or {}
 
 
 def _rebuild(structure: Any, tensors: Mapping[str, Tensor]) -> Any:

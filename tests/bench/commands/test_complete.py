@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -119,7 +120,19 @@ def test_masks_of_other_kinds_are_said(place: Path) -> None:
         ("telea faces/a.png", "fills holes: give the mask"),
         ("telea faces other", "3 of 3 pictures have no mask of their name in other .*called {name}_m; name them"),
         ("telea other masks/a.png --out other", "--out: other holds the pictures"),
-        ("telea faces/a.png masks/a.png --out faces/a.png", "--out: faces/a.png is the picture itself"),
+        (
+            "telea faces/a.png masks/a.png --out faces/a.png",
+            "faces/a.png is given, and would be lost: name another file",
+        ),
+        ("telea faces/a.png masks/a.png --out masks/a.png", "masks/a.png is given, and would be lost"),
+        ("telea faces/a.png masks/a.png --out link.png", "link.png is given, and would be lost"),
+        ("telea faces/a.png masks/a.png --sketch faces/b.png --out faces/b.png", "faces/b.png is given, and would be"),
+        ("telea faces/a.png masks/a.png --out faces/c.png", "faces/c.png is there already, .* did not write it: name"),
+        ("telea faces masks --out masks", "--out: masks holds the masks: choose another folder"),
+        ("telea faces masks --out linked", "--out: linked holds the masks"),
+        ("telea faces masks --sketch guides --out guides", "--out: guides holds the sketch"),
+        ("telea faces photos/a.png --out photos", "photos/a.png is given, and would be lost"),
+        ("telea faces masks --out photos", "photos/a.png is there already"),
         ("telea faces/a.png masks/a.png --out a.jpg", "results are PNG, which keeps every bit: name it a.png"),
         ("telea faces masks --out a.png", "faces is a folder, so results are written to one"),
         ("telea faces masks.npz --invert-masks", "--invert-masks is for folders of mask files"),
@@ -135,13 +148,26 @@ def test_masks_of_other_kinds_are_said(place: Path) -> None:
 def test_errors_name_the_file_and_the_remedy(place: Path, arguments: str, message: str) -> None:
     (place / "other").mkdir()
     (place / "empty").mkdir()
+    (place / "photos").mkdir()
+    Image.open("faces/c.png").save("photos/b.png")
+    shutil.copytree("faces", "guides")
+    Path("link.png").symlink_to("masks/a.png")
+    Path("linked").symlink_to("masks")
     for name in "abc":
         Image.open(f"masks/{name}.png").save(f"other/{name}_m.png")
+    Image.open("masks/a.png").save("photos/a.png")
     Image.open("masks/a.png").resize((32, 32), Image.Resampling.NEAREST).save("wrong.png")
-    before = sorted(place.rglob("*.*"))
+    before = {path: path.read_bytes() for path in place.rglob("*.*")}
     with pytest.raises(BenchError, match=message):
         call("complete", *arguments.split())
-    assert sorted(place.rglob("*.*")) == before
+    assert {path: path.read_bytes() for path in place.rglob("*.*")} == before
+
+
+def test_results_are_made_again_in_their_place(place: Path) -> None:
+    for seed in (0, 1):
+        call("complete", "telea", "faces/a.png", "masks/a.png", "--seed", seed)
+        call("complete", "telea", "faces", "masks", "--seed", seed)
+    assert np.array_equal(pixels("completed.png"), pixels("completed/a.png"))
 
 
 def test_bad_input_ends_with_code_two(place: Path) -> None:

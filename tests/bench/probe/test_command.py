@@ -81,7 +81,7 @@ def test_bad_folders_are_one_message(refused: Callable[..., str], folder: Path, 
         ("--metrics", "psnrr", "did you mean psnr"),
         ("--metrics", ",", "--metrics names nothing"),
         ("--faults", "fog", "--faults: 'fog' is none of blur"),
-        ("--out", "table.tex", "is none of .md, .csv, .json"),
+        ("--out", "table.tex", "must end in .md or .csv or .json"),
     ],
 )
 def test_bad_options_are_one_message(
