@@ -17,6 +17,8 @@ from bench.method import Batch, Card, Config, Method, Noise
 from bench.samples import image_file
 from bench.store import file_slug
 
+SHOWN = 5  # images in a message
+
 CARD = Card(
     slug="external",
     name="External",
@@ -61,17 +63,29 @@ class External(Method):
         self.read = 0
         self.odd: dict[str, str] = {}  # what is no picture
         self.taken: dict[Path, str] = {}  # a file -> the image that it was taken for
+        self.asked: set[str] = set()  # images whose results were looked for
 
     def complete(self, batch: Batch, noise: Noise) -> Tensor:
         assert batch.ids is not None
         with about(self.config.folder):
-            images = [torch.from_numpy(self._read(name, batch)) for name in batch.ids]
+            self._check_folder()
+            self.asked.update(batch.ids)
+            found = {name: self._find(name, batch) for name in batch.ids}
+            if missing := [name for name, path in found.items() if path is None]:
+                raise BenchError(f"external: {self._lacking(missing, batch)}")
+            images = [torch.from_numpy(self._read(path, batch)) for path in found.values() if path]
             if len(self.odd) > self.read / 2:
                 raise BenchError(f"external: {files.no_pictures(self.odd, self.read)}")
         return torch.stack(images).to(batch.image).permute(0, 3, 1, 2) / 127.5 - 1
 
-    def _read(self, name: str, batch: Batch) -> np.ndarray:
-        path = self._find(name, batch)
+    def _check_folder(self) -> None:
+        folder = self.config.folder
+        if folder is None:
+            raise BenchError("external: say where the images are: {method: external, options: {folder: DIR}}")
+        if folder.is_file():
+            raise BenchError(f"external: folder: {folder} is a file: unpack it, and name the folder of the images")
+
+    def _read(self, path: Path, batch: Batch) -> np.ndarray:
         try:
             picture = pictures.decode(pictures.read(path), path)
         except BenchError as error:
@@ -88,16 +102,17 @@ class External(Method):
             )
         return image
 
-    def _find(self, name: str, batch: Batch) -> Path:
+    def _folders(self, batch: Batch) -> tuple[Path, Path]:
+        """Where the images of a condition are looked for: in its own folder, then in that of all conditions."""
+        assert self.config.folder is not None
+        return self.config.folder / file_slug(batch.condition), self.config.folder
+
+    def _find(self, name: str, batch: Batch) -> Path | None:
         """The finished image of that id: of its name, whatever its suffix and, where no other image has it, folder."""
-        if self.config.folder is None:
-            raise BenchError("external: say where the images are: {method: external, options: {folder: DIR}}")
-        wanted, slug = _plain(name), file_slug(batch.condition)
+        wanted = _plain(name)
         flat = _plain(image_file(name))  # as `facebench export images` writes it
-        folders = self.config.folder / slug, self.config.folder
-        places = [folder / wanted.parent for folder in folders]
-        patterns = [self._pattern(place, batch.number) for place in places]
-        for folder, pattern in zip(folders, patterns, strict=True):
+        for folder in self._folders(batch):
+            pattern = self._pattern(folder / wanted.parent, batch.number)
             for sought in (wanted, flat, Path(wanted.name)):
                 if path := self._listed(folder / sought.parent, pattern).get(sought.name):
                     if (other := self.taken.setdefault(path, name)) != name:
@@ -105,27 +120,31 @@ class External(Method):
                             f"external: {path} could belong to {other} and to {name}: call it {flat.name}{path.suffix}"
                         )
                     return path
-        others = [] if folders[0].is_dir() else self._folders_with(wanted, patterns[1])
-        more = f"; {wanted} lies in {', '.join(others)}: put those of this condition into {slug}"
-        if len(others) < 2:
-            beside = [other.name for other in map(_plain, batch.ids or ()) if other.parent == wanted.parent]
-            found = (
-                matching.advice(place, "the option match: {}", beside, several=True)
-                for place, pattern in zip(places, patterns, strict=True)
-                if place.is_dir() and not self._listed(place, pattern).keys() & set(beside)
-            )
-            more = next(filter(None, found), "")
-        own, shared = ((wanted.parent / one.replace(matching.PLAIN, wanted.name)).as_posix() for one in patterns)
-        raise BenchError(
-            f"external: no image for {wanted} and {batch.condition}: looked for {slug}/{own}.png and "
-            f"{shared}.png (or .jpg, .webp, .tif, ...) in {self.config.folder}{more}"
-        )
+        return None
 
-    def _folders_with(self, wanted: Path, pattern: str) -> list[str]:
-        """The folders that hold an image of this name; several are those of conditions."""
-        root = self.config.folder
-        folders = sorted(path for path in root.iterdir() if path.is_dir()) if root and root.is_dir() else []
-        return [path.name for path in folders if wanted.name in self._listed(path / wanted.parent, pattern)]
+    def _lacking(self, missing: list[str], batch: Batch) -> str:
+        """Which images have no result, where it was looked for, and what would help."""
+        own, root = self._folders(batch)
+        pattern = self._pattern(own / _plain(missing[0]).parent, batch.number)
+        called = "" if pattern == matching.PLAIN else f", called {pattern},"
+        names = ", ".join(_plain(name).as_posix() for name in missing[:SHOWN]) + ", ..." * (len(missing) > SHOWN)
+        places = str(own) if own.is_dir() else f"{own} (there is no such folder) or {root}"
+        verb = "has" if len(missing) == 1 else "have"
+        told = f"{len(missing)} of {len(self.asked)} images {verb} no result{called} in {places}"
+        return f"{told}: {names}{self._advice(_plain(missing[0]), own, root, batch)}"
+
+    def _advice(self, wanted: Path, own: Path, root: Path, batch: Batch) -> str:
+        """Which `match` finds the images, or that those in folders of other conditions are not taken; or nothing."""
+        beside = [other.name for other in map(_plain, batch.ids or ()) if other.parent == wanted.parent]
+        place = (own if own.is_dir() else root) / wanted.parent
+        if not own.is_dir():
+            heads = [pattern.partition(matching.PLAIN)[0] for pattern in matching.patterns(root, beside, plain=True)]
+            inner = [head.removeprefix(f"{wanted.parent}/") for head in heads]
+            if others := sorted({head.partition("/")[0] for head in inner if "/" in head}):
+                return f"; {wanted} lies in {', '.join(others)}: put those of this condition into {own.name}"
+        if not place.is_dir() or self._listed(place, self._pattern(place, batch.number)).keys() & set(beside):
+            return ""
+        return matching.advice(place, "the option match: {}", beside, several=True)
 
     def _pattern(self, folder: Path, number: int) -> str:
         """How the files of this completion are called."""

@@ -31,9 +31,16 @@ def required(entry: Entry, suite: Suite, wanted: Presets = NONE) -> tuple[list[E
 def check(suite: Suite) -> None:
     """Raise BenchError, which names them and what they take, unless all rows and priors take images of the suite.
 
-    And, where a row's options are made for a guide, unless all conditions show it.
+    And, where a row's options are made for a guide, unless all conditions show it; and where a row of finished pictures
+    would read those of one data set for another.
     """
     for entry in suite.methods:
+        if len(suite.data) > 1 and registry.get(entry.method).card.finished:
+            names = ", ".join(data.name for data in suite.data)
+            raise BenchError(
+                f"{suite.suite}: a row {entry.method} reads the results of one data set, and pictures of two may have "
+                f"the same names: run {names} one after another, each alone under `data` and with its own row"
+            )
         if registry.get(entry.method).card.from_folder and not entry.weights:
             raise BenchError(
                 f"{suite.suite}: {entry.method} has no networks of its own: give a folder of them as `weights: DIR`; "

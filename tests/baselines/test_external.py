@@ -77,3 +77,36 @@ def test_one_file_is_never_the_result_of_two_images(tmp_path: Path) -> None:
     assert levels(config, "x/anna.png", "x/bob.png", "bob.png") == [1, 2, 3]
     with pytest.raises(BenchError, match=r"anna\.png could belong to x/anna\.png and to y/anna\.png: .* y__anna\.png"):
         levels(config, "x/anna.png", "y/anna.png")
+
+
+def test_images_without_a_result_are_named_together(tmp_path: Path) -> None:
+    """And never sought in the folder of another condition."""
+    ids = [f"{i:03}.png" for i in range(10)]
+    config = pictures(tmp_path, *(f"{folder}/{name}" for folder in ("center_25", "irregular_20-30") for name in ids))
+    for name in ("003.png", "005.png"):
+        (tmp_path / "center_25" / name).unlink()
+    with pytest.raises(BenchError) as told:
+        levels(config, *ids)
+    assert str(told.value) == f"external: 2 of 10 images have no result in {tmp_path}/center_25: 003, 005"
+    (tmp_path / "center_25").rename(tmp_path / "center_30")
+    with pytest.raises(
+        BenchError, match=r"10 of 10 images .* in .*/center_25 \(there is no such folder\) or .*: 000"
+    ) as told:
+        levels(config, *ids)
+    assert str(told.value).endswith(
+        "002, 003, 004, ...; 000 lies in irregular_20-30: put those of this condition into center_25"
+    )
+
+
+def test_other_names_are_advised_in_the_folder_of_the_condition(tmp_path: Path) -> None:
+    config = pictures(tmp_path, *(f"center_25/{name}_pred.png" for name in "abc"), "other/a.png")
+    with pytest.raises(BenchError, match=r'3 of 3 .*: a, b, c; they match with the option match: "{name}_pred"'):
+        levels(config, "a.png", "b.png", "c.png")
+    with pytest.raises(BenchError, match=r"1 of 2 images has no result, called {name}_pred, in .*center_25: d$"):
+        levels(config.model_copy(update={"match": "{name}_pred"}), "a.png", "d.png")
+
+
+def test_a_folder_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").touch()
+    with pytest.raises(BenchError, match=r"folder: .*a\.zip is a file: unpack it, and name the folder of the images"):
+        levels(ExternalConfig(folder=tmp_path / "a.zip"), "a.png")

@@ -62,6 +62,14 @@ MESSAGES = {
         "sizes: synthfaces draws square pictures, not 64 x 96 (height x width): set `size: 96`, or give a folder of "
         "pictures",
     ),
+    "finished pictures of two data sets": (
+        {
+            "methods": ["mean", {"method": "external", "options": {"folder": "results"}}],
+            "data": [{"name": "d", "folder": "."}, {"name": "d2", "folder": ".."}],
+        },
+        "sizes: a row external reads the results of one data set, and pictures of two may have the same names: run "
+        "d, d2 one after another, each alone under `data` and with its own row",
+    ),
     "an option that nothing fits": (
         {"methods": [{"method": "comodgan", "options": {"size": 100}}]},
         "comodgan (paper) takes images with sides that are powers of two from 8 on, not 100 x 100: set `size` and its "

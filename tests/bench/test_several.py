@@ -247,7 +247,11 @@ def test_a_picture_that_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "theirs" / f"{gone}_2.png").unlink()
     _, failed = ran(made)
     (reason,) = failed.values()
-    assert f"no image for {gone} and center/25: looked for center_25/{gone}_2.png and {gone}_2.png" in reason
+    assert (
+        f"1 of 4 images has no result, called {{name}}_2, in {tmp_path}/theirs/center_25 (there is no such folder)"
+        in reason
+    )
+    assert f" or {tmp_path}/theirs: {gone}" in reason
     assert "several files" not in reason  # the pattern is right
 
 
