@@ -216,9 +216,8 @@ class EdgeConnect(Method):
             raise BenchError(
                 "edgeconnect: name the authors' EdgeModel_gen.pth in the suite's `options: {edge_weights: }`"
             )
-        edges: Mapping[str, Any] = weights.read(self.config.edge_weights)
-        for network, checkpoint in ((self.inpaint_generator, state), (self.edge_generator, edges)):
-            network.load_state_dict({k.removeprefix("module."): v for k, v in checkpoint["generator"].items()})
+        self.inpaint_generator.load_state_dict({k.removeprefix("module."): v for k, v in state["generator"].items()})
+        weights.load_second(self.edge_generator, "edgeconnect", "edge_weights", self.config.edge_weights)
 
 
 class EdgeConnectStage(Stage):

@@ -196,18 +196,16 @@ class LGNet(Method):
                 "`options: {coarse_weights: , local_weights: }`"
             )
         self.global_refiner.load_state_dict(state)
-        for file, option, load in (
-            (c.coarse_weights, "coarse_weights", self.load_coarse),
-            (c.local_weights, "local_weights", self.local_refiner.load_state_dict),
-        ):
-            try:
-                load(weights.read(file))
-            except RuntimeError as error:
-                raise BenchError(f"lgnet: {option}: {file} does not hold this network: {error}") from error
+        weights.load_second(self.coarse, "lgnet", "coarse_weights", c.coarse_weights, self.flat)
+        weights.load_second(self.local_refiner, "lgnet", "local_weights", c.local_weights)
 
     def load_coarse(self, state: Mapping[str, Any]) -> None:
         """Take the authors' names of the first network."""
-        self.coarse.load_state_dict({flat_name(name, self.config.levels): value for name, value in state.items()})
+        self.coarse.load_state_dict(self.flat(state))
+
+    def flat(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The authors' names of the first network as ours."""
+        return {flat_name(name, self.config.levels): value for name, value in state.items()}
 
 
 def flat_name(name: str, levels: int) -> str:

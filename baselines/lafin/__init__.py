@@ -147,8 +147,7 @@ class LaFIn(Method):
                 "lafin: name the authors' landmark_detector.pth in the suite's `options: {landmark_weights: }`"
             )
         self.inpainter.load_state_dict(each_once(state["generator"]))
-        detector: Mapping[str, Any] = weights.read(self.config.landmark_weights)
-        self.predictor.load_state_dict(plain(detector["detector"]))
+        weights.load_second(self.predictor, "lafin", "landmark_weights", self.config.landmark_weights)
 
 
 def white(batch: Batch) -> Tensor:

@@ -143,8 +143,7 @@ class PSFRGAN(Method):
                 "psfrgan: name the authors' parse_multi_iter_90000.pth in the suite's `options: {parsing_weights: }`"
             )
         self.generator.load_state_dict(state)
-        parser: Mapping[str, Any] = weights.read(self.config.parsing_weights)
-        self.parser.load_state_dict(parser)
+        weights.load_second(self.parser, "psfrgan", "parsing_weights", self.config.parsing_weights)
 
 
 def _parts(inputs: Inputs, size: int) -> Tensor:

@@ -156,11 +156,7 @@ class RGTSI(Method):
                     "rgtsi: name the authors' net_EN.pth, net_RefEN.pth and net_DE.pth in the suite's "
                     "`options: {encoder_weights: , reference_weights: , decoder_weights: }`"
                 )
-            given: Mapping[str, Any] = weights.read(path)
-            try:
-                network.load_state_dict(given.get("net", given))
-            except RuntimeError as error:  # its names or shapes
-                raise BenchError(f"rgtsi: {option}: {path} holds another network, or another size of it") from error
+            weights.load_second(network, "rgtsi", option, path)
 
 
 def _as_released(network: nn.Module, *given: Any) -> Any:

@@ -189,10 +189,7 @@ class TFill(Method):
                     "tfill: name the authors' latest_net_E.pth, latest_net_T.pth and latest_net_G.pth in the suite's "
                     "`options: {encoder_weights: , transformer_weights: , decoder_weights: }`"
                 )
-            try:
-                network.load_state_dict(weights.read(path))
-            except RuntimeError as error:  # its names or shapes
-                raise BenchError(f"tfill: {option}: {path} holds another network, or another size of it") from error
+            weights.load_second(network, "tfill", option, path)
 
 
 def resized(x: Tensor, size: tuple[int, int]) -> Tensor:

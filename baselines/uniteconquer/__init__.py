@@ -20,7 +20,7 @@ from bench.nn import text
 from bench.nn.ddim import back
 from bench.nn.denoising import LINEAR, GuidedConfig, times
 from bench.nn.iterative import Iterative
-from bench.weights import read
+from bench.weights import load_second
 
 CARD = Card(
     slug="uniteconquer",
@@ -192,7 +192,7 @@ class UniteConquer(Iterative):
                 "uniteconquer: name the authors' model_sketch.pt in the suite's `options: {sketch_weights: }`"
             )
         self.face.load_state_dict(state)
-        self.sketch.load_state_dict(read(self.config.sketch_weights))
+        load_second(self.sketch, "uniteconquer", "sketch_weights", self.config.sketch_weights)
 
 
 def _run(method: UniteConquer, inputs: Inputs) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from bench.weights.index import INDEX, File, Packaged
 
 if TYPE_CHECKING:
     from bench.weights.conversion import convert
-    from bench.weights.layouts import load_official
+    from bench.weights.layouts import load_official, load_second
     from bench.weights.reading import read
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "here",
     "load",
     "load_official",
+    "load_second",
     "packaged",
     "path",
     "read",
@@ -38,7 +39,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    module = {"convert": "conversion", "load_official": "layouts", "read": "reading"}.get(name)
+    module = {"convert": "conversion", "load_official": "layouts", "load_second": "layouts", "read": "reading"}.get(
+        name
+    )
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"bench.weights.{module}"), name)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 WRAPPERS = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before each name
 AVERAGED = re.compile(r"(?<![a-z])(ema|averaged?)(?![a-z])", re.IGNORECASE)  # in the name of a part
 LITEMA = {"decay", "num_updates"}  # what stands beside the average that `_with_dots` reads
+State = Mapping[str, Any]
+Network = TypeVar("Network", bound=nn.Module)
 LEVELS = 3  # of parts inside parts
 MOST = 50  # parts that are tried; no checkpoint has more networks
 SHOWN = 4  # beginnings of names in a message
@@ -48,6 +50,10 @@ class Part:
         return Part(f"{self.name}.{name}" if self.name else name, state)
 
 
+class OtherFile(BenchError):
+    """Of a file that an option names beside `weights`: the message is about that one."""
+
+
 Tried = list[tuple[Part, Exception | None]]  # each with the error of the method that does not take it
 
 
@@ -65,6 +71,8 @@ def load_official(method: Method, file: Path) -> None:
     content = read(file)
     tried = try_parts(method, content)
     fitting = [part for part, error in tried if error is None]
+    if not fitting and (other := next((error for _, error in tried if isinstance(error, OtherFile)), None)):
+        raise other
     # where nothing fits, the file itself is given: its error says why, or it needs values to be understood
     part = _choose(fitting, file, method.card.slug) if fitting else Part("", content)
     before = _not_finite(method)  # a constant may be infinite
@@ -73,6 +81,8 @@ def load_official(method: Method, file: Path) -> None:
         """What is not finite after the method took it."""
         try:
             method.load_official(state)
+        except OtherFile:
+            raise
         except Exception as error:  # names and shapes that no one foresaw can raise anything
             errors = [error, *(e for _, e in tried if e)]
             raise BenchError(_refusal(method, file, content, errors)) from error
@@ -87,6 +97,35 @@ def load_official(method: Method, file: Path) -> None:
                 "give the file that holds floats"
             )
         load(part.state)
+
+
+def load_second(
+    network: nn.Module, slug: str, option: str, file: Path, renamed: Callable[[State], State] = lambda state: state
+) -> None:
+    """Let a network of a method take the file that an option names beside `weights`, or the one part that fits it.
+
+    `renamed`: the authors' names as the network's. Raises OtherFile, which names option and file.
+    """
+
+    def attempt(state: State) -> Exception | None:
+        try:
+            with torch.device("meta"), warnings.catch_warnings(action="ignore"):
+                _shadow(network).load_state_dict(renamed(_changed(state, _empty)))
+        except Exception as error:
+            return error
+        return None
+
+    try:
+        content = read(file)
+        tried = _searched(content, len([*network.parameters()]), attempt)
+        fitting = [part for part, error in tried if error is None]
+        if not fitting:
+            raise BenchError(
+                f"{file} holds another network, or another size of it: its names begin with {_beginnings(content)}"
+            ) from tried[0][1]
+        network.load_state_dict(renamed(_choose(fitting, file, slug).state))
+    except BenchError as error:
+        raise OtherFile(f"{slug}: {option}: {error}") from error
 
 
 def _is_whole(tensor: Tensor) -> bool:
@@ -119,9 +158,14 @@ def _not_finite(method: Method) -> list[str]:
 def try_parts(method: Method, content: Mapping[str, Any]) -> Tried:
     """Try the file, and what is inside the parts that do not fit. The method itself is not changed."""
     least = min((len([*network.parameters()]) for network in method.networks().values()), default=0)
+    return _searched(content, least, lambda state: _try(method, state))
+
+
+def _searched(content: State, least: int, attempt: Callable[[State], Exception | None]) -> Tried:
+    """`attempt` with the file, and with what is inside the parts that do not fit; `least`: parameters of a network."""
 
     def attempts(part: Part, levels: int) -> Iterator[tuple[Part, Exception | None]]:
-        error = _try(method, part.state)
+        error = attempt(part.state)
         yield part, error
         if error is None:
             return
@@ -151,7 +195,7 @@ def _empty(tensor: Tensor) -> Tensor:
     return tensor.to("meta")  # a shape without values
 
 
-def _shadow(method: Method) -> Method:
+def _shadow(method: Network) -> Network:
     """A copy that has shapes and no values."""
     known: dict[int, Any] = {
         id(p): nn.Parameter(p.detach().to("meta"), requires_grad=p.requires_grad) for p in method.parameters()

@@ -22,6 +22,12 @@ from bench.weights.unpickle import parse
 
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how files of `torch.save` before 1.6 start
 PAGES = (b"<!doctype", b"<html")
+POINTER = b"version https://git-lfs"  # what Git leaves in the place of a large file
+OTHERS = {
+    b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"GIF8": "a picture", b"RIFF": "a picture",
+    b"\x93NUMPY": "a NumPy array",
+}  # fmt: skip
+KINDS = "safetensors, files of torch.save (.pth, .pt, .ckpt), pickles of networks (.pkl) and networks of dlib (.dat)"
 AGAIN = "fetch or save it again"
 PROGRAM = "/code/"  # folder of the program in files of `torch.jit.save`
 STORAGES = {
@@ -47,14 +53,18 @@ def read(file: str | Path) -> Mapping[str, Any]:
         if not path.is_file():  # reading a pipe would wait without end
             raise Refused("it is no file" if path.exists() else "there is no such file")
         with path.open("rb") as handle:
-            start = handle.read(len(LEGACY))
+            start = handle.read(max(len(LEGACY), len(POINTER)))
         if not start:
             raise Refused(f"it is empty: {AGAIN}")
         if start.lstrip().lower().startswith(PAGES):
             raise Refused(f"it is a web page, as a download that failed leaves it: {AGAIN}")
+        if start.startswith(POINTER):
+            raise Refused("it is a pointer of Git LFS, not the file itself: fetch that with `git lfs pull`")
+        if other := next((kind for sign, kind in OTHERS.items() if start.startswith(sign)), None):
+            raise Refused(f"it is {other}: give {KINDS}")
         if path.suffix.lower() == ".safetensors":
             return _read_safetensors(path)
-        if start == LEGACY or start.startswith(b"PK"):
+        if start.startswith(LEGACY) or start.startswith(b"PK"):
             return _read_torch(path)
         if start.startswith(dlib.START):
             return dlib.parse(path.read_bytes())
@@ -208,6 +218,8 @@ def _check_archive(path: Path) -> bool:
     """
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
+    if entries and all(entry.filename.endswith(".npy") for entry in entries):
+        raise Refused(f"it is an archive of NumPy arrays: give {KINDS}")
     scripted = any(entry.filename.endswith("/constants.pkl") for entry in entries)
     if scripted:
         entries = [entry for entry in entries if PROGRAM not in entry.filename]

@@ -116,5 +116,7 @@ def test_files_in_the_wrong_order_are_refused(tmp_path: Path) -> None:
     source = create()
     files = official_files(source, tmp_path)
     swapped = dict(zip(files, reversed(files.values()), strict=True))
-    with pytest.raises(BenchError, match=r"coarse_weights: .*latest_net_G2\.pth does not hold this network"):
+    with pytest.raises(
+        BenchError, match=r"coarse_weights: .*latest_net_G2\.pth holds another network, or another size of it"
+    ):
         create(**swapped).load_official(source.global_refiner.state_dict())

@@ -32,7 +32,7 @@ def released(name: str) -> dict[str, torch.Tensor]:
 
 
 def test_the_released_names_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "read", lambda path: released("parsenet"))
+    monkeypatch.setattr("bench.weights.layouts.read", lambda path: released("parsenet"))
     with torch.device("meta"):
         PSFRGAN.create(parsing_weights=Path("parse_multi_iter_90000.pth")).load_official(released("generator"))
 

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from baselines.edgeconnect import EdgeConnect
 from bench import golden, registry, weights
 from bench.errors import BenchError
 from bench.method import Method
@@ -522,3 +523,28 @@ def test_released_names_in_wrappers(name: str, wrapper: str) -> None:
         names = {key: torch.empty(shape) for key, shape, _ in golden.read_keys(GOLDEN / f"{name}.keys.csv")}
     tried = try_parts(method, WRAPPERS[wrapper](names))
     assert [error is None for _, error in tried] == [False] * (len(tried) - 1) + [True]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("D.pt", r"holds another network, or .* begin with `w`"), ("no.pt", "no such")]
+)
+def test_a_second_file_that_does_not_fit_is_the_one_that_is_named(name: str, told: str, tmp_path: Path) -> None:
+    made = EdgeConnect.create("tiny")
+    torch.save({"generator": made.inpaint_generator.state_dict()}, tmp_path / "G.pt")
+    torch.save({"w": torch.ones(2)}, tmp_path / "D.pt")
+    target = EdgeConnect.create("tiny", edge_weights=tmp_path / name)
+    with pytest.raises(BenchError, match=told) as caught:
+        weights.load_official(target, tmp_path / "G.pt")
+    assert str(caught.value).startswith("edgeconnect: edge_weights: ")
+    assert "G.pt" not in str(caught.value)
+
+
+def test_a_second_file_is_unwrapped_as_the_first_one_is(tmp_path: Path) -> None:
+    made = EdgeConnect.create("tiny")
+    torch.save({"generator": made.inpaint_generator.state_dict()}, tmp_path / "G.pt")
+    edges = {f"module.{key}": value for key, value in made.edge_generator.state_dict().items()}
+    torch.save({"netG": edges, "iteration": 3}, tmp_path / "E.pt")
+    target = EdgeConnect.create("tiny", edge_weights=tmp_path / "E.pt")
+    weights.load_official(target, tmp_path / "G.pt")
+    for name, value in made.state_dict().items():
+        assert torch.equal(target.state_dict()[name], value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import pickle
 import struct
 import zipfile
@@ -99,6 +100,13 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
                 weights.read(file)
 
 
+def zipped(name: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(name, b"")
+    return content.getvalue()
+
+
 @pytest.mark.parametrize("name", ["a.pth", "a.pkl", "a.safetensors"])
 @pytest.mark.parametrize(
     ("content", "reason"),
@@ -106,6 +114,10 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
         (b"", "it is empty: fetch or save it again"),
         (b"\n<!DOCTYPE html><title>Quota exceeded</title>", "it is a web page, .*: fetch or save it again"),
         (b"<html><body>404</body></html>", "it is a web page, .*: fetch or save it again"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", r"it is a pointer of Git LFS, .* `git lfs pull`"),
+        (b"\x89PNG\r\n", r"it is a picture: give safetensors, files of torch\.save .*"),
+        (b"\x93NUMPY\x01\x00", "it is a NumPy array: give safetensors, .*"),
+        (zipped("arr_0.npy"), "it is (an archive of NumPy arrays: give safetensors, .*|damaged, .*)"),
         (b"no checkpoint", "it is damaged, or holds more than tensors: fetch or save it again"),
     ],
 )
