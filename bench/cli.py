@@ -21,6 +21,7 @@ from bench.commands import (
     doctor,
     evaluate,
     export,
+    is_frozen,
     jobs,
     metrics,
     out,
@@ -208,7 +209,7 @@ def info(
 
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
-        return "\n".join(f"{key}: {_plain(v)}" for key, v in value.items())
+        return "\n".join(f"{key}: {_plain(v)}" if v != "" else key for key, v in value.items())
     if isinstance(value, tuple | list):
         return ", ".join(map(str, value))
     if isinstance(value, float):
@@ -671,6 +672,7 @@ def masks_check(
         with about(path):
             _masks_sorted(masks.MaskFolder(path, mask_threshold, invert_masks), typed("--size", size))
         return
+    is_frozen(path, {"--mask-threshold": mask_threshold, "--invert-masks": invert_masks})
     labelled = masks.MaskSet.load(path).condition.labelled  # the file lacks what they are drawn from
     loaded = masks.verify(path, redraw=not labelled)
     ratios = loaded.ratios
@@ -681,13 +683,16 @@ def masks_check(
 
 
 def _masks_sorted(folder: Any, size: Size) -> None:
-    """Show how many masks of a folder lie in which bucket; BenchError where some have no hole."""
+    """Show how many masks of a folder lie in which bucket, and which are all hole; BenchError where some have none."""
     ratios = folder.ratios(size)
     table = Table("bucket", "masks", box=None, pad_edge=False)
     for low in range(0, 100, 10):
         table.add_row(f"{low}-{low + 10} %", str(sum(low < 100 * ratio <= low + 10 for ratio in ratios)))
     out.print(table)
     out.print(f"{len(ratios)} masks, fingerprint {folder.fingerprint[:16]}", highlight=False)
+    if full := [file.name for file, ratio in zip(folder.files, ratios, strict=True) if ratio == 1]:
+        told = f"all hole are {', '.join(full[:5])}: refused but in a bucket, folder:{folder.path}/90-100"
+        out.print(told, highlight=False, markup=False, soft_wrap=True)
     if empty := [file.name for file, ratio in zip(folder.files, ratios, strict=True) if not ratio]:
         raise BenchError(f"{folder.path}: without a hole are {', '.join(empty[:5])}: white (255 or 1) marks the hole")
     if folder.unread:

@@ -35,7 +35,7 @@ def told(error: BenchError) -> str:
     folder = getattr(cause, "folder", None)
     if folder is None or not folder.is_dir():
         return str(error)
-    return f"{error}\n`facebench doctor {shlex.quote(str(folder))}` says what this folder holds"
+    return f"{error};\n`facebench doctor {shlex.quote(str(folder))}` says what this folder holds"
 
 
 def unwritten(path: str | os.PathLike[str], error: OSError) -> str:

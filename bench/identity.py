@@ -48,7 +48,7 @@ def of_model(entry: Entry, config: Config, priors: Mapping[str, Any]) -> dict[st
         "method": entry.method,
         "config": config.model_dump(mode="json"),
         "source": registered.fingerprint(),
-        "files": [file_digest(path) for path in config.files()],
+        "files": [_of_option(config, path) for path in config.files()],
         "priors": dict(priors),
         "weights": of_weights(entry.weights, config) if entry.weights else None,
     }
@@ -167,6 +167,15 @@ def _network(name: str) -> str:
         return extractors.load(name).fingerprint
     except BenchError:
         return "absent"
+
+
+def _of_option(config: Config, path: Path) -> str:
+    """SHA-256 of a file that an option names; BenchError names the option."""
+    try:
+        return file_digest(path)
+    except BenchError as error:
+        option = next((f"the option {name}: " for name, value in config if value == path), "")
+        raise BenchError(f"{option}{error}") from error
 
 
 def file_digest(path: Path) -> str:

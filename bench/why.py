@@ -150,5 +150,7 @@ def _flat(value: Mapping[str, Any], base: str = "") -> Iterator[tuple[str, Any]]
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, list | tuple) and value and all(isinstance(one, str) for one in value):
+        return ", ".join(map(_short, value[:SHOWN])) + ", ..." * (len(value) > SHOWN)
     text = "nothing" if value in (None, [], {}, "") else str(value)
     return text if len(text) <= 24 else f"{text[:12]}..."

@@ -321,6 +321,18 @@ def test_masks_that_say_nothing_are_refused_by_name(folders: dict[str, str]) -> 
     Image.new("L", (64, 64), 0).save(f"{masks}/7.png")
     with pytest.raises(BenchError, match=r"without a hole are 7\.png"):
         call("masks", "check", masks)
+    Image.new("L", (64, 64), 255).save(f"{masks}/7.png")
+    assert f"all hole are 7.png: refused but in a bucket, folder:{masks}/90-100" in call("masks", "check", masks)
+
+
+def test_options_of_mask_files_are_refused_beside_a_frozen_set(tmp_path: Path) -> None:
+    call("masks", "make", "center/25", f"{tmp_path}/a.npz", "--size", "32", "-n", "1")
+    with pytest.raises(BenchError, match=r"--invert-masks is for folders of mask files, and .*a\.npz is a frozen set"):
+        call("masks", "check", f"{tmp_path}/a.npz", "--invert-masks")
+
+
+def test_the_card_of_edgeconnect_names_celeba_alone() -> None:
+    assert any(line.rstrip().endswith(" celeba") for line in call("info", "edgeconnect").splitlines())
 
 
 def test_evaluate_pairs_the_names_of_other_programs(folders: dict[str, str]) -> None:

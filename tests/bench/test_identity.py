@@ -24,6 +24,7 @@ from bench.completion import Completion
 from bench.data import dataset, degradation
 from bench.data.dataset import ImageData
 from bench.data.guides.degraded import pairs as degraded_pairs
+from bench.errors import BenchError
 from bench.method import Method
 from bench.metrics import measurement
 from bench.registry import get
@@ -183,3 +184,10 @@ def record() -> None:
 
 if __name__ == "__main__":
     record()
+
+
+def test_a_file_that_is_not_there_is_named_with_its_option() -> None:
+    entry = suite.Entry(method="external", options={"order": "nope.txt"})
+    config = get("external").load().configure("paper", None, entry.options)
+    with pytest.raises(BenchError, match=r"^the option order: cannot read nope\.txt: No such file"):
+        identity.of_model(entry, config, {})

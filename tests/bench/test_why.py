@@ -14,7 +14,7 @@ from bench.accept import accept
 from bench.errors import BenchError
 from bench.jobs import Plan
 from bench.store import digest
-from bench.why import finished, reasons
+from bench.why import Difference, finished, reasons
 
 CONTENT: dict[str, Any] = {
     "suite": "again",
@@ -134,3 +134,8 @@ def test_a_metric_whose_network_sees_all_pictures_again_is_said(ran: Plan, plan:
     found = lines(plan(metrics=["l1@hole", "perceptual@embedded", "identity@embedded"]))
     said = "the metrics (+perceptual@embedded: its network sees all pictures, +identity@embedded)"
     assert set(found.values()) == {said}
+
+
+def test_lists_of_hashes_are_short() -> None:
+    told = str(Difference("files", ["0871" * 16, "b" * 64], ["6913" * 16]))
+    assert told == "files that options name (was 087108710871..., bbbbbbbbbbbb..., is 691369136913...)"
