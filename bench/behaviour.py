@@ -72,16 +72,14 @@ SAME = {
     "0b3933123f07b56a1521e23c3911b08ad77693dfbc6a729070d79f60ee92b07d",
     "bf65a4a6db0acf609222a9b7f433b5d19bd64264e5920031afff82d15674a31f":  # baselines.tfill.layers
     "895a5c564db907d3f1ee808ecb94210ff69168f52f18f8e851bc59e8109c0b38",
-    # a penalty within a region, patches from anywhere, what a discriminator sees beside pictures and the masks of
-    # another preset stand beside what was there; e4e has no option for a term that it never had
+    # a penalty within a region, patches from anywhere and what a discriminator sees beside pictures stand beside what
+    # was there; e4e has no option for a term that it never had
     "fe2c66b3a5f20951a9ae9d5ddf6ab9cfeac850a40165bdb73a06d63c30649579":  # bench.nn.losses
     "891ab8c07041a0ba89fa4ead301d26725e3f9865d339915c10619a8f15aaeeee",
     "6cb4984b28cc7f3c84b69705548a27f707abc143fcd564ac84b1d6b9707b242c":  # bench.nn.mmediting
     "230b85330b2b68b54480e7b0bfbf39e89a0c0b19539dbfe7b88a72fc27af2a0c",
     "c64c46466fc239faa64d0fc9a74d0f171a62b46b23d34f3f9704e74091cdcb41":  # bench.nn.stylegan2_training
     "fc2a765fe1bf1920b24c506aa72baaca0ed03f2e808db553a05e58c86aa3da24",
-    "004c84fa7212ee833a64c54f31c6fb932c3837943ee7509635de668150c4fe90":  # masks.training
-    "5ce46023a33136fdfd64d029279242ff5a70e4db6379486aa49dc8543789e178",
     "ed4db8cd63cc7e9fe9f128655c14c88062b345d57aaa06914ff4ed38d4dda495":  # baselines.e4e
     "55fabfb76e5ade816ba1983b296847712d80a9feeb0989777f6473f9d04ef0bc",
 }
