@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench import resizing
+from bench import contract, resizing
 from bench.batch import Batch, Noise
 from bench.bicubic import pictures
 from bench.errors import BenchError
@@ -31,6 +31,7 @@ class Completion:
     """
 
     def __init__(self, method: Method, seeds: Callable[[Batch], list[int]], device: str = "cpu", at: int | None = None):
+        contract.written(method, "complete", "batch", "noise")
         self.method, self.seeds, self.device, self.at = method.to(device).eval(), seeds, device, at
         self.alone = ""  # why it completes image by image
         self.compared = False  # an image in a batch with the same one alone

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench import registry, stored
+from bench import contract, registry, stored
 from bench import weights as official
 from bench.device import found
 from bench.errors import BenchError
@@ -90,9 +90,10 @@ def create(identity: Identity, trained: Find, files: Iterable[Entry] = ()) -> Me
     """
     loaded = registry.get(identity["method"]).load()
     try:
-        method = loaded(loaded.Config.model_validate(identity["config"]))
+        config = loaded.Config.model_validate(identity["config"])
     except ValidationError as error:
         raise BenchError(f"{identity['method']} no longer has such options: {OTHER_SOURCE}") from error
+    method = contract.made(loaded, config)
     files, priors = list(files), {}
     for slug, reference in identity["priors"].items():
         if isinstance(reference, str):
@@ -174,7 +175,7 @@ def _row(name: str, run: stored.Run, jobs: Path) -> Path:
 def _made(row: Entry, left: dict[str, str | Path | Model], wanted: Mapping[str, str]) -> Method:
     """A method without a run, with its priors, which are taken from `left`; `wanted`: see `bench.fit.required`."""
     loaded, preset = registry.get(row.method).load(), row.preset or "paper"
-    method = loaded(loaded.configure(preset, row.variant, row.options))
+    method = contract.made(loaded, loaded.configure(preset, row.variant, row.options))
     wanted = {**loaded.prior_presets.get(preset, {}), **wanted}
     needed = () if row.weights and loaded.complete_weights else loaded.card.requires
     if row.weights and (missing := [slug for slug in needed if slug not in left]):

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 import masks
-from bench import allocator, distributed, isolation, weights
+from bench import allocator, contract, distributed, isolation, weights
 from bench.batch import Batch, Noise
 from bench.data import guides
 from bench.data.dataset import ImageData, floats
@@ -212,6 +212,7 @@ class Run:
         self.on_gpu = self.device.type == "cuda"
         self.stage = 0
         self.step = 0  # iterations of this stage that are done
+        self.remarks: list[str] = []  # of the stages before, for readers of the numbers
         self.writer = ThreadPoolExecutor(max_workers=1)
         self.writing: Future[None] | None = None
         lay_out(method.to(self.device).train())
@@ -235,7 +236,8 @@ class Run:
         if self.budget.compiled:
             for network in stage.children():
                 compiled(network)
-        self.optimisers = stage.optimisers()
+        self.optimisers = contract.optimisers(stage)
+        self.stepped: set[str] = set()  # those of them that `update` was called for
         for optimiser in self.optimisers.values():
             fuse(optimiser)
         groups = {name: [p for g in o.param_groups for p in g["params"]] for name, o in self.optimisers.items()}
@@ -250,6 +252,8 @@ class Run:
             "networks": self.stages[self.stage].state_dict(),
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
             "ema": {name: ema.average for name, ema in self.emas.items()},
+            "stepped": sorted(self.stepped),
+            "remarks": self.remarks,
         }
 
     def save(self) -> None:
@@ -289,9 +293,23 @@ class Run:
                 optimiser.load_state_dict(state["optimisers"][name])
             for name, ema in self.emas.items():
                 ema.average = [t.to(self.device) for t in state["ema"][name]]
+            self.stepped, self.remarks = set(state.get("stepped", self.optimisers)), list(state.get("remarks", []))
         except (BenchError, RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
             raise BenchError(f"cannot resume from {path}: {error}; delete this file to train from the start") from error
         return True
+
+    def leave(self) -> None:
+        """The end of a stage: its averages become the networks, and optimisers that were never stepped are told."""
+        idle = [name for name in self.optimisers if name not in self.stepped]
+        if len(idle) == len(self.optimisers):
+            raise BenchError(
+                f"{self.user}: step() trained nothing: in {self.step} iterations it called update() for none of "
+                f'{", ".join(idle)}: call update("{idle[0]}", loss)'
+            )
+        stage = f"{self.step:,} iterations of its stage {self.stages[self.stage].name}"
+        self.remarks += [f"in {stage}, its optimiser {name} was never stepped" for name in idle]
+        for ema in self.emas.values():
+            ema.store()
 
     def update(self, name: str, loss: Tensor) -> None:
         """One step of the optimiser `name` on `loss`; no other network receives a gradient."""
@@ -305,6 +323,7 @@ class Run:
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = None if gradient is None else laid_out(gradient, parameter)
         optimiser.step()
+        self.stepped.add(name)
         optimiser.zero_grad(set_to_none=True)
         if name in self.emas:
             self.emas[name].update()
@@ -415,14 +434,14 @@ def train(
     budget: Budget,
     folder: Path,
     progress: Callable[[int, int], AbstractContextManager[Callable[[int], None]]],
-) -> None:
+) -> list[str]:
     """Train a method on the images `indices` of `data`; leaves the final weights in `method`.
 
-    `progress(total, done)` shows how far it is; `folder` receives checkpoint.pt and losses.csv. Raises BenchError
-    when a loss is not finite.
+    `progress(total, done)` shows how far it is; `folder` receives checkpoint.pt and losses.csv. Returns what a reader
+    of its numbers must know, a sentence each. Raises BenchError when a loss is not finite, or a stage trains nothing.
     """
     isolation.seed(derive_seed(budget.seed, "training networks"))
-    stages = method.stages(budget.features)
+    stages = contract.stages(method, budget.features)
     names = [stage.name for stage in stages]
     steps = [max(1, round(stage.share * budget.steps)) for stage in stages]
     for stage, count in zip(stages, steps, strict=True):
@@ -453,14 +472,14 @@ def train(
                     run.save()
             if log:
                 log.flush()
-            for ema in run.emas.values():
-                ema.store()
+            run.leave()
             if run.stage + 1 == len(stages):
                 break
             run.enter(run.stage + 1)
             run.save()
         run.saved()
     method.eval()
+    return run.remarks
 
 
 def _record(step: int, losses: Mapping[str, float], log: Log | None, stage: Stage) -> None:

@@ -156,9 +156,10 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
 
 def create(slug: str, preset: str, variant: str | None = None, wanted: Mapping[str, str] = MappingProxyType({})) -> Any:
     """The method in a preset, with its priors, in that one too unless another is `wanted`; with random weights."""
-    from bench import registry
+    from bench import contract, registry
 
-    method = registry.get(slug).load().create(preset, variant)
+    loaded = registry.get(slug).load()
+    method = contract.made(loaded, loaded.configure(preset, variant))
     wanted = {**method.prior_presets.get(preset, {}), **wanted}
     if method.card.requires:
         method.attach({prior: create(prior, wanted.get(prior, preset), None, wanted) for prior in method.card.requires})
@@ -195,6 +196,7 @@ def _training(setting: Setting, method: Any, device: Any) -> dict[str, Any]:
     """Time and memory of a step of the first stage in the training loop, and the share of it that waits for data."""
     import time
 
+    from bench import contract
     from bench.data import dataset
     from bench.profile.timing import held, peak_of, timed
     from bench.train import THREADS, Budget, Loader, Run
@@ -205,7 +207,7 @@ def _training(setting: Setting, method: Any, device: Any) -> dict[str, Any]:
     budget = Budget(1, setting.batch, 0, precision=precision, device=setting.device, compiled=setting.compiled)
     with tempfile.TemporaryDirectory() as folder:
         base = held(device, method.state_dict().values())
-        run = Run(method, method.stages(setting.features), Path(folder), budget)
+        run = Run(method, contract.stages(method, setting.features), Path(folder), budget)
         data = dataset.prepare_synthfaces(4 * setting.batch, setting.size, 0, Path(folder))
         batches = Loader(data, range(len(data)), run.stages[0], budget).batches(
             0, 10**9, THREADS[run.device.type], pinned=run.on_gpu

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
@@ -30,7 +31,7 @@ from bench.progress import track
 from bench.provenance import recorded
 from bench.score import Known, score
 from bench.sources import source_of
-from bench.store import atomic_write, derive_seed, digest, write_json, write_table
+from bench.store import atomic_write, derive_seed, digest, read_json, write_json, write_table
 from bench.task import BATCH, Task
 from bench.train import Budget, train
 
@@ -114,7 +115,7 @@ def _train(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, An
     try:
         with isolated(seed):
             shown = prepared.at(normal(identity["size"]))
-            train(method, shown, prepared.train(row["shots"]), budget, folder, partial(track, job.label))
+            remarks = train(method, shown, prepared.train(row["shots"]), budget, folder, partial(track, job.label))
     except Exception as error:
         if distributed.world().size > 1 and not isinstance(error, BenchError):
             raise SystemExit(f"{job.label}: {error}") from error  # of this process alone: the others wait for it
@@ -124,7 +125,7 @@ def _train(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, An
     with atomic_write(folder / "weights.safetensors") as handle:
         handle.write(to_safetensors({k: v.detach().cpu().contiguous() for k, v in method.state_dict().items()}))
     images = len(prepared.train(row["shots"]))
-    return {"steps": identity["steps"], "images": images, "devices": distributed.world().size}
+    return {"steps": identity["steps"], "images": images, "devices": distributed.world().size, "remarks": remarks}
 
 
 def _complete(made: Plan, job: Job, folder: Path, options: Options) -> dict[str, Any]:
@@ -140,7 +141,8 @@ def _complete(made: Plan, job: Job, folder: Path, options: Options) -> dict[str,
     facts |= {"framing": task.images.framing.rule}  # and files brought to their size
     seen = complete(method, task, folder, options.place, facts, identity.get("at"))
     untrained = not job.needs and identity["weights"] is None and any(p.requires_grad for p in method.parameters())
-    remarks = [*([UNTRAINED] if untrained else []), *seen.remarks]
+    learned = [read_json(made.job_folder(one) / "result.json").get("remarks", []) for one in identity["model"]]
+    remarks = [*([UNTRAINED] if untrained else []), *chain(*learned), *seen.remarks]
     result = {"images": len(task.positions), "masks": identity["masks"], "remarks": remarks, "keep": made.suite.keep}
     return result | ({} if seen.repeats else {"deterministic": False})
 

@@ -84,12 +84,11 @@ def budget(**changes) -> training.Budget:
     return training.Budget(**({"steps": 16, "batch": 4, "seed": 5, "checkpoint": 3, "device": "cpu"} | changes))
 
 
-def trained(folder: Path, interrupt_at: int | None = None, **changes) -> Toy:
-    """Train a toy; with `interrupt_at` the process "dies" in that iteration and training is started again."""
-    folder.mkdir(exist_ok=True)
+def deadly(interrupt_at: int):
+    """A progress bar that "dies" in that iteration."""
 
     @contextmanager
-    def deadly(total, done):
+    def progress(total, done):
         made = done
 
         def advance(n):
@@ -100,10 +99,17 @@ def trained(folder: Path, interrupt_at: int | None = None, **changes) -> Toy:
 
         yield advance
 
+    return progress
+
+
+def trained(folder: Path, interrupt_at: int | None = None, **changes) -> Toy:
+    """Train a toy; with `interrupt_at` the process "dies" in that iteration and training is started again."""
+    folder.mkdir(exist_ok=True)
+
     if interrupt_at is not None:
         torch.manual_seed(0)
         with pytest.raises(KeyboardInterrupt):
-            training.train(Toy(), Pictures(), range(10), budget(**changes), folder, deadly)
+            training.train(Toy(), Pictures(), range(10), budget(**changes), folder, deadly(interrupt_at))
     torch.manual_seed(0)
     toy = Toy()
     training.train(toy, Pictures(), range(10), budget(**changes), folder, quiet)
