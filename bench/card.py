@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal
 
+from pydantic import ConfigDict, Field
+
+Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]  # it names folders
+Text = Annotated[str, Field(min_length=1)]
 Task = Literal["inpainting", "exemplar", "restoration", "editing", "prior"]
 
 
@@ -12,8 +16,10 @@ Task = Literal["inpainting", "exemplar", "restoration", "editing", "prior"]
 class Card:
     """The facts of a method, as published. Written with literals only."""
 
-    slug: str  # name in suites and on the command line
-    name: str  # name printed in tables
+    __pydantic_config__: ClassVar[Any] = ConfigDict(strict=True, revalidate_instances="always")  # as others' are read
+
+    slug: Slug  # name in suites and on the command line
+    name: Text  # name printed in tables
     title: str  # of the paper or algorithm
     authors: str
     year: int | None

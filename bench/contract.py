@@ -1,4 +1,4 @@
-"""What a method of anybody must give where the harness calls it: each slip is one message that says what is expected."""
+"""What a method of anybody must give where the harness calls it: each slip is one message: what is expected."""
 
 from __future__ import annotations
 

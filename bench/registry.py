@@ -13,14 +13,17 @@ import ast
 import difflib
 import importlib
 import importlib.util
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
+
+from pydantic import TypeAdapter, ValidationError
 
 from bench import behaviour
 from bench.card import Card
@@ -61,8 +64,20 @@ class Entry:
         for value in vars(module).values():
             card = getattr(value, "card", None)
             if isinstance(value, type) and issubclass(value, Method) and card and card.slug == self.card.slug:
+                self._check_options(value)
                 return value
         raise BenchError(f"{self.path}: no Method class has the card {self.card.slug!r}; set `card = ...` in the class")
+
+    def _check_options(self, method: type[Method]) -> None:
+        """Raise BenchError where the options of a method are no `bench.method.Config`."""
+        from bench.method import Config
+
+        if not (isinstance(method.Config, type) and issubclass(method.Config, Config)):
+            raise BenchError(f"{self.path}: {method.__name__}.Config must be a subclass of bench.method.Config")
+        presets: object = method.presets
+        if not (isinstance(presets, Mapping) and all(isinstance(one, Config) for one in presets.values())):
+            expected = f'{{"paper": {method.Config.__name__}(), ...}}'
+            raise BenchError(f"{self.path}: {method.__name__}.presets must be options by name: {expected}")
 
     def fingerprint(self) -> str:
         """Hash of what the method's source does: part of the identity of every job that runs it."""
@@ -149,9 +164,40 @@ def _cards(module: str, path: Path) -> Iterator[Entry | str]:
             if call not in assigned:
                 raise ValueError("this one stands elsewhere")
             named = {str(keyword.arg): _literal(keyword.value) for keyword in call.keywords}
-            yield Entry(Card(*map(_literal, call.args), **named), module, path)
+            card = Card(*map(_literal, call.args), **named)
+            wrong = _wrong(card)
+            yield f"{path}:{call.lineno}: {wrong}" if wrong else Entry(card, module, path)
         except (ValueError, TypeError) as error:
             yield f"{path}:{call.lineno}: {HOW}; {error}"
+
+
+def _wrong(card: Card) -> str:
+    """What is wrong with the first field of a card that does not hold what it should; empty where none is."""
+    try:
+        _checker().validate_python(card)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        return f"{key}: {problem['msg']}, and it is {problem['input']!r}"
+    for key in ("needs", "takes", "learns"):
+        for guide in getattr(card, key):
+            if guide not in _guides():
+                close = difflib.get_close_matches(guide, _guides(), n=1)
+                hint = f"did you mean {close[0]}?" if close else f"it is one of {', '.join(_guides())}"
+                return f"{key}: there is no guide {guide!r}: {hint}"
+    return ""
+
+
+@cache
+def _checker() -> TypeAdapter[Card]:
+    return TypeAdapter(Card)
+
+
+@cache
+def _guides() -> list[str]:
+    """The names of `bench.data.guides`, by its files alone: to import them takes torch."""
+    files = (Path(__file__).parent / "data/guides").glob("*.py")
+    return sorted(path.stem for path in files if re.search("^GUIDE\\b", path.read_text(encoding="utf-8"), re.M))
 
 
 def _literal(node: ast.expr) -> Any:

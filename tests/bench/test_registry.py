@@ -129,6 +129,25 @@ FAULTY = {  # what stands in the file -> how the line about it goes on
     "a card without a name": (PLUGIN.replace(' name="Grey",', ""), ":6: a card is `CARD = .*'name'"),
     "a card in a function": (HEAD + f"def make():\n    card = {CARD}\n", ":7: a card is `CARD = .* stands elsewhere"),
     "no card": (HEAD, "entry point grey = grey_fill: there is no card in .*grey_fill.py: a card is `CARD = "),
+    "a year in quotes": (PLUGIN.replace("2030", '"2030"'), ":6: year: .* integer, and it is '2030'"),
+    "one number for all networks": (
+        PLUGIN.replace('url=""', 'url="", params=31_000_000'),
+        ":6: params: .* dictionary, and it is 31000000",
+    ),
+    "a text for a tuple": (
+        PLUGIN.replace('url=""', 'url="", needs=("exemplar")'),
+        ":6: needs: .* tuple, and it is 'exemplar'",
+    ),
+    "a misspelt guide": (
+        PLUGIN.replace('url=""', 'url="", takes=("scetch",)'),
+        ":6: takes: there is no guide 'scetch': did you mean sketch?",
+    ),
+    "no such task": (
+        PLUGIN.replace('url=""', 'url="", task="colour"'),
+        ":6: task: .*'inpainting', 'exemplar', 'restoration', 'editing' or 'prior', and it is 'colour'",
+    ),
+    "a name of nothing": (PLUGIN.replace('"Grey"', "None"), ":6: name: .* string, and it is None"),
+    "a name that is a path": (PLUGIN.replace('"grey"', '"Z Z/../x"'), ":6: slug: .* and it is 'Z Z/../x'"),
     "the name of another one": (PLUGIN.replace('"grey"', '"mean"'), ": 'mean' is the method of .*classical.py: choose"),
 }
 
@@ -161,6 +180,29 @@ def test_a_card_without_a_class_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     entry = registry.Entry(replace(registry.get("mean").card, slug="grey"), "classless", path)
     with pytest.raises(BenchError, match=f"{path}: no Method class has the card 'grey'; set `card = "):
         entry.load()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("Config = dict", r"Grey\.Config must be a subclass of bench\.method\.Config"),
+        ('presets = {"paper": {}}', r'Grey\.presets must be options by name: \{"paper": Config\(\), \.\.\.\}'),
+    ],
+)
+def test_options_are_a_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, message: str) -> None:
+    path = tmp_path / "has_options.py"
+    path.write_text(PLUGIN.replace("    card = CARD\n", f"    card = CARD\n    {line}\n"))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "has_options", raising=False)
+    entry = registry.Entry(replace(registry.get("mean").card, slug="grey"), "has_options", path)
+    with pytest.raises(BenchError, match=f"{path}: {message}"):
+        entry.load()
+
+
+def test_guides_on_cards_are_those_that_there_are() -> None:
+    from bench.data import guides
+
+    assert registry._guides() == sorted(guides.every())
 
 
 def test_listing_takes_under_two_seconds() -> None:
