@@ -10,7 +10,7 @@ import pandas as pd
 
 from reports.published.compare import same_name
 from reports.published.shapes import load
-from reports.table import Block, Cell, Column, Row, Table, ranked
+from reports.table import Block, Cell, Column, Row, Table, quantity, ranked
 
 COUNTED = {"exegan": "generator"}  # the published columns count this network alone
 BYTES = 2**20
@@ -41,7 +41,7 @@ def _modules(rows: pd.DataFrame) -> Table:
 
 def _counts(row: dict[str, Any], network: str) -> Iterator[Cell]:
     for kind, (unit, decimals) in COUNTS.items():
-        yield Cell(_number(row.get(f"{kind} of {network}")) / unit, decimals)
+        yield quantity(_number(row.get(f"{kind} of {network}")) / unit, decimals)
 
 
 def _settings(rows: pd.DataFrame) -> Table:
@@ -63,23 +63,23 @@ def _settings(rows: pd.DataFrame) -> Table:
     lines = []
     for row in rows.to_dict("records"):
         cells = [
-            Cell(row["parameters"] / 1e6),
-            Cell(_number(row["macs"]) / 1e9),
-            Cell(row["macs thop"] / 1e9),
-            Cell(1e3 * _number(row["latency"]), spread=1e3 * _number(row["latency spread"])),
-            Cell(1e3 * _number(row["latency p95"])),
-            Cell(_number(row["throughput"])),
-            Cell(_number(row["memory"]) / BYTES, 0),
+            quantity(row["parameters"] / 1e6),
+            quantity(_number(row["macs"]) / 1e9),
+            quantity(row["macs thop"] / 1e9),
+            quantity(1e3 * _number(row["latency"]), spread=1e3 * _number(row["latency spread"])),
+            quantity(1e3 * _number(row["latency p95"])),
+            quantity(_number(row["throughput"])),
+            quantity(_number(row["memory"]) / BYTES, 0),
         ]
         if trained:
             cells += [
-                Cell(1e3 * _number(row["step"]), spread=1e3 * _number(row["step spread"])),
-                Cell(_number(row["step memory"]) / BYTES, 0),
-                Cell(100 * _number(row["step wait"])),
+                quantity(1e3 * _number(row["step"]), spread=1e3 * _number(row["step spread"])),
+                quantity(_number(row["step memory"]) / BYTES, 0),
+                quantity(100 * _number(row["step wait"])),
             ]
         lines.append(Row(_title(row), tuple(cells)))
     every = columns + (step if trained else ())
-    blocks = ranked([Block(tuple(lines))], every, bold=False)
+    blocks = ranked([Block(tuple(lines))], every, bold=False, exact=True)
     return Table("Cost", "Method", every, blocks, notes=(machines(rows), UNTESTED))
 
 

@@ -35,6 +35,11 @@ def decimals(metric: str) -> int:
     return DECIMALS.get(family(metric), DEFAULT_DECIMALS)
 
 
+def significant(value: float, places: int) -> int:
+    """Decimals of a quantity: `places`, or as many as a smaller one needs for three digits."""
+    return max(places, 2 - math.floor(math.log10(abs(value)))) if 0 < abs(value) < 1 else places
+
+
 def printed(value: float, places: int, signed: bool = False) -> str:
     """A number as every table prints it; infinity is "∞", a rounded zero has no sign."""
     if math.isinf(value):

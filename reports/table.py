@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from reports import footnotes, latex, markup
-from reports.numbers import head, printed
+from reports.numbers import head, printed, significant
 
 if TYPE_CHECKING:
     import rich.console
@@ -232,18 +232,25 @@ def transposed(table: Table, stub: str, missing: Cell) -> Table:
     return replace(table, stub=stub, columns=columns, blocks=tuple(blocks))
 
 
-def ranked(blocks: Sequence[Block], columns: Sequence[Column], bold: bool = True) -> tuple[Block, ...]:
+def quantity(value: float, decimals: int = 2, spread: float = math.nan) -> Cell:
+    """A cell that is counted or timed: a small number, too, has digits."""
+    return Cell(value, significant(value, decimals), spread=spread)
+
+
+def ranked(
+    blocks: Sequence[Block], columns: Sequence[Column], bold: bool = True, exact: bool = False
+) -> tuple[Block, ...]:
     """Mark the best and the second value of every column inside each block: for counts, which know no chance.
 
-    Values are compared as printed, so what reads alike is a tie and gets the same mark; the second is the next
-    different value. Nothing is marked where the direction is unknown or fewer than two rows have a value. Numbers that
-    chance decides and nothing tests are not `bold`: then the best is underlined alone.
+    Values are compared as printed, so what reads alike is a tie and gets the same mark, unless they are `exact`; the
+    second is the next different value. Nothing is marked where the direction is unknown or fewer than two rows have a
+    value. Numbers that chance decides and nothing tests are not `bold`: then the best is underlined alone.
     """
-    return tuple(_ranked_block(block, columns, bold) for block in blocks)
+    return tuple(_ranked_block(block, columns, bold, exact) for block in blocks)
 
 
-def _ranked_block(block: Block, columns: Sequence[Column], bold: bool) -> Block:
-    marks = [rank([row.cells[c] for row in block.rows], direction(block, x)) for c, x in enumerate(columns)]
+def _ranked_block(block: Block, columns: Sequence[Column], bold: bool, exact: bool) -> Block:
+    marks = [rank([row.cells[c] for row in block.rows], direction(block, x), exact) for c, x in enumerate(columns)]
     if not bold:
         marks = [["second" if mark == "best" else "" for mark in column] for column in marks]
     rows = [
@@ -258,9 +265,9 @@ def direction(block: Block, column: Column) -> bool | None:
     return block.higher_is_better if column.higher_is_better is None else column.higher_is_better
 
 
-def rank(cells: Sequence[Cell], higher_is_better: bool | None) -> list[Mark]:
+def rank(cells: Sequence[Cell], higher_is_better: bool | None, exact: bool = False) -> list[Mark]:
     """The mark of each cell of one column: see `ranked`."""
-    values = [float(f"{cell.value:.{cell.decimals}f}") for cell in cells]
+    values = [cell.value if exact else float(f"{cell.value:.{cell.decimals}f}") for cell in cells]
     present = [value for value in values if not math.isnan(value)]
     if higher_is_better is None or len(present) < 2 or not all(cell.comparable for cell in cells):
         return [""] * len(cells)

@@ -13,7 +13,7 @@ import pandas as pd
 from bench.errors import BenchError
 from reports import conditions, numbers, results
 from reports.marks import Beaten, PerImage, Place, explained, marked
-from reports.table import Block, Cell, Column, Row, Table, ranked
+from reports.table import Block, Cell, Column, Row, Table, quantity, ranked
 
 MAIN = ("lpips", "perceptual", "fid", "psnr")
 NOT_RUN = "not run"
@@ -110,9 +110,9 @@ def by_condition(
 def by_cost(cells: pd.DataFrame, costs: pd.DataFrame) -> Table:
     """Methods × cost: millions of parameters and billions of multiply-accumulates, from plain counts in `costs`."""
     labels = cells.drop_duplicates("label").merge(costs[results.COSTS], on=results.METHOD)
-    rows = [Row(r.label, (Cell(r.params / 1e6), Cell(r.macs / 1e9))) for r in labels.itertuples()]
+    rows = [Row(r.label, (quantity(r.params / 1e6), quantity(r.macs / 1e9))) for r in labels.itertuples()]
     columns = (Column("Parameters (M)", "", False), Column("MACs (G)", "", False))
-    return Table("Cost", "Method", columns, ranked([Block(tuple(rows))], columns), notes=(COUNTED,))
+    return Table("Cost", "Method", columns, ranked([Block(tuple(rows))], columns, exact=True), notes=(COUNTED,))
 
 
 def cell(row: Any, digits: int | None = None) -> Cell:

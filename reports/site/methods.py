@@ -10,6 +10,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from reports import conditions, convergence, markup, numbers, style
+from reports.numbers import significant
 from reports.page import Blocks, table_html
 from reports.page.pictures import INPUT, ORIGINAL
 from reports.results import METHOD
@@ -151,12 +152,16 @@ def _costs(entrant: Entrant, boards: Sequence[Board], card: Mapping[str, Any]) -
             rows = costs[(costs[METHOD] == [entrant.method, entrant.preset, entrant.title]).all(axis=1)]
             for row in rows.itertuples():
                 return {
-                    "Parameters": f"{row.params / 1e6:,.2f} M",
-                    "Multiply-accumulates of one image": f"{row.macs / 1e9:,.2f} G",
+                    "Parameters": _quantity(row.params / 1e6, "M"),
+                    "Multiply-accumulates of one image": _quantity(row.macs / 1e9, "G"),
                 }
-    made = {f"Parameters, paper, {name}": f"{count / 1e6:,.2f} M" for name, count in card.get("params", {}).items()}
+    made = {f"Parameters, paper, {name}": _quantity(count / 1e6, "M") for name, count in card.get("params", {}).items()}
     macs = card.get("macs", {}).items()
-    return made | {f"Multiply-accumulates, paper, {name}": f"{count / 1e9:,.2f} G" for name, count in macs}
+    return made | {f"Multiply-accumulates, paper, {name}": _quantity(count / 1e9, "G") for name, count in macs}
+
+
+def _quantity(value: float, unit: str) -> str:
+    return f"{value:,.{significant(value, 2)}f} {unit}"
 
 
 def _curves(pages: Pages, entrant: Entrant, boards: Sequence[Board]) -> list[Markup]:
