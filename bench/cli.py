@@ -140,7 +140,8 @@ def _list_methods(task: str | None) -> None:
     for slug, entry in registry.entries().items():
         card = entry.card
         if task in (None, card.task):
-            params = f"{next(iter(card.params.values())) / 1e6:.2f} M" if card.params else "-"
+            count = next(iter(card.params.values()), None)
+            params = "-" if count is None else f"{count / 1e6:.2f} M" if count >= 1e5 else f"{count:,}"
             year = str(card.year) if card.year else "-"
             needed = [*card.requires, *card.needs, *(f"{guide}?" for guide in card.takes)]
             table.add_row(slug, card.name, card.task, year, params, ", ".join(needed) or "-")
@@ -329,16 +330,19 @@ def run(
         programs.check(checked, outside)
     if on not in ("here", "ray"):
         raise BenchError(f"--on: {on!r} is none of here, ray")
+    if address is not None and on != "ray":
+        raise BenchError("--address: it is that of a Ray cluster, and the jobs run here: say --on ray, too")
     from bench import distributed
     from bench.device import checked as checked_device
 
     checked_device(device)
 
+    if (devices * num_nodes > 1 or distributed.world().size > 1) and (on == "ray" or "://" in out_folder):
+        raise BenchError("--devices: several devices for one job need a shared folder as --out, and no --on ray")
+    distributed.place(num_nodes)  # a plan, too, says what is not given
     if not plan_only:
         distributed.start(devices, num_nodes)
     if distributed.world().size > 1:
-        if on == "ray" or "://" in out_folder:
-            raise BenchError("--devices: several devices for one job need a shared folder as --out, and no --on ray")
         workers = 0  # one job after another, on all devices
     from bench.runner import Options, remote
 
@@ -363,7 +367,7 @@ def _run(
 ) -> None:
     import time
 
-    from bench import disk, distributed, jobs, lacking, progress, results, runner
+    from bench import disk, distributed, jobs, lacking, progress, results, runner, trackers
     from bench.accept import accept
     from bench.device import checked, tell_bf16
     from bench.store import check_folder, hold
@@ -384,6 +388,8 @@ def _run(
     if only:
         made.narrow(only)
     known = {} if all(map(made.done, made.jobs)) else finished(root)
+    if any(job.kind == "train" and not made.done(job) for job in made.jobs):
+        trackers.check(suite.train.trackers)
     if space := disk.told(made):
         progress.say(space)
     for line in lacking.told(made):

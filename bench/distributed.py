@@ -42,25 +42,27 @@ def world() -> World:
     return World(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")))
 
 
-def start(devices: int, nodes: int) -> None:
-    """Go on under torchrun, one process a device, unless this is one of them already. Does not return then.
+def place(nodes: int) -> list[str]:
+    """Which of the nodes this one is, as torchrun takes it: from MASTER_ADDR (and MASTER_PORT) in the environment, and
+    NODE_RANK or what Slurm calls it. BenchError where they are not there."""
+    if nodes == 1 or "TORCHELASTIC_RUN_ID" in os.environ:
+        return ["--standalone"]
+    node = os.environ.get("NODE_RANK", os.environ.get("SLURM_NODEID"))
+    if node is None or "MASTER_ADDR" not in os.environ:
+        raise BenchError(
+            "--num-nodes: run the same command on every node, with MASTER_ADDR (the first node's address) and "
+            "NODE_RANK (0, 1, ...) in the environment; or start it by torchrun"
+        )
+    address, port = os.environ["MASTER_ADDR"], os.environ.get("MASTER_PORT", "29500")
+    return [f"--node-rank={node}", f"--master-addr={address}", f"--master-port={port}"]
 
-    With several nodes, the environment gives MASTER_ADDR (and MASTER_PORT), and NODE_RANK or what Slurm calls it.
-    """
+
+def start(devices: int, nodes: int) -> None:
+    """Go on under torchrun, one process a device, unless this is one of them already. Does not return then."""
     if devices * nodes == 1 or "TORCHELASTIC_RUN_ID" in os.environ:
         return
-    place = ["--standalone"]
-    if nodes > 1:
-        node = os.environ.get("NODE_RANK", os.environ.get("SLURM_NODEID"))
-        if node is None or "MASTER_ADDR" not in os.environ:
-            raise BenchError(
-                "--num-nodes: run the same command on every node, with MASTER_ADDR (the first node's address) and "
-                "NODE_RANK (0, 1, ...) in the environment; or start it by torchrun"
-            )
-        place = [f"--node-rank={node}", f"--master-addr={os.environ['MASTER_ADDR']}"]
-        place.append(f"--master-port={os.environ.get('MASTER_PORT', '29500')}")
     module = [sys.executable, "-m", "torch.distributed.run", f"--nnodes={nodes}", f"--nproc-per-node={devices}"]
-    os.execv(sys.executable, [*module, *place, "-m", "bench", *sys.argv[1:]])
+    os.execv(sys.executable, [*module, *place(nodes), "-m", "bench", *sys.argv[1:]])
 
 
 @cache

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, get_args
 
 from bench.errors import BenchError
@@ -60,6 +61,12 @@ def loggers(names: Sequence[str], folder: Path) -> list[Any]:
                 f"train.trackers: {name}: install it with `pip install face-inpaint-bench[{extra}]` ({error})"
             ) from error
     return made
+
+
+def check(names: Sequence[str]) -> None:
+    """BenchError, before anything runs, where one of them is not installed."""
+    with TemporaryDirectory() as folder:
+        loggers(names, Path(folder))
 
 
 @contextmanager

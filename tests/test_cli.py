@@ -548,3 +548,34 @@ def test_messages_about_what_is_not_given(tmp_path: Path) -> None:
         call("report", str(tmp_path))
     with pytest.raises(BenchError, match="fid/reference, and --reference DIR"):
         call("evaluate", str(tmp_path), str(tmp_path), "--metrics", "fid/train")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--address", "10.0.0.1:6379"], "--address: it is that of a Ray cluster, and the jobs run here: say --on ray"),
+        (["--num-nodes", "2"], "--num-nodes: run the same command on every node, with MASTER_ADDR"),
+        (["--devices", "2", "--on", "ray"], "--devices: several devices for one job need a shared folder"),
+    ],
+)
+def test_a_plan_refuses_what_the_run_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    for more in ([], ["--plan"]):
+        with pytest.raises(BenchError, match=message):
+            call("run", "quickstart", "--out", str(tmp_path / "runs"), *arguments, *more)
+
+
+def test_a_tracker_that_is_not_installed_is_told_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pytorch_lightning.loggers", None)
+    train = "{steps: 1, batch: 2, features: embedded, trackers: [mlflow]}"
+    suite = (
+        f"suite: tracked\nsize: 32\ndata: [{{name: synthfaces, train: 8, test: 8}}]\nmethods: [aot]\ntrain: {train}\n"
+    )
+    (tmp_path / "tracked.yaml").write_text(suite + "conditions: [center/25]\nmetrics: [l1]\n")
+    for more in ([], ["--plan"]):
+        with pytest.raises(BenchError, match=r"train\.trackers: mlflow: install it with `pip install .*\[trackers\]`"):
+            call("run", str(tmp_path / "tracked.yaml"), "--out", str(tmp_path / "runs"), *more)

@@ -108,11 +108,15 @@ class Cluster:
         ray = self.ray
         check_folder(self.made.root)  # leaves the mark that the machines look for
         self.own = not ray.is_initialized()
+        address = self.options.address or os.environ.get("RAY_ADDRESS")
+        alone = False  # whether the cluster is this machine alone, and stays so
         if self.own:
             try:
-                ray.init(address=self.options.address, log_to_driver=False, logging_level="ERROR")
+                alone = not address and not self._joined("auto")
+                if alone or address:
+                    self._join(address or "local")
             except (ConnectionError, RuntimeError, ValueError, TimeoutError, self.error) as error:
-                where = self.options.address or os.environ.get("RAY_ADDRESS") or "this machine"
+                where = address or "this machine"
                 raise BenchError(f"--on ray: no cluster at {where}: {error}{_hint()}") from error
         self.remote = ray.remote(max_retries=LOST)(_run)
         here = ray.get_runtime_context().get_node_id()
@@ -123,7 +127,25 @@ class Cluster:
         text = f"Ray cluster: {len(machines)} machine(s), {cpus:g} CPUs, {gpus:g} GPUs"
         text += "; it asks for Ray's token, see docs/many-machines.md" if _asks_for_token() else ""
         console.print(text, highlight=False, markup=False)
+        hopeless = next((job for job in self.made.jobs if alone and not self.made.done(job) and self.lacks(job)), None)
+        if hopeless:
+            ray.shutdown()
+            raise BenchError(
+                f"--on ray: this machine alone is the cluster, and it has no {self.asked_by(hopeless)}: "
+                "ask for less, or give --address"
+            )
         return self
+
+    def _join(self, address: str) -> None:
+        self.ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+
+    def _joined(self, address: str) -> bool:
+        """Whether there is a cluster at that address, which is joined then."""
+        try:
+            self._join(address)
+        except ConnectionError:
+            return False
+        return True
 
     def __exit__(self, *_: object) -> None:
         for reference in self.tasks:
@@ -147,6 +169,18 @@ class Cluster:
         needed = {"CPU": asked.cpus, "GPU": gpus, "memory": (asked.memory or 0) * 1e9}
         return {name: value for name, value in needed.items() if value}
 
+    def lacks(self, job: Job) -> bool:
+        """Whether no machine can take a job."""
+        return not any(self.slots(machine, self.needed(job)) for machine in self.machines())
+
+    def asked_by(self, job: Job) -> str:
+        """What a job asks for, with the key of the suite that says so."""
+        needed = self.needed(job)
+        asked = [f"{needed[name]:g} {name}s" for name in ("CPU", "GPU") if name in needed]
+        if "memory" in needed:
+            asked.append(f"{needed['memory'] / 1e9:g} GB of memory")
+        return f"{', '.join(asked)} (`resources` of {job.row['title']})"
+
     def slots(self, machine: str, needed: dict[str, float]) -> int:
         """How many jobs like this one a machine has room for."""
         has = self.machines().get(machine, {})
@@ -166,9 +200,8 @@ class Cluster:
     def start(self, job: Job) -> None:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        needed = self.needed(job)
-        asked = ", ".join(f"{value:g} {name}" for name, value in needed.items())
-        if asked not in self.warned and not any(self.slots(machine, needed) for machine in self.machines()):
+        needed, asked = self.needed(job), self.asked_by(job)
+        if asked not in self.warned and self.lacks(job):
             self.warned.add(asked)
             console.print(f"no machine has {asked}: waiting for one", style="yellow", highlight=False, markup=False)
         machine = self.nearest(job, needed)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +15,7 @@ import pytest
 
 from bench import runner
 from bench.errors import BenchError
+from bench.suite import Resources
 from tests.bench import works
 
 RAY = runner.Options(device="cpu", on="ray")
@@ -66,6 +69,43 @@ def test_a_cluster_that_asks_for_a_token_says_so(tmp_path: Path, monkeypatch: py
         BenchError, match=r"no cluster at 10\.0\.0\.1:6379: no token.*RAY_AUTH_MODE=token, and its token"
     ):
         pool.__enter__()
+
+
+@pytest.mark.parametrize("address", [None, "10.0.0.1:6379"])
+def test_a_request_that_this_machine_alone_can_never_meet_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cluster at an address may get another machine: there the job waits. Memory is told in GB, as it is asked."""
+    ray = pytest.importorskip("ray")
+    from bench.runner.cluster import Cluster
+
+    joined: list[str | None] = []
+
+    def init(address: str, **_: object) -> None:
+        joined.append(address)
+        if address == "auto":
+            raise ConnectionError("no cluster is running here")
+
+    machine = {"NodeID": "n", "Alive": True, "Resources": {"CPU": 2, "memory": 4e9}}
+    here = SimpleNamespace(get_node_id=lambda: "n")
+    for name, value in {
+        "init": init, "is_initialized": lambda: False, "nodes": lambda: [machine],
+        "shutdown": lambda: joined.append(None),
+        "get_runtime_context": lambda: here, "remote": lambda **_: lambda run: run,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(ray, name, value)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    made = works.small_plan(tmp_path)
+    made.jobs = [replace(job, resources=Resources(cpus=64, gpus=8, memory=9999)) for job in made.jobs]
+    pool = Cluster(made, runner.Options(on="ray", address=address), works.touch)
+    asked = rf"64 CPUs, 8 GPUs, 9999 GB of memory \(`resources` of {re.escape(made.jobs[0].row['title'])}\)"
+    if address:
+        assert pool.__enter__() is pool and pool.lacks(made.jobs[0])
+        assert re.fullmatch(asked, pool.asked_by(made.jobs[0])) and joined == [address]
+        return
+    with pytest.raises(BenchError, match=f"this machine alone is the cluster, and it has no {asked}: ask for less"):
+        pool.__enter__()
+    assert joined == ["auto", "local", None]
 
 
 @pytest.fixture
