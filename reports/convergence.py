@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -26,41 +27,53 @@ def running_mean(values: pd.Series) -> pd.Series:
 
 
 def convergence(losses: pd.DataFrame) -> Figure:
-    """Each method's losses with their running mean, for one data set; a colour for each number of training images.
+    """Each method's losses with their running mean, for one data set; a colour and a line for each number of training
+    images and each seed.
 
     `losses` are rows of `losses.parquet` with `label`. A loss that is positive and spans a factor of 30 has a
-    logarithmic axis. Every seed is a curve of its own.
+    logarithmic axis.
     """
-    shots = results.shots_titles(losses["shots"].unique())
-    styles = {number: {**line, "marker": None} for number, line in style.lines(shots).items()}
+    names = _curve_names(losses)
+    styles = {curve: {**line, "marker": None} for curve, line in style.lines(names).items()}
     lines = [
-        (_heading(label, stage, losses) if i == 0 else "", rows, names[i : i + ACROSS])
+        (_heading(label, stage, losses) if i == 0 else "", rows, panels[i : i + ACROSS])
         for (label, stage), rows in losses.groupby(["label", "stage"], sort=False, observed=True)
-        for names in [list(rows["loss"].unique())]
-        for i in range(0, len(names), ACROSS)
+        for panels in [list(rows["loss"].unique())]
+        for i in range(0, len(panels), ACROSS)
     ]
-    across = max(len(names) for *_, names in lines)
+    across = max(len(panels) for *_, panels in lines)
     beside = LEFT + (across - 1) * BETWEEN + 0.15
     texts = [*(BOLD * len(heading) for heading, *_ in lines), SMALL * len(NOTE)]
-    total = max(beside + across * WIDTH, style.legend_width(shots.values()), *(0.2 + text for text in texts))
+    total = max(beside + across * WIDTH, style.legend_width(names.values()), *(0.2 + text for text in texts))
     width = (total - beside) / across
-    columns = min(len(shots), int(total / style.legend_width(shots.values())))
-    below = 0.55 + 0.2 * math.ceil(len(shots) / columns) * (len(shots) > 1)
+    columns = min(len(names), int(total / style.legend_width(names.values())))
+    below = 0.55 + 0.2 * math.ceil(len(names) / columns) * (len(names) > 1)
     tall = len(lines) * (ABOVE + HEIGHT) - 0.2 + below
     figure = Figure(figsize=(total, tall))
-    for r, (heading, rows, names) in enumerate(lines):
+    for r, (heading, rows, panels) in enumerate(lines):
         bottom = tall + 0.2 - (r + 1) * (ABOVE + HEIGHT)
-        for c, name in enumerate(names):
+        for c, name in enumerate(panels):
             left = LEFT + c * (width + BETWEEN)
             axes = figure.add_axes((left / total, bottom / tall, width / total, HEIGHT / tall))
             axes.set_title(markup.line(name.replace("_", " ")), fontsize=8)
             _curves(axes, rows[rows["loss"] == name], styles)
         figure.text(0.1 / total, (bottom + HEIGHT + 0.27) / tall, heading, fontsize=9, fontweight="bold")
     figure.text(0.5, (below - 0.4) / tall, NOTE, ha="center", va="center", fontsize=7)
-    if len(shots) > 1:
-        handles = [Line2D([], [], **styles[number]) for number in shots]
-        figure.legend(handles, list(shots.values()), loc="lower center", ncols=columns, handlelength=3)
+    if len(names) > 1:
+        handles = [Line2D([], [], **styles[curve]) for curve in names]
+        figure.legend(handles, list(names.values()), loc="lower center", ncols=columns, handlelength=3)
     return figure
+
+
+def _curve_names(losses: pd.DataFrame) -> dict[tuple[Any, Any], str]:
+    """The curves by number of training images and seed, as the legend says what tells them apart."""
+    shots = results.shots_titles(losses["shots"].unique())
+    pairs = set(losses[["shots", "seed"]].drop_duplicates().itertuples(index=False, name=None))
+    seeds = sorted({seed for _, seed in pairs})
+    if len(seeds) == 1:
+        return {(number, seeds[0]): title for number, title in shots.items()}
+    said = {number: f"{title}, " if len(shots) > 1 else "" for number, title in shots.items()}
+    return {(n, seed): f"{said[n]}seed {seed}" for n in shots for seed in seeds if (n, seed) in pairs}
 
 
 def _heading(label: str, stage: str, losses: pd.DataFrame) -> str:
@@ -69,22 +82,13 @@ def _heading(label: str, stage: str, losses: pd.DataFrame) -> str:
     return markup.line(f"{label}, {stage}" if several else label)
 
 
-def _curves(axes: Axes, rows: pd.DataFrame, styles: dict[str, dict[str, Any]]) -> None:
-    """One loss: pale as logged, dark its running mean. Limits leave out the wildest hundredth of the logged values.
-
-    All seeds of a number of training images are one line with gaps: matplotlib's time goes by the line.
-    """
+def _curves(axes: Axes, rows: pd.DataFrame, styles: Mapping[tuple[Any, Any], dict[str, Any]]) -> None:
+    """One loss: pale as logged, dark its running mean. Limits leave out the wildest hundredth of the logged values."""
     means = []
-    for number, curves in rows.groupby("shots", sort=False, observed=True):
-        steps: list[float] = []
-        values: list[float] = []
-        smooth: list[float] = []
-        for _, curve in curves.groupby("seed", sort=False):
-            means.append(running_mean(curve["value"]))
-            for all_seeds, part in ((steps, curve["step"]), (values, curve["value"]), (smooth, means[-1])):
-                all_seeds += [*part, math.nan]  # a gap between two seeds
-        axes.plot(steps[:-1], values[:-1], color=styles[number]["color"], alpha=0.3, linewidth=0.6)
-        axes.plot(steps[:-1], smooth[:-1], **styles[number])
+    for curve, part in rows.groupby(["shots", "seed"], sort=False, observed=True):
+        means.append(running_mean(part["value"]))
+        axes.plot(part["step"], part["value"], color=styles[curve]["color"], alpha=0.3, linewidth=0.6)
+        axes.plot(part["step"], means[-1], **styles[curve])
     low, high = rows["value"].quantile(0.005), rows["value"].quantile(0.995)
     low, high = min(low, *(mean.min() for mean in means)), max(high, *(mean.max() for mean in means))
     if low > 0 and high > 30 * low:

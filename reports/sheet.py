@@ -134,10 +134,11 @@ class _Pixels(Artist):
 
 
 def _wrapped(text: str, width: int = 18, most: int = 2) -> str:
-    """At most `most` lines that fit a tile."""
+    """At most `most` lines that fit a tile; what is too long is cut in its middle: names often differ at their end."""
     words, lines = markup.line(text).split(), [""]
     for word in words:
         if lines[-1] and len(lines[-1]) + len(word) >= width and len(lines) < most:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}".strip()
-    return "\n".join(line if len(line) <= width + 4 else line[: width + 3] + "…" for line in lines)
+    half = (width + 3) // 2
+    return "\n".join(line if len(line) <= width + 4 else f"{line[:half]}…{line[-half:]}" for line in lines)

@@ -13,7 +13,7 @@ from PIL import Image
 import reports
 from bench.errors import BenchError
 from reports import convergence, figures, grid, steps, style
-from reports.sheet import GAP, MARGIN
+from reports.sheet import GAP, MARGIN, Sheet
 from tests.reports import made_up
 
 SMALL = {"conditions": ("irregular/10-20", "irregular/20-30"), "metrics": ("psnr",)}
@@ -105,6 +105,30 @@ def test_curves_of_few_shots_differ_in_colour_and_line() -> None:
     drawn = figure.axes[0].lines[1::2]
     assert len({line.get_color() for line in drawn}) == len({line.get_linestyle() for line in drawn}) == 2
     assert [text.get_text() for text in figure.legends[0].texts] == ["5 training images", "all training images"]
+
+
+def test_curves_of_seeds_differ_in_colour_and_line() -> None:
+    one, two = losses(shots=("all",)).assign(label="GRIG"), losses(shots=("all",)).assign(label="GRIG", seed=7)
+    with style.context():
+        figure = convergence.convergence(pd.concat([one, two]))
+    drawn = figure.axes[0].lines[1::2]
+    assert len({line.get_color() for line in drawn}) == len({line.get_linestyle() for line in drawn}) == 2
+    assert [text.get_text() for text in figure.legends[0].texts] == [f"seed {one['seed'].iloc[0]}", "seed 7"]
+
+
+def test_long_titles_that_differ_at_their_end_differ_on_the_sheet() -> None:
+    def shown(text: str) -> str:
+        sheet = Sheet(1, 1, [None])
+        sheet.above(0, text)
+        return sheet.axes.texts[-1].get_text()
+
+    names = [f"A method of ours with a quite long name, width {width}" for width in (16, 32)]
+    words = [f"a-method-of-ours-with-a-long-name-w{width}" for width in (16, 32)]
+    assert [shown(name) for name in names] == [
+        "A method of ours\nwith a qui…, width 16",
+        "A method of ours\nwith a qui…, width 32",
+    ]
+    assert [shown(word) for word in words] == ["a-method-o…g-name-w16", "a-method-o…g-name-w32"]
 
 
 def test_many_losses_wrap_and_a_steep_one_has_a_logarithmic_axis() -> None:
