@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from reports import layouts, main_table, published, results, tables
+from reports import latex, layouts, main_table, published, results, tables
 from reports.table import Block, Cell, Column, Row, Table, ranked
 from tests.reports import made_up
 
@@ -57,14 +57,54 @@ def test_every_kind_of_table_compiles_and_fits_the_page(tmp_path: Path) -> None:
         tables.by_cost(results.over_seeds(results.tidy(rows)), costs),
     ]
     log = compiled(kinds, tmp_path)
-    assert f"Output written on paper.pdf ({len(kinds)} pages" in " ".join(log.split())
-    assert "Overfull" not in log
+    floats = sum(kind.to_latex().count(r"\begin{table}") for kind in kinds)
+    assert f"Output written on paper.pdf ({floats} pages" in " ".join(log.split())
+    assert "Overfull" not in log and "Float too large" not in log
+
+
+def tall(blocks: int, groups: int, each: int) -> Table:
+    """A table of many rows, each named once."""
+    made = [
+        Block(
+            tuple(
+                Row(
+                    f"b{b} g{g} r{r}",
+                    (Cell(1.0 + r), Cell(2.0, note=f"of b{b} g{g}")),
+                    f"group {g}" if groups > 1 else "",
+                )
+                for g in range(groups)
+                for r in range(each)
+            ),
+            f"block {b}",
+            True,
+        )
+        for b in range(blocks)
+    ]
+    columns = (Column("one"), Column("two"))
+    return Table("Many", "Method", columns, ranked(made, columns), notes=("The note.",))
+
+
+@needs_tex
+@pytest.mark.parametrize("shape", [(20, 1, 6), (1, 20, 6), (1, 1, 150), (3, 2, 25)])
+def test_a_table_that_is_taller_than_a_page_goes_on_in_further_floats(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    table = tall(*shape)
+    text = table.to_latex(latex.Style(label="tab:many"))
+    floats = text.split(r"\begin{table}")[1:]
+    assert len(floats) >= 3 and text.count(r"\label{") == text.count("The note.") == 1
+    assert all(r"\addtocounter{table}{-1}" in one and "(continued)" in one for one in floats[1:])
+    names = [row.title for block in table.blocks for row in block.rows]
+    assert re.findall(r"^ *(b\d+ g\d+ r\d+)", text.replace("\\sbox0{", ""), re.M) == names
+    if shape[2] < 10:  # no block or group is cut
+        assert all(len(re.findall(r"r0 ", one)) == len(re.findall(r"r5 ", one)) for one in floats)
+    log = compiled([table], tmp_path)
+    assert "Float too large" not in log and "Overfull" not in log
+    assert f"Output written on paper.pdf ({len(floats)} pages" in " ".join(log.split())
 
 
 @needs_tex
 def test_the_published_tables_compile_and_fit_the_page(tmp_path: Path) -> None:
     log = compiled(map(published.table, published.names()), tmp_path)
-    assert "Overfull" not in log
+    assert "Overfull" not in log and "Float too large" not in log
 
 
 @needs_tex
