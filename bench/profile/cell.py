@@ -17,6 +17,7 @@ import numpy as np
 from bench import progress
 from bench.device import cores
 from bench.errors import BenchError
+from bench.sources import Source
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 KINDS = ("convolution", "matrix", "attention", "fft", "fir")  # of multiply-accumulates
@@ -37,7 +38,7 @@ class Setting:
     compiled: bool = False
     threads: int = 0  # on the CPU; 0: all that this process may use
     training: bool = False  # also a training step
-    features: str = "embedded"  # network behind training losses
+    features: Source = "embedded"  # network behind training losses
     seconds: float = 1.0  # of a round; 0: count only, measure no time and no memory
 
     @property

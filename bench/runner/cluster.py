@@ -14,6 +14,7 @@ checkpoint.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import platform
@@ -137,7 +138,7 @@ class Cluster:
         return self
 
     def _join(self, address: str) -> None:
-        self.ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        self.ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
 
     def _joined(self, address: str) -> bool:
         """Whether there is a cluster at that address, which is joined then."""
