@@ -34,7 +34,8 @@ def convergence(losses: pd.DataFrame) -> Figure:
     logarithmic axis.
     """
     names = _curve_names(losses)
-    styles = {curve: {**line, "marker": None} for curve, line in style.lines(names).items()}
+    looks = style.lines(names.values())
+    styles = {curve: {**looks[name], "marker": None} for curve, name in names.items()}
     lines = [
         (_heading(label, stage, losses) if i == 0 else "", rows, panels[i : i + ACROSS])
         for (label, stage), rows in losses.groupby(["label", "stage"], sort=False, observed=True)

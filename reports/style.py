@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib import font_manager
@@ -19,7 +19,6 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h")
 LINES = ("-", "--", "-.", ":")
 FORMATS = ("png", "svg", "pdf")
-Label = TypeVar("Label")
 OTHER_SCRIPTS = (  # fonts for what DejaVu lacks, such as Chinese names: of the system, where they are installed
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",
@@ -64,8 +63,8 @@ def families() -> list[str]:
     return ["DejaVu Sans", *[name for name in OTHER_SCRIPTS if name in installed][:1]]
 
 
-def lines(labels: Iterable[Label]) -> dict[Label, dict[str, Any]]:
-    """Colour, marker and line style of each curve: all three differ, so that lines can be told apart in grey."""
+def lines(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Colour, marker and line style of each method: all three differ, so that lines can be told apart in grey."""
     return {
         label: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)], "linestyle": LINES[i % 4]}
         for i, label in enumerate(labels)

@@ -101,12 +101,14 @@ def test_a_stage_that_steps_no_optimiser_is_an_error(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("interrupt_at", [None, 4, 16])
-def test_an_optimiser_that_is_never_stepped_is_told(tmp_path: Path, monkeypatch, interrupt_at: int | None) -> None:
+def test_an_optimiser_that_is_never_stepped_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupt_at: int | None
+) -> None:
     """Also where a run goes on in a later stage, or after the iteration that stepped it."""
     step, seen = ToyStage.step, list[str]()
 
-    def lazy(self, batch, update, noise):
-        def some(name, loss):
+    def lazy(self: Any, batch: Any, update: Any, noise: Any) -> Any:
+        def some(name: str, loss: Any) -> None:
             if name == "main" or (self.name == "second" and seen.count("second") == 1):
                 update(name, loss)
 
