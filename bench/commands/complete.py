@@ -196,11 +196,9 @@ def _targets(
     return places
 
 
-def _priors(given: list[str]) -> dict[str, str | Path]:
-    found: dict[str, str | Path] = {}
-    for text in given:
-        name, sign, file = text.partition("=")
-        if not (sign and file):
-            raise BenchError(f"--prior {text}: write NAME=FILE, the prior and its checkpoint")
-        found[name] = Path(file)
-    return found
+def _priors(given: list[str]) -> dict[str, str]:
+    from bench.suite import once
+
+    if wrong := [text for text in given if not all(text.partition("="))]:
+        raise BenchError(f"--prior {wrong[0]}: write NAME=FILE, the prior and its checkpoint")
+    return once("--prior", [(name, file) for name, _, file in (text.partition("=") for text in given)])

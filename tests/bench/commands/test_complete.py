@@ -141,6 +141,7 @@ def test_masks_of_other_kinds_are_said(place: Path) -> None:
         ("lama faces/a.png masks/a.png --weights nowhere.pt", "nowhere.pt"),
         ("lama faces/a.png masks/a.png --run nowhere", "run.json is missing"),
         ("lama faces/a.png masks/a.png --weights a.pt --prior psp", "--prior psp: write NAME=FILE"),
+        ("lama faces/a.png masks/a.png --weights a.pt --prior psp=a.pt --prior psp=b.pt", "--prior gives psp twice"),
         ("telea faces/a.png masks/a.png --preset huge", "telea has no preset 'huge': choose from paper"),
         ("telea faces/a.png wrong.png", r"faces/a.png has 48 x 48 pixels and wrong.png has 32 x 32 pixels"),
     ],
