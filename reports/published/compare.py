@@ -14,12 +14,17 @@ from reports.table import Block, Cell, Column, Row, Table
 ALIASES = {
     "cmod": "comodgan",
     "divinversion": "divinv",
+    "divinversiontwostage": "divinv",
+    "hierarchicalwencoding": "hierinvwencodingonly",  # as table 2 prints its rows
+    "hierarchicaltwostage": "hierinvtwostage",
+    "hierarchicalwandfencoding": "hierinv",
     "ffhqvalidation": "ffhq",
     "fan": "input",  # of tables 3.4 and 3.5, which name what looks at the pictures and who restored them
     "vspbfrfan": "vspbfr",
     "hsemotion": "input",
     "vspbfrhsemotion": "vspbfr",
 }
+DATASETS = {("isfrnet", "celeba"): "celebaisfrnet"}  # a document's, of its own split
 METRICS = {  # ours -> as documents name it, factor of their unit
     "fid": ("FID", 1.0),
     "u-ids": ("U-IDS", 100.0),
@@ -47,23 +52,26 @@ CONDITIONS = {
     "fixed centre 128x128": "center/25",
     "easy masks (0.0-0.4)": "easy/0-40",
     "difficult masks (0.4-1.0)": "difficult/40-100",
-    "all masks (0.0-1.0)": "all/0-100",
+    "all masks (0.0-1.0)": "even/0-100",
+    "free-form masks (section 5.2.5)": "exegan",
 }
 
 
 def beside(rows: pd.DataFrame) -> Table | None:
     """Ours, published, and the difference (ours - published); None where nothing matches.
 
-    `rows` are tidy result rows. Only the `paper` preset trained on all images is compared, and only metrics made with
-    the networks that papers use: an "embedded" score never stands beside a published one.
+    `rows` are tidy result rows. Only what is trained on all images is compared, never a `tiny` preset, and only metrics
+    made with the networks that papers use: an "embedded" score never stands beside a published one. Methods meet by
+    their titles; where there is one row of a method, and of its `paper` preset, also by the method's name.
     """
     rows = results.tidy(rows)
-    rows = rows[(rows["preset"] == "paper") & (rows["shots"] == "all")]
+    rows = rows[(rows["preset"] != "tiny") & (rows["shots"] == "all")]
     cells = results.over_seeds(rows)
     alone = cells.groupby("method")["label"].nunique() == 1
     published: dict[tuple[str, ...], list[Any]] = {}
     for row in load().itertuples():
-        key = (same_name(row.dataset), same_name(row.method), condition(row), row.metric)
+        dataset = same_name(row.dataset)
+        key = (DATASETS.get((row.source, dataset), dataset), method(row), condition(row), row.metric)
         if row.printed and not row.table.startswith(("text", "abstract")):
             published.setdefault(key, []).append(row)
     named = {key[1] for key in published}
@@ -74,8 +82,8 @@ def beside(rows: pd.DataFrame) -> Table | None:
             continue
         title, factor = known[ours.metric]
         name = same_name(ours.label)
-        if name not in named and alone[ours.method]:  # of several rows of one method all but one are ablations
-            name = same_name(ours.method)
+        if name not in named and alone[ours.method] and ours.preset == "paper":  # of several rows all but one are
+            name = same_name(ours.method)  # ablations
         for theirs in published.get((same_name(ours.dataset), name, ours.condition, title), []):
             head = f"{ours.dataset}: {ours.metric_title}, {theirs.source} {theirs.table}"
             places = len(theirs.printed.partition(".")[2])
@@ -108,6 +116,12 @@ def same_name(name: str) -> str:
     return ALIASES.get(bare, bare)
 
 
+def method(row: Any) -> str:
+    """The name of a published row; where its table prints the steps T as conditions, as variants have it."""
+    steps = re.search(r", T=(\d+)$", row.condition)
+    return same_name(f"{row.method} (T = {steps[1]})" if steps else row.method)
+
+
 def condition(row: Any) -> str:
     """Our name of a published condition; "" where we have none.
 
@@ -122,6 +136,6 @@ def condition(row: Any) -> str:
     if parts:
         erased = "local" if "Ma" in parts else "whole"
         return "+".join([erased, *(guide for part, guide in GUIDES.items() if part in parts)])
-    if match := re.fullmatch(r"(\d+)-(\d+)%", printed):
+    if match := re.fullmatch(r"(\d+)-(\d+)%(, T=\d+)?", printed):
         return f"{'irregular' if int(match[1]) < 60 else 'freeform'}/{match[1]}-{match[2]}"
     return CONDITIONS.get(printed, "")

@@ -8,8 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import masks
 from bench.errors import BenchError
 from reports import published
+from reports.published.compare import CONDITIONS
 from reports.published.shapes import COLUMNS
 from tests.reports import made_up
 
@@ -94,6 +96,44 @@ def test_ours_beside_published_with_the_difference() -> None:
         "EXE-GAN (ours), freeform 60-70%": ["9.00", "11.86", "-2.86"],
         "EXE-GAN (ours), center 25%": ["9.00", "4.66", "+4.34"],
     }
+
+
+@pytest.mark.parametrize(
+    ("dataset", "method", "title", "preset", "condition", "printed"),
+    [
+        ("ffhq", "hierinv", "HierInv", "paper", "even/0-100", ["4.85", "4.85"]),
+        ("ffhq", "hierinv", "Hierarchical - W+ encoding", "paper", "even/0-100", ["13.61"]),
+        ("ffhq", "divinv", "DivInversion - Two Stage", "paper", "even/0-100", ["5.92", "5.92"]),
+        ("ffhq", "psp", "pSp", "256", "even/0-100", ["8.23"]),
+        ("chase", "grig", "GRIG (T = 5)", "paper", "irregular/50-60", ["56.58"]),
+        ("ffhq", "exegan", "EXE-GAN", "paper", "exegan", ["4.353", "4.353"]),
+    ],
+)
+def test_tables_meet_the_rows_of_their_suites(
+    dataset: str, method: str, title: str, preset: str, condition: str, printed: list[str]
+) -> None:
+    rows = made_up.rows(methods={method: title}, conditions=(condition,), metrics=("psnr",), datasets=(dataset,))
+    table = published.beside(rows.assign(preset=preset, metric="fid", metric_title="FID", value=9.0))
+    found = [row.cells[1].text for block in table.blocks for row in block.rows] if table else []
+    assert found == printed
+
+
+def test_a_document_may_have_its_own_split() -> None:
+    rows = made_up.rows(
+        methods={"isfrnet": "ISFRNet"}, conditions=("irregular/20-40",), metrics=("psnr",), datasets=("celeba",)
+    ).assign(preset="paper")
+    table = published.beside(rows.assign(dataset="celeba-isfrnet"))
+    assert table is not None and [block.head for block in table.blocks] == [
+        "celeba-isfrnet: PSNR, isfrnet 1 ↑",
+        "celeba-isfrnet: PSNR, isfrnet 2 ↑",
+    ]
+    assert published.beside(rows) is None
+
+
+def test_every_condition_of_the_tables_can_be_drawn() -> None:
+    for condition in CONDITIONS.values():
+        if not condition.startswith("degraded/"):
+            masks.draw(condition, 64, 0, 0)
 
 
 def test_what_is_not_the_same_never_stands_beside() -> None:
