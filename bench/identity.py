@@ -76,7 +76,7 @@ def of_training(
     train, card = suite.train, registry.get(entry.method).card
     return dict(model) | {
         "kind": "train",
-        "version": {name: VERSIONS[name] for name in TRAINING} | {"masks": maskset.VERSION},
+        "version": {name: VERSIONS[name] for name in TRAINING} | {"masks": maskset.version(images.size)},
         "data": images.fingerprint,
         "beside": _learned(images.beside, card),
         "images": digest(list(shown)),

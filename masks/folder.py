@@ -31,7 +31,7 @@ class MaskFolder:
     path: a folder; files with an image suffix are masks, others are ignored, subfolders too.
     threshold: values above it, of 255, are hole. None (the default) accepts only files that leave no doubt (see
         `bench.pictures.decode_mask`), so that a picture or a soft mask is not taken for a mask by mistake.
-    inverted: black is the hole, as MAT, RFR and NVIDIA's training masks have it.
+    inverted: black is the hole, as MAT and NVIDIA's training masks have it.
 
     Raises MaskError for a missing or an empty folder. Files are read when they are needed; MaskError names a file that
     is no mask, is truncated, or has another shape than what it is resized to.

@@ -33,6 +33,12 @@ VERSION = 1
 """Version of the generators: raised when a condition's masks change. Of the file: `format` in the manifest."""
 
 
+def version(size: int | tuple[int, int]) -> int:
+    """`VERSION` of squares; of other sizes one more, since `irregular` reaches all of a picture."""
+    height, width = checked_size(size)
+    return VERSION + (height != width)
+
+
 class MaskSet(Frozen):
     """A fixed list of masks of one size: what an evaluation uses. Equal bits have equal `fingerprint`s.
 
@@ -173,8 +179,8 @@ class MaskSet(Frozen):
 
         Raises MaskError for semantic regions (their label maps are not in the file) and for another version.
         """
-        if self.manifest["version"] != VERSION:
-            raise MaskError(f"the set was drawn by version {self.manifest['version']} of the generators, not {VERSION}")
+        if (drawn_by := self.manifest["version"]) != (now := version(self.size)):
+            raise MaskError(f"the set was drawn by version {drawn_by} of the generators, not {now}")
         seed, images = self.manifest["seed"], self.manifest.get("images")
         drawn = MaskSet.make(self.condition, self.size, len(self), seed, images=images)
         return np.flatnonzero((drawn._bits != self._bits).any(axis=1)).tolist()
@@ -202,7 +208,7 @@ def _decided(
         "size": list(checked_size(size)),
         "n": n,
         "seed": seed,
-        "version": VERSION,
+        "version": version(size),
         "libraries": {"numpy": np.__version__, "opencv": cv2.__version__, "pillow": PIL.__version__},
     }
     if condition.generator == "folder" and condition.argument is not None:

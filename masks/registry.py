@@ -134,7 +134,7 @@ GENERATORS: dict[str, Generator] = {
     "irregular": Strokes(
         "strokes of 1-5 segments, the default: strokes alone, most of them between 10 and 60 %",
         _MMEDITING,
-        (Part("irregular", gconv.irregular),),
+        (Part("irregular", gconv.irregular_everywhere),),
         (0.15, 0.65),
     ),
     "freeform": _FREEFORM,
@@ -172,14 +172,22 @@ GENERATORS: dict[str, Generator] = {
         (Part("gmcnn", partial(gconv.strokes, parts=8, widths=(10, 20))),),
     ),
     "exegan": Strokes(
-        "gconv's strokes, 0-5 boxes up to half of the side and 0-10 up to a quarter",
+        "gconv's strokes, 0-4 boxes up to half of the side and 0-9 up to a quarter",
         "Lu et al. (EXE-GAN), stroke_rect",
         (Part("exegan", gconv.exegan),),
     ),
     "rfr": Strokes("1-15 free-form strokes", "Li et al., CVPR 2020 (RFR)", (Part("rfr", gconv.rfr),)),
-    "lama-narrow": Strokes("4-51 thin strokes", f"{_LAMA}, thin", (_strokes("lama-narrow", 1.0, (4, 50), 40, 10),)),
-    "lama-medium": Strokes("strokes or small boxes", f"{_LAMA}, medium", (_MEDIUM_STROKES, _MEDIUM_BOXES)),
-    "lama-wide": Strokes("wide strokes or boxes", f"{_LAMA}, thick", (_LARGE_STROKES, _WIDE_BOXES)),
+    "lama-narrow": Strokes(
+        "4-51 thin strokes (LaMa's test: lama-narrow/0-50)",
+        f"{_LAMA}, thin",
+        (_strokes("lama-narrow", 1.0, (4, 50), 40, 10),),
+    ),
+    "lama-medium": Strokes(
+        "strokes or small boxes (LaMa's test: lama-medium/0-50)", f"{_LAMA}, medium", (_MEDIUM_STROKES, _MEDIUM_BOXES)
+    ),
+    "lama-wide": Strokes(
+        "wide strokes or boxes (LaMa's test: lama-wide/0-50)", f"{_LAMA}, thick", (_LARGE_STROKES, _WIDE_BOXES)
+    ),
     "lama": Strokes("wide strokes or boxes, half each: training", _LAMA, (_LARGE_STROKES, _LARGE_BOXES)),
     "lama-small": Strokes("strokes or one box: small-mask ablation", _LAMA, (_SMALL_STROKES, _SMALL_BOXES)),
     "lama-irregular": Strokes("the strokes of LaMa's training masks", _LAMA, (_LARGE_STROKES,)),

@@ -104,7 +104,10 @@ def release(stream: AnyStream, height: int, width: int, scale: float) -> Sketch:
 
 
 def irregular(stream: AnyStream, height: int, width: int, scale: float) -> Sketch:
-    """MMEditing's "irregular" mask, before its ratio test: 4 .. 9 strokes of 1 .. 5 segments without joints."""
+    """MMEditing's "irregular" mask, before its ratio test: 4 .. 9 strokes of 1 .. 5 segments without joints.
+
+    Where a stroke begins is drawn as in a picture of the other orientation, so one end of a long picture has no hole.
+    """
     drawn = []
     for i in range(stream.integer(4, 10)):
         x, y = stream.integer(0, width), stream.integer(0, height)
@@ -119,6 +122,11 @@ def irregular(stream: AnyStream, height: int, width: int, scale: float) -> Sketc
             points.append((x, y))
         drawn.append(OpenCVStroke(tuple((y, x) for x, y in points), widths))
     return Sketch(drawn)
+
+
+def irregular_everywhere(stream: AnyStream, height: int, width: int, scale: float) -> Sketch:
+    """The same on squares; on other pictures strokes begin anywhere."""
+    return irregular(stream, width, height, scale)
 
 
 def mmediting_brush(stream: AnyStream, height: int, width: int, scale: float) -> Sketch:

@@ -205,6 +205,15 @@ def test_masks_scale_with_the_size() -> None:
     assert abs(np.mean(small) - np.mean(large)) < 0.04
 
 
+@pytest.mark.parametrize("size", [(64, 128), (128, 64)])
+@pytest.mark.parametrize("name", ["irregular", "irregular/20-30", "gconv", "freeform", "rfr", "lama-wide"])
+def test_holes_reach_all_of_a_picture_that_is_not_square(name: str, size: tuple[int, int]) -> None:
+    """The outer eighths of its long side have half of the mean share at least."""
+    share = np.mean([masks.draw(name, size, 0, i) for i in range(150)], axis=0).mean(np.argmin(size))
+    eighths = share.reshape(8, -1).mean(1)
+    assert min(eighths[0], eighths[-1]) > 0.5 * eighths.mean()
+
+
 def test_nothing_of_the_project_is_imported_but_the_ground() -> None:
     script = "import sys, masks; print([m for m in sys.modules if m.split('.')[0] in ('torch', 'bench', 'methods')])"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -124,6 +124,12 @@ def test_a_kept_set_is_drawn_again_only_where_its_masks_would_be_others(tmp_path
     assert drawn()
 
 
+def test_the_version_goes_by_the_shape() -> None:
+    """Squares are as they were; `irregular` reaches all of other pictures since version 2."""
+    made = [MaskSet.make("irregular", size, 1, 0).manifest["version"] for size in (64, (64, 64), (64, 96))]
+    assert made == [1, 1, 2]
+
+
 def test_bad_numbers() -> None:
     with pytest.raises(MaskError, match="one mask or more"):
         MaskSet.make("irregular", 64, 0, 0)
