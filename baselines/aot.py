@@ -40,8 +40,9 @@ CARD = Card(
     weights="the authors' Google Drive folders (CelebA-HQ, Places2, 512 px): G*.pt, a plain state dict",
     trained_on={"celeba-hq": "", "places365": "train"},
     choices={
+        "masks": "mask files are those of `masks: aot:DIR`; without them MMEditing's irregular strokes stand in",
         "adversarial": "paper: known pixels are real, the blurred mask is the soft label. "
-        "released: the authors' code, whose generator is trained towards the label of filled pixels"
+        "released: the authors' code, whose generator is trained towards the label of filled pixels",
     },
 )
 

@@ -53,6 +53,8 @@ CARD = Card(
     "`weights` and EdgeModel_gen.pth as the option `edge_weights`, each a dict with the state under `generator`",
     trained_on={"celeba": "", "psv": "train", "places365": "train"},
     choices={
+        "masks": "mask files are those of `masks: edgeconnect:DIR`; without them MMEditing's irregular strokes stand "
+        "in",
         "edges": "paper: known edges are kept, the prediction fills the hole, in training and test. released: the "
         "authors' test mode gives the second network the raw prediction over the whole image",
         "last_phase": "joint: paper, both generators end to end on the image losses, without the edge discriminator. "

@@ -55,7 +55,8 @@ CARD = Card(
     choices={
         "learning_rate": "it falls in the second half of any budget, a little in every iteration; in the authors' code "
         "once an epoch",
-        "masks": "NVIDIA's irregular masks; the authors' own mixture for training was not released",
+        "masks": "NVIDIA's irregular masks (`masks: lgnet:DIR`; without files MMEditing's strokes); the authors' own "
+        "mixture for training was not released",
     },
     notes="Attention gives keys of unit length as values, as released, so amplitudes are lost; a comment in the code "
     "hints that the values themselves were meant. The authors' attention needs a GPU, this one does not. All three "

@@ -43,6 +43,7 @@ CARD = Card(
     "512 px): a dict with the state under `model`, its names behind `module.model.`, VGG's behind `module.extractor.`",
     trained_on={"celeba": "", "places365": "", "psv": ""},
     choices={
+        "masks": "mask files are those of `masks: madf:DIR`; without them MMEditing's irregular strokes stand in",
         "style_on": "first: the released code, by an index that starts too early. last: the final image, as meant",
     },
     notes="No discriminator. The encoder's batch norms (1,248 parameters) stand in the checkpoints and are never "

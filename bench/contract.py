@@ -124,11 +124,11 @@ def _check_sources(stage: Stage) -> None:
 
 
 def _check_masks(name: str) -> None:
-    if name in masks.TRAINING:
-        return
     known = [*masks.TRAINING, *masks.GENERATORS]
     if not isinstance(name, str) or name.partition("/")[0].partition(":")[0] not in known:
         close = difflib.get_close_matches(str(name), known, n=1)
         hint = f"did you mean {close[0]}?" if close else "`facebench list --masks` shows all"
         raise BenchError(f"there are no masks {name!r}: {hint}")
-    masks.parse(name)
+    recipe, files = masks.recipe_of(name)
+    if recipe is None or files:
+        masks.parse(files or name)

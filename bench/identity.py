@@ -20,6 +20,7 @@ from bench.framing import plain
 from bench.metrics import extractors
 from bench.store import MARK, digest
 from masks import maskset
+from masks.training import content
 
 if TYPE_CHECKING:
     from bench.card import Card
@@ -74,6 +75,7 @@ def of_training(
 ) -> dict[str, Any]:
     """What decides trained weights. `shown`: ids of the training images."""
     train, card = suite.train, registry.get(entry.method).card
+    read = content(str(model["config"].get("masks", "")))
     return dict(model) | {
         "kind": "train",
         "version": {name: VERSIONS[name] for name in TRAINING} | {"masks": maskset.version(images.size)},
@@ -88,6 +90,7 @@ def of_training(
         "precision": train.precision,
         "compile": train.compile,
         **images.framing.decides,
+        **({"mask files": read} if read else {}),
     }
 
 

@@ -846,12 +846,13 @@ def _check_masks(suite: Suite) -> None:
     """Generators draw other masks for training than for the test; mask files must be others, too."""
     from bench import condition
     from masks.overlap import shared
+    from masks.training import recipe_of
 
     erased = [condition.parse(name).masks for name in suite.conditions]
     tested = [name for name in erased if name.startswith(("folder:", "frozen:"))]
     for entry in (*suite.methods, *suite.priors):
-        trained = str(entry.options.get("masks", ""))
-        for name in tested if trained.startswith("folder:") else ():
+        trained = recipe_of(str(entry.options.get("masks", "")))[1]
+        for name in tested if trained else ():
             if found := shared(trained, name, suite.size):
                 ours, theirs = found[0]
                 raise BenchError(

@@ -172,7 +172,7 @@ class Loader:
         positions = range(first, first + self.count)
         chosen = np.array([self.epoch(p // len(self.indices))[p % len(self.indices)] for p in positions])
         seed = derive_seed(self.budget.seed, "masks", self.stage.name)
-        recipe = masks.TRAINING.get(self.stage.masks)
+        recipe = masks.recipe_of(self.stage.masks)[0]
         numbers = [step] if recipe is not None and recipe.per_batch else positions
         holes = np.stack([masks.training(self.stage.masks, size, seed, number) for number in numbers])
         mask = torch.from_numpy(holes)[:, None].expand(self.count, 1, -1, -1).contiguous()

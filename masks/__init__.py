@@ -15,9 +15,10 @@ from masks.maskset import MaskSet, verify
 from masks.published import PUBLISHED, published
 from masks.registry import GENERATORS
 from masks.sheet import contact_sheet, ratio_plot
-from masks.training import TRAINING, training
+from masks.training import TRAINING, recipe_of, training
 
 __all__ = [
     "GENERATORS", "NVIDIA_CATEGORIES", "PUBLISHED", "TRAINING", "Bucket", "Condition", "MaskError", "MaskFolder",
-    "MaskSet", "contact_sheet", "draw", "parse", "published", "ratio", "ratio_plot", "training", "verify",
+    "MaskSet", "contact_sheet", "draw", "parse", "published", "ratio", "ratio_plot", "recipe_of",
+    "training", "verify",
 ]  # fmt: skip

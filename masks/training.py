@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from masks.checks import checked_size, whole_number
+from masks.condition import Condition, parse
 from masks.draw import draw
+from masks.errors import MaskError
 from masks.folder import opened
 from masks.generators import comodgan
 from masks.generators.plain import Request, half, rectangle
@@ -22,24 +23,26 @@ from masks.streams import Stream
 
 @dataclass(frozen=True)
 class Draw:
-    """What a recipe draws from: the picture's size, a random stream, and a folder of mask files or None."""
+    """What a recipe draws from: the picture's size, a random stream, and the condition of mask files or None."""
 
     height: int
     width: int
     scale: float
     stream: Stream
-    folder: str | None
+    files: Condition | None
 
     def of(self, generator: str) -> np.ndarray:
         """A mask of a generator without a bucket."""
         return GENERATORS[generator].draw(self.request, self.stream)
 
     def file(self) -> np.ndarray:
-        """A random file of the folder; without a folder an `irregular` mask stands in for NVIDIA's files."""
-        if self.folder is None:
+        """A random file; without files an `irregular` mask stands in for NVIDIA's."""
+        if self.files is None:
             return self.of("irregular")
-        files = opened(self.folder)
-        return files.mask(self.stream.integer(0, len(files)), (self.height, self.width))
+        read, size = self.files, (self.height, self.width)
+        folder = opened(str(read.argument), read.options)
+        chosen = folder.chosen(read.bucket, read.options, size)
+        return folder.mask(chosen[self.stream.integer(0, len(chosen))], size)
 
     @property
     def request(self) -> Request:
@@ -51,33 +54,50 @@ class Draw:
 class Recipe:
     """How a paper draws its training masks.
 
-    per_batch: the authors use one mask for all images of a batch.
+    files: it may read mask files. per_batch: the authors use one mask for all images of a batch.
     sizes: the authors' sizes, where published pixel constants are not scaled (elsewhere: the shorter side / 256).
     """
 
     description: str
     function: Callable[[Draw], np.ndarray]
+    files: bool = False
     per_batch: bool = False
     sizes: tuple[int, ...] = (256,)
 
 
-def training(
-    name: str, size: int | tuple[int, int], seed: int, index: int, *, folder: str | Path | None = None
-) -> np.ndarray:
+def training(name: str, size: int | tuple[int, int], seed: int, index: int) -> np.ndarray:
     """Training mask `index` as a paper draws it, (height, width) uint8 in {0, 1}, 1 = hole.
 
-    name: a name in `masks.TRAINING`, or of any condition.
-    folder: mask files for the papers that train on NVIDIA's irregular masks; without it, `irregular` strokes stand in.
+    name: a name in `masks.TRAINING`, or of any condition. Papers that train on mask files, as NVIDIA's irregular masks,
+    take them from "<name>:<DIR>", with "/inverted" or "/>127" behind it as in conditions: "aot:masks/inverted". Without
+    a folder `irregular` strokes stand in.
 
     Raises MaskError for an unknown name, a bad size, a bad folder.
     """
-    if name not in TRAINING:
+    recipe, read = recipe_of(name)
+    if recipe is None:
         return draw(name, size, seed, index)
-    recipe = TRAINING[name]
     height, width = checked_size(size)
     scale = 1.0 if height == width and height in recipe.sizes else min(height, width) / 256
-    stream = Stream("training", whole_number("seed", seed), name, height, width, whole_number("index", index))
-    return recipe.function(Draw(height, width, scale, stream, None if folder is None else str(folder)))
+    kind = name.partition(":")[0]
+    stream = Stream("training", whole_number("seed", seed), kind, height, width, whole_number("index", index))
+    return recipe.function(Draw(height, width, scale, stream, parse(read) if read else None))
+
+
+def recipe_of(name: str) -> tuple[Recipe | None, str]:
+    """The recipe of a name, None for a condition; and the condition of the mask files that it reads, "" for none."""
+    kind, _, files = name.partition(":")
+    if kind not in TRAINING:
+        return None, name if kind == "folder" else ""
+    if files and not TRAINING[kind].files:
+        raise MaskError(f"the masks {kind!r} are drawn, not read: write {kind}, or folder:{files} for files alone")
+    return TRAINING[kind], f"folder:{files}" if files else ""
+
+
+def content(name: str) -> str:
+    """SHA-256 of the mask files that a name reads, "" for none."""
+    read = recipe_of(name)[1]
+    return opened(str(parse(read).argument), parse(read).options).fingerprint if read else ""
 
 
 def _generator(name: str) -> Callable[[Draw], np.ndarray]:
@@ -149,7 +169,7 @@ def _semantic2stage(given: Draw) -> np.ndarray:
     return GENERATORS["freeform"].draw(request, given.stream)
 
 
-_FILES = "NVIDIA's irregular masks (give a folder; else irregular strokes)"
+_FILES = "NVIDIA's irregular masks (write NAME:DIR; else irregular strokes)"
 _COMODGAN_SIZES = (256, 512, 1024)
 
 TRAINING: dict[str, Recipe] = {
@@ -175,13 +195,13 @@ TRAINING: dict[str, Recipe] = {
     "rfr": Recipe("1-15 free-form strokes", _generator("rfr")),
     "lama": Recipe("wide strokes or boxes, half each", _generator("lama")),
     "lama-small": Recipe("strokes or one box: ablation", _generator("lama-small")),
-    "edgeconnect": Recipe("a block, a half of the picture, or a file", _edgeconnect),
-    "lafin": Recipe("a block of half of the side or a file, half each", _lafin),
-    "aot": Recipe(f"{_FILES}, flipped, rotated by 0-45 degrees", partial(_turned, degrees=(0, 45))),
-    "madf": Recipe(f"{_FILES}, flipped, rotated by up to 10 degrees", partial(_turned, degrees=(-10, 10))),
-    "tfill": Recipe("rectangles, the centre, or a file flipped, rotated and eroded", _tfill),
+    "edgeconnect": Recipe("a block, a half of the picture, or a file", _edgeconnect, files=True),
+    "lafin": Recipe("a block of half of the side or a file, half each", _lafin, files=True),
+    "aot": Recipe(f"{_FILES}, flipped, rotated by 0-45 degrees", partial(_turned, degrees=(0, 45)), files=True),
+    "madf": Recipe(f"{_FILES}, flipped, rotated by up to 10 degrees", partial(_turned, degrees=(-10, 10)), files=True),
+    "tfill": Recipe("rectangles, the centre, or a file flipped, rotated and eroded", _tfill, files=True),
     "codeformer": Recipe("one to three long, wide brush strokes", _codeformer, sizes=()),
     "semantic2stage": Recipe("free-form masks up to 60 %, or a rectangle", _semantic2stage),
-    **{name: Recipe(_FILES, Draw.file) for name in ("apfi", "isfrnet", "lgnet", "rgtsi", "transref", "zits")},
+    **dict.fromkeys(("apfi", "isfrnet", "lgnet", "rgtsi", "transref", "zits"), Recipe(_FILES, Draw.file, files=True)),
 }
 """How each paper draws its training masks, by the name of its method."""

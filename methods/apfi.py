@@ -38,6 +38,7 @@ CARD = Card(
     licence="no code was released",
     weights="none were released",
     choices={
+        "masks": "mask files are those of `masks: apfi:DIR`; without them MMEditing's irregular strokes stand in",
         "layers": "the text fixes the modules and their order; channels, depths, norms, Adam's betas and the length of "
         "the fine-tuning (100,000 iterations with frozen batch norms, after RFR) are this project's",
         "face_vgg": "which face weights were used is not stated: ImageNet's VGG-16, or the file named here",

@@ -43,6 +43,7 @@ CARD = Card(
     weights="none were released; the prior psp takes psp_ffhq_encode.pt",
     requires=("psp",),
     choices={
+        "masks": "mask files are those of `masks: isfrnet:DIR`; without them MMEditing's irregular strokes stand in",
         "layers": "kernels and channels stand in figures that are not at hand: stage two and the discriminators are "
         "LGNet's, stage three is the 8-level U-Net of pix2pix with two encoders; instance norm, as the batch is 1",
         "weighting": "share: 1 / N_M with N_M as a share of the image, at most 10. count: N_M counted in pixels, as "

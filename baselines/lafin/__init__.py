@@ -44,6 +44,7 @@ CARD = Card(
     trained_on={"celeba": "", "celeba-hq": ""},
     takes=("landmarks",),
     choices={
+        "masks": "mask files are those of `masks: lafin:DIR`; without them MMEditing's irregular strokes stand in",
         "guided": "true: the authors' second stage, landmarks from a file, where a condition shows some. false: always "
         "those that are predicted, the authors' third stage",
         "landmark_size": "256: the predictor's pooling window fits no other picture, so others are resized for it",

@@ -50,6 +50,7 @@ CARD = Card(
     "`decoder_weights`, each a dict with the state under `net`",
     needs=("exemplar",),
     choices={
+        "masks": "mask files are those of `masks: rgtsi:DIR`; without them MMEditing's irregular strokes stand in",
         "itself": "1: in training the reference is the picture itself with changed colours, mirrored, shifted and "
         "scaled, as in the thesis, which does not say how much: here up to 10 % each. The paper has pairs of "
         "photographs of a scene. Below 1, other pictures of the batch take part. Tests always show another person",

@@ -58,6 +58,7 @@ CARD = Card(
     "latest_net_T.pth, latest_net_G.pth and latest_net_G_Ref.pth",
     trained_on={"celeba-hq": "", "ffhq": "train", "places365": ""},
     choices={
+        "masks": "mask files are those of `masks: tfill:DIR`; without them MMEditing's irregular strokes stand in",
         "size": "256 px as in the thesis; the authors refine at 512 px: preset `512`",
         "dropout": "LPIPS has none here; in the authors' training that of its heads is on, for they never switch it "
         "to evaluation",

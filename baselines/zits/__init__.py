@@ -77,7 +77,8 @@ CARD = Card(
         "code (808,000 to 820,000)",
         "shares": "the upsampler's training is not stated: drawings of half the size learn to become those of the full "
         "size, by cross-entropy; 50,000 iterations are ours, and so is one epoch's length, that of Places2",
-        "masks": "files; in the paper 40 % irregular masks, 40 % segments of COCO, 20 % both",
+        "masks": "files (`masks: zits:DIR`; without them MMEditing's strokes); in the paper 40 % irregular masks, 40 % "
+        "segments of COCO, 20 % both",
     },
     notes="Sampling runs in full precision; the authors' half precision orders ties otherwise. Images over 256 px are "
     "guided by structure of 256 px that the upsampler doubles; training on them draws a size for each batch. The "

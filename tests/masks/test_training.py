@@ -10,6 +10,7 @@ from PIL import Image
 
 import masks
 from masks import MaskError
+from masks.training import Draw
 
 
 @pytest.mark.parametrize("name", masks.TRAINING)
@@ -54,7 +55,20 @@ def test_a_folder_replaces_the_stand_in(tmp_path: Path) -> None:
     corner = np.zeros((64, 64), np.uint8)
     corner[:8, :8] = 255
     Image.fromarray(corner).save(tmp_path / "corner.png")
-    np.testing.assert_array_equal(masks.training("rgtsi", 64, 0, 5, folder=tmp_path), corner // 255)
+    np.testing.assert_array_equal(masks.training(f"rgtsi:{tmp_path}", 64, 0, 5), corner // 255)
+    np.testing.assert_array_equal(masks.training(f"rgtsi:{tmp_path}/inverted", 64, 0, 5), 1 - corner // 255)
+    turned = [masks.training(f"aot:{tmp_path}", 64, 0, i) for i in range(8)]
+    assert max(mask.sum() for mask in turned) < 90 and len({mask.tobytes() for mask in turned}) > 1
+    assert masks.recipe_of(f"aot:{tmp_path}") == (masks.TRAINING["aot"], f"folder:{tmp_path}")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(MaskError, match="holds no mask files"):
-        (tmp_path / "empty").mkdir()
-        masks.training("rgtsi", 64, 0, 5, folder=tmp_path / "empty")
+        masks.training(f"rgtsi:{tmp_path / 'empty'}", 64, 0, 5)
+    with pytest.raises(MaskError, match="the masks 'comodgan' are drawn, not read: write comodgan, or folder:"):
+        masks.training(f"comodgan:{tmp_path}", 64, 0, 5)
+
+
+@pytest.mark.parametrize("name", [name for name, recipe in masks.TRAINING.items() if not recipe.files])
+def test_recipes_without_files_read_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Draw, "file", lambda given: pytest.fail("it reads a file"))
+    for i in range(8):
+        masks.training(name, 64, 0, i)
