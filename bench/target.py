@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ def check(path: Path, signs: Mapping[str, bytes], given: Iterable[Path] = ()) ->
     suffix = path.suffix.lower()
     if suffix not in signs:
         raise BenchError(f"{path} must end in {' or '.join(signs)}")
-    if path.resolve() in {file.resolve() for file in given}:
+    if realpath(path) in map(realpath, given):  # of a link to itself, too
         raise BenchError(f"{path} is given, and would be lost: name another file")
     if not path.exists():
         return
