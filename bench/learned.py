@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bench import registry
+from bench import contract, registry
 from bench.data import guides
 from bench.errors import BenchError
 from bench.isolation import isolated
@@ -43,14 +43,14 @@ def _lacking(made: Plan, job: Job) -> dict[str, BenchError]:
 def _learned(made: Plan, job: Job) -> Iterator[str]:
     """The guides of the stages of a training."""
     with isolated(0):
-        for stage in _method(made, job.identity).stages("embedded"):  # files of losses may be absent
+        for stage in contract.stages(_method(made, job.identity), "embedded"):  # files of losses may be absent
             yield from stage.guides
 
 
 def _method(made: Plan, identity: Mapping[str, Any]) -> Method:
     """The method of an identity as it is made, on priors as they are made."""
     loaded = registry.get(identity["method"]).load()
-    method = loaded(loaded.Config.model_validate(identity["config"]))
+    method = contract.made(loaded, loaded.Config.model_validate(identity["config"]))
     priors = {
         slug: _method(made, made.job(prior).identity if isinstance(prior, str) else prior)
         for slug, prior in identity["priors"].items()
