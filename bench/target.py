@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,16 +19,21 @@ BEGINNING = 4096  # bytes in which a sign stands
 OTHER = "name another file, or remove that one"
 
 
-def check(path: Path, signs: Mapping[str, bytes], given: Iterable[Path] = ()) -> None:
+def real(files: Iterable[Path]) -> frozenset[str]:
+    """Where files lie, links followed; also of a link to itself."""
+    return frozenset(map(realpath, files))
+
+
+def check(path: Path, signs: Mapping[str, bytes], given: Set[str] = frozenset()) -> None:
     """BenchError where a file may not be written: its suffix is of another kind, or what stands there would be lost.
 
     signs: the suffixes that fit, each with what stands at the beginning of the files that the command writes: these
-    alone are replaced. given: files that the command reads.
+    alone are replaced. given: where the files lie that the command reads (`real`).
     """
     suffix = path.suffix.lower()
     if suffix not in signs:
         raise BenchError(f"{path} must end in {' or '.join(signs)}")
-    if realpath(path) in map(realpath, given):  # of a link to itself, too
+    if realpath(path) in given:
         raise BenchError(f"{path} is given, and would be lost: name another file")
     if not path.exists():
         return

@@ -178,7 +178,7 @@ def _targets(
     target: Path, image: Path, images: dict[str, Path], given: Mapping[str, Path | None], read: list[Path]
 ) -> dict[str, Path]:
     """Where each result is written; BenchError where that would be over, or among, what is given (and `read`)."""
-    from bench.target import PNG, check
+    from bench.target import PNG, check, real
 
     folder = target if image.is_dir() or target.is_dir() else target.parent
     if image.is_dir() and (target.suffix.lower() == SUFFIX or target.is_file()):
@@ -191,8 +191,9 @@ def _targets(
         if path and path.is_dir() and path.resolve() == folder.resolve():
             raise BenchError(f"--out: {folder} holds the {what}: choose another folder")
     places = {name: folder / f"{name}{SUFFIX}" if folder is target else target for name in images}
+    taken = real(read)
     for place in places.values():
-        check(place, PNG, read)
+        check(place, PNG, taken)
     return places
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench.errors import BenchError
 from bench.store import atomic_write
-from bench.target import OTHER, check
+from bench.target import OTHER, check, real
 from bench.weights.reading import joined, metadata, place, read
 from bench.weights.records import Refused
 
@@ -31,7 +31,7 @@ def convert(file: str | Path, out: str | Path) -> int:
     from safetensors import SafetensorError
     from safetensors.torch import save
 
-    check(Path(out), {".safetensors": b""}, [Path(file)])
+    check(Path(out), {".safetensors": b""}, real([Path(file)]))
     tensors: dict[str, Tensor] = {}
     try:
         structure = _structure(read(file), (), tensors)
