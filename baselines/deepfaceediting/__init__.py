@@ -197,10 +197,7 @@ class DeepFaceEditing(Method):
         if folder is None:
             raise BenchError("deepfaceediting: name the folder of the authors' files: `options: {checkpoints: DIR}`")
         for name, file in self.config.released().items():
-            try:
-                self.get_submodule(name).load_state_dict(weights.read(folder / file))
-            except RuntimeError as error:  # its names or shapes
-                raise BenchError(f"deepfaceediting: {folder / file} holds another network, or another size") from error
+            weights.load_second(self.get_submodule(name), "deepfaceediting", "checkpoints", folder / file)
 
 
 def share(mask: Tensor, part: str, feature: Tensor) -> Tensor:

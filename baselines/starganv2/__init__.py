@@ -175,8 +175,11 @@ class StarGANv2(Method):
                 "starganv2: no embedded network finds 98 landmarks: name the authors' wing.ckpt in the suite's "
                 "`options: {landmark_weights: }`, or set `options: {high_pass: 0}`"
             )
-        state: Mapping[str, Any] = weights.read(path) if path else weights.load("starganv2-landmarks")
-        self.landmarks.load_state_dict(state.get("state_dict", state))
+        if path:
+            weights.load_second(self.landmarks, "starganv2", "landmark_weights", path, _plain)
+        else:
+            state: Mapping[str, Any] = weights.load("starganv2-landmarks")
+            self.landmarks.load_state_dict(state.get("state_dict", state))
 
     def load_official(self, state: Mapping[str, Any]) -> None:
         """Take 100000_nets_ema.ckpt; where it holds no `fan`, the option `landmark_weights` names wing.ckpt."""
@@ -188,13 +191,17 @@ class StarGANv2(Method):
                     raise BenchError(
                         "starganv2: name the authors' wing.ckpt in the suite's `options: {landmark_weights: }`"
                     )
-                given: Mapping[str, Any] = weights.read(self.config.landmark_weights)
-                state = {**state, "fan": given.get("state_dict", given)}
+                self.find_landmarks("official")
+                del names["fan"]
         for name, network in names.items():
-            content = {key.removeprefix("module."): value for key, value in state[name].items()}
-            content.pop("hpf.filter", None)  # a constant
-            network.load_state_dict(content)
+            network.load_state_dict(_plain(state[name]))
         self.heads.fill_(self.config.domains)
+
+
+def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The names without those of data parallel networks, and without a constant."""
+    named = {name.removeprefix("module."): value for name, value in state.items()}
+    return {name: value for name, value in named.items() if name != "hpf.filter"}
 
 
 DOMAINS = torch.tensor([0, 1])

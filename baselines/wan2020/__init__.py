@@ -247,12 +247,12 @@ class Wan2020(Method):
                 raise BenchError(
                     f"wan2020: name the authors' files in the suite's `options: {{{': , '.join(wanted)}: }}`"
                 )
-            given: Mapping[str, Any] = weights.read(path)
-            given = given.get("model_state", given)
-            try:
-                network.load_state_dict({key: value for key, value in given.items() if not key.endswith(".filt")})
-            except RuntimeError as error:  # its names or shapes
-                raise BenchError(f"wan2020: {option}: {path} holds another network, or another size of it") from error
+            weights.load_second(network, "wan2020", option, path, _without_filters)
+
+
+def _without_filters(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Without the constants of the authors' anti-aliased layers."""
+    return {name: value for name, value in state.items() if not name.endswith(".filt")}
 
 
 def spread(images: Tensor) -> Tensor:

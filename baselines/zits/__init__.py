@@ -232,11 +232,7 @@ class ZITS(Method):
             ("transformer_weights", self.transformer, c.transformer_weights),
             ("upsampler_weights", self.upsampler, c.upsampler_weights),
         ):
-            found = weights.read(path)
-            try:
-                network.load_state_dict(_without_masks(found.get("model", found)))
-            except RuntimeError as error:  # its names or shapes
-                raise BenchError(f"zits: {option}: {path} holds another network, or another size of it") from error
+            weights.load_second(network, "zits", option, path, _without_masks)
 
 
 def resized(x: Tensor, side: int) -> Tensor:

@@ -15,6 +15,7 @@ from baselines.starganv2.training import TRAINED, TranslationStage
 from bench import golden, weights
 from bench.batch import Noise
 from bench.errors import BenchError
+from bench.weights import layouts
 from tests import made_up_weights
 from tests.test_methods import batch, noise, take_a_step
 
@@ -36,7 +37,7 @@ def released(*parts: str) -> dict[str, dict[str, torch.Tensor]]:
 def test_the_released_names_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     with torch.device("meta"):
         wing = {key.removeprefix("module."): value for key, value in released("fan")["fan"].items()}
-        monkeypatch.setattr(weights, "read", lambda path: {"state_dict": wing})
+        monkeypatch.setattr(layouts, "read", lambda path: {"state_dict": wing})
         StarGANv2.create().load_official(released(*FILE))
         named = StarGANv2.create("paper", None, landmark_weights=Path("wing.ckpt"))
         named.load_official(released("generator", "mapping_network", "style_encoder"))

@@ -13,9 +13,10 @@ from baselines.wan2020 import Wan2020, spread
 from baselines.wan2020.detector import Detector, Halving
 from baselines.wan2020.networks import PartialNonLocal, PatchAttention, touched
 from baselines.wan2020.training import FaceStage, MappingStage, PhotoStage, aged, painted
-from bench import golden, weights
+from bench import golden
 from bench.batch import Noise
 from bench.errors import BenchError
+from bench.weights import layouts
 from tests.test_methods import batch, noise, take_a_step
 
 KEYS = Path(__file__).parents[1] / "golden"
@@ -55,7 +56,7 @@ def saved(method: Wan2020, folder: Path) -> dict[str, Path]:
 def test_the_released_names_fit(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     kind = "quality" if preset == "paper" else preset
     files = {"encoder": "vae", "mapping": f"mapping_{kind}", "decoder": "vae", "detector": "detector"}
-    monkeypatch.setattr(weights, "read", lambda path: released(files[path.stem]))
+    monkeypatch.setattr(layouts, "read", lambda path: released(files[path.stem]))
     with torch.device("meta"):
         method = Wan2020.create(preset, None, **{f"{name}_weights": Path(name) for name in files})
         method.load_official(released("face"))
@@ -80,9 +81,10 @@ def test_a_file_that_lacks_a_tensor_is_named_with_its_option(tmp_path: Path) -> 
     state = source.mapping.state_dict()
     del state["NL.phi.bias"]
     torch.save(state, files["mapping_weights"])
+    torch.save(source.face.state_dict(), tmp_path / "face.pth")
     method = create(mapping="scratch", **files)
-    with pytest.raises(BenchError, match=r"mapping_weights: .*latest_net_mapping_net\.pth holds another network"):
-        method.load_official(source.face.state_dict())
+    with pytest.raises(BenchError, match=r"^wan2020: mapping_weights: .*latest_net_mapping_net\.pth holds another network"):
+        layouts.load_official(method, tmp_path / "face.pth")
 
 
 def test_files_that_are_not_named_are_asked_for() -> None:
