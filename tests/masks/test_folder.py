@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,19 @@ def test_fingerprint_is_of_the_contents(folder: Path, tmp_path_factory: pytest.T
     assert MaskFolder(folder).fingerprint == before
     Image.fromarray(square(0.09)).save(folder / "00.png")
     assert MaskFolder(folder).fingerprint != before
+
+
+def test_files_are_read_again_for_a_fingerprint_only_after_they_changed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, read, digest = MaskFolder(folder).fingerprint, [], hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda *given: read.append(given) or digest(*given))
+    assert MaskFolder(folder).fingerprint == before and not read
+    changed = bytearray((folder / "0.png").read_bytes())
+    changed[-1] ^= 1  # of the same length
+    (folder / "new").write_bytes(changed)
+    (folder / "new").replace(folder / "0.png")
+    assert MaskFolder(folder).fingerprint != before and len(read) == 1
 
 
 def test_a_new_file_is_seen(folder: Path) -> None:
