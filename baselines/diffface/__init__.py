@@ -49,7 +49,7 @@ CARD = Card(
         "repetitions": "one; the released program makes four, and which of them is shown is not stated. A suite may "
         "ask for several",
         "times": "the network is told the steps of training that the 100 are, as all networks of guided-diffusion",
-        "weights": "6000 for the sum of eight copies' distances of identity, 200 for the sum of the parts', 50 for the "
+        "weights": "6000 for the mean of eight copies' distances of identity, 200 for the sum of the parts', 50 for the "
         "pixels' mean square: as released. The pixels pull towards the target. `tiny` has its own",
         "parser": "is fed pictures that are normalised twice where parts are compared, as released",
         "skipped": "25 of 100: as released. 24 of 40, ours for `tiny`, whose network draws faces from less noise alone",
@@ -97,7 +97,7 @@ class DiffFace(Iterative):
         "tiny": DiffFaceConfig(
             width=24, multipliers=(1, 1, 2, 4), blocks=1, attention=(3,), head=24, groups=8, batch_size=8,
             learning_rate=1e-3, left=0.02, taught=400, predicts="velocity", variances="least", zeros=False, ema=0.995,
-            identity=0.01, steps=40, skipped=24, full=6, judges="embedded", weights=(600, 20, 5), copies=2,
+            identity=0.01, steps=40, skipped=24, full=6, judges="embedded", weights=(1200, 20, 5), copies=2,
         ),
     }  # fmt: skip
 

@@ -25,7 +25,7 @@ class Guide:
     region: Tensor  # (N, 1, H, W), where the face is
     identity: Tensor  # (N, D) of the other face
     parts: Tensor  # (N, 9, H, W) the target's
-    weights: tuple[float, float, float]  # of identity, parts, pixels
+    weights: tuple[float, float, float]  # of the copies' mean distance, parts, pixels
     copies: int
 
     def loss(self, picture: Tensor, noise: Noise) -> Tensor:
@@ -37,7 +37,7 @@ class Guide:
         parts = (self.judges.parts(picture) - self.parts).abs().mean((2, 3)).sum(1)
         pixels = (picture - self.target).square().mean((1, 2, 3))
         identity, labels, near = self.weights
-        return identity * distance + labels * parts + near * pixels
+        return identity * distance / self.copies + labels * parts + near * pixels
 
 
 def moved(pictures: Tensor, noise: Noise) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from baselines.diffface import DiffFace
+from baselines.diffface import DiffFace, guidance
 from baselines.diffface.guidance import moved
 from baselines.diffface.networks import PARTS
 from bench import golden
@@ -70,6 +70,17 @@ def test_each_part_of_the_loss_is_of_what_it_compares() -> None:
     whole = replace(guide, weights=(1.0, 0, 0), copies=1, region=torch.ones_like(guide.region))
     assert whole.loss(other, noise()).abs().max() < 1e-5
     assert (replace(whole, copies=8).loss(other, noise()) > 0.01).all()
+
+
+def test_the_distance_of_identities_is_the_mean_of_the_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `id_loss` of the released image_editor.py takes it; 6000 is its weight."""
+    assert (DiffFace.presets["paper"].weights[0], DiffFace.presets["paper"].copies) == (6000, 8)
+    monkeypatch.setattr(guidance, "moved", lambda pictures, noise: pictures)
+    method, given = create(), batch()
+    guide = replace(method.guide(given.need("source"), given.need("exemplar")), weights=(1.0, 0, 0))
+    one, eight = (replace(guide, copies=copies).loss(guide.target, noise()) for copies in (1, 8))
+    assert (one > 0.01).all()
+    torch.testing.assert_close(eight, one)
 
 
 def test_copies_are_moved_some_of_them() -> None:
