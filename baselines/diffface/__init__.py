@@ -32,8 +32,8 @@ CARD = Card(
     resolution=256,
     params={"network": 554_388_998},
     macs={"network": 83_987.55e9},
-    training="not released; ours: squared error of the noise and the variational bound, with the identity of the "
-    "picture itself, + 0.1 times its distance from the clean estimate in the last 300 steps; AdamW 1e-4, batch 8",
+    training="squared error of the noise and the variational bound, with the identity of the picture itself, + 0.01 "
+    "times its distance from that of the clean estimate; AdamW 1e-4, batch 8, EMA 0.9999",
     features="ArcFace, BiSeNet; they steer completions, too",
     convention="no masks: the region is made from the target's parts; source and target in the paper are our exemplar "
     "and source",
@@ -42,10 +42,11 @@ CARD = Card(
     needs=("source", "exemplar"),
     choices={
         "identity network": "the published IR-SE50 with its own crop. The authors' is a pickled module of a depth that "
-        "is not stated, which sees the whole picture, reduced to 112 px without a filter",
+        "is not stated, which sees the whole picture, reduced to 112 px without a filter; its colours are normalised "
+        "when it steers, not when it teaches",
         "gaze": "left out: its network is a file of another project, whose layers the paper does not state. As "
         "released, it counts from step 49 to 11",
-        "training": "the paper's loss, whose weights are not released: see `training`",
+        "training": "the loss as released. Ours: learning rate, batch, iterations and EMA, which the release does not state",
         "repetitions": "one; the released program makes four, and which of them is shown is not stated. A suite may "
         "ask for several",
         "times": "the network is told the steps of training that the 100 are, as all networks of guided-diffusion",
@@ -70,8 +71,7 @@ class DiffFaceConfig(GuidedConfig):
 
     learning_rate: float = 1e-4
     iterations: int = 500_000
-    identity: float = 0.1  # weight of the identity in training
-    known: int = 300  # steps of training, from 0 on, in which it counts
+    identity: float = 0.01  # weight of the identity in training
     judges: Source = "official"  # the networks that tell identities and parts
     steps: int = Field(default=100, ge=2, le=1000)
     skipped: int = Field(default=25, ge=0)  # of these steps: the target is noised to where the others begin
@@ -97,7 +97,7 @@ class DiffFace(Iterative):
         "tiny": DiffFaceConfig(
             width=24, multipliers=(1, 1, 2, 4), blocks=1, attention=(3,), head=24, groups=8, batch_size=8,
             learning_rate=1e-3, left=0.02, taught=400, predicts="velocity", variances="least", zeros=False, ema=0.995,
-            identity=0.01, steps=40, skipped=24, full=6, judges="embedded", weights=(1200, 20, 5), copies=2,
+            steps=40, skipped=24, full=6, judges="embedded", weights=(1200, 20, 5), copies=2,
         ),
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""DiffFace's training: noise is learned with the identity of the very picture, which is not released."""
+"""DiffFace's training: noise is learned with the identity of the very picture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class DiffFaceStage(DenoiserStage):
-    """Noise and variances, and the identity of the picture that the network sees where little noise is left."""
+    """Noise and variances, and the identity of the picture that the network sees, at all steps."""
 
     method: DiffFace
 
@@ -26,7 +26,6 @@ class DiffFaceStage(DenoiserStage):
             identities = judges.identity(picture)
         seen = learned(c, lambda x, k: method.predict(x, k, identities), picture, noise)
         clean = LINEAR.reverse(seen.x, seen.k, seen.output).clean
-        distance = 1 - (judges.identity(clean) * identities).sum(1)
-        identity = (distance * (seen.k < c.known)).mean()
+        identity = (1 - (judges.identity(clean) * identities).sum(1)).mean()
         update("network", seen.loss + c.identity * identity)
         return seen.losses | {"identity": identity}

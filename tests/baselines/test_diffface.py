@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from baselines.diffface import DiffFace, guidance
+from baselines.diffface import DiffFace, guidance, training
 from baselines.diffface.guidance import moved
 from baselines.diffface.networks import PARTS
 from bench import golden
 from bench.batch import Noise
 from bench.errors import BenchError
-from bench.nn.denoising import LINEAR
+from bench.nn.denoising import LINEAR, Seen
 from masks.generators.semantic import LABELS, REGIONS
 from tests.test_methods import batch, noise
 
@@ -112,10 +112,18 @@ def test_a_schedule_that_never_shows_the_whole_face_is_refused() -> None:
         create(full=3)
 
 
-def test_identity_counts_where_little_noise_is_left() -> None:
-    given = batch(4)
-    counted = []
-    for known in (0, 1000):
-        (stage,) = create(known=known).stages()
-        counted.append(float(stage.step(given, lambda name, loss: None, Noise.shared(0, 4))["identity"].detach()))
-    assert counted[0] == 0 < counted[1]
+def test_the_identity_counts_a_hundredth_at_all_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`forward_backward` of the released train_util.py, and the clipped estimate of `training_losses`."""
+    assert DiffFace.presets["paper"].identity == DiffFace.presets["tiny"].identity == 0.01
+    given, moved_by = batch(4), {}
+    (stage,) = create().stages()
+    wide = 3 * given.image.flip(0)
+    x = float(LINEAR.abar[999]) ** 0.5 * wide
+    seen = Seen({"noise": torch.tensor(2.0)}, x, torch.full((4,), 999), torch.zeros(4, 6, 64, 64))
+    monkeypatch.setattr(training, "learned", lambda *_: seen)
+    losses = stage.step(given, lambda name, loss: moved_by.update({name: float(loss)}), Noise.shared(0, 4))
+    drawn, own = (create().judges(wide).identity(picture) for picture in (wide.clamp(-1, 1), given.image))
+    expected = 1 - (drawn * own).sum(1).mean()
+    assert expected > 0.1
+    torch.testing.assert_close(losses["identity"], expected, rtol=1e-3, atol=0)
+    assert moved_by["network"] == pytest.approx(2 + 0.01 * float(expected), abs=1e-5)
