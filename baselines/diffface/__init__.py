@@ -46,13 +46,13 @@ CARD = Card(
         "when it steers, not when it teaches",
         "gaze": "left out: its network is a file of another project, whose layers the paper does not state. As "
         "released, it counts from step 49 to 11",
-        "training": "the loss as released. Ours: learning rate, batch, iterations and EMA, which the release does not state",
+        "training": "the loss as released. Ours: learning rate, batch, iterations and EMA, which it does not state",
         "repetitions": "one; the released program makes four, and which of them is shown is not stated. A suite may "
         "ask for several",
         "times": "the network is told the steps of training that the 100 are, as all networks of guided-diffusion",
-        "weights": "6000 for the mean of eight copies' distances of identity, 200 for the sum of the parts', 50 for the "
-        "pixels' mean square: as released. The pixels pull towards the target. `tiny` has its own",
-        "parser": "is fed pictures that are normalised twice where parts are compared, as released",
+        "weights": "6000 for the mean of eight copies' distances of identity, 200 for the sum of the parts', 50 for "
+        "the pixels' mean square: as released. The pixels pull towards the target. `tiny` has its own",
+        "parser": "is fed pictures that are normalised twice, as released",
         "skipped": "25 of 100: as released. 24 of 40, ours for `tiny`, whose network draws faces from less noise alone",
         "taught": "1,000: all steps. 400, ours for `tiny`, which draws from no others",
         "judges": "official: those networks. embedded, ours for `tiny`: the project's own for synthetic faces",
@@ -62,7 +62,8 @@ CARD = Card(
         "own values",
     },
     notes="Works on whole aligned pictures. A completion calls the network 75 times and goes back through it each "
-    "time, with ArcFace on eight copies and BiSeNet; the multiply-accumulates are those of the calls forward.",
+    "time but the last, with ArcFace on eight copies and BiSeNet; the last estimate is the face, as released. The "
+    "multiply-accumulates are those of the calls forward.",
 )
 
 
@@ -127,13 +128,15 @@ class DiffFace(Iterative):
         guide = self.guide(target, batch.need("exemplar"))
         diffusion, shape = LINEAR.respaced(c.steps), target.shape[1:]
         x = diffusion.noised(target, self.calls - 1, noise.normal(*shape))
-        for k in reversed(range(self.calls)):
-            told, gradient = self.told(diffusion, x, k, guide, noise)
+        for k in reversed(range(1, self.calls)):
+            told, gradient = self.guided(diffusion, x, k, guide, noise)
+            yield told.clean
             moved = told._replace(mean=told.mean - told.log_variance.exp() * gradient)
-            x = moved.drawn(noise.normal(*shape)) if k else moved.mean
             soft = guide.region * min(1.0, (self.calls - (k + 1)) / (self.calls - c.full))
+            x = moved.drawn(noise.normal(*shape))
             x = soft * x + (1 - soft) * diffusion.noised(target, k, noise.normal(*shape))
-            yield told.clean if k else (guide.region * x + (1 - guide.region) * target).clamp(-1, 1)
+        face = self.told(diffusion, x, 0, guide).clean
+        yield (guide.region * face + (1 - guide.region) * target).clamp(-1, 1)
 
     @torch.inference_mode(False)
     @torch.no_grad()
@@ -143,16 +146,21 @@ class DiffFace(Iterative):
         region, identity, parts = seen.region(target), seen.identity(exemplar), seen.parts(target)
         return Guide(seen, target, region, identity, parts, self.config.weights, self.config.copies)
 
+    def told(self, diffusion: Diffusion, x: Tensor, k: int, guide: Guide) -> Reverse:
+        """What the network tells of x_k."""
+        output = self.predict(x, int(diffusion.times[k]), guide.identity)
+        return diffusion.reverse(x, k, output, clipped=False)
+
     @torch.inference_mode(False)
     @torch.enable_grad()
-    def told(self, diffusion: Diffusion, x: Tensor, k: int, guide: Guide, noise: Noise) -> tuple[Reverse, Tensor]:
+    def guided(self, diffusion: Diffusion, x: Tensor, k: int, guide: Guide, noise: Noise) -> tuple[Reverse, Tensor]:
         """What the network tells of x_k, and the gradient by it of the guide's loss.
 
         The guide sees the clean estimate, mixed with x by how much noise there is.
         """
         x = x.clone().requires_grad_()
         seen = x * 1  # torch's counter of operations takes no leaf of the graph into a network
-        told = diffusion.reverse(seen, k, self.predict(seen, int(diffusion.times[k]), guide.identity), clipped=False)
+        told = self.told(diffusion, seen, k, guide)
         share = float(1 - diffusion.abar[k]) ** 0.5
         loss = guide.loss(share * told.clean + (1 - share) * seen, noise)
         (gradient,) = torch.autograd.grad(loss.sum(), x)

@@ -63,7 +63,7 @@ class Judges(Frozen):
 
     def region(self, pictures: Tensor) -> Tensor:
         """Where `PARTS` are (N, 1, H, W), 0 or 1."""
-        labels = self.logits(pictures).argmax(1) if self.parser is None else self.parser(pictures)
+        labels = self.logits(pictures).argmax(1)
         return torch.isin(labels, torch.tensor(PARTS, device=labels.device))[:, None].to(pictures)
 
     def logits(self, pictures: Tensor) -> Tensor:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from baselines.diffface import DiffFace, guidance, training
 from baselines.diffface.guidance import moved
-from baselines.diffface.networks import PARTS
+from baselines.diffface.networks import PARTS, Judges
 from bench import golden
 from bench.batch import Noise
 from bench.errors import BenchError
@@ -59,6 +60,49 @@ def test_the_target_stays_outside_of_its_face() -> None:
     torch.testing.assert_close(out * (1 - region), given.need("source") * (1 - region))
 
 
+def test_the_face_is_the_last_estimate_which_nothing_steers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pred_xstart` of the last step of the released sampler; a guide moves the mean alone."""
+    method, given = create(weights=(1e4, 1e4, 1e4)), batch()
+    seen: list[torch.Tensor] = []
+
+    def predict(self: DiffFace, x: torch.Tensor, k: int, identities: torch.Tensor) -> torch.Tensor:
+        seen.append(x.detach())
+        return torch.cat([0 * x, 0 * x - 1], dim=1)
+
+    monkeypatch.setattr(DiffFace, "predict", predict)
+    *_, last = pictures = list(method.pictures(given, noise()))
+    assert len(pictures) == len(seen) == method.calls
+    target, face = given.need("source"), seen[-1] / float(LINEAR.abar[0]) ** 0.5
+    region = method.judges(target).region(target)
+    torch.testing.assert_close(last, (region * face + (1 - region) * target).clamp(-1, 1))
+
+
+class Parser(nn.Module):
+    """In the place of BiSeNet: two of its labels, by how red a pixel is. It is fed what was normalised twice."""
+
+    def normalised(self, pictures: torch.Tensor) -> torch.Tensor:
+        return 0.25 * pictures + 0.5
+
+    def network(self, pictures: torch.Tensor) -> tuple[torch.Tensor]:
+        found = torch.zeros(len(pictures), 19, *pictures.shape[2:])
+        found[:, PARTS[0]] = pictures[:, 0] - 0.1
+        return (found,)
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return self.network(self.normalised(pictures))[0].argmax(1)
+
+
+def test_the_region_is_of_logits_of_the_picture_s_size_normalised_twice() -> None:
+    """`edit_image_by_prompt` of the released image_editor.py: netSeg(spNorm(...)), then its logits to 256."""
+    judges = Judges("embedded")
+    judges.parser = Parser()  # type: ignore[assignment]
+    picture = torch.zeros(1, 3, 64, 64)
+    picture[:, 0, :, :20] = 0.3  # twice normalised 0.15, once 0.575; what is 0 becomes 0, and 0.5
+    region = judges.region(picture)
+    assert region.shape == (1, 1, 64, 64)
+    assert region[..., :19].all() and not region[..., 21:].any()
+
+
 def test_each_part_of_the_loss_is_of_what_it_compares() -> None:
     method, given = create(), batch()
     guide = method.guide(given.need("source"), given.need("exemplar"))
@@ -102,7 +146,7 @@ def test_gradients_point_to_a_smaller_loss() -> None:
         return guide.loss(share * told.clean + (1 - share) * x, noise())
 
     with torch.no_grad():
-        _, gradient = method.told(diffusion, x, 1, guide, noise())
+        _, gradient = method.guided(diffusion, x, 1, guide, noise())
         step = 1e-3 * gradient / gradient.flatten(1).norm(dim=1)[:, None, None, None]
         assert (loss(x - step) < loss(x)).all()
 
