@@ -52,12 +52,13 @@ class AutoencoderStage(Stage):
         mean, log_variance = autoencoder.encode(picture)
         drawn = autoencoder.decode(mean + (log_variance / 2).exp() * noise.normal(*mean.shape[1:]))
         losses = {"l1": mean_l1(drawn, picture), "lpips": self.lpips(drawn, picture).mean()}
-        losses["kl"] = divergence(mean, log_variance).mean() / picture[0].numel()  # of sums over an image, as released
+        size = picture[0].numel()  # all are sums over an image, as released
+        losses["kl"] = divergence(mean, log_variance).mean() / size
         reconstruction = losses["l1"] + c.perceptual * losses["lpips"]
         total = reconstruction + c.kl * losses["kl"]
         adversary = self.adversary if self.adversary and self.adversary.joins(self.steps) else None
         if adversary:
-            losses["fooled"] = adversary.fooled(drawn, reconstruction, autoencoder.decoder.conv_out.weight)
+            losses["fooled"] = adversary.fooled(drawn, size * reconstruction, autoencoder.decoder.conv_out.weight) / size
             total = total + losses["fooled"]
         update("autoencoder", total)
         if adversary:

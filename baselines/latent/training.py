@@ -49,13 +49,14 @@ class AutoencoderStage(Stage):
         found = vae.encode(picture).latent_dist
         drawn = vae.decode(found.mean + found.std * noise.normal(*found.mean.shape[1:])).sample
         losses = {"l1": mean_l1(drawn, picture), "lpips": self.lpips(drawn, picture).mean()}
-        losses["kl"] = found.kl().mean() / picture[0].numel()  # all are sums over an image in the authors' code
+        size = picture[0].numel()  # all are sums over an image in the authors' code
+        losses["kl"] = found.kl().mean() / size
         loss = losses["l1"] + c.perceptual * losses["lpips"]
         total = loss + c.kl * losses["kl"]
         if self.discriminator:
             losses["fooled"] = -self.discriminator(drawn)[-1].mean()
             if self.done >= c.adversarial_start:
-                weight = balance(loss, losses["fooled"], vae.decoder.conv_out.weight)
+                weight = balance(size * loss, losses["fooled"], vae.decoder.conv_out.weight) / size
                 total = total + c.adversarial * weight * losses["fooled"]
         update("autoencoder", total)
         if self.discriminator:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from baselines.collaborative import Collaborative, CollaborativeConfig
@@ -19,6 +20,7 @@ from baselines.collaborative.networks import (
     mixed,
     scheduled,
 )
+from baselines.collaborative.training import AutoencoderStage
 from bench import golden
 from bench.batch import Noise
 from tests.test_methods import batch, noise, take_a_step
@@ -149,3 +151,19 @@ def test_learning_rates_are_the_published_ones(preset: str, labels: float) -> No
 
 def test_the_published_losses_take_a_step() -> None:
     take_a_step(create(adversarial=0.5, start=0, predicts="noise"), "embedded", batch(4))
+
+
+class Still(nn.Module):
+    """A discriminator that finds all the same, almost."""
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return 1 + 1e-9 * pictures
+
+
+def test_the_discriminator_counts_at_most_as_much_as_with_sums_over_an_image() -> None:
+    """The limit 1e4 of the released contperceptual.py is of the gradient of a sum over 3 x 64 x 64 values."""
+    stage, *_ = create(adversarial=0.5, start=0).stages("embedded")
+    assert isinstance(stage, AutoencoderStage) and stage.adversary
+    stage.adversary.network = Still()
+    losses = stage.step(batch(4), lambda name, loss: None, Noise.shared(0, 4))
+    assert float(losses["fooled"]) == pytest.approx(-0.5 * 1e4 / (3 * 64 * 64), rel=1e-4)

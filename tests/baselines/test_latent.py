@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.latent import Latent
@@ -190,6 +190,22 @@ def test_a_discriminator_is_heard_from_an_iteration_on_with_a_gradient_as_long_a
     layer = torch.ones(2, requires_grad=True)
     loss, other = 3 * layer.sum(), (0.1 * layer).sum()
     assert float(balance(loss, other, layer)) == pytest.approx(30, rel=1e-2)
+
+
+class Still(nn.Module):
+    """A discriminator that finds all the same, almost."""
+
+    def forward(self, pictures: Tensor) -> list[Tensor]:
+        return [1 + 1e-9 * pictures]
+
+
+def test_the_discriminator_counts_at_most_as_much_as_with_sums_over_an_image() -> None:
+    """The limit 1e4 of the authors' contperceptual.py is of the gradient of a sum over 3 x 64 x 64 values."""
+    stage = AutoencoderStage(create(adversarial=0.5, adversarial_start=0), "embedded")
+    stage.discriminator = Still()  # type: ignore[assignment]
+    losses, config = trained(stage, batch()), stage.config
+    own = losses["l1"] + config.perceptual * losses["lpips"] + config.kl * losses["kl"]
+    assert float((losses["for autoencoder"] - own).detach()) == pytest.approx(-0.5 * 1e4 / (3 * 64 * 64), rel=1e-4)
 
 
 def calls(method: Latent, size: int) -> tuple[float, float]:
