@@ -36,7 +36,7 @@ class AutoencoderStage(Stage):
         super().__init__(method)
         c = self.config = method.config
         self.iterations, self.share = c.iterations[0], c.iterations[0] / sum(c.iterations)
-        self.batch_size, self.ema = c.batch_size, {"autoencoder": c.ema}
+        self.batch_size, self.ema = c.autoencoder_batch, {"autoencoder": c.ema} if c.ema else {}
         self.lpips = PerceptualDistance(features)
         self.adversary = Adversary(PatchDiscriminator(), c.adversarial, 1e4, c.start) if c.adversarial else None
 
@@ -58,7 +58,8 @@ class AutoencoderStage(Stage):
         total = reconstruction + c.kl * losses["kl"]
         adversary = self.adversary if self.adversary and self.adversary.joins(self.steps) else None
         if adversary:
-            losses["fooled"] = adversary.fooled(drawn, size * reconstruction, autoencoder.decoder.conv_out.weight) / size
+            last = autoencoder.decoder.conv_out.weight
+            losses["fooled"] = adversary.fooled(drawn, size * reconstruction, last) / size
             total = total + losses["fooled"]
         update("autoencoder", total)
         if adversary:
@@ -77,7 +78,7 @@ class LatentStage(Stage):
         super().__init__(method)
         c = self.config = method.config
         self.iterations, self.share = c.iterations[self.place], c.iterations[self.place] / sum(c.iterations)
-        self.batch_size, self.ema = c.batch_size, {self.name: c.ema}
+        self.batch_size, self.ema = c.batch_size, {self.name: c.ema} if c.ema else {}
         self.rate = c.learning_rate
 
     def networks(self) -> list[nn.Module]:

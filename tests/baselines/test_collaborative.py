@@ -141,12 +141,16 @@ def test_each_stage_leaves_the_others_networks() -> None:
         assert held == {id(p) for name in names for p in method.get_submodule(name).parameters()}
 
 
-@pytest.mark.parametrize(("preset", "labels"), [("paper", 2e-6), ("512", 1e-6)])
-def test_learning_rates_are_the_published_ones(preset: str, labels: float) -> None:
+@pytest.mark.parametrize(("preset", "pictures", "labels"), [("paper", 64, 2e-6), ("512", 16, 1e-6)])
+def test_batches_learning_rates_and_averages_are_the_released_ones(preset: str, pictures: int, labels: float) -> None:
+    """configs/*.yaml, and main.py, which multiplies rates by GPUs, pictures on each and batches before a step."""
     small = {"autoencoder_width": 8, "width": 8, "multipliers": (1, 2), "attention": (1,), "diffuser_width": 8}
     stages = Collaborative.create(preset, **small, heads=2, groups=4, context=16).stages("embedded")
-    found = {stage.name: stage.optimisers()[stage.name].param_groups[0]["lr"] for stage in stages[1:]}
-    assert found == pytest.approx({"labels": 32 * labels, "text": 32 * 2e-6, "diffusers": 32 * 2e-6})
+    found = {stage.name: stage.optimisers()[stage.name].param_groups[0]["lr"] for stage in stages}
+    rates = {"labels": 32 * labels, "text": 32 * 2e-6, "diffusers": 32 * 2e-6}
+    assert found == pytest.approx({"autoencoder": pictures * 4.5e-6, **rates})
+    assert [stage.batch_size for stage in stages] == [pictures, 32, 32, 32]
+    assert not any(stage.ema for stage in stages)
 
 
 def test_the_published_losses_take_a_step() -> None:
