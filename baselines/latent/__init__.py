@@ -55,6 +55,7 @@ CARD = Card(
         "eta": "0: as the library samples unless told. 1: ours, for `tiny`: its denoiser has learned little, and noise "
         "on the way lets later steps mend what earlier ones left",
         "cells": "maximum: what becomes one latent is hole where one of its pixels is, in training and in completing",
+        "autoencoder_ema": "ours: the authors' autoencoder has no averaged copy",
         "adversarial_start": "the discriminator learns before, too; it is EdgeConnect's, with spectral norm",
         "iterations": "ours, and the budget's halves for the two stages",
         "predicts": "noise: as published. velocity (Salimans and Ho, ICLR 2022): ours, for `tiny`",

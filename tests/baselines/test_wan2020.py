@@ -83,7 +83,9 @@ def test_a_file_that_lacks_a_tensor_is_named_with_its_option(tmp_path: Path) -> 
     torch.save(state, files["mapping_weights"])
     torch.save(source.face.state_dict(), tmp_path / "face.pth")
     method = create(mapping="scratch", **files)
-    with pytest.raises(BenchError, match=r"^wan2020: mapping_weights: .*latest_net_mapping_net\.pth holds another network"):
+    with pytest.raises(
+        BenchError, match=r"^wan2020: mapping_weights: .*latest_net_mapping_net\.pth holds another network"
+    ):
         layouts.load_official(method, tmp_path / "face.pth")
 
 
