@@ -55,3 +55,15 @@ def test_options_that_make_no_sense_are_refused() -> None:
     for options in ({"factor": 0.5}, {"sigma": 0}):
         with pytest.raises(BenchError, match="bicubic-denoised: options"):
             registry.get("bicubic-denoised").load().create(**options)
+
+
+@pytest.mark.parametrize("slug", ["mean", "telea", "navier-stokes", "biharmonic"])
+def test_pixels_under_a_hole_at_the_edge_change_nothing(slug: str, faces: torch.Tensor) -> None:
+    """OpenCV's inpainting reads them within two pixels of an edge."""
+    mask = torch.zeros_like(faces[:, :1])
+    mask[..., :40, 20:70] = 1
+    given = [Batch(torch.where(mask > 0, hidden, faces), mask) for hidden in (faces, -faces, torch.ones_like(faces))]
+    method, noise = registry.get(slug).load().create(), Noise.shared(0, len(faces), "cpu")
+    first, *others = (method.complete(batch, noise) for batch in given)
+    assert first[mask.expand_as(first) > 0].std() > 0.01
+    assert all(torch.equal(first, other) for other in others)
