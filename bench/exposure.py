@@ -21,28 +21,30 @@ SAME = ("celeba", "celeba-isfrnet", "celeba-apfi", "celeba-hq", "celeba-test")
 UPPER_BOUND = "at most, for some of the list were held out"
 
 
-def remarks(entry: Entry, suite: Suite, data: Data, ids: Sequence[str], split: Split) -> Iterator[str]:
+def remarks(
+    entry: Entry, suite: Suite, data: Data, ids: Sequence[str], split: Split, named: bool = True
+) -> Iterator[str]:
     """What a reader of a row must know: of its own official weights, then of those of its priors.
 
-    `ids`: of all images of the data set that tests.
+    `ids`: of all images of the data set that tests, and whether they are `named` by its makers.
     """
     if data.name == "synthfaces":
         return
     if entry.weights:
-        said = _remark(entry, data, ids, split)
+        said = _remark(entry, data, ids, split, named)
         if said:
             yield f"official weights: {said}"
     for prior in fit.required(entry, suite)[0]:
-        for said in remarks(prior, suite, data, ids, split):
+        for said in remarks(prior, suite, data, ids, split, named):
             name = registry.get(prior.method).card.name
             yield said if said.startswith("prior ") else f"prior {name}, {said}"
 
 
-def _remark(entry: Entry, data: Data, ids: Sequence[str], split: Split) -> str:
+def _remark(entry: Entry, data: Data, ids: Sequence[str], split: Split, named: bool) -> str:
     """What is to be said of one file of weights; "" where the test images are none that it saw."""
     tested = len(split.test)
     if entry.trained_on:
-        return _overlap(lists.among(entry.trained_on, ids, data.name), split)
+        return _overlap(lists.among(entry.trained_on, ids, data.name, named), split)
     saw = registry.get(entry.method).card.trained_on
     published = catalogue.key(data.name) if data.published else None
     if published is None:
@@ -51,7 +53,7 @@ def _remark(entry: Entry, data: Data, ids: Sequence[str], split: Split) -> str:
     kin = [name for name in saw if name == published or {name, published} <= {*SAME}]
     if not kin:
         return ""
-    seen = _seen(saw[published], ids, split, DATASETS[published]) if published in saw else None
+    seen = _seen(saw[published], ids, split, DATASETS[published], named) if published in saw else None
     if seen is None:
         return f"trained on images of {DATASETS[kin[0]].title}, of which is not known: test images may be among them"
     if saw[published] == "all":
@@ -62,13 +64,14 @@ def _remark(entry: Entry, data: Data, ids: Sequence[str], split: Split) -> str:
     return said
 
 
-def _seen(which: str, ids: Sequence[str], split: Split, published: catalogue.Dataset) -> set[str] | None:
+def _seen(which: str, ids: Sequence[str], split: Split, published: catalogue.Dataset, named: bool) -> set[str] | None:
     """The images that weights saw of a data set, as its card says; None where it cannot be told."""
     if which == "all":
         return set(ids)
     if which == "train" and split.rule in ("order", "folder"):  # it is the published split
         return set(split.train)
-    numbers: Mapping[int, str] | None = numbered(ids, published.needed)
+    known = named or published.in_order  # makers' names that sort as they count
+    numbers: Mapping[int, str] | None = numbered(ids, published.needed) if known else None
     if numbers is None or not (which in lists.HELD_OUT or (which == "train" and published.in_order)):
         return None
     if which == "train":

@@ -244,9 +244,10 @@ def _groups(made: Plan, data: Data) -> groups.Groups:
 def _expose(made: Plan, data: Data) -> None:
     """Say whether official weights were trained on pictures that test them."""
     prepared = made.data[data.name]
+    images = prepared.images
     for entry in made.suite.methods:
         title = made.suite.title_of(entry)
-        said = list(exposure.remarks(entry, made.suite, data, prepared.images.ids, prepared.split))
+        said = list(exposure.remarks(entry, made.suite, data, images.ids, prepared.split, images.named))
         made.exposed[title, data.name] = said
         for remark in said:
             say(f"{title} on {data.name}: {remark}")

@@ -71,15 +71,16 @@ def harmonics(p: SimpleNamespace) -> list[Tensor]:
     return [key + fill, *(key * value for value in of)]
 
 
-def table(file: Path, pictures: Sequence[str] | None) -> tuple[list[str], np.ndarray]:
+def table(file: Path, pictures: Sequence[str] | None, named: bool = True) -> tuple[list[str], np.ndarray]:
     """Names, and the numbers of each (N, len(NAMES)) float32, NaN where the file says none.
 
-    `pictures`: the names of those that it may tell of, which are returned; without, the file's own. Columns that are
-    not called like one of `NAMES`, in large or small letters, or that hold no numbers, tell groups of faces and are
+    `pictures`: the names of those that it may tell of, which are returned, and whether they are `named` by their makers
+    (see `lists.images`); without, the file's own. Columns that are not called like one of `NAMES`, in large or small letters, or that hold no numbers, tell groups of faces and are
     passed over. Raises BenchError for a column that holds numbers and other texts.
     """
     columns, rows = groups.table(file)
-    found = lists.images([row[0] for row in rows], pictures, file) if pictures else {row[0]: row[0] for row in rows}
+    listed = [row[0] for row in rows]
+    found = lists.images(listed, pictures, file, named) if pictures else {name: name for name in listed}
     names = sorted(pictures or found.values())
     place = {name: number for number, name in enumerate(names)}
     values = np.full((len(names), len(NAMES)), np.nan, np.float32)

@@ -63,6 +63,8 @@ class ImageData:
     """How files became pictures of that size."""
     place: Path | None = None
     """Where the files of a companion are."""
+    named: bool = True
+    """Whether the ids are names that the makers gave (see `bench.data.sources.Source`)."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -135,7 +137,7 @@ class ImageData:
 
     def _divided(self, seed: int, train: int | None, test: int | None, given: Mapping[str, Path]) -> splits.Split:
         if given:
-            return lists.by_lists(self.name, self.fingerprint, self.ids, seed, given)
+            return lists.by_lists(self.name, self.fingerprint, self.ids, seed, given, self.named)
         identity = self._arrays.get("identity")
         if identity is not None:
             return splits.by_identity(self.name, self.fingerprint, self.ids, identity.tolist(), seed, train, test)
@@ -201,7 +203,7 @@ def prepare_folder(
     if published:
         folder = published.pictures_of(folder)
     with sources.opened(folder, max(extent(size)), without) as source:
-        ids = source.names
+        ids, named = source.names, source.named
         fingerprint, read = preparing.hashed(source, cache_dir, progress)
         facts = {"fingerprint": fingerprint, "filter": files.FILTER, "size": plain(size), "ids": ids}
         odd: dict[str, str] = {}  # what is no photograph
@@ -223,7 +225,7 @@ def prepare_folder(
         needed = len(ids) * (3 * prod(extent(size)) + DIGEST)
         entry, _ = preparing.entry(preparing.place(cache_dir, size, key), facts, batches(), needed)
     called = name or sources.title(folder)
-    return ImageData(called, size, fingerprint, ids, files.FILTER, entry, published, framing=framing)
+    return ImageData(called, size, fingerprint, ids, files.FILTER, entry, published, framing=framing, named=named)
 
 
 def prepare_synthfaces(

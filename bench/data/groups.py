@@ -48,7 +48,7 @@ def _third(name: str, value: float) -> str:
 
 def _of_file(file: Path, images: ImageData, tested: Sequence[str]) -> Groups:
     names, rows = table(file)
-    found = lists.images([row[0] for row in rows], images.ids, file)
+    found = lists.images([row[0] for row in rows], images.ids, file, images.named)
     twice = [image for image, count in Counter(found.values()).items() if count > 1 and image in tested]
     if repeated := [name for name, count in Counter(row[0] for row in rows).items() if count > 1] or twice:
         raise BenchError(

@@ -11,6 +11,7 @@ from bench.data.folder import stem
 from bench.data.numbering import counted, numbered
 from bench.data.splits import Split
 from bench.errors import BenchError
+from bench.progress import say
 
 PARTS = ("train", "val", "test")
 CUTS = (162_771, 182_638)
@@ -22,47 +23,53 @@ CELEBA_HQ = 30_000
 """Its pictures."""
 SHOWN = 3
 MAX_BYTES = 1 << 28  # of a list
+_GIVEN = "those here have numbers that a tool gave them, in the order of their paths or rows"
+_KEEP = "give the folder of the pictures, or an archive that keeps their names"
 
 
-def by_lists(name: str, fingerprint: str, ids: Sequence[str], seed: int, lists: Mapping[str, Path]) -> Split:
+def by_lists(
+    name: str, fingerprint: str, ids: Sequence[str], seed: int, lists: Mapping[str, Path], named: bool = True
+) -> Split:
     """The split that files say: one each for "train", "val" and "test", or one "partition" or "mapping" for all.
 
     A list has one name or path a line, with or without suffix. A partition has lines `NAME 0|1|2` (CelebA's
     list_eval_partition.txt: training, validation, test). A mapping is CelebA-HQ-to-CelebA-mapping.txt. Images that no
-    list names are not used; of one "held_out" list they train. Raises BenchError for lines that name no image, or
-    several, or one that has a part already.
+    list names are not used; of one "held_out" list they train. `named`: see `images`. Raises BenchError for
+    lines that name no image, or several, or one that has a part already.
     """
     known = _Known(ids)
     parts: dict[str, tuple[str, ...]] = dict.fromkeys(PARTS, ())
-    named: dict[str, str] = {}  # id -> the list that has it
+    taken: dict[str, str] = {}  # id -> the list that has it
     for part, path, listed in _parts(lists):
         numbers = "mapping" in lists or path in HELD_OUT.values()
-        found = _by_number(listed, path, name, ids) if numbers else known.find(listed, path, name)
-        if twice := [image for image in found if image in named]:
+        found = _by_number(listed, path, name, ids, named) if numbers else known.find(listed, path, name)
+        if twice := [image for image in found if image in taken]:
             raise BenchError(
                 f"{name}: {len(twice):,} images have a place in two parts of the split ({some(twice)}; "
-                f"{named[twice[0]]} and {path}): each image must stand in one list alone"
+                f"{taken[twice[0]]} and {path}): each image must stand in one list alone"
             )
-        named |= dict.fromkeys(found, str(path))
+        taken |= dict.fromkeys(found, str(path))
         parts[part] = tuple(sorted(found))
+    if not named:
+        say(f"{name}: the lists of the split count pictures, and {_GIVEN}: these are meant")
     if not parts["test"]:
         raise BenchError(f"{name}: the split names no image for the test: {', '.join(map(str, lists.values()))}")
     if "held_out" in lists:
-        parts["train"] = tuple(image for image in ids if image not in named)
+        parts["train"] = tuple(image for image in ids if image not in taken)
     train, validation, test = (parts[part] for part in PARTS)
     return Split(
         name=name, fingerprint=fingerprint, seed=seed, rule="list", train=train, validation=validation, test=test
     )
 
 
-def among(path: Path, ids: Sequence[str], name: str) -> set[str]:
+def among(path: Path, ids: Sequence[str], name: str, named: bool = True) -> set[str]:
     """The images that are among those of a list, most of which may not be here, as of a list for training.
 
     Where the list and the copy of CelebA-HQ count from 0 and from 1, the numbers count. Raises BenchError where the
     list names no image at all, for then it is of another data set, or names them otherwise.
     """
     listed = lines(path)
-    found = {*images(listed, ids, path).values()}
+    found = {*images(listed, ids, path, named).values()}
     if not found:
         raise BenchError(
             f"{path}: none of its {len(listed):,} lines names an image of {name} ({some(listed)}): give a list that "
@@ -71,18 +78,23 @@ def among(path: Path, ids: Sequence[str], name: str) -> set[str]:
     return found
 
 
-def images(listed: Sequence[str], ids: Sequence[str], path: Path) -> dict[str, str]:
+def images(listed: Sequence[str], ids: Sequence[str], path: Path, named: bool = True) -> dict[str, str]:
     """The image that each line names, of those that name one: by the longest ending of a path; by number where a list
     and a copy of CelebA-HQ differ in how they count alone, from 0 or from 1, with or without leading zeros.
 
-    `path`: of the list. BenchError where it counts as CelebA's lists do, and the images as those of CelebA-HQ.
+    `path`: of the list. `named`: whether the ids are the makers' own names. BenchError where they are numbers that a
+    tool gave, and lines have others; or where a list counts as CelebA's do, and the images as those of CelebA-HQ.
     """
+    known = _Known(ids)
     plain = {line.replace("\\", "/"): line for line in listed}
     here, there = counted(ids), counted([*plain])
     alike = here and there and here[0] == there[0]  # `bob_0` is not `anna_0`
-    if alike and (mine := numbered(ids, CELEBA_HQ)) and (theirs := numbered([*plain], CELEBA_HQ)):
+    if alike and not named:
+        if unknown := [line for line in listed if not known.image(line)[1]]:
+            raise BenchError(f"{path} counts pictures ({some(unknown)}), and {_GIVEN} ({some(ids)}): {_KEEP}")
+        say(f"{path} counts pictures, and {_GIVEN}: these are meant")
+    elif alike and (mine := numbered(ids, CELEBA_HQ)) and (theirs := numbered([*plain], CELEBA_HQ)):
         return {plain[theirs[number]]: mine[number] for number in mine.keys() & theirs.keys()}
-    known = _Known(ids)
     found = {line: image for line in listed if (image := known.image(line)[1])}
     beyond = alike and here and there and max(here[1]) <= CELEBA_HQ < max(there[1]) and 0 not in there[1]
     if beyond and here and there and (0 in here[1] or not found):
@@ -151,11 +163,13 @@ def _mapping(path: Path, lines: Sequence[str]) -> list[tuple[str, str]]:
     return [(match[1], PARTS[sum(int(match[2]) >= cut for cut in CUTS)]) for match in read[first:] if match]
 
 
-def _by_number(lines: Sequence[str], path: Path, name: str, ids: Sequence[str]) -> list[str]:
+def _by_number(lines: Sequence[str], path: Path, name: str, ids: Sequence[str], named: bool) -> list[str]:
     """The images of CelebA-HQ with these numbers, counted from 0; BenchError where the copy's names do not tell them.
 
     `path` and `name`: what to call the list and the data set.
     """
+    if not named:
+        raise BenchError(f"{name}: {path} counts pictures as CelebA-HQ does, and {_GIVEN} ({some(ids)}): {_KEEP}")
     images = numbered(ids, CELEBA_HQ)
     if images is None:
         raise BenchError(

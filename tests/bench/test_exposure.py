@@ -125,3 +125,11 @@ def test_cards_name_what_is_known(slug: str) -> None:
     """A data set of the catalogue, and all of it, its published training images, a published test, or nothing."""
     for name, which in registry.get(slug).card.trained_on.items():
         assert name in catalogue.DATASETS and which in ("", "all", "train", *lists.HELD_OUT)
+
+
+def test_numbers_that_an_archive_gave_tell_nothing_of_celeba_hq() -> None:
+    made = suite({"method": "lama"}, "celeba-hq")
+    found = list(exposure.remarks(made.methods[0], made, made.data[0], HQ, LAMA, named=False))
+    assert found == [
+        "official weights: trained on images of CelebA-HQ, of which is not known: test images may be among them"
+    ]

@@ -72,11 +72,11 @@ def prepare_attributes(given: Files) -> ImageData:
     source = sources.Folder(file.parent, [file.name])
     fingerprint, read = preparing.hashed(source, given.cache, given.progress, f"{ATTRIBUTES} {file.name}", MAX_BYTES)
     read(file.name)
-    shown: list[str] | None = None
+    shown, named = None, True
     if given.pictures is not None:
         with sources.opened(given.pictures) as pictures:
-            shown = list(pictures.names)
-    names, values = attributes.table(file, shown)
+            shown, named = list(pictures.names), pictures.named
+    names, values = attributes.table(file, shown, named)
     facts = {"fingerprint": fingerprint, "filter": ATTRIBUTES, "ids": names}
     key = digest([cache.VERSION, fingerprint, ATTRIBUTES, NAMES, names])
     place = given.cache / f"{ATTRIBUTES}-{key[:16]}"

@@ -26,6 +26,8 @@ class Lmdb(Source):
     (without one, or where all are smaller, the largest), aloud where there is a choice.
     """
 
+    named = False
+
     def __init__(self, place: Path, size: int | None = None, labels: bool = False) -> None:
         asked = None if (place / DATA).exists() else int(place.name)
         folder = place if asked is None else place.parent

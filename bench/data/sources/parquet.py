@@ -38,6 +38,8 @@ class Parquet(Source):
     Ids are the paths; rows of which one has no path, or that of another, are numbered, aloud.
     """
 
+    named = True
+
     def __init__(self, place: Path, size: int | None = None, labels: bool = False) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -80,6 +82,7 @@ class Parquet(Source):
         counts = Counter((prefix, name) for prefix, name, _ in rows)
         if all(count == 1 and name and PurePosixPath(name).suffix for (_, name), count in counts.items()):
             return ((f"{prefix}{name}", row) for prefix, name, row in rows)
+        self.named = False
         say(f"{self.place}: some rows have no path, or one that others have: the pictures are numbered")
         first = self._bytes(rows[0][2], self.place, pictures.MAX_BYTES)
         return ((prefix + numbered(number, first), row) for number, (prefix, _, row) in enumerate(rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable
@@ -16,6 +17,8 @@ T = TypeVar("T")
 LARGE = f"has more than {pictures.MAX_BYTES >> 20:,} MiB"
 BEGINNINGS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp"}
 """How pictures begin, and the suffix of one that is stored without a name."""
+TOOL = re.compile(r"(?:.*/)?\d{5}/img\d{8}\.\w+")
+"""What StyleGAN2-ADA's dataset_tool.py calls the pictures, in the order of their sorted paths."""
 
 
 class Source(ABC):
@@ -29,6 +32,11 @@ class Source(ABC):
     """What stands before the names in messages; hashes are remembered for it."""
     names: list[str]
     """The image ids, sorted: relative POSIX paths."""
+
+    @property
+    def named(self) -> bool:
+        """Whether the names are the makers' own: no numbers that were given to sorted paths (0, 1, 10, 100, ...)."""
+        return not all(map(TOOL.fullmatch, self.names))
 
     @abstractmethod
     def file(self, name: str) -> Path:

@@ -14,11 +14,13 @@ from typer.testing import CliRunner
 
 from bench import cli, jobs, results, runner, suite
 from bench.data import folder as files
-from bench.data import sources, synthfaces
+from bench.data import groups, lists, sources, synthfaces
 from bench.data.dataset import prepare_folder
+from bench.data.guides.attributes import prepare_attributes
 from bench.data.guides.guide import Files
 from bench.data.guides.semantics import prepare_labels
 from bench.doctor import examine
+from bench.errors import BenchError
 from tests.bench.data.sources.archives import FORMATS, names, parquet, shards, tarred, zipped
 
 COUNT, SIDE = 12, 40
@@ -170,3 +172,33 @@ def test_rows_without_names_of_their_own_are_numbered(
     with sources.opened(place) as source:
         assert source.names == names(faces) and source.read("00003.png") == (faces / "00003.png").read_bytes()
     assert "pictures are numbered" in capsys.readouterr().err
+
+
+def test_a_source_tells_whether_its_names_are_the_makers_own(faces: Path, tmp_path: Path) -> None:
+    """An LMDB, rows without paths and dataset_tool.py's zip count sorted paths, whatever these were called."""
+    tool = tmp_path / "tool"
+    (tool / "00000").mkdir(parents=True)
+    for i in range(COUNT):
+        (tool / f"00000/img{i:08d}.png").write_bytes((faces / f"{i:05d}.png").read_bytes())
+    unnamed = [
+        FORMATS["lmdb"](faces, tmp_path),
+        parquet(faces, tmp_path / "rows.parquet", path=None),
+        zipped(tool, tmp_path / "tool.zip"),
+        tool,
+    ]
+    named = [faces, *(FORMATS[kind](faces, tmp_path) for kind in ("zip", "tar", "parquet"))]
+    for place in (*unnamed, *named):
+        assert prepare_folder(place, 8, tmp_path / "cache").named is (place in named), place
+
+
+def test_published_numbers_are_not_looked_for_among_those_of_an_archive(faces: Path, tmp_path: Path) -> None:
+    data = prepare_folder(FORMATS["lmdb"](faces, tmp_path), 8, tmp_path / "cache", "celeba-hq")
+    (table := tmp_path / "list_attr.txt").write_text(
+        f"{COUNT}\nMale\n" + "".join(f"{i}.jpg 1\n" for i in range(COUNT))
+    )
+    with pytest.raises(BenchError, match="numbers that a tool gave them"):
+        data.split(0, given={"held_out": lists.HELD_OUT["lama"]})
+    with pytest.raises(BenchError, match="list_attr.txt counts pictures .*numbers that a tool gave them"):
+        groups.of(data, data.ids[:2], table)
+    with pytest.raises(BenchError, match="list_attr.txt counts pictures .*numbers that a tool gave them"):
+        prepare_attributes(Files(table, 8, tmp_path / "cache", pictures=tmp_path / "mine.lmdb"))
