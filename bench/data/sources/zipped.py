@@ -24,7 +24,8 @@ class Zip(Source):
         except (OSError, zipfile.BadZipFile) as error:
             raise damaged(place, KIND, error) from error
         self._lock = Lock()  # all threads read by one handle
-        members = ((one.filename, one) for one in self._archive.infolist() if not one.is_dir())
+        every = ((one.filename.replace("\\", "/"), one) for one in self._archive.infolist())  # of Windows tools
+        members = ((name, one) for name, one in every if not name.endswith("/"))
         try:
             self._members = chosen(place, members, labels)
             for name, member in self._members.items():

@@ -116,6 +116,8 @@ BAD: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
     "zip, encrypted": (lambda d, f: locked(d / "a.zip"), r"a\.png is encrypted: .*without a password"),
     "zip, parent": (lambda d, f: one(d / "a.zip", "../a.png"), r"'\.\./a\.png', a name that leads out of it"),
     "zip, absolute": (lambda d, f: one(d / "a.zip", "/a.png"), "'/a.png', a name that leads out of it"),
+    "zip, parent of Windows": (lambda d, f: one(d / "a.zip", "b\\..\\..\\a.png"), "a name that leads out of it"),
+    "zip, server": (lambda d, f: one(d / "a.zip", "\\\\host\\a\\b.png"), "a name that leads out of it"),
     "zip, drive": (lambda d, f: one(d / "a.zip", "C:\\a.png"), "a name that leads out of it: make it anew"),
     "zip, link": (lambda d, f: one(d / "a.zip", "a.png", mode=stat.S_IFLNK | 0o777), r"a\.png is a link: make"),
     "zip, no picture": (lambda d, f: one(d / "a.zip", "a.png"), r"a\.zip/a\.png is not a PNG, .*replace or remove it"),

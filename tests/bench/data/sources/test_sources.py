@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -202,3 +203,13 @@ def test_published_numbers_are_not_looked_for_among_those_of_an_archive(faces: P
         groups.of(data, data.ids[:2], table)
     with pytest.raises(BenchError, match="list_attr.txt counts pictures .*numbers that a tool gave them"):
         prepare_attributes(Files(table, 8, tmp_path / "cache", pictures=tmp_path / "mine.lmdb"))
+
+
+def test_a_zip_with_the_slashes_of_windows_keeps_the_makers_split(faces: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
+        archive.writestr(zipfile.ZipInfo("test\\"), b"")
+        for i, name in enumerate(names(faces)):
+            archive.writestr(zipfile.ZipInfo(f"{'train' if i < 8 else 'test'}\\{name}"), (faces / name).read_bytes())
+    data = prepare_folder(tmp_path / "mine.zip", 8, tmp_path / "cache")
+    split = data.split(0)
+    assert split.rule == "folder" and split.test == tuple(f"test/{i:05d}.png" for i in range(8, 12))
