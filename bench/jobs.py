@@ -296,11 +296,10 @@ def _images(data: Data, suite: Suite, size: Size, root: Path, progress: Progress
     else:
         name, others = data.name if data.published else None, _named_otherwise(suite, root)
         images = dataset.prepare_folder(data.folder, size, cache, name, progress, others, framing)
-    of = images.published.pictures_of(data.folder) if images.published and data.folder else data.folder
     companions = {}
     for name, folder in data.beside.items():
         guide, order = guides.get(name), data.labels_order
-        files = Files(folder, size, cache, progress, framing, order, of, images.fingerprint)
+        files = Files(folder, size, cache, progress, framing, order, images.place, images.fingerprint)
         companions[guide.companion] = replace(guide.prepared(files), place=folder)
     return replace(images, companions=companions)
 

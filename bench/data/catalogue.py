@@ -17,7 +17,6 @@ from bench.data import folder as files
 from bench.data import near, sources, splits
 from bench.data.cache import Progress, in_parallel
 from bench.errors import BenchError
-from bench.progress import say
 
 OWN = "folder"
 """The name under which `check` takes a folder of the user's own images."""
@@ -42,15 +41,6 @@ class Dataset:
     note: str = ""
     pictures: tuple[str, ...] = ()
     """Sub-folders that the makers keep the pictures in, beside annotations and other sizes."""
-
-    def pictures_of(self, folder: Path) -> Path:
-        """Where the pictures lie: the makers' sub-folder, at most two levels down, aloud; else `folder` itself."""
-        for name in self.pictures:
-            for pattern in (name, f"*/{name}"):
-                if found := next((path for path in sorted(folder.glob(pattern)) if path.is_dir()), None):
-                    say(f"{self.title}: only {found} is read: it holds the pictures")
-                    return found
-        return folder
 
     @property
     def needed(self) -> int:
@@ -235,9 +225,9 @@ def check(name: str, folder: str | Path, progress: Progress | None = None) -> Re
     is missing or has no images.
     """
     dataset = None if name == OWN else find(name)
-    folder = dataset.pictures_of(Path(folder)) if dataset else Path(folder)
-    with sources.opened(folder) as source:
-        ids = source.names
+    folder = Path(folder)
+    with sources.opened(folder, within=dataset.pictures if dataset else ()) as source:
+        ids, place = source.names, source.place
 
         def inspect(image: str) -> _File:
             path = source.place / image
@@ -266,7 +256,7 @@ def check(name: str, folder: str | Path, progress: Progress | None = None) -> Re
     if unreadable:
         problems.append(f"{len(unreadable)} of {len(ids)} files cannot be used: replace or remove them")
     if odd:
-        problems.append(files.no_photographs(folder, odd, len(ids)))
+        problems.append(files.no_photographs(place, odd, len(ids)))
     split = None
     try:
         split = splits.by_folder(title, "", readable, 0)
@@ -310,7 +300,7 @@ def check(name: str, folder: str | Path, progress: Progress | None = None) -> Re
         notes.append(dataset.note)
     return Report(
         name=title,
-        folder=str(folder),
+        folder=str(place),
         count=len(readable),
         smallest=min(sizes, key=min, default=None),
         largest=max(sizes, key=max, default=None),

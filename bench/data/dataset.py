@@ -62,7 +62,7 @@ class ImageData:
     framing: Framing = CROP
     """How files became pictures of that size."""
     place: Path | None = None
-    """Where the files of a companion are."""
+    """Where the files are."""
     named: bool = True
     """Whether the ids are names that the makers gave (see `bench.data.sources.Source`)."""
 
@@ -200,10 +200,8 @@ def prepare_folder(
     folder, cache_dir = Path(folder), Path(cache_dir)
     preparing.check_size(size)
     published = catalogue.known(name) if name else None
-    if published:
-        folder = published.pictures_of(folder)
-    with sources.opened(folder, max(extent(size)), without) as source:
-        ids, named = source.names, source.named
+    with sources.opened(folder, max(extent(size)), without, within=published.pictures if published else ()) as source:
+        ids, named, place = source.names, source.named, source.place
         fingerprint, read = preparing.hashed(source, cache_dir, progress)
         facts = {"fingerprint": fingerprint, "filter": files.FILTER, "size": plain(size), "ids": ids}
         odd: dict[str, str] = {}  # what is no photograph
@@ -225,7 +223,9 @@ def prepare_folder(
         needed = len(ids) * (3 * prod(extent(size)) + DIGEST)
         entry, _ = preparing.entry(preparing.place(cache_dir, size, key), facts, batches(), needed)
     called = name or sources.title(folder)
-    return ImageData(called, size, fingerprint, ids, files.FILTER, entry, published, framing=framing, named=named)
+    return ImageData(
+        called, size, fingerprint, ids, files.FILTER, entry, published, framing=framing, place=place, named=named
+    )
 
 
 def prepare_synthfaces(

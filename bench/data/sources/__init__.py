@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from bench.data import folder as files
@@ -12,10 +13,12 @@ from bench.data.sources.folder import Folder
 from bench.data.sources.lightning import Lmdb
 from bench.data.sources.parquet import Parquet
 from bench.data.sources.shards import RANGE
+from bench.data.sources.inner import Inner
 from bench.data.sources.source import Source
 from bench.data.sources.tar import Tar
 from bench.data.sources.zipped import Zip
 from bench.errors import BenchError
+from bench.progress import say
 
 ARCHIVES: tuple[type[Zip | Tar | Lmdb | Parquet], ...] = (Zip, Tar, Lmdb, Parquet)
 
@@ -33,15 +36,22 @@ def opened(
     size: int | None = None,
     without: Mapping[Path, str] = MappingProxyType({}),
     labels: bool = False,
+    within: Sequence[str] = (),
 ) -> Source:
-    """The pictures, or label maps, in a folder or archive. `size`: of the suite, where an archive has several.
+    """The pictures, or label maps, in a folder or archive, or in a folder of an archive, as FACES.zip/train.
 
-    Raises BenchError where there are none, or an archive is damaged; for a folder see `bench.data.folder.find`.
+    `size`: of the suite, where an archive has several. `within`: names of the folders that the makers of a data set keep
+    its pictures in, at most two levels down: the innermost alone is read. Raises BenchError where there are none, or an
+    archive is damaged; for a folder see `bench.data.folder.find`.
     """
     place = Path(place)
-    for archive in ARCHIVES:
-        if archive.takes(place):
-            return archive(place, size, labels)
+    if not _holder(place):
+        place = _innermost(place, within)
+    if outer := _holder(place):
+        whole = next(archive for archive in ARCHIVES if archive.takes(outer))(outer, size, labels)
+        names = whole.names if within else ()
+        place = _innermost(place, within, {outer / above for name in names for above in PurePosixPath(name).parents})
+        return whole if place == outer else Inner(whole, place, place.relative_to(outer))
     if place.is_file():
         raise BenchError(
             f"{place} is a file: give the folder that holds the images, or a .zip, .tar or .parquet file of them "
@@ -53,6 +63,32 @@ def opened(
         if inside := _inside(place):
             raise BenchError(f"{place} has no images of its own: {inside}") from error
         raise
+
+
+def _innermost(place: Path, within: Sequence[str], inside: Collection[Path] | None = None) -> Path:
+    """The makers' folder in a place, and in it such a one again, aloud; else `place`. `inside`: folders of an archive."""
+
+    def below(folder: Path, name: str) -> list[Path]:
+        if inside is None:
+            return [path for pattern in (name, f"*/{name}") for path in folder.glob(pattern) if path.is_dir()]
+        return [path for path in inside if path.name == name and folder in (path.parent, path.parent.parent)]
+
+    inner = place
+    for name in within:
+        while found := below(inner, name):
+            inner = min(found, key=lambda path: (len(path.parts), path))
+    if inner != place:
+        say(f"{place}: only {inner.relative_to(place)}/ is read: it holds the pictures")
+    return inner
+
+
+def _holder(place: Path) -> Path | None:
+    """The archive that a place is, or lies in where it is not on disk; None where there is none."""
+    while not is_archive(place):
+        if os.path.exists(place) or place == place.parent:
+            return None
+        place = place.parent
+    return place
 
 
 def _inside(place: Path) -> str:

@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from bench.data import catalogue
+from bench.data.dataset import prepare_folder
 from bench.errors import BenchError
+from tests.bench.data.sources.archives import FORMATS
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def test_only_the_pictures_of_a_known_data_set_are_read(tmp_path: Path, capsys: 
     pictures(tmp_path / "hq" / "CelebAMask-HQ-mask" / "0", 5)
     pictures(tmp_path / "hq" / "thumbnails", 5)
     assert catalogue.check("celeba-hq", tmp_path / "hq").count == 12
-    assert "CelebA-HQ: only" in " ".join(capsys.readouterr().err.split())
+    assert "hq: only CelebA-HQ-img/ is read" in " ".join(capsys.readouterr().err.split())
     pictures(tmp_path / "celeba" / "Img" / "img_align_celeba", 4)
     pictures(tmp_path / "celeba" / "Img" / "img_celeba", 3)
     assert catalogue.check("celeba", tmp_path / "celeba").count == 4
@@ -169,3 +171,34 @@ def test_a_published_split_is_drawn(tmp_path: Path) -> None:
     dataset = catalogue.find("webphoto-test")
     split = dataset.split("f", [f"{index}.png" for index in range(407)], 0)
     assert len(split.test) == 407 and not split.train
+
+
+def nested(folder: Path) -> Path:
+    """CelebA as a mirror packs it: the makers' folder twice, beside annotations and other pictures."""
+    pictures(folder / "celeba" / "img_align_celeba" / "img_align_celeba", 30)
+    pictures(folder / "celeba" / "img_celeba", 3)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar", "parquet", "tar shards"])
+def test_a_known_data_set_is_the_same_however_it_is_packed(kind: str, tmp_path: Path) -> None:
+    """The ids are those of the makers' folder itself, so that the same pictures test."""
+    plain = pictures(tmp_path / "plain" / "img_align_celeba", 30).parent
+    folder = nested(tmp_path / "mirror")
+    place = FORMATS[kind](folder, tmp_path) if kind in FORMATS else folder
+    found, wanted, own = (
+        prepare_folder(where, 8, tmp_path / "cache", "celeba-apfi")
+        for where in (place, plain, plain / "img_align_celeba")
+    )
+    assert found.ids == wanted.ids == own.ids == sorted(f"{i}.png" for i in range(30))
+    assert found.fingerprint == wanted.fingerprint == own.fingerprint
+    assert found.split(0, 20, 10) == wanted.split(0, 20, 10)
+    assert catalogue.check("celeba-apfi", place).count == 30
+    assert len(prepare_folder(place, 8, tmp_path / "cache", "mine").ids) == 33  # as of any other
+
+
+def test_a_folder_of_an_archive_is_a_place(tmp_path: Path) -> None:
+    place = FORMATS["zip"](nested(tmp_path / "mirror"), tmp_path)
+    assert catalogue.check("folder", place / "celeba" / "img_celeba").count == 3
+    with pytest.raises(BenchError, match=r"mine.zip has no images in celeba/img/, such as celeba/img_align_celeba/"):
+        catalogue.check("folder", place / "celeba/img")
