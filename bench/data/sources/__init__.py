@@ -24,6 +24,7 @@ ARCHIVES: tuple[type[Zip | Tar | Lmdb | Parquet], ...] = (Zip, Tar, Lmdb, Parque
 
 KINDS = {Zip: "a zip file", Tar: "tar", Lmdb: "LMDB", Parquet: "Parquet"}
 """What they are called."""
+SHOWN = 6
 
 
 def is_archive(place: Path) -> bool:
@@ -92,16 +93,23 @@ def _holder(place: Path) -> Path | None:
 
 
 def _inside(place: Path) -> str:
-    """Where archives lie in a folder without pictures, and the remedy; "" where there are none."""
+    """Which archives lie in a folder without pictures, and the remedy; "" where there are none."""
     for pattern in ("*", "*/*"):
         found = [path for path in sorted(place.glob(pattern)) if path.name[0] != "." and is_archive(path)]
-        if found:
-            kind = next(KINDS[archive] for archive in ARCHIVES if archive.takes(found[0]))
-            where = found[0].relative_to(place).as_posix()
-            if found[0].is_dir():
-                return f"its folder {where}/ holds {kind}: give {found[0]}"
-            more = f", or move all {len(found):,} into a folder of their own and give that" if len(found) > 1 else ""
-            return f"{where} is {kind}: give {found[0]}{more}"
+        if not found:
+            continue
+        kinds = [next(archive for archive in ARCHIVES if archive.takes(path)) for path in found]
+        named = [path.relative_to(place).as_posix() + "/" * path.is_dir() for path in found]
+        shown = ", ".join([*named[:SHOWN], "..."] if len(named) > SHOWN else named)
+        listed = f"it holds {', '.join(dict.fromkeys(KINDS[kind] for kind in kinds))} ({shown})"
+        if len(found) == 1:
+            return f"{listed}: give {found[0]}"
+        if {*kinds} in ({Tar}, {Parquet}) and not any(path.is_dir() for path in found):
+            return f"{listed}: give one of them, or move all {len(found):,} into a folder of their own and give that"
+        return (
+            f"{listed}: each is a data set of its own, and giving one splits that one alone; to train on one and test on "
+            "another, name them under `training` and under `data` with `trained`"
+        )
     return ""
 
 

@@ -53,7 +53,7 @@ class Lmdb(Source):
     @staticmethod
     def takes(place: Path) -> bool:
         folder = place.parent if place.name.isdecimal() and not place.exists() else place
-        return (folder / DATA).is_file() and is_sharded(folder, ".mdb")  # beside pictures, these are meant
+        return (folder / DATA).is_file() and is_sharded(folder, ".mdb", 0)  # beside pictures, these are meant
 
     def file(self, name: str) -> Path:
         return self._path

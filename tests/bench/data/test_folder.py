@@ -269,13 +269,18 @@ def test_masks_and_label_maps_are_told_by_their_values(image: Image.Image, what:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (["README.md", "data/train-00000-of-00001.parquet"], r"its folder data/ holds Parquet: give .*data$"),
-        (["a.txt", "faces.lmdb/data.mdb"], r"its folder faces.lmdb/ holds LMDB: give .*faces.lmdb$"),
-        (["x/shards/0.tar", "x/shards/1.tar"], r"its folder x/shards/ holds tar: give .*shards$"),
+        (["a.txt", "faces.lmdb/data.mdb"], r"holds LMDB \(faces.lmdb/\): give .*faces.lmdb$"),
+        (["x/y/shards/0.tar", "x/more/c.txt"], r"holds tar \(x/y/\): give .*x/y$"),
         (
             ["a.parquet", "b.parquet", "more/c.txt"],
-            r"a.parquet is Parquet: give .*a.parquet, or move all 2 into",
+            r"holds Parquet \(a.parquet, b.parquet\): give one of them, or move all 2 into",
         ),
+        (
+            ["train.zip", "test.zip"],
+            r"a zip file \(test.zip, train.zip\): each is a data set .* one splits that one alone; to train on one and",
+        ),
+        (["train/0.tar", "test/0.parquet"], r"holds Parquet, tar \(test/, train/\): each is a data set of its own"),
+        (["train/data.mdb", "val/data.mdb"], r"holds LMDB \(train/, val/\): each is a data set of its own"),
         (["a.txt", "b/a.txt"], r"has no images: put PNG"),
     ],
 )

@@ -213,3 +213,31 @@ def test_a_zip_with_the_slashes_of_windows_keeps_the_makers_split(faces: Path, t
     data = prepare_folder(tmp_path / "mine.zip", 8, tmp_path / "cache")
     split = data.split(0)
     assert split.rule == "folder" and split.test == tuple(f"test/{i:05d}.png" for i in range(8, 12))
+
+
+@pytest.mark.parametrize("above", ["", "default/"])
+@pytest.mark.parametrize("write", [tarred, parquet])
+def test_shards_in_sub_folders_keep_the_makers_split(write, above: str, faces: Path, tmp_path: Path) -> None:
+    """`default/train/0000.parquet` is how Hugging Face converts data sets, train/ and val/ are common for tar."""
+    suffix = {tarred: "tar", parquet: "parquet"}[write]
+    place = tmp_path / "mine"
+    for part, held in (("train", names(faces)[:8]), ("val", names(faces)[8:])):
+        (folder := place / above / part).mkdir(parents=True)
+        for i in range(2):
+            write(faces, folder / f"{i:04d}.{suffix}", held[i::2])
+    (place / "README.md").touch()
+    data = prepare_folder(place, 32, tmp_path / "cache")
+    split = data.split(0)
+    assert split.rule == "folder" and split.test == tuple(f"val/{i:05d}.png" for i in range(8, 12))
+    assert split.train == tuple(f"train/{i:05d}.png" for i in range(8))
+
+
+def test_older_shards_of_hugging_face_have_a_hash(faces: Path, tmp_path: Path) -> None:
+    place = tmp_path / "mine"
+    place.mkdir()
+    for i, digest in enumerate(("b6c9e0fd8ebc2ad0", "0a1b2c3d4e5f6071")):
+        parquet(faces, place / f"train-0000{i}-of-00002-{digest}.parquet", names(faces)[i:8:2])
+    assert prepare_folder(place, 32, tmp_path / "cache").ids == names(faces)[:8]
+    parquet(faces, place / "test-00000-of-00001-b6c9e0fd8ebc2ad1.parquet", names(faces)[8:])
+    split = prepare_folder(place, 32, tmp_path / "cache").split(0)
+    assert split.test == tuple(f"test/{i:05d}.png" for i in range(8, 12)) and len(split.train) == 8
