@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import time
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
@@ -188,8 +189,8 @@ def no_pictures(found: Mapping[str, str], count: int, what: str = "results") -> 
 
 
 def stem(name: str) -> str:
-    """An image's id without its suffix: the name of all that belongs to it."""
-    return str(PurePosixPath(name).with_suffix(""))
+    """An image's id without its suffix, in Unicode's NFC: the name of all that belongs to it."""
+    return unicodedata.normalize("NFC", str(PurePosixPath(name).with_suffix("")))
 
 
 def hash_files(

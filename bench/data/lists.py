@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -195,7 +196,7 @@ class _Known:
 
     def image(self, line: str) -> tuple[str | None, str | None]:
         """The ending by which a line names an image, and the image; None for either where there is none."""
-        plain = line.replace("\\", "/")
+        plain = unicodedata.normalize("NFC", line).replace("\\", "/")
         suffix = Path(plain).suffix
         without = plain[: -len(suffix)] if suffix.lower() in pictures.SUFFIXES else plain
         end = next((end for text in (without, plain) for end in _endings(text) if end in self.ends), None)

@@ -10,10 +10,10 @@ from types import MappingProxyType
 
 from bench.data import folder as files
 from bench.data.sources.folder import Folder
+from bench.data.sources.inner import Inner
 from bench.data.sources.lightning import Lmdb
 from bench.data.sources.parquet import Parquet
 from bench.data.sources.shards import RANGE
-from bench.data.sources.inner import Inner
 from bench.data.sources.source import Source
 from bench.data.sources.tar import Tar
 from bench.data.sources.zipped import Zip
@@ -41,9 +41,9 @@ def opened(
 ) -> Source:
     """The pictures, or label maps, in a folder or archive, or in a folder of an archive, as FACES.zip/train.
 
-    `size`: of the suite, where an archive has several. `within`: names of the folders that the makers of a data set keep
-    its pictures in, at most two levels down: the innermost alone is read. Raises BenchError where there are none, or an
-    archive is damaged; for a folder see `bench.data.folder.find`.
+    `size`: of the suite, where an archive has several. `within`: names of the folders that the makers of a data set
+    keep its pictures in, at most two levels down: the innermost alone is read. Raises BenchError where there are none,
+    or an archive is damaged; for a folder see `bench.data.folder.find`.
     """
     place = Path(place)
     if not _holder(place):
@@ -67,7 +67,10 @@ def opened(
 
 
 def _innermost(place: Path, within: Sequence[str], inside: Collection[Path] | None = None) -> Path:
-    """The makers' folder in a place, and in it such a one again, aloud; else `place`. `inside`: folders of an archive."""
+    """The makers' folder in a place, and in it such a one again, aloud; else `place`.
+
+    `inside`: the folders of an archive.
+    """
 
     def below(folder: Path, name: str) -> list[Path]:
         if inside is None:
@@ -107,8 +110,8 @@ def _inside(place: Path) -> str:
         if {*kinds} in ({Tar}, {Parquet}) and not any(path.is_dir() for path in found):
             return f"{listed}: give one of them, or move all {len(found):,} into a folder of their own and give that"
         return (
-            f"{listed}: each is a data set of its own, and giving one splits that one alone; to train on one and test on "
-            "another, name them under `training` and under `data` with `trained`"
+            f"{listed}: each is a data set of its own, and giving one splits that one alone; to train on one and test "
+            "on another, name them under `training` and under `data` with `trained`"
         )
     return ""
 

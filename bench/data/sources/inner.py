@@ -18,7 +18,9 @@ class Inner(Source):
         self.names = [name.removeprefix(self._above) for name in archive.names if name.startswith(self._above)]
         if not self.names:
             archive.close()
-            raise NothingFound(f"{archive.place} has no images in {self._above}, such as {archive.names[0]}: name another")
+            raise NothingFound(
+                f"{archive.place} has no images in {self._above}, such as {archive.names[0]}: name another"
+            )
 
     @property
     def named(self) -> bool:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import shutil
 import time
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.data import cache, splits, synthfaces
+from bench.data import cache, groups, splits, synthfaces
 from bench.data import folder as files
 from bench.data.dataset import KNOWN, ImageData, prepare_folder, prepare_synthfaces
 from bench.data.guides.guide import Files
@@ -252,6 +253,28 @@ def test_the_example_photographs(tmp_path: Path) -> None:
     split = data.split(0)
     assert (len(split.train), len(split.test)) == (34, 10)
     assert data.floats(range(44)).std() > 0.3
+
+
+def test_names_are_the_same_in_every_form_of_unicode(tmp_path: Path) -> None:
+    """Pictures named on macOS (NFD), their captions, lists and attributes on another system (NFC); ids stay."""
+    composed = [f"Am\u00e9lie_{i}" for i in range(12)]
+    parted = [unicodedata.normalize("NFD", name) for name in composed]
+    for place, every in (("mine", parted), ("maps", composed)):
+        (tmp_path / place).mkdir()
+        for i, name in enumerate(every):
+            Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / place / f"{name}.png")
+    data, maps = (prepare_folder(tmp_path / place, 8, tmp_path / "cache") for place in ("mine", "maps"))
+    assert data.ids == [f"{name}.png" for name in sorted(parted)]
+    assert [maps.images([i])[0, 0, 0, 0] for i in data.namesakes(maps, range(12))] == list(
+        data.images(range(12))[:, 0, 0, 0]
+    )
+    (tmp_path / "test.txt").write_text("\n".join(composed[:5]), "utf-8")
+    assert data.split(0, given={"held_out": tmp_path / "test.txt"}).test == tuple(f"{name}.png" for name in parted[:5])
+    (tmp_path / "a.csv").write_text("name,glasses\n" + "".join(f"{name}.png,yes\n" for name in composed), "utf-8")
+    assert groups.of(data, data.ids, tmp_path / "a.csv") == {"glasses": ["yes"] * 12}
+    Image.new("RGB", (8, 8)).save(tmp_path / "mine" / f"{composed[0]}.png")
+    with pytest.raises(BenchError, match=r"have one name: .*rename or remove one of them"):
+        prepare_folder(tmp_path / "mine", 8, tmp_path / "cache")
 
 
 def test_what_belongs_to_images_and_is_missing_is_counted_and_mended(faces: Path, tmp_path: Path) -> None:

@@ -127,13 +127,17 @@ def test_the_images_among_those_of_a_list(tmp_path: Path) -> None:
 def test_numbers_that_an_archive_gave_are_not_those_of_celeba_hq(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Sorted paths are 0, 1, 10, 100, ...: 00002.jpg of an LMDB is picture 10, which LaMa's test and tables mean by 10."""
+    """Sorted paths are 0, 1, 10, 100, ...: 00002.jpg of an LMDB is picture 10."""
     given = CELEBA_HQ["from 0"]
     numbered = [f"{number:05d}.jpg" for number in range(lists.CELEBA_HQ)]
-    with pytest.raises(BenchError, match=r"mine: .*lama.txt counts pictures as CelebA-HQ does, and .* a tool gave them"):
+    with pytest.raises(
+        BenchError, match=r"mine: .*lama.txt counts pictures as CelebA-HQ does, and .* a tool gave them"
+    ):
         lists.by_lists("mine", "f", numbered, 0, {"held_out": lists.HELD_OUT["lama"]}, named=False)
     for listed in (given, given[1:5], [f"{number:05d}.jpg" for number in range(1, lists.CELEBA_HQ + 1)]):
-        with pytest.raises(BenchError, match=r"list.txt counts pictures \(.*\), and those here have numbers that a tool"):
+        with pytest.raises(
+            BenchError, match=r"list.txt counts pictures \(.*\), and those here have numbers that a tool"
+        ):
             lists.images(listed, numbered, tmp_path / "list.txt", named=False)
     assert lists.images(numbered[3:5], numbered, tmp_path / "list.txt", named=False) == {
         name: name for name in numbered[3:5]

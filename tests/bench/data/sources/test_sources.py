@@ -194,14 +194,12 @@ def test_a_source_tells_whether_its_names_are_the_makers_own(faces: Path, tmp_pa
 
 def test_published_numbers_are_not_looked_for_among_those_of_an_archive(faces: Path, tmp_path: Path) -> None:
     data = prepare_folder(FORMATS["lmdb"](faces, tmp_path), 8, tmp_path / "cache", "celeba-hq")
-    (table := tmp_path / "list_attr.txt").write_text(
-        f"{COUNT}\nMale\n" + "".join(f"{i}.jpg 1\n" for i in range(COUNT))
-    )
+    (table := tmp_path / "list_attr.txt").write_text(f"{COUNT}\nMale\n" + "".join(f"{i}.jpg 1\n" for i in range(COUNT)))
     with pytest.raises(BenchError, match="numbers that a tool gave them"):
         data.split(0, given={"held_out": lists.HELD_OUT["lama"]})
-    with pytest.raises(BenchError, match="list_attr.txt counts pictures .*numbers that a tool gave them"):
+    with pytest.raises(BenchError, match=r"list_attr.txt counts pictures .*numbers that a tool gave them"):
         groups.of(data, data.ids[:2], table)
-    with pytest.raises(BenchError, match="list_attr.txt counts pictures .*numbers that a tool gave them"):
+    with pytest.raises(BenchError, match=r"list_attr.txt counts pictures .*numbers that a tool gave them"):
         prepare_attributes(Files(table, 8, tmp_path / "cache", pictures=tmp_path / "mine.lmdb"))
 
 
