@@ -76,7 +76,8 @@ def table(file: Path, pictures: Sequence[str] | None, named: bool = True) -> tup
 
     `pictures`: the names of those that it may tell of, which are returned, and whether they are `named` by their makers
     (see `lists.images`); without, the file's own. Columns that are not called like one of `NAMES`, in large or small
-    letters, or that hold no numbers, tell groups of faces and are passed over. Raises BenchError for a column that holds numbers and other texts.
+    letters, or that hold no numbers, tell groups of faces and are passed over. Raises BenchError for a column that
+    holds numbers and other texts.
     """
     columns, rows = groups.table(file)
     listed = [row[0] for row in rows]

@@ -33,10 +33,10 @@ def by_lists(
 ) -> Split:
     """The split that files say: one each for "train", "val" and "test", or one "partition" or "mapping" for all.
 
-    A list has one name or path a line, with or without suffix. A partition has lines `NAME 0|1|2` (CelebA's
-    list_eval_partition.txt: training, validation, test). A mapping is CelebA-HQ-to-CelebA-mapping.txt. Images that no
-    list names are not used; of one "held_out" list they train. `named`: see `images`. Raises BenchError for
-    lines that name no image, or several, or one that has a part already.
+    A list has one name or path a line, with or without suffix, or with a number of its class behind (Places365). A
+    partition has lines `NAME 0|1|2` (CelebA's list_eval_partition.txt: training, validation, test). A mapping is
+    CelebA-HQ-to-CelebA-mapping.txt. Images that no list names are not used; of one "held_out" list they train.
+    `named`: see `images`. Raises BenchError for lines that name no image, or several, or one that has a part already.
     """
     known = _Known(ids)
     parts: dict[str, tuple[str, ...]] = dict.fromkeys(PARTS, ())
@@ -69,7 +69,7 @@ def among(path: Path, ids: Sequence[str], name: str, named: bool = True) -> set[
     Where the list and the copy of CelebA-HQ count from 0 and from 1, the numbers count. Raises BenchError where the
     list names no image at all, for then it is of another data set, or names them otherwise.
     """
-    listed = lines(path)
+    listed = _without_classes(lines(path), _Known(ids))
     found = {*images(listed, ids, path, named).values()}
     if not found:
         raise BenchError(
@@ -206,7 +206,7 @@ class _Known:
         """The image of each line; BenchError names `path` and the lines that name none, several, or one again."""
         found: dict[str, str] = {}
         missing, unclear = [], []
-        for line in lines:
+        for line in _without_classes(lines, self):
             end, image = self.image(line)
             if end is None:
                 missing.append(line)
@@ -215,9 +215,11 @@ class _Known:
             else:
                 found[image] = line
         if missing:
+            parts = all(re.search(r"\s[012]$", line) for line in missing)
+            partition = "; if lines end in their part, 0, 1 or 2, give it as `split: FILE`" if parts else ""
             raise BenchError(
                 f"{path}: {len(missing):,} of {len(lines):,} lines name no image of {name} ({some(missing)}): give "
-                "the folder that the list belongs to, or a list of its images"
+                f"the folder that the list belongs to, or a list of its images{partition}"
             )
         if unclear:
             raise BenchError(
@@ -225,6 +227,17 @@ class _Known:
                 f"that another line names ({some(unclear)}): write more of their paths"
             )
         return list(found)
+
+
+def _without_classes(lines: Sequence[str], known: _Known) -> Sequence[str]:
+    """The names of a list whose lines all end in the number of a class, none of which names an image with it.
+
+    Numbers of 0, 1 and 2 alone stay: they are those of a partition.
+    """
+    read = [re.fullmatch(r"(.*\S)\s+(\d+)", line) for line in lines]
+    found = [(match[1], int(match[2])) for match in read if match]
+    classes = len(found) == len(lines) and any(number > 2 for _, number in found)
+    return [name for name, _ in found] if classes and not any(known.image(line)[0] for line in lines) else lines
 
 
 def _endings(path: str) -> Iterator[str]:

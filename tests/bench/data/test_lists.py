@@ -146,3 +146,15 @@ def test_numbers_that_an_archive_gave_are_not_those_of_celeba_hq(
     (tmp_path / "test.txt").write_text("00004.jpg")
     found = lists.by_lists("mine", "f", numbered, 0, {"test": tmp_path / "test.txt"}, named=False)
     assert found.test == ("00004.jpg",) and "mine: the lists of the split count" in capsys.readouterr().err
+
+
+def test_a_list_may_name_the_class_of_each_picture(tmp_path: Path) -> None:
+    """As Places365's; numbers of 0 to 2 alone may be those of a partition, and names may end in numbers."""
+    ids = ["data_256/a/airfield/1.jpg", "data_256/b/bank/1.jpg", "val_256/Places365_val_1.jpg"]
+    found = split(tmp_path, ids, train="/a/airfield/1.jpg 0\n/b/bank/1.jpg 364\n", test="Places365_val_1.jpg 165\n")
+    assert (found.train, found.test) == (tuple(ids[:2]), (ids[2],))
+    assert lists.among(tmp_path / "train.flist", ids, "mine") == set(ids[:2])
+    found = split(tmp_path, ["photo 10.jpg", "photo 12.jpg"], test="photo 10\nphoto 12")
+    assert found.test == ("photo 10.jpg", "photo 12.jpg")
+    with pytest.raises(BenchError, match=r"2 of 2 lines name no image of mine .*1.jpg 0, .*give it as `split: FILE`"):
+        split(tmp_path, ids, test="Places365_val_1.jpg 0\n/b/bank/1.jpg 2")
