@@ -71,19 +71,21 @@ class FcFStage(Stage):
 
 
 def distorted(images: Tensor, noise: Noise, limit: float) -> Tensor:
-    """Optical distortion: a point at r from the centre shows what was at r (1 + k r² + k r⁴), mirrored at the edges.
+    """albumentations' optical distortion of half of the square images, mirrored at the edges.
 
-    k is drawn from ± `limit`, and 0 for half of the images; r counts in widths of the picture.
+    A point at r from the middle shows what was at r (1 + k r² + k r⁴), and half a pixel further on both axes: its lens
+    is centred at W / 2, what OpenCV makes of it at (W - 1) / 2. r counts in widths; k is drawn from ± `limit`.
     """
     if not limit:
         return images
-    k = limit * (2 * noise.uniform(1, 1, 1) - 1) * (noise.uniform(1, 1, 1) < 0.5)
-    height, width = images.shape[2:]
-    y, x = (torch.linspace(-1, 1, side, device=images.device) for side in (height, width))
-    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)[None]  # (1, H, W, 2)
-    square = (grid[..., :1].square() + (grid[..., 1:] * height / width).square()) / 4
-    grid = (grid * (1 + k * (square + square.square()))).to(images.dtype)
-    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=True)
+    k, chosen = limit * (2 * noise.uniform(1, 1, 1) - 1), noise.uniform(1, 1, 1) < 0.5
+    width = images.shape[3]
+    along = torch.arange(width, device=images.device) / width - (width - 1) / (2 * width)
+    place = torch.stack(torch.meshgrid(along, along, indexing="xy"), dim=-1)[None]  # (1, H, W, 2)
+    square = place.square().sum(dim=-1, keepdim=True)
+    pixel = width * (place * (1 + k * (square + square.square())) + 0.5)
+    grid = (2 * pixel / (width - 1) - 1).to(images.dtype)
+    return torch.where(chosen, F.grid_sample(images, grid, padding_mode="reflection", align_corners=True), images)
 
 
 def equalised(images: Tensor, noise: Noise, limit: float) -> Tensor:
