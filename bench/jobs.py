@@ -226,9 +226,7 @@ def plan(suite: Suite, root: Path, progress: Progress | None = None, pair: str =
 
 def ready(suite: Suite, root: Path, progress: Progress | None = None, pair: str = "") -> Plan:
     """A suite with its data sets and their frozen masks, and without jobs. `pair`: see `plan`."""
-    made = Plan(suite, root)
-    for data in (*suite.data, *(data for data in suite.training if not data.absent)):
-        made.data[data.name] = prepare(data, suite, root, progress)
+    made = Plan(suite, root, prepare(suite, root, progress))
     if pair:
         made.suite = suite = _paired(made, pair)
     for data in suite.data:
@@ -253,8 +251,16 @@ def _expose(made: Plan, data: Data) -> None:
             say(f"{title} on {data.name}: {remark}")
 
 
-def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = None) -> Prepared:
-    """Decode and split one data set; its masks are not there yet."""
+def prepare(suite: Suite, root: Path, progress: Progress | None = None) -> dict[str, Prepared]:
+    """Decode and split the data sets of a suite; their masks are not there yet. Equal training images are named."""
+    here = (*suite.data, *(data for data in suite.training if not data.absent))
+    made = {data.name: _prepared(data, suite, root, progress) for data in here}
+    for data in suite.data:
+        _tell_copies(made[data.name], made.get(data.trained or ""))
+    return made
+
+
+def _prepared(data: Data, suite: Suite, root: Path, progress: Progress | None) -> Prepared:
     if data.absent:
         raise BenchError(f"{suite.suite} needs your copy of {data.name}: --data {data.name}=DIR")
     images = _images(data, suite, suite.size, root, progress)
@@ -277,7 +283,6 @@ def prepare(data: Data, suite: Suite, root: Path, progress: Progress | None = No
             "--out (results of the two splits must not be compared)"
         )
     split.save(path)
-    _tell_copies(images, split)
     for shots in suite.shots if not data.trained else ():
         splits.shots(split, shots)
     return Prepared(images, split, {}, others)
@@ -341,14 +346,18 @@ def _renamed(names: Sequence[str], condition: str) -> list[str]:
     return [f"{name}/paired" if name == condition else name for name in names]
 
 
-def _tell_copies(images: ImageData, split: Split) -> None:
-    """Say which training images equal a test image, and what becomes of them."""
-    copies, fate = split.copies, "do not train"
-    if not copies:
+def _tell_copies(tested: Prepared, trained: Prepared | None) -> None:
+    """Say which training images, of a data set of their own where one is given, equal a test image, and their fate."""
+    images, split = tested.images, tested.split
+    of, copies, fate = "", split.copies, "do not train"
+    if trained:
+        of, fate = f" of {trained.images.name}", "stay, for the data set is given"
+        copies = tuple(images.leaks(split, trained.images).items())
+    elif not copies:
         copies, fate = tuple(images.leaks(split).items()), f"stay, for the split is given ({split.rule})"
     if copies:
-        pairs = ", ".join(f"{name} = {tested}" for name, tested in copies[:SHOWN]) + (", ..." * (len(copies) > SHOWN))
-        say(f"{images.name}: {len(copies):,} training images equal test images and {fate}: {pairs}")
+        pairs = ", ".join(f"{name} = {same}" for name, same in copies[:SHOWN]) + (", ..." * (len(copies) > SHOWN))
+        say(f"{images.name}: {len(copies):,} training images{of} equal test images and {fate}: {pairs}")
 
 
 def _named_otherwise(suite: Suite, root: Path) -> dict[Path, str]:

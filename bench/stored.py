@@ -78,11 +78,9 @@ class Run:
 
     def prepared(self) -> Plan:
         """The suite with its data sets, and without jobs."""
-        made = Plan(self.suite, self.folder.parent)
+        root = self.folder.parent
         with many() as report:
-            for data in (*self.suite.data, *(data for data in self.suite.training if not data.absent)):
-                made.data[data.name] = jobs.prepare(data, self.suite, made.root, report)
-        return made
+            return Plan(self.suite, root, jobs.prepare(self.suite, root, report))
 
 
 def titles(folder: Path) -> set[str]:

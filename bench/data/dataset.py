@@ -125,15 +125,20 @@ class ImageData:
             return split.without(same)
         return split
 
-    def leaks(self, split: splits.Split) -> dict[str, str]:
-        """Training and validation images that equal a test image once they are decoded: id -> id of the test image."""
+    def leaks(self, split: splits.Split, trained: ImageData | None = None) -> dict[str, str]:
+        """Training and validation images that equal a test image once they are decoded: id -> id of the test image.
+
+        `trained`: the data set of which all images train in place of the split's.
+        """
+        learned = trained.ids if trained else (*split.train, *split.validation)
+        tested = dict(zip(self._digests(split.test), split.test, strict=False))
+        keys = (trained or self)._digests(learned)
+        return {name: tested[key] for name, key in zip(learned, keys, strict=False) if key in tested}
+
+    def _digests(self, ids: Sequence[str]) -> list[bytes]:
+        """Of these decoded images; none of rendered faces."""
         digests = self._arrays.get("digests")
-        if digests is None:
-            return {}
-        learned = (*split.train, *split.validation)
-        tested = dict(zip(map(bytes, digests[self.indices(split.test)]), split.test, strict=True))
-        keys = map(bytes, digests[self.indices(learned)])
-        return {name: tested[key] for name, key in zip(learned, keys, strict=True) if key in tested}
+        return [] if digests is None else [bytes(one) for one in digests[self.indices(ids)]]
 
     def _divided(self, seed: int, train: int | None, test: int | None, given: Mapping[str, Path]) -> splits.Split:
         if given:

@@ -272,6 +272,25 @@ def test_equal_pictures_do_not_train(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "1 training images equal test images and stay, for the split is given (list)" in capsys.readouterr().err
 
 
+def test_training_pictures_of_another_set_that_equal_test_pictures_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tested, trained = pictures(tmp_path / "old", 6), pictures(tmp_path / "ffhq", 12, seed=1)
+    content = SUITE | {"methods": ["mean"], "size": 40, "conditions": ["center/25"]}
+    content |= {"data": [{"name": "old", "folder": str(tested), "trained": "ffhq"}]}
+    content |= {"training": [{"name": "ffhq", "folder": str(trained)}]}
+    jobs.plan(suite.parse(content, "here"), tmp_path / "before")
+    assert "equal" not in capsys.readouterr().err
+    for number in (3, 5):
+        Image.open(tested / f"{number:03d}.png").save(trained / f"{number + 2:03d}.png", compress_level=1)
+    for _ in range(2):
+        made = jobs.plan(suite.parse(content, "here"), tmp_path / "runs")
+        said = " ".join(capsys.readouterr().err.split())
+        assert "old: 2 training images of ffhq equal test images and stay, for the data set is given: " in said
+        assert "005.png = 003.png, 007.png = 005.png" in said
+        assert len(made.data["ffhq"].split.train) == 12
+
+
 def test_a_split_that_was_made_otherwise_is_refused(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "mine")
     split = planned(folder, tmp_path / "runs").split
