@@ -28,6 +28,7 @@ CARD = Card(
     venue="CVPR 2019; arXiv 1801.07698",
     url="https://arxiv.org/abs/1801.07698",
     task="prior",
+    learns=("identity",),
     resolution=112,
     params={"network": 43_797_696},
     macs={"network": 6.297e9},

@@ -228,6 +228,7 @@ def run(
     captions: data_options.Captions = None,
     landmarks: data_options.Landmarks = None,
     attributes: data_options.Attributes = None,
+    identities: data_options.Identities = None,
     groups: Annotated[
         str | None, typer.Option(help="Show results by the groups of these attributes, too, for example Male,Young.")
     ] = None,
@@ -305,6 +306,7 @@ def run(
         "captions": captions,
         "landmarks": landmarks,
         "attributes": attributes,
+        "identities": identities,
     }
     changes, pair = data_options.changed(loaded, data, beside, masks, mask_threshold, invert_masks, size)
     if shots is not None:

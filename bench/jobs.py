@@ -273,7 +273,8 @@ def _prepared(data: Data, suite: Suite, root: Path, progress: Progress | None) -
         data = data.model_copy(update={"train": 0, "test": data.test or len(images)})
     place = f"-{digest(str(data.folder.resolve()))[:6]}" if data.folder else ""  # other folders may have this name, too
     given = data.split.files if data.split else {}
-    said = f"-{digest([[kind, identity.file_digest(path)] for kind, path in given.items()])[:6]}" if given else ""
+    named = given | ({dataset.PEOPLE: data.identities} if data.identities else {})
+    said = f"-{digest([[kind, identity.file_digest(path)] for kind, path in named.items()])[:6]}" if named else ""
     parts = f"{data.name}{place}-{suite.seed}-{data.train or 'all'}-{data.test or 'default'}{said}"
     path = root / suite.suite / "splits" / f"{parts}.json"
     split = images.split(suite.seed, data.train, data.test, given)
@@ -315,6 +316,11 @@ def freeze(prepared: Prepared, data: Data, suite: Suite, root: Path) -> None:
     tested = images.indices(split.test)
     for companion in images.companions.values():
         images.namesakes(companion, tested)
+    if images.people(tested) is None and any(dataset.PEOPLE in guides.get(name).reads("") for name in _shown(suite)):
+        say(
+            f"{data.name}: whom its pictures show is not known, so an exemplar may show the same person: give a list "
+            "of people (`identities`)"
+        )
     for condition in suite.conditions:
         read = conditions.parse(condition)
         asked = guides.Asked(images, condition, tested, condition, read.source, suite.seed)
@@ -324,6 +330,12 @@ def freeze(prepared: Prepared, data: Data, suite: Suite, root: Path) -> None:
             guides.get(name).check(images, tested)
         path = root / suite.suite / "masks" / data.name / f"{file_slug(condition)}.npz"
         prepared.masks[condition] = mask_set(path, read.masks, images, split, suite.seed)
+
+
+def _shown(suite: Suite) -> set[str]:
+    """The guides that methods are shown in tests."""
+    needed = {guide for entry in suite.methods for guide in registry.get(entry.method).card.needs}
+    return needed | {guide for condition in suite.conditions for guide in conditions.parse(condition).guides}
 
 
 def _paired(made: Plan, condition: str) -> Suite:

@@ -147,6 +147,8 @@ class Data(Section):
     """Folder of files of 68 landmarks of the same names, NAME.txt or NAME.pts, which guide."""
     attributes: Path | None = None
     """CSV `name,ATTRIBUTE,...` of numbers that guide, or of groups for a report; list_attr_celeba.txt: groups."""
+    identities: Path | None = None
+    """List `NAME PERSON` as identity_CelebA.txt: exemplars, and tests that are drawn, show other people."""
     trained: str | None = None
     """Name of a data set of `training`: methods train on it, and all images of this one test."""
 
@@ -166,13 +168,14 @@ class Data(Section):
 
     @property
     def beside(self) -> dict[str, Path]:
-        """Folders of files that guide beside the images, or a file of numbers, by the names of `bench.data.guides`."""
+        """Folders of files that guide beside the images, or a file of all, by the names of `bench.data.guides`."""
         named = {
             "semantics": self.labels,
             "degraded": self.degraded,
             "text": self.captions,
             "landmarks": self.landmarks,
             "attributes": self.attributes,
+            "identity": self.identities,
         }
         return {name: folder for name, folder in named.items() if folder is not None}
 
@@ -724,8 +727,8 @@ def located(
 ) -> dict[str, list[dict[str, Any]]]:
     """The sections `data` and `training` of a suite, with the folders of --data and of what belongs to the images.
 
-    `given`: of --data. `companions`: of --labels, --labels-order, --degraded, --captions, --landmarks and
-    --attributes, by their names in `Data`.
+    `given`: of --data. `companions`: of --labels, --labels-order, --degraded, --captions, --landmarks, --attributes
+    and --identities, by their names in `Data`.
     Each is NAME=DIR (or NAME=ORDER), or DIR where there is one data set.
 
     One DIR of --data is the folder of the suite's only published data set, else it takes the place of all data.
@@ -796,7 +799,7 @@ def _assigned(option: str, text: str, names: Sequence[str], whose: str) -> tuple
         return name, folder
     if len(names) == 1 and not sign:
         return names[0], text
-    value = {"--labels-order": "ORDER", "--attributes": "FILE"}.get(option, "DIR")
+    value = {"--labels-order": "ORDER", "--attributes": "FILE", "--identities": "FILE"}.get(option, "DIR")
     wanted = " ".join(f"{option} {name}={value}" for name in names) or "no folder: its images are drawn, or it has none"
     raise BenchError(f"{option} {text}: the {whose} takes {wanted}")
 

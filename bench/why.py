@@ -18,7 +18,7 @@ JOBS = ("model", "priors", "completion")  # said by ids of jobs, which tell peop
 NAMES = {  # of what an identity says, for people
     "source": "the code of the method",
     "data": "the content of the data set",
-    "beside": "label maps, degraded copies, captions or landmarks",
+    "beside": "label maps, degraded copies, captions, landmarks or people",
     "images": "which images",
     "masks": "the test masks",
     "files": "files that options name",

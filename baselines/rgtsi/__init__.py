@@ -53,7 +53,8 @@ CARD = Card(
         "masks": "mask files are those of `masks: rgtsi:DIR`; without them MMEditing's irregular strokes stand in",
         "itself": "1: in training the reference is the picture itself with changed colours, mirrored, shifted and "
         "scaled, as in the thesis, which does not say how much: here up to 10 % each. The paper has pairs of "
-        "photographs of a scene. Below 1, other pictures of the batch take part. Tests always show another person",
+        "photographs of a scene. Below 1, other pictures of the batch take part. Tests show another picture, of "
+        "another person where people are known",
         "mask_kernels": "random: the released code means to count with kernels of ones, but its initialisation "
         "overwrites them. ones: as meant; the activations before the norms are then tiny. Weights that are loaded "
         "bring theirs",

@@ -46,7 +46,8 @@ CARD = Card(
     choices={
         "itself": "1: in training the reference is the picture itself with changed colours, mirrored, shifted and "
         "scaled, as in the thesis, which does not say how much: here up to 10 % each. The paper has pairs of "
-        "photographs of a scene. Below 1, other pictures of the batch take part. Tests always show another person",
+        "photographs of a scene. Below 1, other pictures of the batch take part. Tests show another picture, of "
+        "another person where people are known",
         "masks": "one for each image; in the authors' code the first one's serves the whole batch. Files are those of "
         "`masks: transref:DIR`; without them MMEditing's irregular strokes stand in",
     },

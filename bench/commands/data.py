@@ -55,6 +55,14 @@ Attributes = Annotated[
         "--groups; or list_attr_celeba.txt, for CelebA alone (CelebA-HQ: CelebAMask-HQ-attribute-anno.txt).",
     ),
 ]
+Identities = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FILE or NAME=FILE",
+        help="Whom the pictures of a data set show, `NAME PERSON` a line (identity_CelebA.txt): exemplars, and tests "
+        "that are drawn, show other people.",
+    ),
+]
 Masks = Annotated[
     Path | None,
     typer.Option(help="Folder of mask files (white = hole), or a frozen set (.npz): one more condition."),

@@ -74,6 +74,7 @@ def inputs(
     captions: options.Captions = None,
     landmarks: options.Landmarks = None,
     attributes: options.Attributes = None,
+    identities: options.Identities = None,
     masks: options.Masks = None,
     mask_threshold: options.Threshold = None,
     invert_masks: options.Inverted = False,
@@ -103,6 +104,7 @@ def inputs(
         "captions": captions,
         "landmarks": landmarks,
         "attributes": attributes,
+        "identities": identities,
     }
     changes, pair = options.changed(content, data, beside, masks, mask_threshold, invert_masks, size)
     checked = suites.parse(content | changes | {"expect": []}, suite)

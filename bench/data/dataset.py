@@ -33,6 +33,10 @@ RENDERED = "rendered"
 """What stands in place of a filter's name for images that were drawn at their size."""
 KNOWN = ("semantics", "landmarks", "identity", "attributes")
 """What is kept of synthetic faces beside their pixels (see `bench.data.synthfaces.Faces`)."""
+PEOPLE = "identities"
+"""The companion that tells whom each image shows."""
+UNKNOWN = -1
+"""Of an image of which it does not."""
 
 
 def floats(images: torch.Tensor) -> torch.Tensor:
@@ -94,6 +98,22 @@ class ImageData:
         array = self._arrays.get(name)
         return None if array is None else array[np.asarray(indices, dtype=np.int64)]
 
+    def people(self, indices: Indices) -> np.ndarray | None:
+        """The number of the person whom each of these images shows: (N,) int64; None where people are not known.
+
+        Raises BenchError where their list lacks one of these images.
+        """
+        listed = self.companions.get(PEOPLE)
+        if listed is None:
+            return self.known("identity", indices)
+        found = listed._arrays["identity"][self.namesakes(listed, indices)]
+        if lacking := [self.ids[i] for i in np.asarray(indices)[found == UNKNOWN]]:
+            raise BenchError(
+                f"{listed.place or listed.name} does not say whom {len(lacking):,} of {len(indices):,} images of "
+                f"{self.name} show ({lists.some(lacking)}): add their lines, `NAME PERSON`"
+            )
+        return found
+
     @property
     def seed(self) -> int | None:
         """That of rendered faces, with which their scenes are drawn again; None for files."""
@@ -115,13 +135,13 @@ class ImageData:
     ) -> splits.Split:
         """Draw the split of this data set, or read it from the files that are `given` (see `bench.data.lists`).
 
-        In this order: people are kept apart where the data set knows them; `train/` and `test/` folders are honoured;
-        a data set of the catalogue has its published sizes; any other has `splits.default_test` test images.
-        `train` and `test` overrule the sizes. Where the split is drawn by seed, what equals a test image does not
-        train. Raises BenchError when there are too few images.
+        In this order: synthetic people are kept apart; `train/` and `test/` folders are honoured; a data set of the
+        catalogue has its published sizes; any other has `splits.default_test` test images, of other people than train
+        where a list tells them. `train` and `test` overrule the sizes. Where the split is drawn, what equals a test
+        image does not train. Raises BenchError when there are too few images.
         """
         split = self._divided(seed, train, test, given)
-        if split.rule == "seed" and (same := self.leaks(split)):
+        if split.rule in ("seed", "identity") and (same := self.leaks(split)):
             return split.without(same)
         return split
 
@@ -152,6 +172,9 @@ class ImageData:
                 return by_folder
             if self.published:
                 return self.published.split(self.fingerprint, self.ids, seed)
+        people = self.people(range(len(self))) if PEOPLE in self.companions and train != 0 else None
+        if people is not None:
+            return splits.draw_people(self.name, self.fingerprint, self.ids, people.tolist(), seed, train, test)
         return splits.draw(self.name, self.fingerprint, self.ids, seed, train=train, test=test)
 
     def namesakes(self, other: ImageData, indices: Indices) -> list[int]:

@@ -299,6 +299,26 @@ def by_identity(
     )
 
 
+def draw_people(
+    name: str,
+    fingerprint: str,
+    ids: Sequence[str],
+    people: Sequence[int],
+    seed: int,
+    train: int | None = None,
+    test: int | None = None,
+) -> Split:
+    """`by_identity`, of people in an order that the seed and who stands in which images decide, not their numbers."""
+    first: dict[int, str] = {}
+    for image, person in zip(ids, people, strict=True):
+        first.setdefault(person, image)
+    rank = {image: number for number, image in enumerate(_shuffled([*first.values()], seed, "split"))}
+    order = sorted(range(len(ids)), key=lambda i: rank[first[people[i]]])
+    named, shown = [ids[i] for i in order], [people[i] for i in order]
+    split = by_identity(name, fingerprint, named, shown, seed, train, test)
+    return split.model_copy(update={"train": tuple(sorted(split.train)), "test": tuple(sorted(split.test))})
+
+
 def _enough(name: str, count: int, train: int, validation: int, test: int) -> None:
     if count < train + validation + test:
         parts = f"{train:,} to train, " + (f"{validation:,} to validate, " if validation else "") + f"{test:,} to test"

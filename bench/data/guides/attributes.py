@@ -8,17 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.data import attributes, cache, preparing, sources
+from bench.data import attributes
 from bench.data.attributes import NAMES, OPPOSITE, OPTION
 from bench.data.dataset import ImageData, Indices
-from bench.data.guides.guide import Asked, Files, Guide, Maker, Sides
+from bench.data.guides.guide import Asked, Files, Guide, Maker, Sides, listed
 from bench.data.synthfaces.scene import sample
 from bench.errors import BenchError
-from bench.store import digest
 
 ATTRIBUTES = "attributes"
 """Stands for numbers in place of a filter's name."""
-MAX_BYTES = 1 << 28  # of a table
 
 
 class Attributes(Guide):
@@ -68,20 +66,7 @@ def numbers(images: ImageData, indices: Indices) -> Tensor | None:
 
 def prepare_attributes(given: Files) -> ImageData:
     """Read a table of numbers (see `bench.data.attributes.table`) once into the cache, or reuse what stands there."""
-    file = given.folder
-    source = sources.Folder(file.parent, [file.name])
-    fingerprint, read = preparing.hashed(source, given.cache, given.progress, f"{ATTRIBUTES} {file.name}", MAX_BYTES)
-    read(file.name)
-    shown, named = None, True
-    if given.pictures is not None:
-        with sources.opened(given.pictures) as pictures:
-            shown, named = list(pictures.names), pictures.named
-    names, values = attributes.table(file, shown, named)
-    facts = {"fingerprint": fingerprint, "filter": ATTRIBUTES, "ids": names}
-    key = digest([cache.VERSION, fingerprint, ATTRIBUTES, NAMES, names])
-    place = given.cache / f"{ATTRIBUTES}-{key[:16]}"
-    entry, _ = preparing.entry(place, facts, iter([{ATTRIBUTES: values}]), values.nbytes)
-    return ImageData(file.name, given.size, fingerprint, names, ATTRIBUTES, entry)
+    return listed(given, ATTRIBUTES, attributes.table, NAMES)
 
 
 GUIDE = Attributes()

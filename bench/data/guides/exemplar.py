@@ -1,11 +1,17 @@
-"""Another picture that guides a completion: (N, 3, H, W) in [-1, 1]. In tests it shows another person."""
+"""Another picture that guides a completion: (N, 3, H, W) in [-1, 1].
+
+In tests it shows another person where the data set knows its people.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Set
 
 import numpy as np
 from torch import Tensor
 
 from bench.bicubic import pictures
+from bench.data.dataset import PEOPLE
 from bench.data.guides.guide import Asked, Frame, Guide, Maker, Sides
 from bench.errors import BenchError
 from bench.given import Given
@@ -13,13 +19,16 @@ from bench.store import derive_seed
 
 
 class Exemplar(Guide):
-    told = "the picture of another person that guides the completion"
+    told = "another test picture, which guides the completion: of another person where the data set knows its people"
     apart = True
     by_hand = "another picture of a face"
     remedy = f"give {by_hand}"
 
     def of(self, asked: Asked) -> Maker:
         return guiding(asked, asked.images.floats)
+
+    def reads(self, source: str) -> Set[str]:
+        return {PEOPLE}
 
     def handed(self, given: Given, frame: Frame) -> Tensor:
         return frame.pixels(given, self.name, alike=False)
@@ -37,7 +46,7 @@ def guiding(asked: Asked, make: Maker) -> Maker:
 
 
 def pairs(asked: Asked) -> list[int]:
-    """The picture that guides each image: one of them, of another person; the same for all methods."""
+    """The picture that guides each image: another one of them; the same for all methods."""
     return [exemplar for exemplar, _ in triples(asked)]
 
 
@@ -49,11 +58,12 @@ def others(asked: Asked) -> list[int]:
 def triples(asked: Asked) -> list[tuple[int, int]]:
     """(exemplar, another one) of each image: the next ones of other people, in an order drawn by the seed.
 
-    Where all images show two people, the exemplar is the other one, too.
+    Where all images show two people, the exemplar is the other one, too. Where people are not known, each image counts
+    as one.
     """
     seed = derive_seed(asked.seed, asked.images.name, "exemplars")
     order = np.random.Generator(np.random.PCG64(seed)).permutation(asked.positions).tolist()
-    people = asked.images.known("identity", order)
+    people = asked.images.people(order)
     labels = list(range(len(order))) if people is None else people.tolist()
     chosen = {}
     for i, position in enumerate(order):

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from bench import pictures
 from bench.card import Card
+from bench.data import cache, preparing, sources
 from bench.data import folder as files
-from bench.data import sources
 from bench.data.cache import Progress, in_parallel
 from bench.data.dataset import ImageData, Indices, floats
 from bench.errors import BenchError
@@ -31,8 +31,11 @@ Sides = tuple[int, int]
 """Height and width in pixels."""
 SHOWN = 3
 """Maps that are named one by one."""
+MAX_BYTES = 1 << 28  # of a file that tells something of each picture
 Maker = Callable[[Indices], Value]
 """Gives the guide of the images at these indices."""
+Table = Callable[[Path, Sequence[str] | None, bool], tuple[list[str], np.ndarray]]
+"""Reads such a file: names, of these pictures or else the file's own, and the value of each."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,26 @@ def known(images: ImageData, name: str, indices: Indices) -> Tensor | None:
     """What the data set knows of these images beside their pixels: (N, ...); None where it knows nothing."""
     found = images.known(name, indices)
     return None if found is None else torch.from_numpy(found)
+
+
+def listed(given: Files, name: str, read: Table, *decides: Any) -> ImageData:
+    """A file that tells something of each picture, read once into the cache as `name`, or what stands there.
+
+    `decides`: what else than the file and the pictures decides the values.
+    """
+    file = given.folder
+    source = sources.Folder(file.parent, [file.name])
+    fingerprint, unchanged = preparing.hashed(source, given.cache, given.progress, f"{name} {file.name}", MAX_BYTES)
+    unchanged(file.name)
+    shown, named = None, True
+    if given.pictures is not None:
+        with sources.opened(given.pictures) as found:
+            shown, named = list(found.names), found.named
+    names, values = read(file, shown, named)
+    facts = {"fingerprint": fingerprint, "filter": name, "ids": names}
+    key = digest([cache.VERSION, fingerprint, name, *decides, names])
+    entry, _ = preparing.entry(given.cache / f"{name}-{key[:16]}", facts, iter([{name: values}]), values.nbytes)
+    return ImageData(file.name, given.size, fingerprint, names, name, entry)
 
 
 class Guide(ABC):

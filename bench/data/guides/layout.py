@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from functools import partial
 
 from bench.data.guides import semantics
+from bench.data.guides.exemplar import GUIDE as EXEMPLAR
 from bench.data.guides.exemplar import guiding
 from bench.data.guides.guide import Asked, Maker
 
@@ -16,6 +18,9 @@ class Layout(semantics.Semantics):
 
     def of(self, asked: Asked) -> Maker:
         return guiding(asked, partial(semantics.maps, asked.images))
+
+    def reads(self, source: str) -> Set[str]:
+        return super().reads(source) | EXEMPLAR.reads(source)
 
 
 GUIDE = Layout()

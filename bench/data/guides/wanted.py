@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from functools import partial
 
 from bench.data.guides import attributes
+from bench.data.guides.exemplar import GUIDE as EXEMPLAR
 from bench.data.guides.exemplar import guiding
 from bench.data.guides.guide import Asked, Maker
 
@@ -14,6 +16,9 @@ class Wanted(attributes.Attributes):
 
     def of(self, asked: Asked) -> Maker:
         return guiding(asked, partial(attributes.numbers, asked.images))
+
+    def reads(self, source: str) -> Set[str]:
+        return super().reads(source) | EXEMPLAR.reads(source)
 
 
 GUIDE = Wanted()
