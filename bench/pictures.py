@@ -11,6 +11,7 @@ import os
 import re
 import stat
 import unicodedata
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ WHITES = (1, 255, 65535)  # what stands beside 0 in a mask
 THRESHOLD = "say which values are hole with --mask-threshold 127 (in a suite folder:DIR/>127: all above 127 of 255)"
 
 T = TypeVar("T")
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning, append=True)  # `MAX_PIXELS` is the limit
 
 
 def read(path: Path, most: int = MAX_BYTES) -> bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -440,6 +442,16 @@ def test_the_tag_of_a_photograph_counts(kind: str) -> None:
 def test_image_bomb_is_refused_before_it_is_decoded(size: tuple[int, int]) -> None:
     with pytest.raises(BenchError, match=r"bomb\.png has more than 100 megapixels.*make it smaller or remove it"):
         decode(png_header(*size), "bomb.png")
+
+
+def test_a_large_picture_is_read_without_a_word(tmp_path: Path) -> None:
+    """Pillow warns of what has more than 89 megapixels, in a line of its source."""
+    Image.new("1", (9600, 9600)).save(tmp_path / "large.png")
+    code = "import sys; from bench import pictures; print(pictures.decode(open(sys.argv[1], 'rb').read(), 'x').size)"
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "large.png")], capture_output=True, text=True, check=True
+    )
+    assert (told.stdout.strip(), told.stderr) == ("(9600, 9600)", "")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM"])
