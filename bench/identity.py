@@ -7,7 +7,7 @@ Equal identities give equal results, so a job whose identity has a result is don
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache as cached
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,7 @@ VERSIONS = {
 """Versions of the harness. Raise the one whose results change: tests/bench/test_identity.py says which."""
 TRAINING = ("pictures", "guides", "degradation", "training")
 COMPLETION = ("pictures", "guides", "degradation", "completion")
+OF_CELL = ("data", "beside", "images", "masks", "condition", "stand_ins")  # of a completion: what it is made of
 
 
 def of_model(entry: Entry, config: Config, priors: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,6 +127,20 @@ def of_completion(
         **images.framing.decides,
         **({"at": entry.at} if entry.at else {}),
     }
+
+
+def of_row(completion: Mapping[str, Any], job: Callable[[str], Mapping[str, Any]]) -> str:
+    """What decides the pictures of a row on a data set, whatever its seed: the same for all seeds of a suite, on
+    whatever machine each ran. `job`: the identity behind an id."""
+
+    def seedless(found: Mapping[str, Any] | str) -> dict[str, Any]:
+        described = job(found) if isinstance(found, str) else found
+        priors = {name: seedless(prior) for name, prior in described["priors"].items()}
+        return {**described, "priors": priors, "seed": None}
+
+    models = [seedless(model) for model in completion["model"]]
+    kept = {name: value for name, value in seedless(completion).items() if name not in OF_CELL}
+    return digest({**kept, "model": models})[:12]
 
 
 def of_score(completion: str, method: str, suite: Suite, references: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -427,7 +427,7 @@ def _expand(made: Plan) -> Iterator[Job]:
         config = suite.config_of(entry)
         for data in suite.data:
             for shots in suite.shots if trained else suite.shots[:1]:
-                for seed in suite.seeds if trained else suite.seeds[:1]:
+                for seed in suite.seeds if trained else (0,):
                     learned = data.trained if data.trained and trained else data.name
                     cell = {"dataset": learned, "shots": str(shots), "seed": seed}
                     *before, model = _models(entry, suite, made.named(learned), cell)

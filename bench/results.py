@@ -129,15 +129,16 @@ def provenance(made: Plan, job: Job) -> dict[str, Any]:
     """
     completion = made.completion(job)
     found = [_facts(made, one) for one in (*map(made.job, completion.needs), completion) if made.done(one)] or [{}]
-    identity = completion.identity
+    completed = completion.identity
     return {key: found[-1].get(key, "") for key in FACTS} | {
         "precision": found[0].get("precision", ""),
         "deterministic": made.done(job) and all(facts.get("deterministic", False) for facts in found),
+        "model": identity.of_row(completed, lambda job: made.job(job).identity),
         "suite_version": made.suite.version,
-        "size": told(size) if isinstance(size := normal(identity["size"]), tuple) else size,
-        "data_fingerprint": identity["data"],
-        "images_fingerprint": identity["images"],
-        "masks_fingerprint": identity["masks"],
+        "size": told(size) if isinstance(size := normal(completed["size"]), tuple) else size,
+        "data_fingerprint": completed["data"],
+        "images_fingerprint": completed["images"],
+        "masks_fingerprint": completed["masks"],
     }
 
 

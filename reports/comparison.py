@@ -16,7 +16,7 @@ from bench.store import file_slug, write_text
 from reports import conditions, markup, numbers, results, significance, style, tables
 from reports.joined import why
 from reports.marks import PerImage, Place
-from reports.results import Results, load
+from reports.results import WITHDRAWN, Results, load
 from reports.sheet import Picture, Sheet
 from reports.table import Block, Cell, Column, Row, Table
 
@@ -26,7 +26,6 @@ MOST = 3  # images at each end: those that are better in A, and in B
 MEMORY = 100_000_000  # most counts of images in the draws of a test
 COLUMN = ["dataset", "condition", "metric"]  # what a hash of the protocol is about
 COLUMNS = (Column("A"), Column("B"), Column("B - A"), Column("p"))
-WITHDRAWN = "withdrawn: "  # begins the note of a value that was taken back
 ROWS = "`facebench report A B` sets the rows of two runs beside each other"
 
 Pictures = Mapping[str, Picture]

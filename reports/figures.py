@@ -161,7 +161,7 @@ def _plots(part: _Part) -> Figures:
 
 def _pictures(part: _Part) -> Figures:
     """The figures of a data set's pictures."""
-    dataset, slug, cells = part.dataset, part.slug, part.cells
+    dataset, slug, cells = part.dataset, part.slug, part.found.pictured(part.cells)
     samples, names = part.found.pictures(dataset), list(cells["condition"])
     chosen = grid.choose(samples, names)
     if not chosen:

@@ -35,7 +35,8 @@ PROTOCOL = {  # column -> rows that agree on these must agree on it; older resul
     "protocol": ["dataset", "condition", "metric"],
 }
 ORIGIN = [column for column in PROTOCOL if column != "extractor"]
-ORIGIN += ["facebench", "torch", "commit", "device", "precision", "deterministic"]
+ORIGIN += ["model", "facebench", "torch", "commit", "device", "precision", "deterministic"]
+WITHDRAWN = "withdrawn: "  # begins the note of a value that was taken back
 PUBLISHED = "as published"  # preset of rows that a paper printed
 LONGEST = 2000  # characters of a name or note
 DEEPEST = 30  # lists and tables of a protocol inside each other
@@ -56,6 +57,11 @@ class Results:
     samples: Path
     groups: pd.DataFrame | None = None
     scores: pd.DataFrame | None = None  # of the pictures that are kept: see `scored.kept`
+    elsewhere: frozenset[str] = frozenset()  # titles of rows of other runs, whose pictures are not in `samples`
+
+    def pictured(self, cells: pd.DataFrame) -> pd.DataFrame:
+        """The cells of rows whose pictures are in `samples`, if they were kept."""
+        return cells[~cells["title"].isin(self.elsewhere)]
 
     def pictures(self, dataset: str) -> Path:
         """The folder with the pictures of a data set."""
@@ -80,7 +86,7 @@ def load(run: Path, mix: bool = False) -> Results:
     return Results(
         rows=rows,
         per_image=_optional(run / "per_image.parquet", PER_IMAGE, ["seed", "value"], named=True),
-        losses=None if losses is None else losses.assign(label=_labels(losses)),
+        losses=None if losses is None else losses.assign(label=labels(losses)),
         costs=_optional(run / "costs.parquet", COSTS, ["params", "macs"]),
         protocol=protocol,
         samples=run / "samples",
@@ -138,10 +144,10 @@ def tidy(rows: pd.DataFrame, source: str = "the result rows") -> pd.DataFrame:
     if twice.any():
         first = rows[twice].iloc[0]
         raise BenchError(f"{source} has two rows for {', '.join(str(first[c]) for c in [*CELL, 'seed'])}; {AGAIN}")
-    return rows.assign(label=_labels(rows))
+    return rows.assign(label=labels(rows))
 
 
-def _labels(rows: pd.DataFrame) -> pd.Series:
+def labels(rows: pd.DataFrame) -> pd.Series:
     """Printed names that tell methods and presets apart."""
     names = ["title", "method", "preset"]
     known = rows[names].drop_duplicates().astype(str)

@@ -42,7 +42,7 @@ class Album:
 
 def albums(found: Results, cells: pd.DataFrame) -> list[Album]:
     """Every data set and condition that left pictures, in the tables' order."""
-    made = []
+    made, cells = [], found.pictured(cells)
     for dataset in dict.fromkeys(cells["dataset"]):
         for condition in conditions.ordered(cells[cells["dataset"] == dataset]["condition"]):
             place = found.pictures(dataset) / condition.slug

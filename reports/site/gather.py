@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from reports import markup, results
-from reports.joined import ONE
+from reports.joined import called, first_valued, renamed, retitled
 from reports.marks import PerImage
 from reports.results import CELL, METHOD, OF_ROWS, Results
 
@@ -82,8 +82,7 @@ def gather(sources: Sequence[Source], found: Sequence[Results]) -> list[Board]:
     """The boards of all sources, in their order.
 
     Rows of equal `protocol` hashes share a board; older results, which have none, have a board of their own. A row that
-    a board has already with the same values is shown once. One of the same title with others, or of another method, is
-    called by its source.
+    a board has already is shown once. Another one of the same title is `called` by its source.
     """
     opened: list[_Open] = []
     for number, run in enumerate(found):
@@ -123,64 +122,33 @@ def _suite(run: Results) -> str:
 
 
 def _board(board: _Open, title: str, slug: str, sources: Sequence[Source], found: Sequence[Results]) -> Board:
-    known: dict[tuple[Any, ...], float] = {}
-    rows: list[pd.DataFrame] = []
-    came_from: list[int] = []
+    every = pd.DataFrame()
     origin: dict[str, dict[int, str]] = {}
-    methods: dict[str, set[tuple[str, str]]] = {}
     frames: dict[str, list[pd.DataFrame]] = {"per_image": [], "losses": [], "costs": []}
     protocols = []
     for number, part in board.parts.items():
-        named, new = _named(part, known, methods, sources[number].name)
-        part = part[new].assign(title=part["title"][new].map(named))
-        if part.empty:
+        named = called(part, every, sources[number].name) if len(every) else {name: name for name in part["title"]}
+        every = first_valued(pd.concat([every, retitled(part, named).assign(source=number)], ignore_index=True))
+        new = every[every["source"] == number]
+        if new.empty:
             continue
-        known |= dict(zip(part[ONE].itertuples(index=False, name=None), part["value"], strict=True))
-        rows.append(part.drop(columns="label"))
-        came_from += [number] * len(part)
         for theirs, mine in named.items():
-            if len(shown := part[part["title"] == mine]):
+            if mine in set(new["title"]):
                 origin.setdefault(mine, {})[number] = theirs
-                methods.setdefault(mine, set()).update(zip(shown["method"], shown["preset"], strict=True))
         for name, made in frames.items():
             table = getattr(found[number], name)
             if table is not None:
-                made.append(_of(table, part, named, board.dataset))
-        protocols.append(_protocol(found[number].protocol, named))
+                made.append(_of(table, new, named, board.dataset))
+        protocols.append(renamed(found[number].protocol, named))
     tables = {name: pd.concat(made, ignore_index=True) if made else None for name, made in frames.items()}
-    every = results.tidy(pd.concat(rows, ignore_index=True))
+    came_from = [int(number) for number in every["source"]]
+    every = results.tidy(every.drop(columns=["label", "source"]))
     if (losses := tables["losses"]) is not None:
         labels = every.drop_duplicates(METHOD)[[*METHOD, "label"]]
         tables["losses"] = losses.drop(columns="label").merge(labels, on=METHOD)
     numbers = tuple(dict.fromkeys(number for theirs in origin.values() for number in theirs))
     run = Results(rows=every, protocol=_together(protocols), samples=Path(), **tables)
     return Board(title, slug, board.dataset, run, numbers, origin, came_from)
-
-
-def _named(
-    part: pd.DataFrame,
-    known: Mapping[tuple[Any, ...], float],
-    methods: Mapping[str, set[tuple[str, str]]],
-    source: str,
-) -> tuple[dict[str, str], pd.Series]:
-    """What the titles of a source are called on a board, and which of its rows are new there.
-
-    known, methods: the values of that board, and the methods and presets behind its titles.
-    """
-    named, new = {}, pd.Series(True, index=part.index)
-    for title, rows in part.groupby("title", sort=False):
-        keys = list(rows[ONE].itertuples(index=False, name=None))
-        there = [key in known for key in keys]
-        theirs = set(zip(rows["method"], rows["preset"], strict=True))
-        same = not theirs.isdisjoint(methods.get(str(title), theirs)) and all(
-            known[key] == value or (pd.isna(known[key]) and pd.isna(value))
-            for key, value, old in zip(keys, rows["value"], there, strict=True)
-            if old
-        )
-        named[str(title)] = str(title) if same else f"{title} ({source})"
-        if same:
-            new[rows.index] = [not old for old in there]
-    return named, new
 
 
 def _of(table: pd.DataFrame, rows: pd.DataFrame, named: Mapping[str, str], dataset: str) -> pd.DataFrame:
@@ -195,19 +163,7 @@ def _of(table: pd.DataFrame, rows: pd.DataFrame, named: Mapping[str, str], datas
     if "condition" in table and len(kept) < len(table[shared].drop_duplicates()):
         wanted = set(kept.itertuples(index=False, name=None))
         table = table[[key in wanted for key in table[shared].itertuples(index=False, name=None)]]
-    if all(title == name for title, name in named.items()):
-        return table
-    return table.assign(title=table["title"].astype(object).map(named))
-
-
-def _protocol(protocol: Mapping[str, Any], named: Mapping[str, str]) -> dict[str, Any]:
-    """A protocol whose lists of rows have the names of a board."""
-
-    def renamed(line: str) -> str:
-        title = next((title for title in named if line.startswith(f"{title}: ")), None)
-        return line if title is None else named[title] + line[len(title) :]
-
-    return {**protocol} | {name: [renamed(line) for line in protocol.get(name) or []] for name in OF_ROWS}
+    return retitled(table, named)
 
 
 def _together(protocols: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -55,6 +55,30 @@ def test_a_sampler_waits_for_the_prior_that_it_draws_from(tmp_path: Path) -> Non
     assert [job.needs for job in made.jobs if job.kind == "complete" and job.method == "mean"] == [()]
 
 
+def test_seeds_of_one_training_are_one_model_whoever_ran_them(tmp_path: Path) -> None:
+    """So that two machines, each with a seed, make one row; those of other steps are another model."""
+    methods = ["repaint", "mean", "isfrnet"]
+
+    def models(**changes: object) -> dict[str, dict[int, str]]:
+        made = jobs.plan(suite.parse(SUITE | {"methods": methods} | changes, "here"), tmp_path)
+        found: dict[str, dict[int, str]] = {}
+        for job in made.scores:
+            found.setdefault(job.method, {})[job.row["seed"]] = results.provenance(made, job)["model"]
+        return found
+
+    both, second = models(seeds=[0, 1]), models(seeds=[1])
+    fewer = models(train={"features": "embedded", "steps": 2})
+    assert {name: {*of} for name, of in both.items()} == {"repaint": {0, 1}, "mean": {0}, "isfrnet": {0, 1}}
+    assert {name: {*of} for name, of in second.items()} == {"repaint": {1}, "mean": {0}, "isfrnet": {1}}
+    for name in methods:
+        assert len({*both[name].values(), *second[name].values()}) == 1
+        assert (fewer[name][0] == both[name][0]) == (name == "mean")
+    raw = models(methods=[{"method": "mean", "paste": False}])
+    assert raw["mean"][0] != both["mean"][0]
+    erased = models(conditions=["irregular/10-20"])
+    assert erased["isfrnet"][0] == both["isfrnet"][0]
+
+
 def test_a_sampler_with_official_weights_trains_nothing(tmp_path: Path) -> None:
     path = tmp_path / "celeba256_250000.pt"
     path.write_bytes(b"official")

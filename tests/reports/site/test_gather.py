@@ -84,6 +84,21 @@ def test_a_row_of_the_same_title_and_another_method_is_called_by_its_source(tmp_
     assert set(board.cells["label"]) == {*made_up.METHODS.values(), "GRIG (b)"}
 
 
+def test_seeds_of_one_training_share_a_row_and_those_of_another_do_not(tmp_path: Path) -> None:
+    mine, same, other = (
+        rows().query("title == 'GRIG'").assign(seed=seed, model=model) for seed, model in ((0, "x"), (1, "x"), (2, "y"))
+    )
+    (board,) = gathered(tmp_path, mine, same, other)
+    assert board.origin == {"GRIG": {0: "GRIG", 1: "GRIG"}, "GRIG (c)": {2: "GRIG"}}
+    assert dict(zip(board.cells["label"], board.cells["asked"], strict=True)) == {"GRIG": 2, "GRIG (c)": 1}
+
+
+def test_a_row_that_failed_gives_way_to_that_of_another_source(tmp_path: Path) -> None:
+    failed = rows().assign(value=np.nan, note="failed: no memory").query("title == 'GRIG'")
+    (board,) = gathered(tmp_path, failed, rows())
+    assert board.cells["value"].notna().all() and set(board.came_from) == {1}
+
+
 def test_rows_of_one_method_may_come_from_several_sources(tmp_path: Path) -> None:
     (board,) = gathered(tmp_path, rows().query(f"condition == '{FEW[0]}'"), rows())
     assert board.origin["GRIG"] == {0: "GRIG", 1: "GRIG"}
