@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ SHOWN = {"masked": "Input", "A": SIDES[0], "B": SIDES[1], "original": "Original"
 MOST = 3  # images at each end: those that are better in A, and in B
 MEMORY = 100_000_000  # most counts of images in the draws of a test
 COLUMN = ["dataset", "condition", "metric"]  # what a hash of the protocol is about
-COLUMNS = (Column("A"), Column("B"), Column("B - A"), Column("p"))
+COLUMNS = (Column("A"), Column("B"), Column("B - A"), Column("p"), Column("n"))
 ROWS = "`facebench report A B` sets the rows of two runs beside each other"
 
 Pictures = Mapping[str, Picture]
@@ -40,8 +41,8 @@ class Comparison:
     """What was compared, cell by cell, and the images that changed most.
 
     `cells`: dataset, shots, A and B (titles of rows), condition, metric, metric_title, higher_is_better, a, b,
-    difference (b - a), low, high (its 95 % interval), p, p_corrected, n (pairs). `changed`: dataset, shots, A, B,
-    condition, metric, id, a, b. `left_out`: what cannot be compared, a sentence each.
+    difference (b - a), low, high (its 95 % interval), p, p_corrected, n (pairs), note (what is left out). `changed`:
+    dataset, shots, A, B, condition, metric, id, a, b. `left_out`: what cannot be compared, a sentence each.
     """
 
     names: tuple[str, str]  # of the two folders
@@ -64,7 +65,8 @@ class Comparison:
             "Means over the images that both have. B - A: with its 95% interval, an expanded percentile bootstrap over "
             f"images ({significance.DRAWS} draws or more); it says nothing of another training run. p: paired "
             "bootstrap, with Holm's correction over the rows and conditions of a metric. Bold: p is below "
-            f"{significance.LEVEL:.0%}. Fewer than {significance.MIN_IMAGES} pairs: no claim.",
+            f"{significance.LEVEL:.0%}. n: pairs; fewer than {significance.MIN_IMAGES}: no claim. Infinite values: no "
+            "difference.",
             *self.left_out,
         )
         return Table("B against A, image by image", "Condition", COLUMNS, tuple(blocks), notes, intervals=True)
@@ -134,6 +136,8 @@ def compare(
     """
     both, called = (load(Path(a)), load(Path(b))), called or (str(a), str(b))
     for folder, found in zip(called, both, strict=True):
+        if said := found.older(folder):
+            raise BenchError(said)
         if found.per_image is None:
             raise BenchError(f"{folder} has no values of single images (per_image.parquet): nothing can be paired")
     chosen = _paired(pairs, *([*dict.fromkeys(found.rows["title"])] for found in both))
@@ -265,13 +269,19 @@ def _cells(
                 ids, one, other = values.pairs(*places)
                 if not len(ids):
                     continue
+                note = _note(one, other, values.images(*places))
                 what = {"dataset": dataset, "shots": shots, "A": pair[0], "B": pair[1], "condition": condition}
                 what |= {"metric": metric}
                 titles = about.loc[metric]
                 made.append(
                     what
                     | {key: titles[key] for key in ("metric_title", "higher_is_better")}
-                    | {"a": one.mean(), "b": other.mean(), "difference": (other - one).mean(), "values": other - one}
+                    | {
+                        "a": one.mean(),
+                        "b": other.mean(),
+                        "note": note,
+                        "values": significance.differences(one, other)[0],
+                    }
                 )
                 if metric in single:
                     changed += [what | image for image in _ends(ids, one, other, bool(titles["higher_is_better"]))]
@@ -281,23 +291,37 @@ def _cells(
     parts = [_tested(part) for _, part in found.groupby(["dataset", "shots", "metric"], sort=False)]
     order = {name: i for i, name in enumerate(c.name for c in conditions.ordered(found["condition"]))}
     cells = pd.concat(parts).assign(order=lambda rows: rows["condition"].map(order))
-    cells = cells.sort_values("order", kind="stable").drop(columns=["order", "values"]).reset_index(drop=True)
+    cells = cells.sort_values("order", kind="stable").reset_index(drop=True)
+    cells = cells[[*cells.columns.drop(["order", "values", "note"]), "note"]]
     return cells, _most(pd.DataFrame(changed))
 
 
+def _note(a: np.ndarray, b: np.ndarray, images: int) -> str:
+    """What is left out of a cell, and why."""
+    infinite = [f"{np.isinf(of).sum()} of {len(of)} images of {side}" for side, of in zip(SIDES, (a, b), strict=True)]
+    there = [text for text, of in zip(infinite, (a, b), strict=True) if np.isinf(of).any()]
+    said = [f"infinite for {' and '.join(there)}: not compared"] if there else []
+    said += [f"n = {len(a)} of {images} images: the others have no value in A or B"] if len(a) < images else []
+    return "; ".join(said)
+
+
 def _tested(part: pd.DataFrame) -> pd.DataFrame:
-    """The cells of one metric with interval, p, and p corrected for all of them."""
-    count, images = len(part), max(map(len, part["values"]))
-    draws = min(significance.enough(count), max(significance.DRAWS, MEMORY // images))
-    p = np.array([significance.paired_bootstrap(values[:, None], draws)[0] for values in part["values"]])
-    low, high = zip(*(significance.interval(values, draws) for values in part["values"]), strict=True)
-    corrected, n = significance.holm(p), list(map(len, part["values"]))
-    return part.assign(low=low, high=high, p=p, p_corrected=corrected, n=n)
+    """The cells of one metric with difference, interval, p, and p corrected for all; NaN for infinite values."""
+    able = np.array([np.isfinite(values).all() for values in part["values"]])
+    tested, images = part["values"][able], max(map(len, part["values"]))
+    draws = min(significance.enough(len(tested)), max(significance.DRAWS, MEMORY // images))
+    made = np.full((len(part), 5), math.nan)  # difference, low, high, p, corrected
+    for i, values in zip(np.flatnonzero(able), tested, strict=True):
+        p = significance.paired_bootstrap(values[:, None], draws)[0]
+        made[i, :4] = values.mean(), *significance.interval(values, draws), p
+    made[able, 4] = significance.holm(made[able, 3])
+    names = ("difference", "low", "high", "p", "p_corrected")
+    return part.assign(**dict(zip(names, made.T, strict=True)), n=list(map(len, part["values"])))
 
 
 def _ends(ids: np.ndarray, a: np.ndarray, b: np.ndarray, higher: bool) -> Iterator[dict[str, object]]:
     """The images that are most in favour of A, then of B."""
-    gain = (b - a) * (1 if higher else -1)
+    gain = np.where(a == b, 0, significance.differences(a, b)[0]) * (1 if higher else -1)
     order = np.argsort(gain, kind="stable")
     few = min(MOST, len(order))
     chosen = dict.fromkeys([*order[:few].tolist(), *order[len(order) - few :].tolist()])
@@ -321,9 +345,15 @@ def _row(cell: object) -> Row:
     places = numbers.decimals(get("metric"))
     beyond = get("p_corrected") < significance.LEVEL
     difference = Cell(
-        get("difference"), places, get("low"), get("high"), signed=True, mark="best" if beyond else "", note=""
+        get("difference"), places, get("low"), get("high"), signed=True, mark="best" if beyond else "", note=get("note")
     )
-    values = (Cell(get("a"), places), Cell(get("b"), places), difference, Cell(get("p_corrected"), 4))
+    values = (
+        Cell(get("a"), places),
+        Cell(get("b"), places),
+        difference,
+        Cell(get("p_corrected"), 4),
+        Cell(get("n"), 0),
+    )
     return Row(conditions.parse(get("condition")).title, values)
 
 

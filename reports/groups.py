@@ -131,7 +131,8 @@ def _attribute(scores: Scores, of_image: Any, names: Sequence[str], cells: pd.Da
     for c, key in enumerate(scores):
         places = numbers.decimals(key[1])
         line = [
-            Cell(means[g, c], places, *_interval(draws[g][:, c]), note=_size(len(part))) for g, part in enumerate(parts)
+            Cell(means[g, c], places, *_interval(draws[g][:, c], len(part)), note=_size(len(part)))
+            for g, part in enumerate(parts)
         ]
         known = [g for g, part in enumerate(parts) if len(part) >= FEW and not math.isnan(means[g, c])]
         if len(known) > 1:
@@ -153,8 +154,8 @@ def _mean(part: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.where(known, part, 0.0).sum(axis=0) / known.sum(axis=0)
 
 
-def _interval(draws: NDArray[np.float64]) -> tuple[float, float]:
-    if not np.isfinite(draws).all():
+def _interval(draws: NDArray[np.float64], images: int = FEW) -> tuple[float, float]:
+    if images < FEW or not np.isfinite(draws).all():
         return math.nan, math.nan
     low, high = np.quantile(draws, LEVEL)
     return float(low), float(high)

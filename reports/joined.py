@@ -8,14 +8,16 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench.errors import BenchError
 from reports.results import CELL, METHOD, OF_ROWS, WITHDRAWN, Results, differences, labels, load, tidy
 
 ONE = [*CELL, "seed"]  # columns that tell one row from all others
+CLOSE = 1e-4  # by which values of a network may differ on another machine, of their size
 OTHERWISE = "its method, training or values are others"
-UNTOLD = "results are older and do not say how it was made: run the suite again"
+UNTOLD = ", or its training is not told, in older results: run the suite again"
 
 
 def joined(run: Path, others: Sequence[Path], mix: bool = False) -> Results:
@@ -27,14 +29,15 @@ def joined(run: Path, others: Sequence[Path], mix: bool = False) -> Results:
     """
     found = load(run, mix)
     for folder in others:
-        found = _with(found, load(folder, mix), folder)
+        found = _with(run, found, load(folder, mix), folder)
     return found
 
 
-def _with(found: Results, other: Results, folder: Path) -> Results:
-    asked = set(found.rows.get("protocol", ())) - {""}
-    columns = other.rows["protocol"] if "protocol" in other.rows else pd.Series("", index=other.rows.index)
-    same = columns.isin(asked)
+def _with(run: Path, found: Results, other: Results, folder: Path) -> Results:
+    if said := found.older(run) or other.older(folder):
+        raise BenchError(said)
+    columns = other.rows["protocol"]
+    same = columns.isin(set(found.rows["protocol"]) - {""})
     if not same.any():
         raise BenchError(
             f"{folder} shares no column with the run, so its rows stay away: {why(found.rows, other.rows)}"
@@ -50,7 +53,7 @@ def _with(found: Results, other: Results, folder: Path) -> Results:
     for old, new in named.items():
         if new != old and new in titles:
             told = "model" in found.rows and "model" in other.rows
-            text += f"; {new} stands apart from {old}: {OTHERWISE if told else UNTOLD}"
+            text += f"; {new} stands apart from {old}: {OTHERWISE}{'' if told else UNTOLD}"
     protocol = renamed(other.protocol, named)
     lists = {name: [*(found.protocol.get(name) or []), *_of(titles, protocol[name])] for name in OF_ROWS}
     per_image, losses, costs = (
@@ -106,7 +109,8 @@ def _agree(theirs: pd.DataFrame, ours: pd.DataFrame) -> bool:
     if (kinds[1] and kinds[0].isdisjoint(kinds[1])) or any(one[:2] in places for one in made[0] - made[1]):
         return False
     both = theirs.merge(ours, on=[column for column in ONE if column != "title"])
-    apart = (both["value_x"] != both["value_y"]) & both["value_x"].notna() & both["value_y"].notna()
+    close = np.isclose(both["value_x"], both["value_y"], rtol=CLOSE, atol=0)
+    apart = ~close & both["value_x"].notna() & both["value_y"].notna()
     taken = [both[note].str.startswith(WITHDRAWN) for note in ("note_x", "note_y")]
     return not (apart | (taken[0] != taken[1])).any()
 
@@ -150,9 +154,7 @@ def why(rows: pd.DataFrame, others: pd.DataFrame) -> str:
     return "`protocol` of results.parquet tells which columns are the same"
 
 
-def _missing(
-    theirs: pd.DataFrame, ours: pd.DataFrame | None, rows: pd.DataFrame, keys: list[str]
-) -> pd.DataFrame:
+def _missing(theirs: pd.DataFrame, ours: pd.DataFrame | None, rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """What belongs to the rows and ours does not have."""
     wanted = set(rows[keys].itertuples(index=False, name=None))
     if ours is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,12 +18,14 @@ NOTE = (
     f"Bold: better than every other method at the {significance.LEVEL:.0%} level; the second best is underlined. Where "
     "no method is, nothing is bold: the best value is underlined, and all that the test does not tell from it. Test: "
     f"paired bootstrap over the images that both have ({significance.DRAWS} draws or more) with Holm's correction; "
-    "where images have no values, 95% intervals that do not overlap."
+    "where images have no values, 95% intervals that do not overlap. Not tested: values without intervals, infinite "
+    f"ones, and fewer than {significance.MIN_IMAGES} images; where nothing is, the best value is underlined alone."
 )
 SCORES = ["dataset", "shots", "condition", "metric"]
 
 Values = NDArray[np.float64] | None  # of one cell: a value an image, in one order for the whole column; NaN where none
-Beaten = Callable[[int, list[int]], dict[int, bool]]  # best, rivals -> is a rival worse? Without those it cannot test
+Beaten = Callable[[int, list[int]], Mapping[int, bool | None]]
+"""Best, rivals -> is a rival worse? None: its images' values cannot be tested. Without those whose images have none."""
 
 
 class Place(NamedTuple):
@@ -56,7 +58,7 @@ class PerImage:
         self._names = means["id"].astype(str).to_numpy(object)
         self._ids = pd.factorize(self._names, sort=True)[0]
         self._values = means["value"].to_numpy(dtype=float)
-        self._known: dict[tuple[Place, ...], NDArray[np.bool_]] = {}
+        self._known: dict[tuple[Place, ...], Mapping[int, bool | None]] = {}
 
     def over(self, conditions: Collection[str]) -> PerImage:
         """The means of each image over conditions, which then have no name."""
@@ -80,27 +82,32 @@ class PerImage:
         return made
 
     def pairs(self, a: Place, b: Place) -> tuple[NDArray[np.object_], NDArray[np.float64], NDArray[np.float64]]:
-        """Ids of the images that have a finite value in both cells, and their values in each."""
+        """Ids of the images that have a value in both cells, and their values in each."""
         found = []
         for place in (a, b):
             rows = self._rows.get(tuple(place), np.array([], int))
             found.append(pd.Series(self._values[rows], index=self._names[rows]))
         both = pd.concat(found, axis=1, join="inner")
-        both = both[np.isfinite(both).all(axis=1)].sort_index()
+        both = both.dropna().sort_index()
         return both.index.to_numpy(object), both[0].to_numpy(float), both[1].to_numpy(float)
+
+    def images(self, *places: Place) -> int:
+        """How many images have a value in any of the cells."""
+        found = [self._rows.get(tuple(place), np.array([], int)) for place in places]
+        rows = np.concatenate(found)
+        return len(np.unique(self._ids[rows[~np.isnan(self._values[rows])]]))
 
     def beaten(self, places: Sequence[Place]) -> Beaten:
         """The paired test of one column. A verdict is kept: several tables have the same column."""
 
-        def beaten(best: int, rivals: list[int]) -> dict[int, bool]:
+        def beaten(best: int, rivals: list[int]) -> dict[int, bool | None]:
             order = [places[i] for i in (best, *rivals)]
             if len({place.dataset for place in order}) > 1:
                 return {}  # other images: they make no pairs
             key = tuple(order)
             if key not in self._known:
-                verdict = paired(self.values(order))(0, list(range(1, len(order))))
-                self._known[key] = np.array([[i in verdict, verdict.get(i, False)] for i in range(1, len(order))])
-            return {r: bool(worse) for r, (told, worse) in zip(rivals, self._known[key], strict=True) if told}
+                self._known[key] = paired(self.values(order))(0, list(range(1, len(order))))
+            return {r: self._known[key][i] for i, r in enumerate(rivals, 1) if i in self._known[key]}
 
         return beaten
 
@@ -108,18 +115,19 @@ class PerImage:
 def paired(values: Sequence[Values]) -> Beaten:
     """The test of cells whose images have values: see `NOTE`."""
 
-    def beaten(best: int, rivals: list[int]) -> dict[int, bool]:
-        ours = values[best]
-        pairs = {r: ours - theirs for r in rivals if ours is not None and (theirs := values[r]) is not None}
-        if not pairs:
+    def beaten(best: int, rivals: list[int]) -> dict[int, bool | None]:
+        ours, there = values[best], {r: found for r in rivals if (found := values[r]) is not None}
+        if ours is None or not there:
             return {}
-        differences = np.column_stack(list(pairs.values()))
-        finite, draws = np.isfinite(differences), significance.enough(len(pairs))
-        p = np.ones(len(pairs))
+        differences, able = significance.differences(np.column_stack(list(there.values())), ours[:, None])
+        differences = differences[:, able]
+        finite, draws = np.isfinite(differences), significance.enough(able.sum())
+        p = np.ones(able.sum())
         for images in np.unique(finite, axis=1).T:  # those that both have
             alike = (finite == images[:, None]).all(axis=0)
             p[alike] = significance.paired_bootstrap(differences[images][:, alike], draws)
-        return dict(zip(pairs, (significance.holm(p) < significance.LEVEL).tolist(), strict=True))
+        worse = iter((significance.holm(p) < significance.LEVEL).tolist())
+        return {r: next(worse) if tested else None for r, tested in zip(there, able, strict=True)}
 
     return beaten
 
@@ -138,7 +146,7 @@ def marks(cells: Sequence[Cell], higher_is_better: bool | None, beaten: Beaten |
     ties = [i for i, mark in zip(here, order, strict=True) if mark == "best"]  # as they are printed
     best = (max if higher_is_better else min)(ties, key=lambda i: cells[i].value)
     rivals = [i for i in here if i != best and not math.isnan(cells[i].value)]
-    verdict = beaten(best, rivals) if beaten else {}
+    verdict = dict(beaten(best, rivals)) if beaten else {}
     for rival in rivals:
         low, high = max(cells[best].low, cells[rival].low), min(cells[best].high, cells[rival].high)
         if rival not in verdict and not math.isnan(cells[best].low + cells[rival].low):
@@ -146,7 +154,7 @@ def marks(cells: Sequence[Cell], higher_is_better: bool | None, beaten: Beaten |
     if all(verdict.get(rival) for rival in rivals):
         second = [i for i in ties if i != best] or [i for i, mark in zip(here, order, strict=True) if mark == "second"]
         named: dict[int, Mark] = {best: "best", **dict.fromkeys(second, "second")}
-    elif verdict:
+    elif any(worse is not None for worse in verdict.values()):
         named = {i: "second" for i in (best, *rivals) if not verdict.get(i)}
     else:
         named = dict.fromkeys(ties, "second")

@@ -59,6 +59,13 @@ class Results:
     scores: pd.DataFrame | None = None  # of the pictures that are kept: see `scored.kept`
     elsewhere: frozenset[str] = frozenset()  # titles of rows of other runs, whose pictures are not in `samples`
 
+    def older(self, name: str | Path) -> str:
+        """What is said of results without the hashes by which columns are compared; "" of others."""
+        if self.rows["protocol"].any() if "protocol" in self.rows else False:
+            return ""
+        lacking = ", ".join(column for column in (*PROTOCOL, "model") if column not in self.rows)
+        return f"the results of {name} are older and do not say their {lacking or 'protocol'}: run the suite again"
+
     def pictured(self, cells: pd.DataFrame) -> pd.DataFrame:
         """The cells of rows whose pictures are in `samples`, if they were kept."""
         return cells[~cells["title"].isin(self.elsewhere)]
@@ -111,7 +118,7 @@ def differences(rows: pd.DataFrame) -> list[str]:
     for column, alike in PROTOCOL.items():
         if column not in measured:
             continue
-        found = measured.drop_duplicates([*alike, column])
+        found = measured.dropna(subset=column).drop_duplicates([*alike, column])  # of several runs, one may be older
         for names, group in found.groupby(alike, sort=False) if alike else [((), found)]:
             if len(group) > 1:
                 values = " and ".join(str(value)[:40] for value in group[column].iloc[:3])

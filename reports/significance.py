@@ -18,6 +18,18 @@ DRAWS = 2000
 _CHUNK = 2_000_000  # image counts multiplied at a time
 
 
+def differences(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """b - a of each column (images, comparisons), NaN where one has no value, and whether a column can be tested.
+
+    Not where a value is infinite: the mean is, too, and without that image it would be another one. Nor with fewer than
+    `MIN_IMAGES` images that both have.
+    """
+    with np.errstate(invalid="ignore"):
+        apart = b - a
+    both = ~np.isnan(a) & ~np.isnan(b)
+    return apart, (both.sum(axis=0) >= MIN_IMAGES) & (both == np.isfinite(apart)).all(axis=0)
+
+
 def paired_bootstrap(differences: NDArray[np.float64], draws: int = DRAWS, seed: int = 0) -> NDArray[np.float64]:
     """Two-sided p-value of "the mean difference is zero" for each column of `differences` (images, comparisons).
 

@@ -71,8 +71,8 @@ def check(
     """Check a pack. `data`: where originals are, DIR or NAME=DIR, against which stored pictures are scored again; drawn
     faces need none, but `data` must not be None. `step` is called with the cells that are done, and how many there are.
 
-    Raises BenchError for what is no pack or may not be opened (see `bench.pack.opened`), and for data that it does not
-    have or that are not there.
+    Raises BenchError for what is no pack or may not be opened (see `bench.pack.opened`), for older results, and for
+    data that it does not have or that are not there.
     """
     with unpacked(path, changed=True) as (folder, said):
         originals = assigned("--data", data or (), said.datasets, "pack")
@@ -83,6 +83,8 @@ def check(
         report.findings += _hashes(folder, said)
         with _told(report, "its results"):
             found = reporter("load")(folder)
+            if older := found.older(path):
+                raise Older(f"{older}, and pack it again")
             report.differs = division.differences(found.protocol.get("suite"))
             for findings in (_versions(found), _declared(found), _protocol(found), _summaries(found)):
                 report.findings += findings
@@ -94,11 +96,17 @@ def check(
     return report
 
 
+class Older(BenchError):
+    """A pack that does not say what is checked."""
+
+
 @contextmanager
 def _told(report: Report, what: str) -> Iterator[None]:
     """Whatever a part of other people's making raises is a finding."""
     try:
         yield
+    except Older:
+        raise
     except Exception as error:  # damaged or hostile content can raise anything
         report.findings.append(f"{what} cannot be read: {' '.join(str(error).split())[:300] or type(error).__name__}")
 

@@ -147,7 +147,8 @@ def _board(board: _Open, title: str, slug: str, sources: Sequence[Source], found
         labels = every.drop_duplicates(METHOD)[[*METHOD, "label"]]
         tables["losses"] = losses.drop(columns="label").merge(labels, on=METHOD)
     numbers = tuple(dict.fromkeys(number for theirs in origin.values() for number in theirs))
-    run = Results(rows=every, protocol=_together(protocols), samples=Path(), **tables)
+    per_image, losses, costs = (tables[name] for name in ("per_image", "losses", "costs"))
+    run = Results(every, per_image, losses, costs, _together(protocols), samples=Path())
     return Board(title, slug, board.dataset, run, numbers, origin, came_from)
 
 

@@ -16,28 +16,29 @@ from reports.page import browser
 from reports.site.gather import Board, Source
 from reports.site.pages import Pages, black
 
-Tested = NDArray[np.float64]  # (4, pairs): difference, low, high, p
+Tested = NDArray[np.float64]  # (5, pairs): difference, low, high, p, n
 
 
 def write(pages: Pages, boards: Sequence[Board], sources: Sequence[Source], index: dict[str, Any]) -> None:
     """Write the page, and what it loads: a script for each board and metric."""
     listed = []
     for board in boards:
-        cells = board.cells
-        most = results.shots_in_order(cells["shots"])[-1]
-        cells = cells[(cells["shots"] == most) & cells["value"].notna()]
-        labels = list(dict.fromkeys(cells["label"]))
-        if len(labels) < 2:
-            continue
-        metrics = []
-        for metric, stem in markup.slugs(cells["metric"]).items():
-            rows = cells[cells["metric"] == metric]
-            first = rows.iloc[0]
-            stem = f"pairs-{board.slug}-{stem}"
-            pages.data(stem, _compared(rows, labels, board.per_image))
-            title = numbers.head(first.metric_title, bool(first.higher_is_better))
-            metrics.append({"title": title, "stem": stem, "decimals": numbers.decimals(metric)})
-        listed.append({"title": board.title, "labels": labels, "metrics": metrics})
+        titles = results.shots_titles(board.cells["shots"])
+        for shots in reversed(titles):  # the most first
+            cells = board.cells[(board.cells["shots"] == shots) & board.cells["value"].notna()]
+            labels = list(dict.fromkeys(cells["label"]))
+            if len(labels) < 2:
+                continue
+            metrics = []
+            for metric, stem in markup.slugs(cells["metric"]).items():
+                rows = cells[cells["metric"] == metric]
+                first = rows.iloc[0]
+                stem = "-".join(["pairs", board.slug, stem, *[shots] * (len(titles) > 1)])
+                pages.data(stem, _compared(rows, labels, board.per_image))
+                title = numbers.head(first.metric_title, bool(first.higher_is_better))
+                metrics.append({"title": title, "stem": stem, "decimals": numbers.decimals(metric)})
+            title = ", ".join(filter(None, (board.title, titles[shots])))
+            listed.append({"title": title, "board": board.title, "labels": labels, "metrics": metrics})
     pages.write(
         "compare.html",
         "Compare",
@@ -53,16 +54,19 @@ def write(pages: Pages, boards: Sequence[Board], sources: Sequence[Source], inde
 def all_pairs(values: NDArray[np.float64], draws: int = significance.DRAWS) -> Tested:
     """All pairs of columns of `values` (images, methods; NaN where one is missing): B - A for each A before B.
 
-    The difference of means over the images that both have, its interval, and p, as of `significance`. Columns without
-    gaps share their resampled means: the mean of a difference is the difference of the means.
+    The difference of means over the images that both have, its interval, p, as of `significance`, and how many images
+    these are; of infinite values the last alone. Columns without gaps share their resampled means: the mean of a
+    difference is the difference of the means.
     """
     count = values.shape[1]
     a, b = np.triu_indices(count, 1)
-    made = np.full((4, len(a)), math.nan)
-    known: NDArray[np.bool_] = np.isfinite(values)
+    made = np.full((5, len(a)), math.nan)
+    known: NDArray[np.bool_] = ~np.isnan(values)
+    finite = ~np.isinf(values).any(axis=0)
     enough = len(values) >= significance.MIN_IMAGES
-    whole = np.array([enough and known[:, k].all() for k in range(count)], dtype=bool)
+    whole: NDArray[np.bool_] = np.asarray(finite & known.all(axis=0) & enough)
     both = whole[a] & whole[b]
+    made[4, both] = len(values)
     if both.any():
         means = np.full((draws, count), math.nan)
         means[:, whole] = significance.resampled_means(values[:, whole], 0, draws)
@@ -72,9 +76,10 @@ def all_pairs(values: NDArray[np.float64], draws: int = significance.DRAWS) -> T
         made[3, both] = significance.two_sided(drawn)
     for k in np.flatnonzero(~both):
         shared = known[:, a[k]] & known[:, b[k]]
-        if shared.any():
-            apart = values[shared, b[k]] - values[shared, a[k]]
-            made[:, k] = (
+        made[4, k] = shared.sum()
+        apart, _ = significance.differences(values[shared, a[k]], values[shared, b[k]])
+        if len(apart) and np.isfinite(apart).all():
+            made[:4, k] = (
                 apart.mean(),
                 *significance.interval(apart, draws),
                 significance.paired_bootstrap(apart[:, None], draws)[0],
@@ -107,10 +112,10 @@ def _compared(rows: pd.DataFrame, labels: Sequence[str], per_image: PerImage) ->
     return [
         {
             "title": title,
-            "values": [_rounded(value, places) for value in values],
+            "values": ["∞" if value == math.inf else _rounded(value, places) for value in values],
             "pairs": [
-                [*(_rounded(x, places) for x in pair), _rounded(corrected, 4)]
-                for pair, corrected in zip(pairs[:3].T.tolist(), p[i].tolist(), strict=True)
+                [*(_rounded(x, places) for x in pair), _rounded(corrected, 4), int(images)]
+                for *pair, _, images, corrected in zip(*pairs.tolist(), p[i].tolist(), strict=True)
             ],
         }
         for i, (title, values, pairs) in enumerate(found)
@@ -118,8 +123,8 @@ def _compared(rows: pd.DataFrame, labels: Sequence[str], per_image: PerImage) ->
 
 
 def _mean(column: NDArray[np.float64]) -> float:
-    """Over the images that have a finite value."""
-    there = column[np.isfinite(column)]
+    """Over the images that have a value."""
+    there = column[~np.isnan(column)]
     return float(there.mean()) if len(there) else math.nan
 
 

@@ -110,11 +110,11 @@ if (one("#pairs")) {
 
   function row({ title, values, pairs }, decimals) {
     const [i, j] = [Number(a.value), Number(b.value)];
-    const told = (x) => (x == null ? "n/a" : x.toFixed(decimals));
+    const told = (x) => (x == null ? "n/a" : Number.isFinite(x) ? x.toFixed(decimals) : x);
     const signed = (x) => (x > 0 ? "+" : "") + x.toFixed(decimals);
-    const pair = i === j ? [0, null, null, null] : pairs[place(Math.min(i, j), Math.max(i, j), values.length)];
+    const pair = i === j ? [0, null, null, null, null] : pairs[place(Math.min(i, j), Math.max(i, j), values.length)];
     let [apart, low, high] = i <= j ? pair : [pair[0], pair[2], pair[1]].map((x) => (x == null ? null : -x));
-    if (apart == null && values[i] != null && values[j] != null) apart = values[j] - values[i];
+    if (apart == null && Number.isFinite(values[i]) && Number.isFinite(values[j])) apart = values[j] - values[i];
     const p = pair[3];
     const cell = made("td");
     const text = apart == null ? "n/a" : signed(apart);
@@ -123,6 +123,7 @@ if (one("#pairs")) {
     const numbers = [values[i], values[j]].map((x) => made("td", { textContent: told(x) }));
     const line = made("tr", {}, made("th", { scope: "row", textContent: title }), ...numbers, cell);
     line.append(made("td", { textContent: p == null ? "n/a" : p.toFixed(4) }));
+    line.append(made("td", { textContent: pair[4] || "n/a" }));
     return line;
   }
 
@@ -135,8 +136,8 @@ if (one("#pairs")) {
   }
 
   function follow() {
-    const { title, labels } = chosen();
-    picture("dataset", title);
+    const { board: name, labels } = chosen();
+    picture("dataset", name);
     picture("left", labels[a.value]);
     picture("right", labels[b.value]);
   }

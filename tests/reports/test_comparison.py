@@ -75,6 +75,22 @@ def test_few_pairs_make_no_claim(tmp_path: Path) -> None:
     assert found["p"] == 1 and np.isnan(found["low"])
 
 
+def test_infinite_values_are_not_left_out(tmp_path: Path) -> None:
+    """Half of B's pictures are the originals; over the rest alone, A seemed better, with p < 0.05."""
+    values = np.random.default_rng(3).normal(20, 1, (1, 40))
+    half = np.where(np.arange(40) < 20, np.inf, values - 3)
+    half[0, 39] = values[0, 0] = np.nan
+    found = compare(write(tmp_path / "a", values), write(tmp_path / "b", half))
+    (row,) = found.cells.itertuples()
+    assert row.b == np.inf and abs(row.a - 20) < 1 and row.n == 38
+    assert np.isnan([row.difference, row.low, row.high, row.p, row.p_corrected]).all()
+    text = found.table.to_markdown()
+    assert "infinite for 19 of 38 images of B: not compared; n = 38 of 40 images" in text
+    assert "| ∞ | n/a" in text and "| 38 |" in text and "**" not in text
+    better = found.changed["b"] > found.changed["a"]
+    assert len(found.changed) == 6 and list(better) == [False] * 3 + [True] * 3
+
+
 def test_rows_are_paired_by_title_or_as_asked(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     a, b = (write(tmp_path / name, rng.normal(size=(2, 20)), rows=2) for name in "ab")

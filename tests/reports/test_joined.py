@@ -9,7 +9,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.store import read_json, write_json
-from reports import build, scored
+from reports import build, compare, scored
 from reports.joined import joined
 from reports.page.pictures import albums
 from reports.results import OF_ROWS, over_seeds
@@ -118,7 +118,7 @@ def test_seeds_of_another_training_are_another_row(tmp_path: Path, other: str | 
         shown = cells[cells["label"] == title].set_index(["condition", "metric"])["value"]
         pd.testing.assert_series_equal(shown, of.set_index(["condition", "metric"])["value"])
     assert found.elsewhere >= {"GRIG (b)"}
-    assert ("GRIG (b) stands apart from GRIG: its method, training" in found.protocol["joined"][0]) == bool(other)
+    assert "GRIG (b) stands apart from GRIG: its method, training or values are others" in found.protocol["joined"][0]
     assert ("run the suite again" in found.protocol["joined"][0]) == (other is None)
     assert {"GRIG: 400 x 8", "GRIG (b): 400 x 8"} == set(found.protocol["trained"])
     assert "GRIG (b)" in build(first, others=[second]).read_text()
@@ -145,3 +145,15 @@ def test_a_run_whose_rows_stand_there_already_is_said_to_add_none(tmp_path: Path
     first = run(tmp_path / "a", ("grig", "mean"))
     (text,) = joined(first, [run(tmp_path / "b", ("mean",))]).protocol["joined"]
     assert text == f"none of {tmp_path / 'b'}, whose rows stand there already: 4 of 4 columns"
+
+
+def test_older_results_say_what_they_lack(tmp_path: Path) -> None:
+    new = run(tmp_path / "new", ("grig",))
+    rows = pd.read_parquet(new / "results.parquet").assign(images_fingerprint="aa", model="x")
+    rows.to_parquet(new / "results.parquet")
+    old = made_up.write_run(
+        tmp_path / "old", rows.drop(columns=["protocol", "images_fingerprint", "model"]), pictures=0
+    )
+    for make in (joined, lambda a, b: joined(b[0], [a]), lambda a, b: compare(a, b[0]), lambda a, b: compare(b[0], a)):
+        with pytest.raises(BenchError, match=r"the results of .*/old are older and do not say .*, protocol, model: "):
+            make(new, [old])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,9 @@ def test_without_a_test_nothing_is_bold() -> None:
 def test_few_images_prove_nothing() -> None:
     few, many = ([np.full(n, 1.0), np.full(n, 2.0)] for n in (9, 10))
     cells = [Cell(1.0), Cell(2.0)]
-    assert marks(cells, True, paired(few)) == ["second", "second"]
+    assert marks(cells, True, paired(few)) == ["", "second"]  # not tested, and as everywhere the best alone
+    apart = [Cell(1.0, low=0.9, high=1.1), Cell(2.0, low=1.9, high=2.1)]
+    assert marks(apart, True, paired(few)) == ["", "second"]  # nor by intervals, which few images make too narrow
     assert marks(cells, True, paired(many)) == ["second", "best"]
 
 
@@ -115,6 +118,31 @@ def test_each_pair_is_tested_on_the_images_that_both_have() -> None:
     assert marks(cells, True, paired(values)) == ["best", "second", ""]
     values[2][:21] = math.nan  # 9 images prove nothing of the third
     assert marks(cells, True, paired(values)) == ["second", "", "second"]
+
+
+def test_infinite_values_are_not_tested() -> None:
+    """Without the images where it is infinite, the best one is worse than the second; none is bold."""
+    values = [np.full(30, 2.0), np.where(np.arange(30) < 15, np.inf, 1.0), np.full(30, np.inf)]
+    cells = [Cell(2.0, low=1.9, high=2.1), Cell(math.inf), Cell(math.inf)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # with its line of source, one stood on the terminal
+        assert marks(cells, True, paired(values)) == ["", "second", "second"]
+        assert marks(cells[:2], True, paired(values)) == ["", "second"]
+
+
+def test_what_is_not_tested_is_told_below(tmp_path: Path) -> None:
+    for text in ("values without intervals", "infinite ones", "fewer than 10 images", "underlined alone"):
+        assert text in NOTE
+    rows = made_up.rows(methods={"mean": "Mean colour", "telea": "Telea"}, **WHAT)
+    run = made_up.write_run(tmp_path, rows, pictures=0)
+    ids = [f"{i:03}" for i in range(40)]
+    table = pd.DataFrame({"dataset": "made-up faces", "id": ids, "attribute": "skin", "group": ["a"] * 36 + ["b"] * 4})
+    table.to_parquet(run / "groups.parquet", index=False)
+    found = results.load(run)
+    made = groups.tables(found, results.over_seeds(found.rows))["groups-made-up-faces"]
+    many, few, *_ = zip(*(row.cells for row in made.blocks[0].rows), strict=True)
+    assert [cell.mark for cell in many] == ["second", "best"] and [cell.mark for cell in few] == ["", "second"]
+    assert np.isnan([cell.low for cell in few]).all() and NOTE in made.notes
 
 
 def test_what_stands_apart_is_not_ranked() -> None:

@@ -99,6 +99,14 @@ def test_hashes_alone_without_data(made: Path) -> None:
     assert "hashes only" in printed and "sound (pack " in printed
 
 
+def test_a_pack_of_older_results_is_refused_by_name(made: Path, tmp_path: Path) -> None:
+    content = members(made)
+    rows = pd.read_parquet(io.BytesIO(content["results.parquet"]))
+    content["results.parquet"] = encoded(rows.drop(columns=["protocol", "masks_fingerprint"]))
+    with pytest.raises(BenchError, match="are older and do not say their masks_fingerprint, protocol: run the suite"):
+        check(written(tmp_path / "old.zip", content))
+
+
 def test_one_changed_pixel_is_found(made: Path, tmp_path: Path) -> None:
     """By its hash, and by its score where the hashes were made anew."""
     content = members(made)

@@ -223,7 +223,8 @@ def test_in_a_browser_two_methods_are_compared(made: Path, visit: Callable[..., 
     tab.select_option("#metric", label="PSNR ↑")
     tab.wait_for_selector("#pairs-rows :text('+')")
     row = "[...document.querySelectorAll('#pairs-rows tr')][0].innerText.split('\\t')"
-    _, a, b, apart, p = tab.evaluate(row)
+    _, a, b, apart, p, n = tab.evaluate(row)
+    assert n == "40"
     assert abs(float(b) - float(a) - float(apart.split(" [")[0])) < 0.02 and 0 <= float(p) < 0.05
     low, high = map(float, apart.split("[")[1].strip("]").split(", "))
     assert 0 < low < float(apart.split(" [")[0]) < high
@@ -238,6 +239,26 @@ def test_in_a_browser_two_methods_are_compared(made: Path, visit: Callable[..., 
     assert tab.evaluate("document.querySelector('#left-image').naturalWidth") == 64
     sides = "['left', 'right'].map((side) => document.querySelector(`#${side}`).selectedOptions[0].text)"
     assert tab.evaluate(sides) == ["GRIG", "Mean colour"]  # the pictures are of what is compared
+
+
+def test_in_a_browser_infinite_values_and_every_number_of_training_images(
+    tmp_path: Path, visit: Callable[..., Any]
+) -> None:
+    what = {"methods": {"mean": "Mean colour", "telea": "Telea"}, "conditions": ("center/25",), "metrics": ("psnr",)}
+    folder = made_up.write_run(tmp_path / "run", made_up.rows(**what, shots=("4", "10")), pictures=1)
+    table = pd.read_parquet(folder / "per_image.parquet")
+    table.loc[(table["title"] == "Telea") & (table["shots"] == "4") & (table["id"] < "020"), "value"] = np.inf
+    table.to_parquet(folder / "per_image.parquet", index=False)
+    site(tmp_path / "site", [{"name": "run", "folder": folder}], {}, pictures=True)
+    tab = visit(tmp_path / "site/compare.html")
+    row = "[...document.querySelectorAll('#pairs-rows tr')][0].innerText.split('\\t')"
+    tab.wait_for_selector("#pairs-rows :text('+')")
+    boards = "[...document.querySelector('#board').options].map((o) => o.text)"
+    assert tab.evaluate(boards) == ["made-up faces, 10 training images", "made-up faces, 4 training images"]
+    tab.select_option("#board", label="made-up faces, 4 training images")
+    tab.wait_for_selector("#pairs-rows :text('∞')")
+    _, a, *rest = tab.evaluate(row)
+    assert float(a) > 0 and rest == ["∞", "n/a", "n/a", "40"]
 
 
 def test_names_of_others_stay_text(tmp_path: Path, visit: Callable[..., Any]) -> None:
