@@ -64,9 +64,24 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--facebench-record: the name of the file must end with {BASELINE}, not {target!r}")
     if target and config.getoption("numprocesses", None):
         raise pytest.UsageError("--facebench-record: values are recorded in one process: add -n 0")
-    names = [text.partition("=")[0] for text in config.getoption("facebench_data")]
+    if (config.getoption("facebench_workers") or 0) < 0:
+        raise pytest.UsageError("--facebench-workers: give a number from 0, for jobs in this process, upwards")
+    if unnamed := [text for text in config.getoption("facebench_data") if not all(text.partition("="))]:
+        raise pytest.UsageError(f"--facebench-data {unnamed[0]}: write NAME=DIR")
+    names = [name for name, _ in _given(config)]
     if twice := [name for name in names if names.count(name) > 1]:
         raise pytest.UsageError(f"--facebench-data gives {twice[0]} twice: leave one of them")
+
+
+def _given(config: pytest.Config) -> list[tuple[str, str]]:
+    """Data sets of the options, with their folders."""
+    return [(name, folder) for name, _, folder in (text.partition("=") for text in config.getoption("facebench_data"))]
+
+
+def _root(config: pytest.Config) -> Path:
+    """The folder of all runs."""
+    root: Path = config.invocation_params.dir / config.getoption("facebench_runs")
+    return root
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> SuiteFile | None:
@@ -99,10 +114,29 @@ class SuiteFile(pytest.File):
             found = [suites.parse(content, str(self.path))]
             if content.get("smoke"):
                 found.append(suites.parse(suites.smoke(content), f"{self.path} (smoke)"))
+            self._check(found)
         except BenchError as error:
             raise self.CollectError(str(error)) from None
         for suite in found:
             yield Runs.from_parent(self, name=suite.suite, suite=suite, smoke=suite is not found[0])
+
+    def _check(self, found: list[Suite]) -> None:
+        """Before the first test: what the options name must suit the suite, or another one."""
+        from bench.data import catalogue, sources
+        from bench.store import check_folder
+
+        target = self.config.getoption("facebench_record")
+        if target and (self.config.invocation_params.dir / target).parent.resolve() != self.path.parent.resolve():
+            raise BenchError(f"--facebench-record: {target} must lie beside {self.path}: no later run reads it there")
+        named = {data.name: None for suite in found for data in (*suite.data, *suite.training)}
+        for name, folder in _given(self.config):
+            if name in named:
+                sources.opened(folder)
+            elif catalogue.known(name) is None:
+                raise BenchError(f"--facebench-data {name}: the suite names {', '.join(named)}")
+        measured = any(one.measured for suite in found for one in suite.expectations)
+        if measured and not self.config.option.collectonly:
+            check_folder(_root(self.config))
 
 
 class Runs(pytest.Collector):
@@ -112,12 +146,11 @@ class Runs(pytest.Collector):
         super().__init__(**rest)
         self.suite, self.smoke = suite, smoke
         self.measured: tuple[pd.DataFrame | None, list[tuple[Job, bool, str]]] | None = None
-        given = (text.partition("=") for text in self.config.getoption("facebench_data"))
-        self.folders = {name: folder for name, _, folder in given}
+        self.folders = dict(_given(self.config))
 
     @property
     def root(self) -> Path:
-        return self.config.invocation_params.dir / self.config.getoption("facebench_runs")
+        return _root(self.config)
 
     @property
     def workers(self) -> int | None:
@@ -140,7 +173,7 @@ class Runs(pytest.Collector):
                 try:
                     yield from expect.read(" = ".join(line), self.suite)
                 except BenchError as error:
-                    raise self.CollectError(f"{path}: {error}; record it again") from None
+                    raise self.CollectError(f"{path}: {error}; delete this line of it, or record again all") from None
 
     def absent(self, expectation: Expectation) -> list[str]:
         """Data sets that the expectation needs and the user has not given."""
@@ -228,7 +261,6 @@ def _run(runs: Runs, expected: list[Expectation]) -> tuple[pd.DataFrame | None, 
 
     from bench import jobs, results, runner
     from bench.data.cache import locked
-    from bench.store import check_folder
 
     placed = {
         key: [
@@ -239,7 +271,6 @@ def _run(runs: Runs, expected: list[Expectation]) -> tuple[pd.DataFrame | None, 
     }
     placed["data"] = [d for d in placed["data"] if not d.absent]
     changes: dict[str, Any] = placed | {"expect": [], "smoke": None}
-    check_folder(runs.root)
     with locked(runs.root / runs.suite.suite / "pytest"):  # of several processes of pytest-xdist the first one works
         made = jobs.plan(runs.suite.model_copy(update=changes), runs.root)
         wanted = [j for j in made.scores if any(e.covers(j.row, bool(made.completion(j).needs)) for e in expected)]
@@ -311,7 +342,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
     path = config.invocation_params.dir / target
     kept = _read(path) if path.exists() else {}
-    text = yaml.safe_dump(kept | recorded, allow_unicode=True, sort_keys=False, width=1000)
+    merged = kept | {suite: kept.get(suite, {}) | lines for suite, lines in recorded.items()}
+    text = yaml.safe_dump(merged, allow_unicode=True, sort_keys=False, width=1000)
     write_text(path, HEADER + text)
     count = sum(map(len, recorded.values()))
     terminalreporter.write_line(f"facebench: {count} measured values are recorded in {target}")

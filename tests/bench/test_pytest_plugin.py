@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -163,12 +164,24 @@ def test_values_are_recorded_and_held_against_later_runs(pytester: pytest.Pytest
     assert target.read_text() == text
 
 
+def test_recording_keeps_what_is_not_measured(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines of other suites, of expectations that are not chosen, and of those that fail."""
+    write(pytester.path, expect=["telea psnr > 5", "mean psnr > 90", "telea l1@hole < 1"])
+    old = {"small": {"Telea psnr": "1 ± 1", "Mean colour psnr": "2 ± 1", "Telea l1@hole": "3 ± 1"}, "other": {"a": "1"}}
+    target = pytester.path / "small.baseline.yaml"
+    target.write_text(yaml.safe_dump(old))
+    run(pytester, "--facebench-record", target.name, "-k", "psnr").assert_outcomes(passed=1, failed=1, deselected=1)
+    new = yaml.safe_load(target.read_text())
+    assert float(new["small"].pop("Telea psnr").split(" ")[0]) > 5
+    assert new == {"small": {"Mean colour psnr": "2 ± 1", "Telea l1@hole": "3 ± 1"}, "other": {"a": "1"}}
+
+
 def test_a_damaged_or_outdated_baseline_is_named(pytester: pytest.Pytester) -> None:
     write(pytester.path, expect=COSTS[:1])
     target = pytester.path / "small.baseline.yaml"
     target.write_text("small: {Telia l1@hole: 0.1 ± 0.1}")
     run(pytester).stdout.fnmatch_lines(
-        ["*small.baseline.yaml: *unknown row 'Telia': did you mean telea*record it again"]
+        ["*small.baseline.yaml: *unknown row 'Telia': did you mean telea*delete this line of it*"]
     )
     target.write_text("small: [")
     run(pytester).stdout.fnmatch_lines(["*small.baseline.yaml is not valid YAML*"])
@@ -179,6 +192,26 @@ def test_a_damaged_or_outdated_baseline_is_named(pytester: pytest.Pytester) -> N
 def test_the_name_of_a_baseline_is_checked(pytester: pytest.Pytester) -> None:
     result = run(pytester, "--facebench-record", "values.json")
     result.stderr.fnmatch_lines(["*must end with .baseline.yaml, not 'values.json'"])
+
+
+WRONG = {  # options -> message
+    ("--facebench-workers=-1",): "*--facebench-workers: give a number from 0*",
+    ("--facebench-data", "synthfaces"): "*--facebench-data synthfaces: write NAME=DIR",
+    ("--facebench-data", "synthfaces="): "*--facebench-data synthfaces=: write NAME=DIR",
+    ("--facebench-data", "nosuch=."): "*--facebench-data nosuch: the suite names synthfaces",
+    ("--facebench-data", "synthfaces=nowhere"): "*nowhere does not exist: give the folder that holds the images",
+    ("--facebench-runs", "small.yaml"): "*cannot write *small.yaml/.facebench: a part of this path is a file*",
+    ("--facebench-record", "a/b.baseline.yaml"): "*--facebench-record: a/b.baseline.yaml must lie beside *small.yaml*",
+}
+
+
+@pytest.mark.parametrize("options", WRONG)
+def test_wrong_options_are_one_message_before_the_first_test(pytester: pytest.Pytester, options: tuple) -> None:
+    write(pytester.path, expect=["telea psnr > 5", "mean psnr > 5"])
+    result = run(pytester, *options)
+    assert result.ret in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERRUPTED)
+    assert sum(fnmatch(line, WRONG[options]) for line in result.outlines + result.errlines) == 1
+    assert not list(pytester.path.glob("runs/*"))
 
 
 def test_a_broken_suite_is_one_message(pytester: pytest.Pytester) -> None:
