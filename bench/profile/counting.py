@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count, sdpa_flop_count
+
+VERSION = 2
+"""Of what the numbers of a profile mean: raised when equal methods get others. 2: guides, memory and formulas."""
 
 
 def count_parameters(module: nn.Module, learnable: bool = False) -> int:
@@ -100,16 +103,23 @@ def _step_by_step() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(before)
 
 
+class _Anywhere(nullcontext[None]):
+    """In the place of torch's tracker of modules, which takes no leaf of the graph into a network."""
+
+    parents = ("Global",)
+
+
 class _Counter(FlopCounterMode):
-    """torch's counter, with products of vectors, FFTs, and FIR filters apart."""
+    """torch's counter, with all that it does not know, and FIR filters apart."""
 
     def __init__(self) -> None:
         self.fir = 0.0
         aten = torch.ops.aten
         formulas: dict[Any, Any] = dict.fromkeys((aten.convolution, aten._convolution), self._convolution())
+        formulas |= {aten.convolution_backward: self._convolution_backward()}
         formulas |= dict.fromkeys((aten._fft_r2c, aten._fft_c2r, aten._fft_c2c), _transform)
-        formulas |= dict.fromkeys((aten.mv, aten.dot, aten.vdot), _vectors) | _unknown()
-        super().__init__(display=False, custom_mapping=formulas)
+        super().__init__(display=False, custom_mapping=formulas | _unknown())
+        self.mod_tracker = _Anywhere()
 
     def operations(self) -> Operations:
         """What has been counted until now."""
@@ -123,31 +133,80 @@ class _Counter(FlopCounterMode):
     def _convolution(self) -> Callable[..., float]:
         @_on_tensors
         def flops(x: Tensor, weight: Tensor, *rest: Any, out_val: Tensor, **_: Any) -> float:
-            found = conv_flop_count(list(x.shape), list(weight.shape), list(out_val.shape), transposed=rest[4])
-            if weight.stride(0) == 0 and len(weight) > 1:  # one kernel, expanded over the channels
-                self.fir += found / 2
-                return 0
-            return found
+            return self._passes(1, x, weight, out_val, rest[4])
 
         return flops
 
+    def _convolution_backward(self) -> Callable[..., float]:
+        """Each gradient costs what the convolution does; torch's own count of that of grouped weights is too high.
+
+        See pytorch/pytorch#183405.
+        """
+
+        @_on_tensors
+        def flops(gradient: Tensor, x: Tensor, weight: Tensor, *rest: Any, **_: Any) -> float:
+            return self._passes(sum(rest[-1][:2]), x, weight, gradient, rest[4])
+
+        return flops
+
+    def _passes(self, times: int, x: Tensor, weight: Tensor, y: Tensor, transposed: bool) -> float:
+        found = times * conv_flop_count(list(x.shape), list(weight.shape), list(y.shape), transposed=transposed)
+        if weight.stride(0) == 0 and len(weight) > 1:  # one kernel, expanded over the channels
+            self.fir += found / 2
+            return 0
+        return found
+
 
 def _unknown() -> dict[Any, Callable[..., float]]:
-    """Formulas of what torch's counter does not know: attention on a CPU before torch 2.15, and deformable convolution.
+    """Formulas of what torch's counter does not know.
 
-    Of the second, where to read is not charged.
+    That is attention on a CPU before torch 2.15; deformable convolution, of which where to read is not charged; and
+    products of vectors, sums of products, distances, bilinear and recurrent layers, of the last their pass forward.
     """
     from torchvision.ops import deform_conv2d  # noqa: F401  registers the operation
+
+    Shape = Sequence[int]
 
     def attention(query: torch.Size, key: torch.Size, value: torch.Size, *_: Any, **__: Any) -> float:
         return sdpa_flop_count(query, key, value)
 
-    def deformable(x: torch.Size, weight: torch.Size, *_: Any, out_shape: torch.Size, **__: Any) -> float:
-        return 2.0 * out_shape.numel() * math.prod(weight[1:])
+    def deformable(x: Shape, weight: Shape, *_: Any, out_shape: Shape, **__: Any) -> float:
+        return 2.0 * math.prod(out_shape) * math.prod(weight[1:])
 
+    def vectors(first: Shape, *_: Any, **__: Any) -> float:
+        return 2.0 * math.prod(first)
+
+    def added_vector(_: Shape, matrix: Shape, *__: Any, **___: Any) -> float:
+        return 2.0 * math.prod(matrix)
+
+    def added_products(_: Shape, first: Shape, second: Shape, *__: Any, **___: Any) -> float:
+        return 2.0 * math.prod(first) * second[-1]
+
+    def distances(first: Shape, *_: Any, out_shape: Shape, **__: Any) -> float:
+        return 2.0 * math.prod(out_shape) * first[-1]
+
+    def trilinear(*given: Any, **_: Any) -> float:
+        shapes = []  # with the axes of length 1 along which each is expanded
+        for shape, added in zip(given[:3], given[3:6], strict=True):
+            sides = iter(shape)
+            shapes.append([1 if axis in added else next(sides) for axis in range(len(shape) + len(added))])
+        return 2.0 * math.prod(map(max, *shapes))
+
+    def recurrent(x: Shape, *weights: Any, **_: Any) -> float:
+        """The inputs of all steps, which weights of several layers stand in one list and those of one do not."""
+        several = weights[0] if isinstance(weights[0], list) else weights[:2]
+        return 2.0 * math.prod(x[:-1]) * sum(math.prod(weight) for weight in several if len(weight) == 2)
+
+    aten = torch.ops.aten
     return {
-        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention,
+        aten._scaled_dot_product_flash_attention_for_cpu: attention,
         torch.ops.torchvision.deform_conv2d: deformable,
+        **dict.fromkeys((aten.mv, aten.dot, aten.vdot), vectors),
+        aten.addmv: added_vector,
+        aten.addbmm: added_products,
+        **dict.fromkeys((aten._euclidean_dist, aten._cdist_forward), distances),
+        aten._trilinear: trilinear,
+        **dict.fromkeys((aten.mkldnn_rnn_layer, aten._cudnn_rnn), recurrent),
     }
 
 
@@ -155,11 +214,6 @@ def _on_tensors(formula: Callable[..., float]) -> Callable[..., float]:
     """Ask torch's counter for tensors instead of shapes."""
     formula._get_raw = True  # type: ignore[attr-defined]
     return formula
-
-
-@_on_tensors
-def _vectors(first: Tensor, second: Tensor, *_: Any, **__: Any) -> float:
-    return 2.0 * first.numel()
 
 
 @_on_tensors

@@ -44,6 +44,17 @@ LAYERS = {  # layer, input, kind, multiply-accumulates
     "one axis": (nn.Conv1d(3, 5, 3), (2, 3, 10), "convolution", 2 * 5 * 8 * 3 * 3),
     "linear": (nn.Linear(7, 5), (4, 3, 7), "matrix", 4 * 3 * 7 * 5),
     # q, k, v and the output: 10 x 16 x 16 each; scores and sums: 10 x 10 x 16 each
+    # 4 gates of 5 for 3 numbers of input and 5 of state, at each of 6 steps of 2 sequences
+    "lstm": (nn.LSTM(3, 5), (6, 2, 3), "matrix", 6 * 2 * 4 * 5 * (3 + 5)),
+    "lstm, batch first": (nn.LSTM(3, 5, batch_first=True), (2, 6, 3), "matrix", 6 * 2 * 4 * 5 * (3 + 5)),
+    # the second layer sees both directions of the first
+    "lstm, two ways": (
+        nn.LSTM(3, 5, 2, bidirectional=True),
+        (6, 2, 3),
+        "matrix",
+        12 * 2 * 4 * 5 * ((3 + 5) + (10 + 5)),
+    ),
+    "gru": (nn.GRU(3, 5), (6, 2, 3), "matrix", 6 * 2 * 3 * 5 * (3 + 5)),
     "attention layer": (Attention().eval(), (2, 10, 16), "matrix", 2 * (4 * 10 * 16 * 16 + 2 * 10 * 10 * 16)),
 }
 
@@ -70,6 +81,12 @@ FUNCTIONS = {
     "einsum without a batch": (lambda: torch.einsum("bij,kj->bik", draw(2, 3, 4), draw(5, 4)), 120),
     "matrix and vector": (lambda: draw(3, 4) @ draw(4), 12),
     "two vectors": (lambda: draw(4) @ draw(4), 4),
+    "matrix and vector, added": (lambda: torch.addmv(draw(3), draw(3, 4), draw(4)), 12),
+    "products, added": (lambda: torch.addbmm(draw(3, 5), draw(2, 3, 4), draw(2, 4, 5)), 120),
+    "distances": (lambda: torch.cdist(draw(2, 3, 4), draw(2, 5, 4)), 120),
+    "distances of many": (lambda: torch.cdist(draw(2, 30, 4), draw(2, 50, 4)), 2 * 30 * 50 * 4),
+    "distances of another norm": (lambda: torch.cdist(draw(3, 4), draw(5, 4), p=1), 60),
+    "bilinear": (lambda: F.bilinear(draw(7, 4), draw(7, 5), draw(6, 4, 5)), 7 * 4 * 5 * 6),
     "functional": (lambda: F.linear(draw(7, 4), draw(5, 4), draw(5)), 140),
 }
 
@@ -78,6 +95,44 @@ FUNCTIONS = {
 def test_products(name: str) -> None:
     function, expected = FUNCTIONS[name]
     assert count_operations(function)[""] == Operations(matrix=expected)
+
+
+@pytest.mark.parametrize("groups", [1, 4, 8])
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_each_gradient_costs_what_the_convolution_does(groups: int, kind: type, frozen: bool) -> None:
+    """Once for the weights, once for the input."""
+    layer, x = kind(8, 8, 3, padding=1, groups=groups).requires_grad_(not frozen), draw(2, 8, 6, 6).requires_grad_()
+
+    def run() -> None:
+        with torch.enable_grad():
+            layer(x).sum().backward()
+
+    assert count_operations(run)[""] == Operations(convolution=(2 if frozen else 3) * 2 * 8 * 36 * 8 // groups * 9)
+
+
+def test_gradients_of_filters_stand_apart_too() -> None:
+    x, kernel = draw(1, 6, 9, 9).requires_grad_(), draw(1, 1, 4, 4).expand(6, 1, 4, 4)
+
+    def run() -> None:
+        with torch.enable_grad():
+            F.conv2d(x, kernel, padding=2, groups=6).sum().backward()
+
+    assert count_operations(run)[""] == Operations(fir=2 * 6 * 10 * 10 * 16)
+
+
+def test_a_leaf_of_the_graph_may_enter_a_network() -> None:
+    """As in a search for the input."""
+    network = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5))
+
+    def run() -> None:
+        with torch.enable_grad():
+            x = draw(2, 3).requires_grad_()
+            torch.autograd.grad(network(x).sum(), x)
+
+    whole = 2 * (3 * 4 + 4 * 5)
+    counted = count_operations(run, {"it": network})
+    assert counted == {"": Operations(matrix=2 * whole), "it": Operations(matrix=whole, calls=1)}
 
 
 @pytest.mark.parametrize("known", [True, False])
