@@ -76,8 +76,7 @@ class DPS(Sampler):
         """What the network tells, and the gradient by x of each image's distance from it to the known pixels."""
         with torch.inference_mode(False), torch.enable_grad():
             x = x.clone().requires_grad_()
-            seen = x * 1  # torch's counter of operations takes no leaf of the graph into a network
-            told = diffusion.reverse(seen, k, self.prior.predict(seen, int(diffusion.times[k])))
+            told = diffusion.reverse(x, k, self.prior.predict(x, int(diffusion.times[k])))
             missing = (1 - batch.mask) * (batch.image - told.clean)
             (gradient,) = torch.autograd.grad(torch.linalg.vector_norm(missing, dim=(1, 2, 3)).sum(), x)
         return Reverse(*(part.detach() for part in told)), gradient

@@ -159,10 +159,9 @@ class DiffFace(Iterative):
         The guide sees the clean estimate, mixed with x by how much noise there is.
         """
         x = x.clone().requires_grad_()
-        seen = x * 1  # torch's counter of operations takes no leaf of the graph into a network
-        told = self.told(diffusion, seen, k, guide)
+        told = self.told(diffusion, x, k, guide)
         share = float(1 - diffusion.abar[k]) ** 0.5
-        loss = guide.loss(share * told.clean + (1 - share) * seen, noise)
+        loss = guide.loss(share * told.clean + (1 - share) * x, noise)
         (gradient,) = torch.autograd.grad(loss.sum(), x)
         return Reverse(*(part.detach() for part in told)), gradient
 

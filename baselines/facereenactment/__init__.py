@@ -195,8 +195,7 @@ class FaceReenactment(CodeEditor):
             target = resized(source.clone(), generator.size)
             adam = Adam(weights.values(), c.finetune_rate)
             for _ in range(c.finetune):
-                used = {name: weight * 1 for name, weight in weights.items()}  # torch's counter takes no leaf
-                loss = F.mse_loss(functional_call(generator, used, (given, own)), target)
+                loss = F.mse_loss(functional_call(generator, weights, (given, own)), target)
                 for weight, slope in zip(weights.values(), torch.autograd.grad(loss, [*weights.values()]), strict=True):
                     weight.grad = slope
                 adam.step()

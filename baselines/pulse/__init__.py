@@ -187,9 +187,7 @@ class PULSE(Method):
         adam = SphericalAdam(found, c.rate, c.steps)
         for step in range(1, c.steps + 1):
             codes = self.codes(found[0])
-            # torch's counter of operations takes no leaf of the graph into a network
-            drawn = [x * 1 for x in found[1:]]
-            image = self.generator(codes, [*drawn, *fixed])
+            image = self.generator(codes, [*found[1:], *fixed])
             small = shrunk((image + 1) / 2, c.low)
             error = l2(small, target, c.enough)
             matched = matched or bool(error.detach() <= c.enough)  # in its own precision, in which it was clamped
