@@ -24,7 +24,7 @@ VERSION = 3  # raised when equal files are decoded or rendered otherwise
 CHUNK = 64
 
 Progress = Callable[[str, int, int], None]
-"""Called with (what is done: "reading", "decoding", "rendering" or "checking"; images done; images in all)."""
+"""Called with (what is done: "reading", "decoding", "rendering", "checking" or "comparing"; images done; in all)."""
 Batch = Mapping[str, np.ndarray]
 """Arrays of the same images: name -> (n, ...)."""
 T = TypeVar("T")

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from bench import pictures
@@ -22,6 +23,8 @@ OWN = "folder"
 """The name under which `check` takes a folder of the user's own images."""
 SHORT_SIDE = 256
 """The smallest size that the papers' presets train at."""
+MOST_ALIKE = 10_000
+"""Pairs of near-copies after which `check` looks for no more: frames of a video are near-copies of each other."""
 
 
 @dataclass(frozen=True)
@@ -283,15 +286,17 @@ def check(name: str, folder: str | Path, progress: Progress | None = None) -> Re
     if split and split.rule == "folder" and (leak := _leak(split, duplicates)):
         problems.append(f"{leak[0]} and {leak[1]} are the same picture, in training and in test: remove one")
     signed = [(image, one) for image, one in zip(ids, found, strict=True) if one.signature and not one.annotation]
-    alike = tuple(
+    pairs = (
         (signed[i][0], signed[j][0], flipped)
-        for i, j, flipped in near.pairs([one.signature for _, one in signed if one.signature])
+        for i, j, flipped in near.pairs([one.signature for _, one in signed if one.signature], progress)
         if signed[i][1].sha256 != signed[j][1].sha256
     )
+    alike = tuple(islice(pairs, MOST_ALIKE))
     if alike:
+        more = " or more (the search ended there)" if len(alike) == MOST_ALIKE else ""
         notes.append(
-            f"{len(alike):,} pairs of pictures differ in compression or size alone, or are mirrored, and may fall into "
-            "both training and test: look at them, and remove one of each"
+            f"{len(alike):,} pairs{more} of pictures differ in compression or size alone, or are mirrored, and may "
+            "fall into both training and test: look at them, and remove one of each"
         )
     small = sum(min(size) < SHORT_SIDE for size in sizes)
     if small:

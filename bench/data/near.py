@@ -9,14 +9,15 @@ import imagehash
 import numpy as np
 from PIL import Image, ImageOps
 
+from bench.data.cache import Progress
+
 BITS = 8
 """Most of the 64 bits of a perceptual hash that may differ."""
 CORRELATION = 0.95
 """What the grey pixels must reach at `SIDE`: of 44 aligned photographs of faces any two stay below 0.91 (and
 differ in 12 bits or more), and copies of them, as JPEG of quality 10 or at 64 pixels, above 0.99 (2 bits or fewer)."""
 SIDE = 32
-ROWS = 256  # pictures that are compared with all others at once
-PAIRS = 65_536  # pairs whose pixels are compared at once
+ROWS = 64  # pictures that are compared with all others at once
 
 
 @dataclass(frozen=True)
@@ -38,30 +39,33 @@ def signature(image: Image.Image) -> Signature:
     return Signature((hashes[0], hashes[1]), pixels / (np.linalg.norm(pixels) or 1))
 
 
-def pairs(signatures: Sequence[Signature]) -> Iterator[tuple[int, int, bool]]:
-    """(i, j, whether one is mirrored) of all near-copies, i < j.
+def pairs(signatures: Sequence[Signature], progress: Progress | None = None) -> Iterator[tuple[int, int, bool]]:
+    """(i, j, whether one is mirrored) of all near-copies, i < j, in order.
 
-    Their hashes differ by `BITS` at most, and the correlation of their pixels confirms it.
+    Their hashes differ by `BITS` at most, and the correlation of their pixels confirms it. Pictures of one value have
+    none.
     """
-    plain, mirrored = np.array([one.hashes for one in signatures], np.uint64).reshape(-1, 2).T
-    for start in range(0, len(signatures), ROWS):
-        rows = slice(start, start + ROWS)
-        found: dict[tuple[int, int], bool] = {}
-        for flipped, hashes in ((False, plain), (True, mirrored)):
-            distance = np.bitwise_count(hashes[rows, None] ^ plain[None, start:])
-            left, right = np.nonzero(distance <= BITS)
-            upper = left < right
-            left, right = left[upper] + start, right[upper] + start
-            for part in range(0, len(left), PAIRS):
-                i, j = left[part : part + PAIRS], right[part : part + PAIRS]
-                same = _correlation(signatures, i, j, flipped) >= CORRELATION
-                for pair in zip(i[same].tolist(), j[same].tolist(), strict=True):
-                    found.setdefault(pair, flipped)
-        yield from ((i, j, flipped) for (i, j), flipped in sorted(found.items()))
+    places = [place for place, one in enumerate(signatures) if one.pixels.any()]
+    shown = [signatures[place] for place in places]
+    plain, mirrored = np.array([one.hashes for one in shown], np.uint64).reshape(-1, 2).T
+    for start in range(0, len(shown), ROWS):
+        rows, others = shown[start : start + ROWS], shown[start:]
+        same = _alike(plain[start : start + ROWS], plain[start:], [one.pixels for one in rows], others)
+        turned = _alike(mirrored[start : start + ROWS], plain[start:], [one.pixels[:, ::-1] for one in rows], others)
+        for i in np.flatnonzero((same | turned).any(axis=1)).tolist():
+            for j in np.flatnonzero(same[i] | turned[i]).tolist():
+                yield places[start + i], places[start + j], not same[i, j]
+        if progress is not None:
+            progress("comparing", min(start + ROWS, len(shown)), len(shown))
 
 
-def _correlation(signatures: Sequence[Signature], left: np.ndarray, right: np.ndarray, flipped: bool) -> np.ndarray:
-    """Of the pixels of the pairs (left, right); `flipped` mirrors the left one."""
-    turned = slice(None, None, -1 if flipped else 1)
-    values = (np.vdot(signatures[i].pixels[:, turned], signatures[j].pixels) for i, j in zip(left, right, strict=True))
-    return np.fromiter(values, np.float32, len(left))
+def _alike(left: np.ndarray, right: np.ndarray, rows: list[np.ndarray], others: Sequence[Signature]) -> np.ndarray:
+    """(R, N) bool: which of R pictures with these hashes and pixels are near-copies of which later ones of N others."""
+    found = np.bitwise_count(left[:, None] ^ right) <= BITS
+    found[np.tril_indices(len(left))] = False
+    i = found.any(axis=1).nonzero()[0]
+    if len(i):
+        j = found[i].any(axis=0).nonzero()[0]
+        these, those = np.stack([rows[k].ravel() for k in i]), np.stack([others[k].pixels.ravel() for k in j])
+        found[np.ix_(i, j)] &= these @ those.T >= CORRELATION
+    return found

@@ -52,10 +52,47 @@ def test_no_two_photographs_of_faces_are_called_copies() -> None:
 
 
 def test_many_pictures_are_compared_in_seconds() -> None:
-    hashes = np.random.default_rng(0).integers(0, 2**63, (5000, 2)).tolist()
-    started = time.perf_counter()
-    assert not list(near.pairs([near.Signature((a, b), np.zeros((32, 32), np.float32)) for a, b in hashes]))
-    assert time.perf_counter() - started < 5
+    """Unrelated ones, those of one value, whose hashes are all equal, and frames of a video, all near-copies."""
+    rng = np.random.default_rng(0)
+    hashes, noise = rng.integers(0, 2**63, (5000, 2)).tolist(), rng.normal(size=(5000, 32, 32)).astype(np.float32)
+    noise -= noise.mean((1, 2), keepdims=True)
+    noise /= np.linalg.norm(noise, axis=(1, 2), keepdims=True)
+    unrelated = [near.Signature((a, b), pixels) for (a, b), pixels in zip(hashes, noise, strict=True)]
+    flat = [near.Signature((0, 0), np.zeros((32, 32), np.float32))] * 3000
+    frames = [near.Signature((7, 9), noise[0])] * 1000
+    told: list[tuple[str, int, int]] = []
+    for signed, count in ((flat, 0), (frames, 1000 * 999 // 2), (unrelated, 0)):
+        started = time.perf_counter()
+        assert sum(1 for _ in near.pairs(signed, lambda *said: told.append(said))) == count
+        assert time.perf_counter() - started < 5
+    assert told[-1] == ("comparing", 5000, 5000)
+
+
+def test_pairs_are_those_of_single_comparisons() -> None:
+    """In order, with one mirrored where it is near so alone, whatever block a picture is in."""
+    pictures = faces(70)
+    signed = [near.signature(one) for one in (*pictures, *(ImageOps.mirror(one) for one in pictures[::9]), pictures[3])]
+    expected = []
+    for i, left in enumerate(signed):
+        for j, right in enumerate(signed[i + 1 :], start=i + 1):
+            for flipped in (False, True):
+                bits = (left.hashes[flipped] ^ right.hashes[0]).bit_count()
+                alike = (left.pixels[:, ::-1] if flipped else left.pixels).ravel() @ right.pixels.ravel()
+                if bits <= near.BITS and alike >= near.CORRELATION:
+                    expected.append((i, j, flipped))
+                    break
+    assert len(expected) == 9 and list(near.pairs(signed)) == expected
+
+
+def test_the_search_ends_aloud_where_all_are_near_copies(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    face = np.asarray(faces(1)[0].resize((32, 32))).astype(int)
+    for i in range(160):
+        frame = np.clip(face + rng.integers(-2, 3, face.shape), 0, 255).astype(np.uint8)
+        Image.fromarray(frame).save(tmp_path / f"{i:03d}.png")
+    report = catalogue.check("folder", tmp_path)
+    assert len(report.alike) == catalogue.MOST_ALIKE < 160 * 159 // 2
+    assert any(note.startswith("10,000 pairs or more (the search ended there) of pictures") for note in report.notes)
 
 
 def test_the_check_names_near_copies(tmp_path: Path) -> None:
