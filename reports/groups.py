@@ -138,8 +138,10 @@ def _attribute(scores: Scores, of_image: Any, names: Sequence[str], cells: pd.Da
         if len(known) > 1:
             order = sorted(known, key=list(means[:, c]).__getitem__)
             worst, best = (order[0], order[-1]) if higher[key[1]] else (order[-1], order[0])
-            apart, drawn = abs(means[best, c] - means[worst, c]), draws[best][:, c] - draws[worst][:, c]
-            gap = Cell(apart, places, *_interval(drawn if higher[key[1]] else -drawn))
+            gap = Cell(note="n/a: infinite for some images")
+            if np.isfinite(means[[best, worst], c]).all():
+                apart, drawn = abs(means[best, c] - means[worst, c]), draws[best][:, c] - draws[worst][:, c]
+                gap = Cell(apart, places, *_interval(drawn if higher[key[1]] else -drawn))
             made[key] = [*line, line[worst], gap]
         else:
             few = Cell(note=f"n/a: fewer than two groups of {FEW} images with values")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,18 @@ def test_what_cannot_be_said_is_not_said(tmp_path: Path) -> None:
     assert mean.cells[1].text == "∞" and mean.cells[1].tail(True) == ""
     assert {cell.text for cell in telea.cells} == {"n/a"}
     assert {cell.note for cell in telea.cells} == {"not every condition has values of single images"}
+
+
+def test_of_infinite_values_there_is_no_gap(tmp_path: Path) -> None:
+    """∞ - ∞ stood as a warning with its line of source on the terminal."""
+    run = write(tmp_path / "run", ("psnr",))
+    table = pd.read_parquet(run / "per_image.parquet")
+    table.loc[table["title"] == "Telea", "value"] = np.inf
+    table.to_parquet(run / "per_image.parquet", index=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        *_, worst, gap = made(run).blocks[0].rows[1].cells
+    assert (worst.text, gap.text, gap.note) == ("∞", "n/a", "n/a: infinite for some images")
 
 
 def test_two_groups_must_be_large_enough(tmp_path: Path) -> None:
