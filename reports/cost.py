@@ -14,6 +14,10 @@ from reports.table import Block, Cell, Column, Row, Table, quantity, ranked
 
 COUNTED = {"exegan": "generator"}  # the published columns count this network alone
 BYTES = 2**20
+COUNTED_OF = (
+    "Parameters: of a method's networks. MACs: of all that runs in one completion without optional guides, "
+    "also of networks that only steer it."
+)
 UNTESTED = "Underlined: the best value. Times of one machine are not tested, so nothing is bold."
 COUNTS = {"parameters": (1e6, 3), "macs": (1e9, 3), "fir": (1e9, 3), "calls": (1, 0)}  # unit, decimals
 
@@ -80,7 +84,7 @@ def _settings(rows: pd.DataFrame) -> Table:
         lines.append(Row(_title(row), tuple(cells)))
     every = columns + (step if trained else ())
     blocks = ranked([Block(tuple(lines))], every, bold=False, exact=True)
-    return Table("Cost", "Method", every, blocks, notes=(machines(rows), UNTESTED))
+    return Table("Cost", "Method", every, blocks, notes=(machines(rows), COUNTED_OF, UNTESTED))
 
 
 def published_costs(rows: pd.DataFrame) -> Table:
@@ -105,7 +109,7 @@ def published_costs(rows: pd.DataFrame) -> Table:
     columns = (Column("Published"), Column("thop's rule"), Column("Convolutions and products"), Column("All"))
     return Table(
         "Published cost beside ours", "Method", columns, tuple(blocks),
-        notes=("All: also FFTs and FIR filters; for parameters, those of every network that a completion runs.",),
+        notes=("All: also FFTs and FIR filters; for parameters, those of all networks of a method.",),
     )  # fmt: skip
 
 
@@ -175,7 +179,7 @@ def machines(rows: pd.DataFrame) -> str:
 def _machine(fact: dict[str, Any]) -> str:
     parts = [fact["processor"]]
     if fact["device"] == "cpu":
-        parts.append(f"{fact['threads']} threads" if fact["threads"] else "all cores")
+        parts.append(f"{fact['threads']} thread{'s' * (fact['threads'] != 1)}")
     elif not pd.isna(fact["driver"]):
         parts.append(f"driver {fact['driver']}")
     return ", ".join([*parts, f"torch {fact['torch']}"])

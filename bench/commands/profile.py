@@ -14,7 +14,7 @@ from bench.errors import BenchError
 
 KEY = (
     "method", "preset", "variant", "size", "batch", "device", "precision", "compiled", "threads", "training", "seconds",
-    "processor", "torch", "source",
+    "processor", "torch", "source", "version",
 )  # fmt: skip
 COMPARED = (
     "rfr", "aot", "comodgan", "lama", "grig:T = 1", "grig:T = 3", "edgeconnect", "gmcnn", "rgtsi", "transref", "exegan",
@@ -56,17 +56,18 @@ def profile(
     import torch
 
     from bench import registry
-    from bench.device import checked, tell_bf16
+    from bench.device import checked, cores, tell_bf16
     from bench.profile.cell import Setting, environment, measure
+    from bench.profile.counting import VERSION
     from bench.progress import many
     from bench.reporters import reporter
-    from bench.store import check_folder, write_table
+    from bench.store import check_folder
 
     place = checked(device)
-    names = methods.split(",") if methods else COMPARED if compare else _all()
+    names = _words(methods) if methods else COMPARED if compare else _all()
     settings, refused = [], []
     for name, side, count, kind, mode in product(
-        names, _numbers("--size", size), _numbers("--batch", batch), precision.split(","), modes.split(",")
+        names, _numbers("--size", size), _numbers("--batch", batch), _words(precision), _words(modes)
     ):
         slug, _, variant = name.partition(":")
         if kind not in ("fp32", "tf32", "bf16", "fp16"):
@@ -79,7 +80,7 @@ def profile(
         settings.append(
             Setting(
                 slug, _sized(slug, preset, side), variant or None, side, count, place, kind,  # type: ignore[arg-type]
-                mode == "compiled", threads, training, seconds=0.0 if compare else seconds,
+                mode == "compiled", threads or cores(), training, seconds=0.0 if compare else seconds,
             )
         )  # fmt: skip
     refused = list(dict.fromkeys(refused))
@@ -92,24 +93,23 @@ def profile(
     folder = out_folder / "profile"
     check_folder(out_folder)
     path = folder / "profile.parquet"
-    known = _known(path)
-    here = environment(torch.device(place))
+    _known(path)  # a damaged file is told at once
+    here = environment(torch.device(place)) | {"version": VERSION}
     sources = {setting.method: registry.get(setting.method).fingerprint()[:16] for setting in settings}
     keys = [asdict(setting) | here | {"source": sources[setting.method]} for setting in settings]
     failed = []
     with many() as report:
         for done, (setting, key) in enumerate(zip(settings, keys, strict=True)):
             report("profile", done, len(settings))
-            same = known.index[_matches(known, key)]
-            if len(same) and not again:
+            if not again and _matches(_known(path), key).any():
                 continue
             try:
-                row = measure(setting) | {"source": key["source"], "threads": setting.threads}
+                row = measure(setting) | {"source": key["source"]}
             except BenchError as error:
                 failed.append(str(error))
                 continue
-            known = pd.concat([known.drop(index=same), pd.DataFrame([row])], ignore_index=True)
-            write_table(path, known)
+            _add(path, key, row)
+    known = _known(path)
     rows = pd.concat([known[_matches(known, key)] for key in keys], ignore_index=True)
     if len(rows):
         costs = reporter("costs")
@@ -138,11 +138,34 @@ def _known(path: Path) -> Any:
     return found
 
 
+def _add(path: Path, key: dict[str, Any], row: dict[str, Any]) -> None:
+    """Add a row to those in the file, where other processes may have added theirs; it replaces one of that setting."""
+    import pandas as pd
+
+    from bench.data.cache import locked
+    from bench.store import write_table
+
+    with locked(path.parent):
+        known = _known(path)
+        write_table(path, pd.concat([known[~_matches(known, key)], pd.DataFrame([row])], ignore_index=True))
+
+
 def _all() -> list[str]:
     from bench import registry
 
-    cards = {slug: entry.card for slug, entry in registry.entries().items()}
-    return [slug for slug, card in cards.items() if card.evaluated and not (card.finished or card.from_folder)]
+    return [slug for slug in registry.entries() if not _nothing_to_measure(slug)]
+
+
+def _nothing_to_measure(slug: str) -> str:
+    """Why there is nothing to measure of a method with random weights; empty for the others."""
+    from bench import registry
+
+    card = registry.get(slug).card
+    if card.finished:
+        return f"{slug} reads finished pictures: there is nothing to measure"
+    if card.from_folder:
+        return f"{slug} has the networks of a folder of yours, which are not measured"
+    return "" if card.evaluated else f"{slug} completes no images: measure a method that requires it"
 
 
 def _sized(slug: str, preset: str, side: int) -> str:
@@ -163,6 +186,8 @@ def _misfit(slug: str, preset: str, variant: str | None, side: int, training: bo
         return config.sizes("embedded" if training and method.trainable() else None)
 
     try:
+        if reason := _nothing_to_measure(slug):
+            return reason
         if side in sizes(side):
             return ""
     except BenchError as error:
@@ -172,9 +197,13 @@ def _misfit(slug: str, preset: str, variant: str | None, side: int, training: bo
     return f"{label} takes {sizes(side)}, not {side} x {side}" + (f": set --size {near}" if near else "")
 
 
+def _words(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
+
+
 def _numbers(option: str, text: str) -> list[int]:
-    found = text.split(",")
-    if not all(part.strip().isdigit() and int(part) > 0 for part in found):
+    found = _words(text)
+    if not all(part.isdigit() and int(part) > 0 for part in found):
         raise BenchError(f"{option}: {text!r} is no list of positive whole numbers")
     return [int(part) for part in found]
 

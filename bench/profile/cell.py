@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -21,6 +22,7 @@ from bench.sources import Source
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 KINDS = ("convolution", "matrix", "attention", "fft", "fir")  # of multiply-accumulates
+HOLES = "freeform/40-50"
 MEASURED = ("latency", "latency p95", "latency spread", "calls", "throughput", "memory")
 
 
@@ -36,7 +38,7 @@ class Setting:
     device: str = "cpu"
     precision: Precision = "fp32"
     compiled: bool = False
-    threads: int = 0  # on the CPU; 0: all that this process may use
+    threads: int = field(default_factory=cores)  # on the CPU
     training: bool = False  # also a training step
     features: Source = "embedded"  # network behind training losses
     seconds: float = 1.0  # of a round; 0: count only, measure no time and no memory
@@ -54,12 +56,11 @@ def measure(setting: Setting) -> dict[str, Any]:
 
     Raises BenchError that says why there is no result.
     """
-    threads = setting.threads or cores()
-    pinned = {"OMP_NUM_THREADS": str(threads), "OMP_PROC_BIND": "true"}
+    pinned = {"OMP_NUM_THREADS": str(setting.threads), "OMP_PROC_BIND": "true"}
     before = {name: os.environ.get(name) for name in pinned}
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(sender, asdict(setting), threads))
+    process = context.Process(target=_child, args=(sender, asdict(setting)))
     os.environ.update(pinned)  # OpenMP reads it when the process starts
     try:
         process.start()
@@ -71,56 +72,61 @@ def measure(setting: Setting) -> dict[str, Any]:
         row, error = receiver.recv()
     except EOFError:
         process.join()
-        reason = f"its process ended with code {process.exitcode}; the memory may be too small"
-        raise BenchError(f"{setting.label}: {reason}") from None
+        reason = "; the memory may be too small" if process.exitcode == -signal.SIGKILL else ""
+        raise BenchError(f"{setting.label}: its process ended with code {process.exitcode}{reason}") from None
     process.join()
     if error:
         raise BenchError(f"{setting.label}: {error}")
     return row
 
 
-def _child(sender: Any, setting: Mapping[str, Any], threads: int) -> None:
+def _child(sender: Any, setting: Mapping[str, Any]) -> None:
     progress.remote = lambda *_: None  # the parent has said what there is to say
     try:
-        sender.send((_measure(Setting(**setting), threads), None))
-    except Exception as error:  # whatever a method raises is told to the parent
+        sender.send((_measure(Setting(**setting)), None))
+    except (Exception, SystemExit) as error:  # whatever a method raises is told to the parent
         sender.send((None, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"))
 
 
-def _measure(setting: Setting, threads: int) -> dict[str, Any]:
+def _measure(setting: Setting) -> dict[str, Any]:
     import torch
+    from torch import Tensor
 
+    from bench import contract
     from bench.allocator import keeping
     from bench.batch import Batch, Noise
+    from bench.completion import checked
     from bench.nn.compiled import compiled
-    from bench.profile.counting import Operations, count_operations, count_parameters
+    from bench.profile.counting import VERSION, Operations, count_operations, count_parameters
     from bench.profile.thop import count_by_thop
     from bench.profile.timing import held, peak_of, timed
     from bench.train import lay_out
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(setting.threads)
     torch.manual_seed(0)
     device = torch.device(setting.device)
     _set_precision(setting.precision)
     method = create(setting.method, setting.preset, setting.variant).to(device).eval()
     if device.type == "cuda":
         lay_out(method)  # as in training
-    guides = (*method.card.needs, *method.card.takes, *method.config.guided_by())
+    contract.written(method, "complete", "batch", "noise")
+    guides = (*method.card.needs, *method.config.guided_by())
     several, single = (example(count, setting.size, guides) for count in (setting.batch, 1))
     networks = method.networks()
 
     def complete(given: Batch) -> object:
         return method.complete(given, Noise.shared(0, setting.batch, device))
 
-    row = asdict(setting) | environment(device) | {"threads": threads}
+    row = asdict(setting) | environment(device) | {"version": VERSION}
     row |= {"name": method.card.name, "parameters": sum(count_parameters(network) for network in networks.values())}
     counted: dict[str, Operations] = {}
-    rule = count_by_thop(  # both in one completion
-        lambda: counted.update(
-            count_operations(lambda: method.complete(single.given(device), Noise([0], device)), networks)
-        ),
-        method,
-    )
+    first: list[Tensor] = []
+
+    def once() -> None:
+        first.append(method.complete(single.given(device), Noise([0], device)))
+
+    rule = count_by_thop(lambda: counted.update(count_operations(once, networks)), method)  # both in one completion
+    checked(first.pop(), single, setting.method)
     macs = counted.pop("")
     row |= {"macs": macs.total} | {f"macs {kind}": getattr(macs, kind) for kind in KINDS}
     for name, network in networks.items():
@@ -139,7 +145,7 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
     if setting.compiled:
         for network in networks.values():
             compiled(network)
-    base = held(device, method.state_dict().values())
+    base = held(device, _kept(method))
     with torch.inference_mode(), autocast(setting.precision, device):
         with keeping():
             timing = timed(complete, device, setting.seconds, given=lambda: several.given(device))
@@ -155,6 +161,16 @@ def _measure(setting: Setting, threads: int) -> dict[str, Any]:
     return row | (_training(setting, method, device) if setting.training and method.trainable() else {})
 
 
+def _kept(method: Any) -> Iterator[Any]:
+    """The tensors of a method: its weights, and what its modules remember, such as weights that are normalised."""
+    from torch import Tensor
+
+    yield from method.parameters()
+    yield from method.buffers()
+    for module in method.modules():
+        yield from (value for value in vars(module).values() if isinstance(value, Tensor))
+
+
 def create(slug: str, preset: str, variant: str | None = None, wanted: Mapping[str, str] = MappingProxyType({})) -> Any:
     """The method in a preset, with its priors, in that one too unless another is `wanted`; with random weights."""
     from bench import contract, registry
@@ -168,10 +184,7 @@ def create(slug: str, preset: str, variant: str | None = None, wanted: Mapping[s
 
 
 def example(count: int, size: int, guides: tuple[str, ...] = ()) -> Any:
-    """A batch of synthetic faces with free-form holes of 40-50 %, and what guides a method.
-
-    An edit by text is an optimisation, no pass of a network: it is left out.
-    """
+    """A batch of synthetic faces with free-form holes of 40-50 %, and these guides."""
     import torch
 
     import masks
@@ -181,15 +194,16 @@ def example(count: int, size: int, guides: tuple[str, ...] = ()) -> Any:
     from bench.data.guides import Asked, makers
     from bench.data.synthfaces import IMAGES_PER_IDENTITY
 
-    holes = np.stack([masks.draw("freeform/40-50", size, 0, i) for i in range(count)])
+    holes = np.stack([masks.draw(HOLES, size, 0, i) for i in range(count)])
     with tempfile.TemporaryDirectory() as folder:
         faces, chosen = dataset.prepare_synthfaces(count + IMAGES_PER_IDENTITY, size, 0, Path(folder)), range(count)
         asked = Asked(faces, "profile", range(len(faces)), source=ITSELF)
-        made = makers({*guides, "semantics", "landmarks", "identity"} - {"text"}, asked)
         return Batch(
             image=faces.floats(chosen),
             mask=torch.from_numpy(holes).float()[:, None],
-            guides={name: make(chosen) for name, make in made.items()},
+            guides={name: make(chosen) for name, make in makers(guides, asked).items()},
+            ids=tuple(faces.ids[i] for i in chosen),
+            condition=HOLES,
         )
 
 
@@ -207,7 +221,7 @@ def _training(setting: Setting, method: Any, device: Any) -> dict[str, Any]:
     precision = "bf16-mixed" if setting.precision == "bf16" else "32-true"
     budget = Budget(1, setting.batch, 0, precision=precision, device=setting.device, compiled=setting.compiled)
     with tempfile.TemporaryDirectory() as folder:
-        base = held(device, method.state_dict().values())
+        base = held(device, _kept(method))
         run = Run(method, contract.stages(method, setting.features), Path(folder), budget)
         data = dataset.prepare_synthfaces(4 * setting.batch, setting.size, 0, Path(folder))
         batches = Loader(data, range(len(data)), run.stages[0], budget).batches(

@@ -18,7 +18,7 @@ import torch
 from bench import allocator
 
 STATUS = Path("/proc/self/status")  # of Linux
-WARM_UP = 3
+WARM_UP, SLOW = 3, 10
 ROUNDS = 5
 
 
@@ -39,13 +39,16 @@ def timed(
     rounds: int = ROUNDS,
     given: Callable[[], Any] = lambda: None,
 ) -> Timing:
-    """Time `call` in rounds of about `seconds` each, at least 3 calls; device events on a GPU.
+    """Time `call` in rounds of about `seconds` each, at least 3 calls, or one that takes `SLOW` rounds' time.
 
+    Device events on a GPU.
     `given` makes what each call gets, outside of its time.
     """
-    for _ in range(WARM_UP):
+    for done in range(WARM_UP):
         first = _once(call, given(), device)
-    each = max(3, min(200, round(seconds / max(first, 1e-6))))
+        if slow := done > 0 and first > SLOW * seconds:  # the first call of all may be slow for other reasons
+            break
+    each = max(1 if slow else 3, min(200, round(seconds / max(first, 1e-6))))
     times = [[_once(call, given(), device) for _ in range(each)] for _ in range(rounds)]
     medians = [statistics.median(round_) for round_ in times]
     middle = statistics.median(medians)
@@ -76,7 +79,8 @@ def held(device: torch.device, kept: Iterable[torch.Tensor] = ()) -> int:
     if not STATUS.exists():
         return _peak_of_life()
     allocator.give_back()
-    return _status("VmRSS") - sum(tensor.nbytes for tensor in kept)
+    storages = {storage.data_ptr(): storage.nbytes() for storage in (tensor.untyped_storage() for tensor in kept)}
+    return _status("VmRSS") - sum(storages.values())
 
 
 def peak_of(call: Callable[[], object], device: torch.device) -> int:

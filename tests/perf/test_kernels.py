@@ -66,7 +66,7 @@ def test_completion_takes_little_more_than_its_kernels(slug: str) -> None:
     card = registry.get(slug).card
     torch.set_num_threads(1)
     method = create(slug, "paper").eval()
-    batch = example(1, 256, (*card.needs, *card.takes))
+    batch = example(1, 256, card.needs)
 
     def complete() -> None:
         method.complete(batch.given(torch.device("cpu")), Noise([0], torch.device("cpu")))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,12 +21,13 @@ from bench.profile.cell import Setting, measure
 
 FACEBENCH = str(Path(sys.executable).with_name("facebench"))
 SMALL = ("--size", "64", "--device", "cpu", "--threads", "1")
+FORK = multiprocessing.get_context("fork")
 TINY = ("--preset", "tiny", *SMALL)
 
 
 def counts(setting: Setting) -> dict:
     """A row without times, made in this process."""
-    return cell._measure(replace(setting, seconds=0.0), 1) | {"seconds": setting.seconds}
+    return cell._measure(replace(setting, seconds=0.0)) | {"seconds": setting.seconds}
 
 
 def profile(*arguments: str | Path) -> str:
@@ -46,6 +49,9 @@ BAD = {
     "a batch": (("aot", "--batch", "0"), "--batch: '0' is no list"),
     "a precision": (("aot", "--precision", "fp8"), "'fp8' is none of fp32, tf32, bf16, fp16"),
     "a mode": (("aot", "--mode", "lazy"), "'lazy' is neither eager nor compiled"),
+    "a prior": (("stylegan2",), "stylegan2 completes no images: measure a method that requires it"),
+    "finished pictures": (("external",), "external reads finished pictures: there is nothing to measure"),
+    "a folder": (("controlnet", "--batch", "1,2"), "controlnet has the networks of a folder of yours"),
     "seconds": (("aot", "--seconds", "-1"), "--seconds"),
 }
 
@@ -122,6 +128,81 @@ def test_a_setting_that_fails_is_told_and_the_others_go_on(tmp_path: Path, monke
     assert result.exit_code == 1
     assert "failed: mean (paper), 64 px, batch 1" in " ".join(result.output.split())
     assert len(pd.read_parquet(tmp_path / "profile/profile.parquet")) == 1
+
+
+def test_words_may_stand_apart(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("bench.profile.cell.measure", counts)
+    text = profile("mean, telea", *SMALL, "--precision", "fp32, bf16", "--mode", "eager, compiled", "--out", tmp_path)
+    assert len(pd.read_parquet(tmp_path / "profile/profile.parquet")) == 8
+    assert "1 thread," in " ".join(text.split())
+
+
+def test_what_another_process_added_meanwhile_stays(tmp_path: Path, monkeypatch) -> None:
+    """Two profiles into one folder: each measures what the other one has not."""
+    measured: list[int] = []
+
+    def counted(setting: Setting) -> dict:
+        measured.append(setting.batch)
+        if measured == [1]:
+            profile("mean", *SMALL, "--batch", "2,4", "--out", tmp_path)
+        return counts(setting)
+
+    monkeypatch.setattr("bench.profile.cell.measure", counted)
+    profile("mean", *SMALL, "--batch", "1,2,3", "--out", tmp_path)
+    assert measured == [1, 2, 4, 3]
+    assert sorted(pd.read_parquet(tmp_path / "profile/profile.parquet")["batch"]) == [1, 2, 3, 4]
+
+
+def test_all_cores_are_those_of_this_process(tmp_path: Path, monkeypatch) -> None:
+    """So a row that was measured on others is not taken for them."""
+    monkeypatch.setattr("bench.profile.cell.measure", counts)
+    for cores in (3, 2, 2):
+        monkeypatch.setattr("bench.device.cores", lambda cores=cores: cores)
+        shown = profile("mean", "--size", "64", "--device", "cpu", "--out", tmp_path)
+        assert f"{cores} threads" in shown
+    assert list(pd.read_parquet(tmp_path / "profile/profile.parquet")["threads"]) == [3, 2]
+
+
+def test_rows_of_another_meaning_are_not_taken(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("bench.profile.cell.measure", counts)
+    profile("mean", *SMALL, "--out", tmp_path)
+    path = tmp_path / "profile/profile.parquet"
+    rows = pd.read_parquet(path)
+    rows.assign(version=1).to_parquet(path)
+    profile("mean", *SMALL, "--out", tmp_path)
+    assert list(pd.read_parquet(path)["version"]) == [1, rows["version"][0]]
+    rows.drop(columns="version").to_parquet(path)
+    result = CliRunner().invoke(cli.app, ["profile", "mean", *SMALL, "--out", str(tmp_path)])
+    assert "lacks the columns version: delete it, and measure again" in str(result.exception)
+
+
+ENDS = {  # what a completion does -> what is told
+    "nothing": (lambda *_: None, "mean gave a NoneType where one tensor of completed images is expected"),
+    "exit": (lambda *_: sys.exit(3), "SystemExit: 3"),
+    "code": (lambda *_: os._exit(3), "its process ended with code 3"),
+    "signal": (lambda *_: os.kill(os.getpid(), signal.SIGTERM), "its process ended with code -15"),
+    "memory": (lambda *_: os.kill(os.getpid(), 9), "its process ended with code -9; the memory may be too small"),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_how_a_completion_ends_is_told(name: str, monkeypatch) -> None:
+    """In a process that is forked, which knows the changed method."""
+    complete, told = ENDS[name]
+    monkeypatch.setattr("baselines.classical.MeanColour.complete", lambda self, batch, noise: complete())
+    monkeypatch.setattr("multiprocessing.get_context", lambda _: FORK)
+    with pytest.raises(BenchError) as raised:
+        measure(Setting("mean", size=64, threads=1, seconds=0.0))
+    assert str(raised.value).endswith(told) or told in str(raised.value)
+    assert ("memory" in str(raised.value)) is (name == "memory")
+
+
+def test_a_method_is_given_what_a_plain_condition_shows() -> None:
+    """LaFIn finds the landmarks by itself; without an exemplar, FACEMUG has no pose to give it."""
+    rows = {slug: counts(Setting(slug, "tiny", size=64, threads=1)) for slug in ("lafin", "facemug")}
+    assert rows["lafin"]["calls of predictor"] == rows["lafin"]["calls of inpainter"] == 1
+    assert rows["facemug"]["calls of style encoder"] == 1
+    assert rows["facemug"]["calls of latent warping"] is None
 
 
 @pytest.mark.slow
