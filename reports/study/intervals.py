@@ -72,7 +72,17 @@ def of_share(share: Array, error: Array, count: Array, tally: Tally) -> tuple[Ar
         n, t2 = np.minimum(n, count), _quantile(tally) ** 2
         middle = (share + t2 / (2 * n)) / (1 + t2 / n)
         reach = np.sqrt(t2 * (share * (1 - share) / n + t2 / (4 * n**2))) / (1 + t2 / n)
-    return np.clip(middle - reach, 0, 1), np.clip(middle + reach, 0, 1)
+    return np.clip(middle - reach, 0, share), np.clip(middle + reach, share, 1)
+
+
+def of_rank(rank: Array, error: Array, k: int, tally: Tally) -> tuple[Array, Array]:
+    """The 95% interval of an average rank, always inside [1, k]: that of its share of the way from 1 to k.
+
+    A vote gives any rank, not 1 or k alone, so that its variance may be below p (1 - p): n, the votes for 1 or k that
+    would have this error, has no limit here.
+    """
+    low, high = of_share((rank - 1) / (k - 1), error / (k - 1), np.array(np.inf), tally)
+    return 1 + (k - 1) * low, 1 + (k - 1) * high
 
 
 def _quantile(tally: Tally) -> float:

@@ -54,10 +54,13 @@ def _read(folder: Path) -> Scored:
 
 def _table(path: Path, columns: list[str]) -> pd.DataFrame:
     try:
-        text = {"dataset", "condition", "measure", "method", "against", "name", "reason"}
+        text = {"dataset", "condition", "measure", "method", "against", "interval", "name", "reason"}
         table = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values={"value": [""]})
         numbers = [column for column in columns if column not in text]
         table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce")
         return table[columns]
-    except (OSError, ValueError, KeyError) as error:
+    except KeyError as error:
+        again = f"run `facebench study score {path.parent}` again"
+        raise BenchError(f"{path} was written by an earlier version, or changed, and lacks columns: {again}") from error
+    except (OSError, ValueError) as error:
         raise BenchError(f"cannot read {path}: {error}; run `facebench study score {path.parent}` again") from error

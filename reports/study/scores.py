@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 
 from bench.study.design import Place
-from reports.study import agreement, intervals
+from reports.study import agreement, intervals, strengths
 from reports.study.tally import Array, Sums, Tally, tally
 from reports.study.votes import Votes
 
-COLUMNS = ["dataset", "condition", "measure", "method", "against", "value", "low", "high", "votes", "people", "images"]
+COLUMNS = ["dataset", "condition", "measure", "method", "against", "value", "low", "high", "interval"]
+COLUMNS += ["votes", "people", "images"]
+WILSON, STUDENT, PERCENTILE = "Wilson", "t", "percentile"  # kinds of interval
 RANK, FIRST, SHARE, PREFERENCE, STRENGTH, ALPHA = (
     "average rank",
     "share of first ranks",
@@ -59,7 +61,7 @@ def _place(votes: Votes, place: Place) -> Iterator[dict[str, Any]]:
     error = _Errors(found)
     numbers: list[tuple[str, int, float, tuple[Any, Any], Any]] = []
     if ranked:
-        of_rank = intervals.around(sums.average_rank, error.average_rank, found)
+        of_rank = intervals.of_rank(sums.average_rank, error.average_rank, k, found)
         numbers += [(RANK, i, sums.average_rank[i], _at(of_rank, i), sums.shown[i]) for i in range(k)]
     if votes.study.kind != "2afc":
         of_share = intervals.of_share(sums.shares, error.shares, sums.shown[:, None], found)
@@ -76,6 +78,7 @@ def _place(votes: Votes, place: Place) -> Iterator[dict[str, Any]]:
             "value": value,
             "low": low,
             "high": high,
+            "interval": STUDENT if measure == STRENGTH else WILSON,
             "votes": count,
         }
     of_pair = intervals.of_share(sums.preference, error.preference, sums.compared, found)
@@ -83,10 +86,10 @@ def _place(votes: Votes, place: Place) -> Iterator[dict[str, Any]]:
         if sums.compared[i, j]:
             low, high = _at(of_pair, (i, j))
             row = {"measure": PREFERENCE, "method": methods[i], "against": methods[j], "value": sums.preference[i, j]}
-            yield facts | row | {"low": low, "high": high, "votes": sums.compared[i, j]}
+            yield facts | row | {"low": low, "high": high, "interval": WILSON, "votes": sums.compared[i, j]}
     value, low, high = agreement.between_people(here)
-    row = {"measure": ALPHA, "method": "", "value": value, "low": low, "high": high, "votes": len(here)}
-    yield facts | row
+    row = {"measure": ALPHA, "method": "", "value": value, "low": low, "high": high, "interval": PERCENTILE}
+    yield facts | row | {"votes": len(here)}
 
 
 def _at(bounds: tuple[Array, Array], where: Any) -> tuple[float, float]:
@@ -104,6 +107,7 @@ class _Errors:
             return np.concatenate([part.reshape(*sums.flat.shape[:-1], -1) for part in parts], axis=-1)
 
         error = intervals.spread(found, every)
-        self.average_rank, self.strengths = error[:k], error[k : 2 * k]
+        self.average_rank = error[:k]
+        self.strengths = np.maximum(error[k : 2 * k], strengths.least_error(found.sums.wins))
         self.shares = error[2 * k : 2 * k + k * k].reshape(k, k)
         self.preference = error[2 * k + k * k :].reshape(k, k)

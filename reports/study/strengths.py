@@ -27,8 +27,24 @@ def fit(wins: NDArray[np.float64]) -> NDArray[np.float64]:
         slope = (won - compared * chance).sum(axis=-1)
         if np.abs(slope).max(initial=0) < CLOSE * max(1.0, compared.max(initial=0)):
             break
-        weight = compared * chance * (1 - chance)
-        bend = np.eye(k) * weight.sum(axis=-1)[..., None] - weight + 1 / k  # 1 / k: the mean stays where it is
-        step = np.linalg.solve(bend, slope[..., None])[..., 0]
+        step = np.linalg.solve(_bend(compared * chance * (1 - chance)), slope[..., None])[..., 0]
         found = found + step * np.minimum(1, FURTHEST / np.maximum(np.abs(step).max(axis=-1, keepdims=True), 1e-12))
     return found - found.mean(axis=-1, keepdims=True)
+
+
+def least_error(wins: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Standard errors of `fit` as if each vote was alone, from how sharp the likelihood is: (..., k).
+
+    Where a method always wins, every draw of a bootstrap says the same, and its own error is 0.
+    """
+    found, k = fit(wins), wins.shape[-1]
+    chance = 1 / (1 + np.exp(found[..., None, :] - found[..., :, None]))
+    compared = wins + np.swapaxes(wins, -1, -2) + TIES * (1 - np.eye(k))
+    inverse = np.linalg.inv(_bend(compared * chance * (1 - chance)))
+    return np.sqrt(np.diagonal(inverse, axis1=-2, axis2=-1) - 1 / k)
+
+
+def _bend(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of the log-likelihood, down; 1 / k: the mean stays where it is."""
+    k = weight.shape[-1]
+    return np.eye(k) * weight.sum(axis=-1)[..., None] - weight + 1 / k

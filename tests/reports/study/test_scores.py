@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from reports.study import intervals, scores, strengths, votes
+from bench.errors import BenchError
+from reports.study import intervals, results, scores, strengths, votes
 from reports.study.tally import Sums, Tally, tally
 from tests.reports.study import made_up
 
@@ -58,10 +60,51 @@ def test_ranks_shares_and_preferences_are_counts(tmp_path: Path) -> None:
     assert table.equals(again)
 
 
+def test_scores_of_an_earlier_version_are_made_again(tmp_path: Path) -> None:
+    """Their average ranks have other intervals, which would stand beside those of today."""
+    folder = tmp_path / "studies" / "ranking"
+    results.keep(voted(folder, people=5))
+    kept = pd.read_csv(folder / "scores.csv", keep_default_na=False)
+    kept.drop(columns="interval").to_csv(folder / "scores.csv", index=False)
+    with pytest.raises(BenchError, match=r"earlier version, .* run `facebench study score .*ranking` again"):
+        results.of_run(tmp_path)
+
+
 def test_few_people_have_no_intervals(tmp_path: Path) -> None:
     table = scores.scores(voted(tmp_path, people=4))
     assert table[table["measure"] == scores.RANK]["low"].isna().all()
     assert table[table["measure"] == scores.RANK]["value"].notna().all()
+
+
+@pytest.mark.parametrize("kind", ["ranking", "2afc"])
+def test_intervals_are_of_possible_numbers_and_have_a_width(kind: str, tmp_path: Path) -> None:
+    """Five people whose preferences are far from chance, and five who all say the same."""
+    for name, far in (("far", 4.0), ("of one mind", 50.0)):
+        people = {title: far * i for i, title in enumerate(made_up.STRENGTHS)}
+        of_kind = tuple(people)[: 2 if kind == "2afc" else 5]
+        found = scores.scores(voted(tmp_path / name, kind, methods=of_kind, people=5, strengths=people))
+        told = found[found["measure"] != scores.ALPHA]
+        assert (told["low"] < told["high"]).all()
+        assert ((told["low"] <= told["value"]) & (told["value"] <= told["high"])).all()
+        ranks = found[found["measure"] == scores.RANK]
+        assert len(ranks) == (5 if kind == "ranking" else 0)
+        assert (ranks["low"] >= 1).all() and (ranks["high"] <= 5).all()
+    assert set(found["interval"]) == {scores.WILSON, scores.STUDENT, scores.PERCENTILE}
+
+
+def test_the_interval_of_an_average_rank() -> None:
+    """Of two methods it is that of a share; of many votes for ranks in the middle, value -+ t error."""
+    few = made(np.arange(10), np.arange(10), np.ones(10))
+    error = np.array(0.1)
+    low, high = intervals.of_share(np.array(0.4), error, np.array(1000), few)
+    assert intervals.of_rank(np.array(1.4), error, 2, few) == pytest.approx((1 + low, 1 + high))
+    low, high = intervals.of_rank(np.array(3.0), np.array(0.01), 5, few)
+    assert (low, high) == pytest.approx((3 - 2.262157 * 0.01, 3 + 2.262157 * 0.01), abs=1e-5)
+
+
+def test_the_error_of_a_strength_is_at_least_that_of_single_votes() -> None:
+    """Two methods, 70 to 30: the log-odds' variance is 1 / 70.5 + 1 / 30.5, and each has half of the difference."""
+    assert strengths.least_error(np.array([[0, 70.0], [30.0, 0]])) == pytest.approx(np.sqrt(1 / 70.5 + 1 / 30.5) / 2)
 
 
 def made(people: np.ndarray, images: np.ndarray, first: np.ndarray) -> Tally:
@@ -119,7 +162,9 @@ def test_known_preferences_are_recovered(
         of_study = tally(counted, methods)
         assert len(counted) == 52 * 20
         found.append(of_study.sums.strengths)
-        bounds = intervals.around(found[-1], intervals.spread(of_study, lambda sums: sums.strengths), of_study)
+        error = intervals.spread(of_study, lambda sums: sums.strengths)
+        error = np.maximum(error, strengths.least_error(of_study.sums.wins))
+        bounds = intervals.around(found[-1], error, of_study)
         low.append(bounds[0])
         high.append(bounds[1])
     covered = ((np.array(low) <= truth) & (truth <= np.array(high))).sum(axis=0)
@@ -129,6 +174,26 @@ def test_known_preferences_are_recovered(
     assert covered[0] >= 93 and covered.mean() >= 93
     assert width.max() <= 1.3
     assert np.abs(np.mean(found, axis=0) - truth).max() < 0.03
+
+
+@pytest.mark.slow
+def test_average_ranks_near_the_ends(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    """20 people x 20 votes, methods far apart: of 100 studies, the mean over all lies in at least 93 intervals."""
+    far = dict(zip(made_up.STRENGTHS, (0.0, -3.0, -1.0, 1.0, 4.0), strict=True))
+    values, low, high = [], [], []
+    for seed in range(100):
+        of_study = tally(voted(tmp_path / str(seed), seed=seed, people=20, strengths=far).counted, tuple(far))
+        values.append(of_study.sums.average_rank)
+        error = intervals.spread(of_study, lambda sums: sums.average_rank)
+        bounds = intervals.of_rank(values[-1], error, len(far), of_study)
+        low.append(bounds[0])
+        high.append(bounds[1])
+    mean, reach = np.mean(values, axis=0), np.mean(np.array(high) - low, axis=0)
+    assert mean.min() < 1.1 and mean.max() > 4.7
+    covered = ((np.array(low) <= mean) & (mean <= np.array(high))).sum(axis=0)
+    record_property("covered", covered.tolist())
+    assert covered.min() >= 93
+    assert (reach / (2 * 1.96 * np.std(values, axis=0))).max() <= 1.4
 
 
 @pytest.mark.slow
