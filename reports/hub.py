@@ -11,19 +11,24 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
 from bench.errors import BenchError
-from bench.store import file_slug, write_text
+from bench.store import LONGEST, file_slug, hashed, write_text
 from reports.results import Results, load, over_seeds
 
 FRAMEWORK = "face-inpaint-bench"
 BENCHMARK = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def hub(run: str | Path, folder: Path, benchmark: str, source: str = "", titles: Sequence[str] = ()) -> list[Path]:
-    """Write FOLDER/ROW/.eval_results/SUITE.yaml for each row of a run, and FOLDER/eval.yaml; returns the files.
+def hub(
+    run: str | Path, folder: Path, benchmark: str, source: str = "", titles: Sequence[str] = ()
+) -> tuple[list[Path], list[str]]:
+    """Write FOLDER/ROW/.eval_results/SUITE.yaml for each row of a run, and FOLDER/eval.yaml.
+
+    Returns the files, and the results that are infinite: these have no place on the Hub, and are left out.
 
     One task is a data set × condition × metric (and number of training images, if not all). `benchmark`: the data set
     on the Hub, ORGANISATION/NAME, that stands for this benchmark; `source`: an address where the results lie; `titles`:
@@ -39,7 +44,11 @@ def hub(run: str | Path, folder: Path, benchmark: str, source: str = "", titles:
         )
     suite = found.protocol.get("suite")
     name = file_slug(str(suite.get("suite") if isinstance(suite, dict) else suite or Path(run).name))
-    cells = cells[cells["value"].notna()]
+    shown = cells["label"].isin(titles or cells["label"])
+    endless = [
+        f"{row.label}, {_task(row)}: {row.value}" for row in cells[shown & np.isinf(cells["value"])].itertuples()
+    ]
+    cells = cells[np.isfinite(cells["value"])]
     made = []
     for label, rows in cells.groupby("label", sort=False):
         if not titles or label in titles:
@@ -49,13 +58,18 @@ def hub(run: str | Path, folder: Path, benchmark: str, source: str = "", titles:
         {"id": task, "config": "default", "split": "test"} for task in dict.fromkeys(map(_task, cells.itertuples()))
     ]
     described = {"name": f"{FRAMEWORK}: {name}", "description": _protocol(found), "evaluation_framework": FRAMEWORK}
-    return [*made, _write(folder / "eval.yaml", described | {"tasks": tasks})]
+    return [*made, _write(folder / "eval.yaml", described | {"tasks": tasks})], endless
 
 
 def task_id(dataset: str, shots: str, condition: str, metric: str) -> str:
-    """The name of a task: letters, digits, `_`, `-` and points between its parts."""
+    """The name of a task: letters, digits, `_`, `-` and points between its parts. What loses letters has a hash."""
     parts = [dataset, *([f"{shots}-shots"] if shots != "all" else []), condition, metric]
-    return ".".join(re.sub(r"[^A-Za-z0-9-]+", "_", part).strip("_") for part in parts)
+    return ".".join(map(_part, parts))
+
+
+def _part(name: str) -> str:
+    kept = re.sub(r"[^A-Za-z0-9-]+", "_", name).strip("_")
+    return kept if kept and name.isascii() else hashed(kept, name, LONGEST).strip("-")
 
 
 def _task(row: Any) -> str:

@@ -49,6 +49,6 @@ def hub(
     from bench.pack.opened import results
 
     with results(run) as folder:
-        made = reporter("hub")(folder, to, benchmark, source, methods or [])
-    for file in made:
-        out.print(f"wrote {file}", highlight=False, markup=False, soft_wrap=True)
+        made, endless = reporter("hub")(folder, to, benchmark, source, methods or [])
+    for line in (*(f"left out: {one}" for one in endless), *(f"wrote {file}" for file in made)):
+        out.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -19,7 +20,8 @@ def test_their_library_reads_what_is_written(tmp_path: Path) -> None:
     theirs = pytest.importorskip("huggingface_hub")
     table = made_up.rows({"aot": "AOT-GAN", "grig": "GRIG"}, ("center/25", "irregular/10-20"), seeds=(0, 1))
     run = made_up.write_run(tmp_path / "run", table, pictures=0)
-    made = hub(run, tmp_path / "hub", "org/faces", "https://example.org/results")
+    made, left_out = hub(run, tmp_path / "hub", "org/faces", "https://example.org/results")
+    assert left_out == []
     names = ["AOT-GAN/.eval_results/made-up.yaml", "GRIG/.eval_results/made-up.yaml", "eval.yaml"]
     assert [path.relative_to(tmp_path / "hub").as_posix() for path in made] == names
     entries = theirs.parse_eval_result_entries(yaml.safe_load(made[1].read_text()))
@@ -47,3 +49,23 @@ def test_tasks_have_names_of_their_own(tmp_path: Path) -> None:
         hub(run, tmp_path, "faces")
     with pytest.raises(BenchError, match="--methods: the run has no row 'X': it has Mean colour"):
         hub(run, tmp_path, "org/faces", titles=["X"])
+
+
+def test_names_that_lose_letters_keep_tasks_apart() -> None:
+    places = ("all", "center/25", "psnr")
+    names = [task_id(name, *places) for name in ("数据", "بيانات", "Gesichter", "Gesichtér", "数据 1", "资料 1", "_")]
+    assert len(set(names)) == len(names)
+    assert all(name.isascii() and "/" not in name and not name.startswith((".", "-")) for name in names)
+    assert names[2] == "Gesichter.center_25.psnr" and names[4].startswith("1-")  # plain names stay as they were
+
+
+def test_infinite_values_are_left_out_aloud(tmp_path: Path) -> None:
+    table = made_up.rows({"aot": "AOT-GAN", "grig": "GRIG"}, ("center/25",), metrics=("psnr", "l1@hole"))
+    run = made_up.write_run(tmp_path / "run", table, pictures=0)
+    table.loc[(table["title"] == "GRIG") & (table["metric"] == "psnr"), ["value", "low", "high"]] = np.inf
+    table.to_parquet(run / "results.parquet")
+    made, left_out = hub(run, tmp_path / "hub", "org/faces")
+    assert left_out == ["GRIG, made-up_faces.center_25.psnr: inf"]
+    entries = yaml.safe_load(made[1].read_text())
+    assert [entry["dataset"]["task_id"] for entry in entries] == ["made-up_faces.center_25.l1_hole"]
+    assert hub(run, tmp_path / "hub", "org/faces", titles=["AOT-GAN"])[1] == []
