@@ -1,4 +1,4 @@
-"""The one file that a command writes: what it did not make itself is never lost to it."""
+"""The files of other people's folders that a command writes: what it did not make itself is never lost to it."""
 
 from __future__ import annotations
 
@@ -46,6 +46,16 @@ def check(path: Path, signs: Mapping[str, bytes], given: Set[str] = frozenset())
         raise BenchError(f"cannot read {path}, and would replace it: {error.strerror or error}; {OTHER}") from error
     if signs[suffix] not in beginning:
         raise BenchError(f"{path} is there already, and this command did not write it: {OTHER}")
+
+
+def check_set(first: Path, signs: Mapping[str, bytes], others: Iterable[Path]) -> None:
+    """BenchError where files that a command writes together are not its own: as `check` of the first one.
+
+    The others have no sign: they are the command's where the first one is there.
+    """
+    check(first, signs)
+    if not first.exists() and (there := next((path for path in others if path.exists()), None)):
+        raise BenchError(f"{there} is there already, and this command did not write it: {OTHER}")
 
 
 def save_png(path: Path, image: Image.Image) -> None:

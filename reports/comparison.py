@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from bench.errors import BenchError
 from bench.store import file_slug, write_text
+from bench.target import check_set
 from reports import conditions, markup, numbers, results, significance, style, tables
 from reports.joined import why
 from reports.marks import PerImage, Place
@@ -27,6 +28,7 @@ MOST = 3  # images at each end: those that are better in A, and in B
 MEMORY = 100_000_000  # most counts of images in the draws of a test
 COLUMN = ["dataset", "condition", "metric"]  # what a hash of the protocol is about
 COLUMNS = (Column("A"), Column("B"), Column("B - A"), Column("p"), Column("n"))
+HEAD = "# B against A, image by image"  # begins comparison.md
 ROWS = "`facebench report A B` sets the rows of two runs beside each other"
 
 Pictures = Mapping[str, Picture]
@@ -75,12 +77,17 @@ class Comparison:
         """Write comparison.md, .csv and .tex, changed.csv, and a figure for each pair and metric.
 
         `find` gives the pictures of an image, those that are known. Returns comparison.md, and a line that says how
-        many images are not shown since a side has no picture of them; "" where all are.
+        many images are not shown since a side has no picture of them; "" where all are. Raises BenchError where a file
+        is there and of something else.
         """
+        stems = (f"{stem}.png" for stem, _, _ in self._figures())
+        others = (folder / name for name in ("comparison.csv", "comparison.tex", "changed.csv", *stems))
+        check_set(folder / "comparison.md", {".md": HEAD.encode()}, others)
+        write_text(folder / "comparison.md", f"{HEAD}\n")  # the rest follows: who is killed may start again
         write_text(folder / "comparison.csv", self.cells.to_csv(index=False, lineterminator="\n"))
         write_text(folder / "comparison.tex", self.table.to_latex())
         write_text(folder / "changed.csv", self.changed.to_csv(index=False, lineterminator="\n"))
-        parts = ["# B against A, image by image", self.table.to_markdown(), "## Images that changed most"]
+        parts = [HEAD, self.table.to_markdown(), "## Images that changed most"]
         absent = 0
         for stem, title, found in self._figures():
             lines = [(row, _pictures(row, find)) for row in found.itertuples()]

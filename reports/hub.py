@@ -17,6 +17,7 @@ import yaml
 
 from bench.errors import BenchError
 from bench.store import LONGEST, file_slug, hashed, write_text
+from bench.target import check
 from reports.results import Results, load, over_seeds
 
 FRAMEWORK = "face-inpaint-bench"
@@ -32,7 +33,8 @@ def hub(
 
     One task is a data set × condition × metric (and number of training images, if not all). `benchmark`: the data set
     on the Hub, ORGANISATION/NAME, that stands for this benchmark; `source`: an address where the results lie; `titles`:
-    only these rows. Values are means over seeds; what has none is left out. Raises BenchError as `load`.
+    only these rows. Values are means over seeds; what has none is left out. Raises BenchError as `load`, and
+    before anything is written where a file is there and of something else.
     """
     if not BENCHMARK.fullmatch(benchmark):
         raise BenchError(f"--benchmark {benchmark}: give the data set on the Hub as ORGANISATION/NAME")
@@ -49,16 +51,19 @@ def hub(
         f"{row.label}, {_task(row)}: {row.value}" for row in cells[shown & np.isinf(cells["value"])].itertuples()
     ]
     cells = cells[np.isfinite(cells["value"])]
-    made = []
+    made: dict[Path, Any] = {}
     for label, rows in cells.groupby("label", sort=False):
         if not titles or label in titles:
-            entries = list(_entries(rows, found, benchmark, source))
-            made.append(_write(folder / file_slug(str(label)) / ".eval_results" / f"{name}.yaml", entries))
+            path = folder / file_slug(str(label)) / ".eval_results" / f"{name}.yaml"
+            made[path] = list(_entries(rows, found, benchmark, source))
     tasks = [
         {"id": task, "config": "default", "split": "test"} for task in dict.fromkeys(map(_task, cells.itertuples()))
     ]
     described = {"name": f"{FRAMEWORK}: {name}", "description": _protocol(found), "evaluation_framework": FRAMEWORK}
-    return [*made, _write(folder / "eval.yaml", described | {"tasks": tasks})], endless
+    made[folder / "eval.yaml"] = described | {"tasks": tasks}
+    for path in made:
+        check(path, {".yaml": FRAMEWORK.encode()})
+    return [_write(path, content) for path, content in made.items()], endless
 
 
 def task_id(dataset: str, shots: str, condition: str, metric: str) -> str:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from bench.errors import BenchError
 from bench.store import write_text
+from bench.target import check_set
 from bench.yamlfile import read_yaml
 from reports import layouts, markup, results
 from reports.latex import Style
@@ -34,6 +35,7 @@ FIELDS: dict[Fact, str] = {
 }
 NEEDED, MORE = ("method", "condition", "metric", "value"), ("dataset", "shots", "note")  # columns of published rows
 PLACE = ("dataset", "shots", "condition", "metric")
+SIGN = "% This table was written by facebench report --tables."  # first line of a file that may be replaced
 
 Printed = dict[tuple[str, ...], int]  # title and PLACE of a published number -> its decimals
 
@@ -98,7 +100,8 @@ class File(Section):
 def write(found: Results, path: Path) -> list[Path]:
     """Write the tables that the file `path` asks for, as `PATH without suffix/NAME.tex|md|csv`; return these files.
 
-    Raises BenchError that names the file, the key and what could be meant.
+    Raises BenchError that names the file, the key and what could be meant, and before anything is written where a file
+    is there and of something else.
     """
     file = _read(path)
     rows, printed = found.rows, Printed()
@@ -115,10 +118,17 @@ def write(found: Results, path: Path) -> list[Path]:
     folder = path.with_suffix("")
     if folder.is_symlink() or folder == path:
         raise BenchError(f"{path}: tables would be written to {folder}: call the file NAME.yaml")
+    for name in made:
+        tex, *others = (folder / f"{name}.{suffix}" for suffix in ("tex", "md", "csv"))
+        check_set(tex, {".tex": SIGN.encode()}, others)
     return [
         write_text(folder / f"{name}.{suffix}", text)
         for name, (table, style) in made.items()
-        for suffix, text in (("tex", table.to_latex(style)), ("md", table.to_markdown()), ("csv", table.to_csv()))
+        for suffix, text in (
+            ("tex", f"{SIGN}\n{table.to_latex(style)}"),
+            ("md", table.to_markdown()),
+            ("csv", table.to_csv()),
+        )
     ]
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from bench.errors import BenchError
 from bench.store import atomic_write, write_text
+from bench.target import check
 from reports import groups, layouts, markup, page, paper, published, results, scored, study, tables
 from reports.figures import drawing
 from reports.joined import joined
@@ -59,13 +60,15 @@ def paper_tables(run: str | Path, file: Path, mix: bool = False, others: Sequenc
 def scores(run: str | Path, file: Path, mix: bool = False, others: Sequence[Path] = ()) -> Path:
     """Write the scores of single images to a CSV file: a line for each image and method, a column for each metric.
 
-    Metrics of whole sets have no scores of single images. Raises BenchError where a run kept none.
+    Metrics of whole sets have no scores of single images. Raises BenchError where a run kept none, and where the file
+    is there and of something else.
     """
+    places = ["dataset", "condition", "id", "title", "method", "preset", "shots", "seed"]
+    check(file, {".csv": ",".join(places).encode()})
     found = joined(Path(run), others, mix).per_image
     names = [] if found is None else results.single(found["metric"])
     if found is None or not names:
         raise BenchError(f"{run} has no scores of single images: its metrics are those of whole sets")
-    places = ["dataset", "condition", "id", "title", "method", "preset", "shots", "seed"]
     chosen = found[found["metric"].isin(names)].astype(dict.fromkeys([*places, "metric"], object))
     wide = chosen.pivot(index=places, columns="metric", values="value")[names].reset_index()
     return write_text(file, wide.to_csv(index=False, lineterminator="\n"))

@@ -69,3 +69,15 @@ def test_infinite_values_are_left_out_aloud(tmp_path: Path) -> None:
     entries = yaml.safe_load(made[1].read_text())
     assert [entry["dataset"]["task_id"] for entry in entries] == ["made-up_faces.center_25.l1_hole"]
     assert hub(run, tmp_path / "hub", "org/faces", titles=["AOT-GAN"])[1] == []
+
+
+def test_files_of_somebody_else_are_kept(tmp_path: Path) -> None:
+    run = made_up.write_run(tmp_path / "run", made_up.rows(conditions=("center/25",)), pictures=0)
+    theirs = tmp_path / "hub" / "eval.yaml"
+    theirs.parent.mkdir()
+    theirs.write_text("name: mine")
+    with pytest.raises(BenchError, match=r"eval\.yaml is there already, and this command did not write it"):
+        hub(run, theirs.parent, "org/faces")
+    assert [*theirs.parent.iterdir()] == [theirs] and theirs.read_text() == "name: mine"
+    theirs.unlink()
+    assert hub(run, theirs.parent, "org/faces") == hub(run, theirs.parent, "org/faces")

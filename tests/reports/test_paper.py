@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import reports
 from bench import cli
 from bench.errors import BenchError
-from reports import markup
+from reports import markup, paper
 from tests.reports import made_up
 from tests.reports.test_latex import needs_tex
 
@@ -86,11 +86,25 @@ def test_keys_of_the_file_are_those_of_every_table(run: Path, tmp_path: Path) ->
     assert all(len(value.partition(".")[2]) == 1 for row in (*one[1:], *two[1:]) for value in row[2:])
 
 
+@pytest.mark.parametrize("name", ["mine.tex", "mine.md", "mine.csv"])
+def test_files_of_somebody_else_are_kept(run: Path, tmp_path: Path, name: str) -> None:
+    theirs = tmp_path / "paper" / name
+    theirs.parent.mkdir()
+    theirs.write_text("theirs")
+    with pytest.raises(BenchError, match=f"{name} is there already, and this command did not write it"):
+        written(run, tmp_path)
+    assert theirs.read_text() == "theirs" and [*theirs.parent.iterdir()] == [theirs]
+    theirs.unlink()
+    before = written(run, tmp_path)
+    assert written(run, tmp_path) == before
+
+
 def test_environments(run: Path, tmp_path: Path) -> None:
-    assert written(run, tmp_path)["tex"].startswith("\\begin{table}[htbp]")
-    wide = written(run, tmp_path, environment="table*")["tex"]
+    sign = f"{paper.SIGN}\n"
+    assert written(run, tmp_path)["tex"].startswith(f"{sign}\\begin{{table}}[htbp]")
+    wide = written(run, tmp_path, environment="table*")["tex"].removeprefix(sign)
     assert wide.startswith("\\begin{table*}[tp]") and wide.rstrip().endswith("\\end{table*}")
-    bare = written(run, tmp_path, environment="tabular")["tex"]
+    bare = written(run, tmp_path, environment="tabular")["tex"].removeprefix(sign)
     assert bare.startswith("\\begin{tabular}") and "caption" not in bare and "resizebox" not in bare
     below = bare[bare.index("\\end{tabular}") :].splitlines()[1:]
     assert below and all(line.startswith("% ") for line in below)  # what is said below it does not get lost
@@ -227,6 +241,7 @@ def test_a_title_may_hold_math_and_references_and_nothing_else() -> None:
 
 def test_scores_of_single_images(run: Path, tmp_path: Path) -> None:
     path = reports.scores(run, tmp_path / "scores.csv")
+    assert reports.scores(run, path) == path  # its own file may be replaced
     table, kept = pd.read_csv(path, dtype={"id": str}), pd.read_parquet(run / "per_image.parquet")
     assert list(table)[:4] == ["dataset", "condition", "id", "title"] and list(table)[-2:] == ["psnr", "l1@hole"]
     assert len(table) == len(made_up.METHODS) * len(WHAT["conditions"]) * 40
@@ -246,3 +261,15 @@ def test_the_command_writes_tables_and_scores_and_no_report(run: Path, tmp_path:
     written = [line.removeprefix("wrote ") for line in done.output.splitlines()]
     assert len(written) == 7 and all(Path(path).is_file() for path in written)
     assert not (run / "report").exists()
+
+
+def test_scores_of_single_images_replace_no_other_file(run: Path, tmp_path: Path) -> None:
+    single = run / "per_image.parquet"
+    before = single.read_bytes()
+    with pytest.raises(BenchError, match=r"per_image\.parquet must end in \.csv"):
+        reports.scores(run, single)
+    notes = tmp_path / "notes.csv"
+    notes.write_text("mine")
+    with pytest.raises(BenchError, match=r"notes\.csv is there already, and this command did not write it"):
+        reports.scores(run, notes)
+    assert single.read_bytes() == before and notes.read_text() == "mine"

@@ -38,6 +38,18 @@ def test_two_rows_of_a_run(small: Path, tmp_path: Path) -> None:
     assert np.isclose(cells["a"][0], rows["Mean colour", "psnr"]) and np.isclose(cells["b"][0], rows["Telea", "psnr"])
 
 
+def test_files_of_somebody_else_are_kept(small: Path, tmp_path: Path) -> None:
+    asked = ("compare", small, small, "--pair", "Mean colour=Telea", "--out", tmp_path)
+    theirs = tmp_path / "comparison.csv"
+    theirs.write_text("theirs")
+    with pytest.raises(BenchError, match=r"comparison\.csv is there already, and this command did not write it"):
+        call(*asked)
+    assert [*tmp_path.iterdir()] == [theirs] and theirs.read_text() == "theirs"
+    theirs.unlink()
+    call(*asked)
+    call(*asked)  # its own may be replaced
+
+
 def test_pictures_are_those_that_were_scored_else_samples_else_none(small: Path, tmp_path: Path) -> None:
     where = ("Telea", "synthfaces", "all", "center/25")
     image = pd.read_parquet(small / "per_image.parquet")["id"].iloc[-1]
