@@ -91,8 +91,8 @@ class Study:
 
 
 def names(people: int) -> list[str]:
-    """What people are called: 01, 02, ..."""
-    return [f"{i:0{max(2, len(str(people)))}}" for i in range(1, people + 1)]
+    """What people are called: 01, 02, ..., 99, 100, ...; nobody is renamed when there are more."""
+    return [f"{i:02}" for i in range(1, people + 1)]
 
 
 def write_assignment(path: Path, questions: Mapping[str, Sequence[Question]]) -> Path:

@@ -155,8 +155,17 @@ def _before(study: Study) -> Study | None:
         if study.votes():
             raise
         return None
-    same = all(study.questions.get(person) == asked for person, asked in before.questions.items())
-    if study.votes() and (before.id != study.id or not same):
+    same = before.id == study.id and all(
+        before.questions.get(person, asked) == asked for person, asked in study.questions.items()
+    )
+    fewer = [person for person in before.questions if person not in study.questions]
+    if study.votes() and same and fewer:
+        raise BenchError(
+            f"{study.folder} holds votes, and has pages for {len(before.questions)} people: with "
+            f"{len(study.questions)}, those of {', '.join(fewer)} would be worth nothing. Say --people "
+            f"{len(before.questions)} or more, choose another folder with --name, or move the votes away"
+        )
+    if study.votes() and not same:
         raise BenchError(
             f"{study.folder} holds votes of another study, which would be worth nothing with this one: choose another "
             "folder with --name, or move the votes away. More people can be added to the same study with --people"

@@ -72,7 +72,7 @@ def read(study: Study, mistakes: int = 0) -> Votes:
     if not files:
         raise BenchError(f"{study.folder} has no votes-ID.json: put the files that people send back into it")
     people, counted = [], []
-    for name in sorted(files):
+    for name in (one for one in study.questions if one in files):
         votes = _votes(name, study.questions[name], files[name][1])
         people.append(_person(name, votes, study.questions[name], mistakes))
         if not people[-1].reason:
@@ -95,6 +95,11 @@ def _read(path: Path, study: Study) -> tuple[str, list[list[int] | None]]:
         if found["study"] != study.id:
             raise BenchError(f"{path} holds votes of the study {found['study']}, and this is {study.id}: move it away")
         person, answers = found["person"], found["answers"]
+        if person not in study.questions:
+            raise BenchError(
+                f"{path}: page {person} is not part of this study, whose pages are {', '.join(study.questions)}: move "
+                "the file away, or make the page again with a larger --people"
+            )
         asked = study.questions[person]
         for answer, question in zip(answers, asked, strict=True):
             if answer is not None:

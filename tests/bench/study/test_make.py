@@ -97,6 +97,13 @@ def test_votes_come_back_into_the_report(small: Path) -> None:
     assert {name: more.questions[name] for name in study.questions} == study.questions
     with pytest.raises(BenchError, match="holds votes of another study"):
         call("study", "make", small, "--name", "pairs")
+    with pytest.raises(
+        BenchError, match=r"pages for 8 people: with 7, those of 08 would .* --people 8 or more, choose"
+    ):
+        call("study", "make", small, "--kind", "2afc", "--against", "Telea", "--people", 7, "--name", "pairs")
+    call("study", "make", small, "--kind", "2afc", "--against", "Telea", "--people", 100, "--name", "pairs")
+    assert len(Study.read(folder).votes()) == 6  # the pages of two digits stay as they were
+    assert {path.stem for path in (folder / "pages").iterdir()} >= {"person-01", "person-99", "person-100"}
 
     for path in more.votes():
         path.unlink()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BenchError
+from bench.study.files import Study
 from reports.study import votes
 from tests.reports.study import made_up
 
@@ -82,7 +83,8 @@ def test_what_is_no_vote(tmp_path: Path) -> None:
     good = json.loads(path.read_text())
     for change, message in (
         ({"study": "another"}, "holds votes of the study another"),
-        ({"person": "09"}, "damaged"),
+        ({"person": "09"}, r"votes-01.json: page 09 is not part of this study, whose pages are 01, 02: move the file"),
+        ({"person": ["09"]}, "damaged"),
         ({"format": "votes 9"}, "damaged"),
         ({"answers": good["answers"][:-1]}, "damaged"),
         ({"answers": [[0, 0, 1, 2, 3], *good["answers"][1:]]}, "damaged"),
@@ -100,3 +102,15 @@ def test_what_is_no_vote(tmp_path: Path) -> None:
     made_up.write(made, "02", [None] * len(made.questions["02"]))
     with pytest.raises(BenchError, match=r"nobody's votes count .02: not finished"):
         votes.read(made)
+
+
+def test_a_hundred_people_and_more(tmp_path: Path) -> None:
+    """Also a study of an earlier version, whose people had three digits."""
+    made = made_up.study(tmp_path / "new", people=101)
+    assert [*made.questions][:2] + [*made.questions][-3:] == ["01", "02", "99", "100", "101"]
+    for folder, people in (("new", made.questions), ("old", {f"{int(i):03}": q for i, q in made.questions.items()})):
+        of_version = Study(tmp_path / folder, made.facts, dict(people))
+        of_version.write()
+        made_up.vote(of_version)
+        found = votes.read(Study.read(tmp_path / folder))
+        assert [person.name for person in found.people] == [*people] and len(found.counted) == 101 * 20
