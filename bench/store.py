@@ -121,12 +121,12 @@ def write_table(path: str | Path, table: pd.DataFrame) -> Path:
     return Path(path)
 
 
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file of a run; BenchError names a damaged file."""
+def read_json(path: str | Path, again: str = "run the same command again") -> Any:
+    """Read a JSON file of a run; BenchError names a damaged file, and says with `again` what writes it anew."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise BenchError(f"cannot read {path}: {error}; delete it and run the same command again") from error
+        raise BenchError(f"cannot read {path}: {error}; delete it and {again}") from error
 
 
 def file_slug(name: str) -> str:

@@ -41,7 +41,7 @@ PUBLISHED = "as published"  # preset of rows that a paper printed
 LONGEST = 2000  # characters of a name or note
 DEEPEST = 30  # lists and tables of a protocol inside each other
 MOST = 1_000_000  # rows that may come out of a file of a twentieth of their bytes
-AGAIN = "run the same command again, so that it is written anew"
+AGAIN = "give the `facebench run` of its suite again, which writes it anew and computes nothing that is finished"
 
 
 @dataclass(frozen=True)
@@ -275,7 +275,7 @@ def _protocol(path: Path) -> dict[str, Any]:
     """protocol.json, with what the report reads of it in its proper form."""
     if path.exists() and not path.is_file():  # reading a pipe would wait without end
         raise BenchError(f"{path} is no file: delete it and {AGAIN}")
-    found = read_json(path)
+    found = read_json(path, AGAIN)
     if not isinstance(found, dict):
         raise BenchError(f"{path} holds no table of facts; {AGAIN}")
     suite = found.get("suite")

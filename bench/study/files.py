@@ -24,6 +24,7 @@ FOLDER = "studies"  # in a run's folder
 FACTS, ASSIGNMENT, PAGES = "study.json", "assignment.csv", "pages"
 SCORES, PEOPLE = "scores.csv", "people.csv"
 FORMAT = "user study 1"
+MADE = "run `facebench study make` again"  # what writes a study's folder anew
 VOTES = "votes-*.json"
 HEAD = ["person", "number", "role", "dataset", "condition", "image"]
 
@@ -59,14 +60,14 @@ class Study:
             below = sorted(str(found.parent) for found in folder.glob(f"**/{FACTS}"))
             hint = f"did you mean {' or '.join(below)}?" if below else "`facebench study make RUN` makes one"
             raise BenchError(f"{folder} is not the folder of a study ({FACTS} is missing): {hint}")
-        facts = read_json(path)
+        facts = read_json(path, MADE)
         study = cls(folder, facts, {})
         try:
             if facts["format"] != FORMAT or facts["kind"] not in KINDS or not study.places:
                 raise ValueError(f"its format is {facts['format']!r}")
             study.questions.update(read_assignment(folder / ASSIGNMENT))
         except (KeyError, TypeError, ValueError) as error:
-            raise BenchError(f"{path} is damaged ({error!r}): run `facebench study make` again") from error
+            raise BenchError(f"{path} is damaged ({error!r}): {MADE}") from error
         return study
 
     def page(self, person: str) -> Path:

@@ -89,9 +89,12 @@ def test_bad_runs_are_named(tmp_path: Path) -> None:
     made_up.rows(**SMALL).iloc[:0].to_parquet(table)
     with pytest.raises(BenchError, match="no rows"):
         reports.build(run)
-    (run / "protocol.json").write_text("{")
-    with pytest.raises(BenchError, match=r"protocol\.json"):
-        reports.build(run)
+    made_up.rows(**SMALL).to_parquet(table)
+    again = "delete it and give the `facebench run` of its suite again"  # a report writes none of them itself
+    for name in ("per_image.parquet", "protocol.json"):
+        (run / name).write_text("{")
+        with pytest.raises(BenchError, match=f"cannot read .*{name}: .*; {again}"):
+            reports.build(run)
 
 
 def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
