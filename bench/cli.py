@@ -545,7 +545,7 @@ def published(
     written = {known.replace(" ", "-"): known for known in reporter("published_names")()}  # as suites are called
     table = reporter("published_table")(written.get(name, name))
     if form == "rich":
-        out.print(table.to_rich())
+        out.print(table)
     else:
         sys.stdout.write(getattr(table, FORMATS[form])())
 

@@ -322,8 +322,8 @@ def report(made: Plan) -> Path:
 
 
 def main_table(made: Plan, names: Sequence[str] | None = None) -> Any:
-    """The table that ends a run, or that of these metrics, as a Rich renderable."""
-    return reporter("main_table")(made.folder, metrics=names).to_rich()
+    """The table that ends a run, or that of these metrics: Rich can print it."""
+    return reporter("main_table")(made.folder, metrics=names)
 
 
 def expected(made: Plan) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -17,8 +17,11 @@ from reports.numbers import head, printed, significant
 if TYPE_CHECKING:
     import rich.console
 
+    Rendered = Iterator[rich.console.RenderableType]
+
 Mark = Literal["", "best", "second"]
 MISSING = "n/a"
+BETWEEN = 3  # characters between columns in the terminal
 
 
 @dataclass(frozen=True)
@@ -182,13 +185,12 @@ class Table:
         """A LaTeX table for `\\input`: see `latex.written`."""
         return latex.written(self, style or latex.Style())
 
-    def __rich__(self) -> rich.console.Group:
-        return self.to_rich()
+    def __rich_console__(self, console: rich.console.Console, options: rich.console.ConsoleOptions) -> Rendered:
+        """For the terminal: one narrow table a block, or several where the columns do not fit beside each other.
 
-    def to_rich(self) -> rich.console.Group:
-        """For the terminal: one narrow table a block. Rich is imported here only: files need no terminal library."""
+        Rich is imported here only: files need no terminal library.
+        """
         from rich import box
-        from rich.console import Group
         from rich.table import Table as RichTable
         from rich.text import Text
 
@@ -199,22 +201,53 @@ class Table:
         def name(text: str, letter: str | None = None) -> str:
             return markup.line(text) + (f" ({letter})" if letter else "")
 
-        printouts: list[RichTable | Text] = []
+        heads = [
+            Text("\n".join(filter(None, [column.group, name(column.head, self.feet.columns.get(c))])))
+            for c, column in enumerate(self.columns)
+        ]
         for b, block in enumerate(self.blocks):
-            title = name(block.head, self.feet.blocks.get(b)) if block.title else markup.line(self.title)
-            printout = RichTable(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-            printout.add_column(Text(self.stub), no_wrap=True)
-            for c, column in enumerate(self.columns):
-                text = name(column.head, self.feet.columns.get(c))
-                printout.add_column(Text(f"{column.group}\n{text}" if column.group else text), justify="right")
-            for r, row in enumerate(block.rows):
-                if row.group and (r == 0 or row.group != block.rows[r - 1].group):
-                    printout.add_row(Text(markup.line(row.group), style="italic"))
-                cells = [cell(x, self.feet.cells.get((b, r, c))) for c, x in enumerate(row.cells)]
-                printout.add_row(Text(name(row.title, self.feet.rows.get((b, r)))), *cells)
-            printouts.append(printout)
+            title: Text | None = Text(
+                name(block.head, self.feet.blocks.get(b)) if block.title else markup.line(self.title)
+            )
+            titles = [Text(name(row.title, self.feet.rows.get((b, r)))) for r, row in enumerate(block.rows)]
+            cells = [
+                [cell(x, self.feet.cells.get((b, r, c))) for c, x in enumerate(row.cells)]
+                for r, row in enumerate(block.rows)
+            ]
+            widths = [
+                max(text.cell_len for text in (*map(Text, head.plain.split()), *(line[c] for line in cells), Text()))
+                for c, head in enumerate(heads)
+            ]
+            room = options.max_width - max(text.cell_len for text in (Text(self.stub), *titles))
+            for part in self._parts([BETWEEN + width for width in widths], room):
+                printout = RichTable(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+                printout.add_column(Text(self.stub), no_wrap=True)
+                for c in part:
+                    printout.add_column(heads[c], justify="right", min_width=widths[c])
+                for r, row in enumerate(block.rows):
+                    if row.group and (r == 0 or row.group != block.rows[r - 1].group):
+                        printout.add_row(Text(markup.line(row.group), style="italic"))
+                    printout.add_row(titles[r], *cells[r][part.start : part.stop])
+                yield printout
+                title = None
         feet = [f"({letter}) {note}" for note, letter in self.feet.notes.items()]
-        return Group(*printouts, Text("\n".join(map(markup.line, [*feet, *self.notes])), style="dim"))
+        if feet or self.notes:
+            yield Text("\n".join(map(markup.line, [*feet, *self.notes])), style="dim")
+
+    def _parts(self, widths: Sequence[int], room: int) -> list[range]:
+        """The columns in parts that fit the room, one at least; groups that fit stay whole."""
+        parts, used, start = [range(0)], 0, 0
+        for _, count in self.groups:
+            group = range(start, start := start + count)
+            whole = sum(widths[c] for c in group) <= room
+            for piece in [group] if whole else [range(c, c + 1) for c in group]:
+                need = sum(widths[c] for c in piece)
+                if parts[-1] and used + need > room:
+                    parts.append(piece)
+                    used = 0
+                parts[-1] = range(parts[-1].start if used else piece.start, piece.stop)
+                used += need
+        return parts
 
 
 def transposed(table: Table, stub: str, missing: Cell) -> Table:

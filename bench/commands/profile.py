@@ -113,9 +113,9 @@ def profile(
     rows = pd.concat([known[_matches(known, key)] for key in keys], ignore_index=True)
     if len(rows):
         costs = reporter("costs")
-        out.print((reporter("published_costs") if compare else costs)(rows).to_rich())
+        out.print((reporter("published_costs") if compare else costs)(rows))
         if modules:
-            out.print(costs(rows, modules=True).to_rich())
+            out.print(costs(rows, modules=True))
         out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
     for message in failed:
         out.print(f"failed: {message}", style="red", highlight=False, markup=False)

@@ -104,5 +104,5 @@ def score(
     for table in scored.tables:
         out.print(table)
     report = f"report: {reporter('build')(scored.run)}" if scored.run else f"wrote {folder / 'scores.csv'}"
-    for line in (scored.left_out, report):
+    for line in (*scored.notes, report):
         out.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.study.files import FOLDER, Study
@@ -21,8 +21,9 @@ class Said:
     """What scoring a study tells."""
 
     tables: list[Table]
-    left_out: str
-    """Whose votes do not count, and why."""
+    """Without their notes."""
+    notes: list[str]
+    """What is said of the tables, and whose votes do not count, and why: each once."""
     run: Path | None
     """The run whose report shows the study's tables and figure; None where the folder is in no run."""
 
@@ -37,4 +38,10 @@ def score(folder: Path, mistakes: int = 0) -> Said:
     run = place.parents[1]
     inside = place.parent.name == FOLDER and (run / "results.parquet").exists()
     shown = [table for table in tables(scored).values() if table.intervals]
-    return Said(shown, left_out(scored), run if inside else None)
+    notes = dict.fromkeys(note for table in shown for note in table.notes)
+    last = left_out(scored)
+    return Said(
+        [replace(table, notes=()) for table in shown],
+        [*(note for note in notes if note != last), last],
+        run if inside else None,
+    )

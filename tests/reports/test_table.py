@@ -124,6 +124,23 @@ def test_rich_shows_names_as_they_are() -> None:
     assert "1.00" in text
 
 
+def test_rich_shows_whole_numbers_of_a_table_that_is_wider_than_the_terminal() -> None:
+    """Its columns stand below each other: groups that fit stay whole, and the others are cut between columns."""
+    heads = [("left", "A"), ("left", "B"), ("right", "C"), ("right", "D"), ("wide", "E"), ("wide", "F"), ("wide", "G")]
+    cells = tuple(Cell(10.0 * i, low=10.0 * i - 1, high=10.0 * i + 1) for i in range(1, 8))
+    columns = tuple(Column(title, group, True) for group, title in heads)
+    wide = Table("all of them", "Method", columns, (Block((Row("telea", cells),)),), ("a note",), intervals=True)
+    shown = {}
+    for width in (300, 60, 30):
+        console = Console(width=width, record=True, file=io.StringIO())
+        console.print(wide)
+        text = console.export_text()
+        assert all(f"{cell.text}{cell.tail(True)}" in text for cell in cells)
+        assert "…" not in text and text.count("all of them") == text.count("a note") == 1
+        shown[width] = [line.split()[1::2] for line in text.splitlines() if line.startswith(" Method")]
+    assert shown == {300: [[*"ABCDEFG"]], 60: [["A", "B"], ["C", "D"], ["E", "F"], ["G"]], 30: [[c] for c in "ABCDEFG"]}
+
+
 def test_nasty_names_in_markdown() -> None:
     text = table([[1.0], [2.0]], [NASTY, "b"]).to_markdown()
     row = next(line for line in text.splitlines() if line.startswith("| a"))
