@@ -381,6 +381,18 @@ def test_narrow_screens_need_no_sideways_scrolling(report: Path, visit: Callable
     assert tab.evaluate("[document.documentElement.scrollWidth, innerWidth]") == [360, 360]
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_long_names_need_no_sideways_scrolling(tmp_path: Path, visit: Callable[..., Any], width: int) -> None:
+    """A title, rows, data sets and remarks without spaces."""
+    rows = made_up.rows({"telea": "W" * 100, "grig": "GRIG"}, ("center/25",), datasets=("d" * 60,))
+    run = made_up.write_run(tmp_path / "run", rows, pictures=1)
+    said = {"suite": {"suite": "s" * 80, "title": "T" * 300}, "missing": ["m" * 200]}
+    (run / "protocol.json").write_text(json.dumps(made_up.PROTOCOL | said), encoding="utf-8")
+    tab = visit(reports.build(run), viewport={"width": width, "height": 900})
+    tab.get_by_role("button", name="Open all").click()
+    assert tab.evaluate("document.documentElement.scrollWidth") == width
+
+
 def test_every_control_has_a_name_and_a_focus_ring(report: Path, visit: Callable[..., Any]) -> None:
     tab = visit(report, reduced_motion="reduce")
     unnamed = """() => [...document.querySelectorAll("button, input, select, img[src], dialog, [role=region]")]
