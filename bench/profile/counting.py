@@ -119,7 +119,7 @@ class _Counter(FlopCounterMode):
         formulas |= {aten.convolution_backward: self._convolution_backward()}
         formulas |= dict.fromkeys((aten._fft_r2c, aten._fft_c2r, aten._fft_c2c), _transform)
         super().__init__(display=False, custom_mapping=formulas | _unknown())
-        self.mod_tracker = _Anywhere()
+        self.mod_tracker = _Anywhere()  # type: ignore[assignment]
 
     def operations(self) -> Operations:
         """What has been counted until now."""
