@@ -55,7 +55,7 @@ def _setting(row: dict[str, object]) -> str:
 
 
 def _speed(value: float | None) -> str:
-    return "-" if value is None else f"{value:#.3g}"
+    return "-" if pd.isna(value) else f"{value:#.3g}"
 
 
 def keys() -> str:
