@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 Mark = Literal["", "best", "second"]
 MISSING = "n/a"
-BETWEEN = 3  # characters between columns in the terminal
+BETWEEN, EDGES = 3, 2  # characters between columns in the terminal, and at both ends of a line
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,7 @@ class Table:
         Rich is imported here only: files need no terminal library.
         """
         from rich import box
+        from rich.cells import cell_len
         from rich.table import Table as RichTable
         from rich.text import Text
 
@@ -214,16 +216,25 @@ class Table:
                 [cell(x, self.feet.cells.get((b, r, c))) for c, x in enumerate(row.cells)]
                 for r, row in enumerate(block.rows)
             ]
-            widths = [
-                max(text.cell_len for text in (*map(Text, head.plain.split()), *(line[c] for line in cells), Text()))
-                for c, head in enumerate(heads)
-            ]
-            room = options.max_width - max(text.cell_len for text in (Text(self.stub), *titles))
-            for part in self._parts([BETWEEN + width for width in widths], room):
+            numbers = [max((line[c].cell_len for line in cells), default=0) for c in range(len(heads))]
+            least, most = (
+                [
+                    max(number, *(cell_len(part) for part in re.split(at, head.plain)))
+                    for number, head in zip(numbers, heads, strict=True)
+                ]
+                for at in ("[ \n]", "\n")
+            )
+            room = options.max_width - EDGES - max(text.cell_len for text in (Text(self.stub), *titles))
+            for part in self._parts([BETWEEN + width for width in least], room):
                 printout = RichTable(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
                 printout.add_column(Text(self.stub), no_wrap=True)
-                for c in part:
-                    printout.add_column(heads[c], justify="right", min_width=widths[c])
+                widths = {c: least[c] for c in part}
+                while (spare := room - sum(BETWEEN + width for width in widths.values())) > 0:
+                    if not (wrapped := [c for c in part if widths[c] < most[c]][:spare]):
+                        break
+                    widths |= {c: widths[c] + 1 for c in wrapped}
+                for c, width in widths.items():  # said, since Rich itself would cut the widest
+                    printout.add_column(heads[c], justify="right", width=width)
                 for r, row in enumerate(block.rows):
                     if row.group and (r == 0 or row.group != block.rows[r - 1].group):
                         printout.add_row(Text(markup.line(row.group), style="italic"))

@@ -131,14 +131,25 @@ def test_rich_shows_whole_numbers_of_a_table_that_is_wider_than_the_terminal() -
     columns = tuple(Column(title, group, True) for group, title in heads)
     wide = Table("all of them", "Method", columns, (Block((Row("telea", cells),)),), ("a note",), intervals=True)
     shown = {}
-    for width in (300, 60, 30):
+    for width in (300, 60, 31):
         console = Console(width=width, record=True, file=io.StringIO())
         console.print(wide)
         text = console.export_text()
         assert all(f"{cell.text}{cell.tail(True)}" in text for cell in cells)
         assert "…" not in text and text.count("all of them") == text.count("a note") == 1
         shown[width] = [line.split()[1::2] for line in text.splitlines() if line.startswith(" Method")]
-    assert shown == {300: [[*"ABCDEFG"]], 60: [["A", "B"], ["C", "D"], ["E", "F"], ["G"]], 30: [[c] for c in "ABCDEFG"]}
+    assert shown == {300: [[*"ABCDEFG"]], 60: [["A", "B"], ["C", "D"], ["E", "F"], ["G"]], 31: [[c] for c in "ABCDEFG"]}
+
+
+def test_no_column_is_cut_at_the_edge_of_the_terminal() -> None:
+    columns = tuple(Column(title, "", False) for title in ("Step (ms)", "Training Memory (MiB)", "Wait for data (%)"))
+    cells = tuple(map(Cell, (1.25, 22.5, 333.75)))
+    wide = Table("all of them", "Method", columns, (Block((Row("telea", cells),)),))
+    whole = {"Method", "telea", *(cell.text for cell in cells), *(word for c in columns for word in c.head.split())}
+    for width in range(25, 90):
+        console = Console(width=width, record=True, file=io.StringIO())
+        console.print(wide)
+        assert whole <= {*console.export_text().split()}, width
 
 
 def test_nasty_names_in_markdown() -> None:
