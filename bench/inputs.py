@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from bench import condition as conditions
-from bench import export, matching, registry
+from bench import export, matching
 from bench.batch import Batch
 from bench.data import guides, labels
 from bench.data.guides import semantics
@@ -108,8 +108,7 @@ def of_suite(made: Plan, root: Path, order: str = labels.OWN) -> list[Inputs]:
     """
     if order not in labels.ORDERS:
         raise BenchError(f"--labels-as: {order!r} is none of {', '.join(labels.ORDERS)}")
-    needed = {guide for entry in made.suite.methods for guide in registry.get(entry.method).card.needs}
-    needs = tuple(sorted(needed & set(guides.shown())))
+    needs = tuple(sorted(made.suite.needs & set(guides.shown())))
     return [
         Inputs(
             data.name,

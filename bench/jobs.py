@@ -316,7 +316,9 @@ def freeze(prepared: Prepared, data: Data, suite: Suite, root: Path) -> None:
     tested = images.indices(split.test)
     for companion in images.companions.values():
         images.namesakes(companion, tested)
-    if images.people(tested) is None and any(dataset.PEOPLE in guides.get(name).reads("") for name in _shown(suite)):
+    if images.people(tested) is None and any(
+        dataset.PEOPLE in guides.get(name).reads("") for name in suite.needs | suite.guides
+    ):
         say(
             f"{data.name}: whom its pictures show is not known, so an exemplar may show the same person: give a list "
             "of people (`identities`)"
@@ -330,12 +332,6 @@ def freeze(prepared: Prepared, data: Data, suite: Suite, root: Path) -> None:
             guides.get(name).check(images, tested)
         path = root / suite.suite / "masks" / data.name / f"{file_slug(condition)}.npz"
         prepared.masks[condition] = mask_set(path, read.masks, images, split, suite.seed)
-
-
-def _shown(suite: Suite) -> set[str]:
-    """The guides that methods are shown in tests."""
-    needed = {guide for entry in suite.methods for guide in registry.get(entry.method).card.needs}
-    return needed | {guide for condition in suite.conditions for guide in conditions.parse(condition).guides}
 
 
 def _paired(made: Plan, condition: str) -> Suite:

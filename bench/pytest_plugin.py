@@ -131,7 +131,7 @@ class SuiteFile(pytest.File):
         named = {data.name: None for suite in found for data in (*suite.data, *suite.training)}
         for name, folder in _given(self.config):
             if name in named:
-                sources.opened(folder)
+                sources.opened(folder).close()
             elif catalogue.known(name) is None:
                 raise BenchError(f"--facebench-data {name}: the suite names {', '.join(named)}")
         measured = any(one.measured for suite in found for one in suite.expectations)

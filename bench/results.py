@@ -360,8 +360,7 @@ def _samples(made: Plan, job: Job) -> None:
 def _originals(made: Plan, name: str) -> None:
     prepared = made.data[name]
     count = min(made.suite.report.samples, len(prepared.test), BATCH)
-    wanted = {name for entry in made.suite.methods for name in registry.get(entry.method).card.needs}
-    needs = tuple(name for name in wanted if guides.get(name).apart)
+    needs = tuple(name for name in made.suite.needs if guides.get(name).apart)
     for condition, frozen in prepared.masks.items() if count else ():
         batch = next(Task(prepared.images, prepared.test, frozen, condition, made.suite.seed, needs).batches())
         pictures: dict[str, Any] = {"original": to_uint8(batch.image), "masked": shown(batch)}

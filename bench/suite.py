@@ -520,14 +520,23 @@ class Suite(Section):
         return self
 
     @property
-    def _guided_by_attributes(self) -> bool:
-        """Whether a condition or a method reads the numbers of `data: attributes`."""
+    def needs(self) -> set[str]:
+        """The guides that its methods need."""
+        return {guide for entry in self.methods for guide in registry.get(entry.method).card.needs}
+
+    @property
+    def guides(self) -> set[str]:
+        """The guides that its conditions show."""
         from bench import condition
 
+        return {guide for name in self.conditions for guide in condition.parse(name).guides}
+
+    @property
+    def _guided_by_attributes(self) -> bool:
+        """Whether a condition or a method reads the numbers of `data: attributes`."""
         cards = [registry.get(entry.method).card for entry in (*self.methods, *self.priors)]
         read = {guide for card in cards for guide in (*card.needs, *card.takes, *card.learns)}
-        read |= {guide for name in self.conditions for guide in condition.parse(name).guides}
-        return bool(read & {"attributes", "wanted"})
+        return bool((read | self.guides) & {"attributes", "wanted"})
 
     def _check_conditions(self, entry: Entry) -> None:
         """Restoration starts from a degraded picture, and nothing else does."""

@@ -81,7 +81,7 @@ def table(file: Path, pictures: Sequence[str] | None, named: bool = True) -> tup
     """
     columns, rows = groups.table(file)
     listed = [row[0] for row in rows]
-    found = lists.images(listed, pictures, file, named) if pictures else {name: name for name in listed}
+    found = lists.images(listed, pictures, file, named)
     names = sorted(pictures or found.values())
     place = {name: number for number, name in enumerate(names)}
     values = np.full((len(names), len(NAMES)), np.nan, np.float32)

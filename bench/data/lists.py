@@ -79,13 +79,16 @@ def among(path: Path, ids: Sequence[str], name: str, named: bool = True) -> set[
     return found
 
 
-def images(listed: Sequence[str], ids: Sequence[str], path: Path, named: bool = True) -> dict[str, str]:
+def images(listed: Sequence[str], ids: Sequence[str] | None, path: Path, named: bool = True) -> dict[str, str]:
     """The image that each line names, of those that name one: by the longest ending of a path; by number where a list
     and a copy of CelebA-HQ differ in how they count alone, from 0 or from 1, with or without leading zeros.
 
-    `path`: of the list. `named`: whether the ids are the makers' own names. BenchError where they are numbers that a
-    tool gave, and lines have others; or where a list counts as CelebA's do, and the images as those of CelebA-HQ.
+    `ids`: None where each line is an image. `path`: of the list. `named`: whether the ids are the makers' own names.
+    BenchError where they are numbers that a tool gave, and lines have others; or where a list counts as CelebA's do,
+    and the images as those of CelebA-HQ.
     """
+    if ids is None:
+        return {line: line for line in listed}
     known = _Known(ids)
     plain = {line.replace("\\", "/"): line for line in listed}
     here, there = counted(ids), counted([*plain])

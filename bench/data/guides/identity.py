@@ -56,11 +56,7 @@ def table(file: Path, pictures: Sequence[str] | None, named: bool = True) -> tup
         said = f": its line {wrong[0][:60]!r} is not `NAME PERSON`" if wrong else ""
         raise BenchError(f"{file} is no list of people{said}: give lines as in CelebA's identity_CelebA.txt")
     told = [(row[1].rstrip(","), row[2]) for row in rows if row]
-    found = (
-        lists.images([name for name, _ in told], pictures, file, named)
-        if pictures
-        else {name: name for name, _ in told}
-    )
+    found = lists.images([name for name, _ in told], pictures, file, named)
     people: dict[str, str] = {}
     for name, person in told:
         if name in found and people.setdefault(found[name], person) != person:
